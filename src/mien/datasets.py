@@ -1,0 +1,88 @@
+"""The FER+ pictures and votes, as arrays.
+
+Layout read: ``train.parquet``, ``validation.parquet`` and ``test.parquet`` with the columns
+``image.bytes`` (48x48 grey PNG), ``votes_<label>`` of ten people, ``votes_unknown``,
+``votes_not_a_face``, ``fer2013_label`` and ``duplicate_group``; ``lists/*.csv`` name the pictures
+on which papers report. Labels: Barsoum et al. 2016 (arXiv 1608.01041), MIT.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image as PILImage
+
+from mien.errors import InputNotFoundError
+from mien.labels import EMOTIONS
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class VotedFaces:
+    """Face pictures and what viewers called them.
+
+    Attributes:
+        names: ``(n,)`` file names, the key of the published lists.
+        pictures: ``(n, 48, 48)`` uint8 grey.
+        votes: ``(n, 8)`` float32, people a label, in the order of `mien.labels.EMOTIONS`.
+        fer2013: ``(n,)`` the older single label, "" where unknown.
+        groups: ``(n,)`` int64, rows that are near-identical pictures share a number; -1 for none.
+    """
+
+    names: npt.NDArray[np.str_]
+    pictures: npt.NDArray[np.uint8]
+    votes: npt.NDArray[np.float32]
+    fer2013: npt.NDArray[np.str_]
+    groups: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def distribution(self) -> npt.NDArray[np.float32]:
+        """``(n, 8)``: share of the emotion votes a label; rows sum to 1."""
+        total = self.votes.sum(axis=1, keepdims=True)
+        return (self.votes / np.maximum(total, 1)).astype(np.float32)
+
+
+def load_ferplus(folder: Path, split: str) -> VotedFaces:
+    """Read one split of FER+ from ``folder/split.parquet``.
+
+    Raises:
+        InputNotFoundError: there is no such file.
+    """
+    import pyarrow.parquet as pq
+
+    path = folder / f"{split}.parquet"
+    if not path.is_file():
+        raise InputNotFoundError(f"there is no {path}; expected the FER+ data in that layout.")
+    table = pq.read_table(path).to_pydict()  # type: ignore[no-untyped-call]
+    pictures = np.stack([_gray(image["bytes"]) for image in table["image"]])
+    votes = np.array([table[f"votes_{name}"] for name in EMOTIONS], np.float32).T
+    groups = [-1 if group is None else group for group in table["duplicate_group"]]
+    return VotedFaces(
+        names=np.array([image["path"] for image in table["image"]]),
+        pictures=pictures,
+        votes=votes,
+        fer2013=np.array([label or "" for label in table["fer2013_label"]]),
+        groups=np.array(groups, np.int64),
+    )
+
+
+def _gray(encoded: bytes) -> npt.NDArray[Any]:
+    return np.asarray(PILImage.open(io.BytesIO(encoded)).convert("L"))
+
+
+def read_list(path: Path) -> dict[str, str]:
+    """Read a published list, ``image,label`` a row, as a mapping from file name to label."""
+    if not path.is_file():
+        raise InputNotFoundError(f"there is no list {path}.")
+    with path.open(newline="") as lines:
+        return {row["image"]: row["label"] for row in csv.DictReader(lines)}

@@ -1,0 +1,171 @@
+"""The training loop: soft labels, AdamW, cosine, moving average, checkpoints, resume."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mien.labels import EMOTIONS
+from mien.training.augment import augment, to_input
+from mien.training.backbone import MobileNetV1, load_faceres, restore_batchnorm
+from mien.datasets import VotedFaces
+from mien.training.recipe import Recipe
+
+Report = Callable[[dict[str, Any]], None]
+
+
+def fit(
+    recipe: Recipe,
+    train: VotedFaces,
+    validation: VotedFaces,
+    backbone: Path,
+    out: Path,
+    report: Report,
+) -> MobileNetV1:
+    """Train until the recipe's last epoch and return the averaged network.
+
+    Writes ``out/checkpoint.pt`` after every epoch and starts from it when it is there, and one
+    line an epoch to ``out/log.jsonl``. `report` gets those lines, and one every 20 steps.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(recipe.seed)
+    pictures = torch.from_numpy(train.pictures)
+    targets = torch.from_numpy(train.distribution)
+    # A face on which few of the ten named an emotion says less.
+    weights = torch.from_numpy(train.votes.sum(axis=1) / 10)
+
+    model = MobileNetV1(len(EMOTIONS), recipe.dropout)
+    load_faceres(model, backbone)
+    restore_batchnorm(model, to_input(pictures[:: len(pictures) // 512 + 1], recipe.size_at(0)))
+    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    average = copy.deepcopy(model).requires_grad_(False)
+    optimizer = torch.optim.AdamW(_groups(model, recipe.weight_decay), lr=recipe.lr)
+    steps_per_epoch = len(train) // recipe.batch
+    total = steps_per_epoch * recipe.epochs
+    first = 0
+    checkpoint = out / "checkpoint.pt"
+    if checkpoint.is_file():
+        state = torch.load(checkpoint, weights_only=True)
+        model.load_state_dict(state["model"])
+        average.load_state_dict(state["average"])
+        optimizer.load_state_dict(state["optimizer"])
+        first = state["epoch"]
+
+    def loss_of(batch: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+        return soft_cross_entropy(model(batch)[0], target, weight)
+
+    step_loss = torch.compile(loss_of) if recipe.compile else loss_of
+
+    for epoch in range(first, recipe.epochs):
+        size = recipe.size_at(epoch)
+        # Order and changes depend on seed and epoch alone, so that a resumed run is the same run.
+        rng = torch.Generator().manual_seed(recipe.seed * 1000 + epoch)
+        order = torch.randperm(len(train), generator=rng)
+        model.train()
+        started, losses = time.monotonic(), 0.0
+        for step in range(steps_per_epoch):
+            done = epoch * steps_per_epoch + step
+            for group in optimizer.param_groups:
+                group["lr"] = recipe.lr * _schedule(done / total, recipe.warmup)
+            rows = order[step * recipe.batch : (step + 1) * recipe.batch]
+            batch = augment(pictures[rows], size, recipe.augmentation, rng)
+            batch = batch.contiguous(memory_format=torch.channels_last)
+            loss = step_loss(batch, targets[rows], weights[rows])
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            _average(average, model, min(recipe.ema, (1 + done) / (10 + done)))
+            losses += loss.item()
+            if step % 20 == 19:
+                rate = (step + 1) * recipe.batch / (time.monotonic() - started)
+                report({"epoch": epoch, "step": step + 1, "of": steps_per_epoch, "per_s": rate})
+        line = {"epoch": epoch + 1, "size": size, "loss": losses / steps_per_epoch}
+        line |= measure(predict(average, validation.pictures, recipe.size), validation)
+        line["seconds"] = round(time.monotonic() - started)
+        _save(checkpoint, model, average, optimizer, epoch + 1)
+        with (out / "log.jsonl").open("a") as log:
+            log.write(json.dumps(line) + "\n")
+        report(line)
+    return average.eval()
+
+
+def soft_cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    """Weighted mean of ``-sum(target * log softmax)``; all arguments have n rows."""
+    losses = -(targets * F.log_softmax(logits, dim=1)).sum(dim=1)
+    return (losses * weights).sum() / weights.sum()
+
+
+@torch.no_grad()
+def predict(model: nn.Module, pictures: npt.NDArray[np.uint8], size: int) -> npt.NDArray[Any]:
+    """Logits ``(n, k)`` of ``(n, h, w)`` or ``(n, 3, h, w)`` uint8 pictures, without any change."""
+    model.eval()
+    parts = torch.from_numpy(pictures).split(128)
+    return torch.cat([model(to_input(part, size))[0] for part in parts]).numpy()
+
+
+def measure(logits: npt.NDArray[Any], faces: VotedFaces) -> dict[str, float]:
+    """Accuracy on faces with a majority, and the mean KL divergence from the votes (in nats)."""
+    log_p = logits - logits.max(axis=1, keepdims=True)
+    log_p = log_p - np.log(np.exp(log_p).sum(axis=1, keepdims=True))
+    share = faces.distribution
+    kl = (share * (np.log(np.maximum(share, 1e-12)) - log_p)).sum(axis=1)
+    clear = majority(faces.votes)
+    right = logits.argmax(axis=1)[clear >= 0] == clear[clear >= 0]
+    return {"val_accuracy": float(right.mean()), "val_kl": float(kl.mean())}
+
+
+def majority(votes: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+    """The label that more than half of the emotion voters gave, single votes dropped; or -1."""
+    kept = np.where(votes > 1, votes, 0)
+    top = kept.argmax(axis=1)
+    clear = kept.max(axis=1) > kept.sum(axis=1) / 2
+    return np.where(clear, top, -1)
+
+
+def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    matrices = [p for p in model.parameters() if p.ndim > 1]
+    others = [p for p in model.parameters() if p.ndim <= 1]
+    return [
+        {"params": matrices, "weight_decay": weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+
+
+def _schedule(done: float, warmup: float) -> float:
+    if done < warmup:
+        return done / warmup
+    return 0.5 * (1 + math.cos(math.pi * (done - warmup) / (1 - warmup)))
+
+
+@torch.no_grad()
+def _average(average: nn.Module, model: nn.Module, decay: float) -> None:
+    for kept, new in zip(average.parameters(), model.parameters(), strict=True):
+        kept.lerp_(new, 1 - decay)
+    for kept, new in zip(average.buffers(), model.buffers(), strict=True):
+        if kept.is_floating_point():
+            kept.lerp_(new, 1 - decay)
+
+
+def _save(
+    path: Path, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer, epoch: int
+) -> None:
+    partial = path.with_suffix(".tmp")
+    state = {
+        "model": model.state_dict(),
+        "average": average.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "epoch": epoch,
+    }
+    torch.save(state, partial)
+    partial.replace(path)

@@ -1,0 +1,98 @@
+"""A recipe: one TOML file says everything a published model was trained with."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from mien.errors import InputNotFoundError, UsageError
+from mien.training.augment import Augmentation
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Some epochs at one input size, in pixels; later stages see finer pictures."""
+
+    epochs: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Training settings; field names are the keys of the TOML file.
+
+    Attributes:
+        name: the model's name.
+        size: input size of the exported model, pixels.
+        stages: epochs and input size, coarse to fine.
+        batch: pictures a step.
+        lr: peak learning rate of AdamW, after a linear warm-up and before a cosine decay to 0.
+        weight_decay: of AdamW, on convolution and head weights only.
+        warmup: share of all steps that warm up.
+        dropout: on the embedding, before the head.
+        ema: decay of the moving average of the weights that is evaluated and exported.
+        compile: whether to compile the step, a third faster; needs a C++ compiler on CPU.
+        seed: of weights, order and augmentation.
+        augmentation: see `mien.training.augment.Augmentation`.
+    """
+
+    name: str
+    size: int = 112
+    stages: tuple[Stage, ...] = (Stage(12, 112),)
+    batch: int = 64
+    lr: float = 6e-4
+    weight_decay: float = 0.05
+    warmup: float = 0.05
+    dropout: float = 0.2
+    ema: float = 0.998
+    compile: bool = False
+    seed: int = 0
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+    @property
+    def epochs(self) -> int:
+        return sum(stage.epochs for stage in self.stages)
+
+    def size_at(self, epoch: int) -> int:
+        """Input size of epoch `epoch`, counted from 0."""
+        for stage in self.stages:
+            if epoch < stage.epochs:
+                return stage.size
+            epoch -= stage.epochs
+        return self.stages[-1].size
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a recipe.
+
+    Raises:
+        InputNotFoundError: no such file.
+        UsageError: not TOML, or a key that no recipe has.
+    """
+    if not path.is_file():
+        raise InputNotFoundError(f"there is no recipe {path}.")
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not a TOML file: {error}.") from error
+    table.setdefault("name", path.stem)
+    if "stages" in table:
+        table["stages"] = tuple(_build(Stage, stage, path) for stage in table["stages"])
+    if "augmentation" in table:
+        table["augmentation"] = _build(Augmentation, table["augmentation"], path)
+    recipe: Recipe = _build(Recipe, table, path)
+    return recipe
+
+
+def _build(kind: Any, table: dict[str, Any], path: Path) -> Any:
+    known = {f.name for f in fields(kind)}
+    unknown = sorted(set(table) - known)
+    if unknown:
+        raise UsageError(
+            f"{path}: unknown key {unknown[0]!r}; a {kind.__name__.lower()} has "
+            f"{', '.join(sorted(known))}."
+        )
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in table.items()}
+    return kind(**values)

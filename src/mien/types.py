@@ -1,0 +1,206 @@
+"""The values that travel the road: `Faces`, `Scores`, `Frame`.
+
+All are frozen and their arrays read-only, so that a value is as valid later as at birth.
+Conventions, everywhere: images are ``(H, W, 3)`` uint8 RGB and upright; boxes are
+``x1, y1, x2, y2`` in pixels, origin at the top left corner, x to the right, y down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from mien.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Image = npt.NDArray[np.uint8]
+Crops = npt.NDArray[np.uint8]
+FloatArray = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
+Index = int | slice | Sequence[int] | npt.NDArray[np.bool_] | npt.NDArray[np.integer[Any]]
+ScoreKind = Literal["probability", "score"]
+
+
+def _frozen(value: Any, dtype: type, shape: tuple[int | None, ...], name: str) -> Any:
+    """Copy `value` into a read-only array, or say which shape was expected."""
+    try:
+        array = np.array(value, dtype=dtype)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{name} must be an array of numbers: {error}.") from error
+    if array.size == 0 and array.ndim < len(shape):
+        array = array.reshape([0 if n is None else n for n in shape])
+    fits = array.ndim == len(shape) and all(
+        want is None or want == have for want, have in zip(shape, array.shape, strict=True)
+    )
+    if not fits:
+        expected = ", ".join("n" if n is None else str(n) for n in shape)
+        raise UsageError(f"{name} must have shape ({expected}), got {array.shape}.")
+    array.setflags(write=False)
+    return array
+
+
+def _rows(index: Index) -> Any:
+    """Make any index keep its axis: a single int selects one row, not a scalar."""
+    if isinstance(index, int | np.integer):
+        position = int(index)
+        return slice(position, position + 1 or None)
+    if isinstance(index, slice):
+        return index
+    rows = np.asarray(index)
+    return rows.astype(np.intp) if rows.size == 0 else rows
+
+
+@dataclass(frozen=True, eq=False)
+class Faces:
+    """The faces of one image, as columns.
+
+    Attributes:
+        boxes: ``(n, 4)`` float32, x1 y1 x2 y2 in pixels; they may reach over the image's edge.
+        scores: ``(n,)`` float32, the detector's confidence, 0 to 1; NaN where it has none.
+        landmarks: ``(n, 5, 2)`` float32 pixels, or None: the eye on the image's left, the eye on
+            its right, the nose tip, the mouth corner on the left, the mouth corner on the right.
+        track_ids: ``(n,)`` int64, or None: the same number is the same person over time.
+
+    Raises:
+        UsageError: a shape does not fit, a box is not finite, or x2 < x1 or y2 < y1.
+    """
+
+    boxes: FloatArray
+    scores: FloatArray | None = None
+    landmarks: FloatArray | None = None
+    track_ids: IntArray | None = None
+
+    def __post_init__(self) -> None:
+        boxes = _frozen(self.boxes, np.float32, (None, 4), "boxes")
+        n = len(boxes)
+        if not np.isfinite(boxes).all():
+            raise UsageError("boxes must be finite numbers.")
+        if n and ((boxes[:, 2] < boxes[:, 0]) | (boxes[:, 3] < boxes[:, 1])).any():
+            raise UsageError("boxes must be x1, y1, x2, y2 with x1 <= x2 and y1 <= y2.")
+        scores = np.full(n, np.nan) if self.scores is None else self.scores
+        object.__setattr__(self, "boxes", boxes)
+        object.__setattr__(self, "scores", _frozen(scores, np.float32, (n,), "scores"))
+        if self.landmarks is not None:
+            points = _frozen(self.landmarks, np.float32, (n, 5, 2), "landmarks")
+            object.__setattr__(self, "landmarks", points)
+        if self.track_ids is not None:
+            ids = _frozen(self.track_ids, np.int64, (n,), "track_ids")
+            object.__setattr__(self, "track_ids", ids)
+
+    @classmethod
+    def empty(cls) -> Faces:
+        """No faces: a normal answer."""
+        return cls(np.zeros((0, 4), np.float32))
+
+    @classmethod
+    def concat(cls, parts: Sequence[Faces]) -> Faces:
+        """Join faces in order; a column that any non-empty part lacks is dropped."""
+        parts = [part for part in parts if len(part)]
+        if not parts:
+            return cls.empty()
+        columns: dict[str, Any] = {}
+        for name in ("boxes", "scores", "landmarks", "track_ids"):
+            values = [getattr(part, name) for part in parts]
+            absent = any(value is None for value in values)
+            columns[name] = None if absent else np.concatenate(values)
+        return cls(**columns)
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def __getitem__(self, index: Index) -> Faces:
+        """Select by int, slice, list of ints or boolean mask; always returns `Faces`."""
+        if isinstance(index, int | np.integer) and not -len(self) <= index < len(self):
+            raise IndexError(f"there is no face {index} among {len(self)}.")
+        rows = _rows(index)
+        return Faces(
+            self.boxes[rows],
+            None if self.scores is None else self.scores[rows],
+            None if self.landmarks is None else self.landmarks[rows],
+            None if self.track_ids is None else self.track_ids[rows],
+        )
+
+    def __iter__(self) -> Iterator[Faces]:
+        return (self[i] for i in range(len(self)))
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """What a classifier says of n faces: the whole distribution, never just the top label.
+
+    Attributes:
+        values: ``(n, k)`` float32; rows sum to 1 where `kind` is ``probability``.
+        labels: the k names of the columns.
+        kind: ``probability``, or ``score`` for values that are not a distribution.
+    """
+
+    values: FloatArray
+    labels: tuple[str, ...]
+    kind: ScoreKind = "probability"
+
+    def __post_init__(self) -> None:
+        labels = tuple(self.labels)
+        if not labels or len(set(labels)) != len(labels):
+            raise UsageError(f"labels must be different names, at least one, got {labels}.")
+        values = _frozen(self.values, np.float32, (None, len(labels)), "values")
+        if not np.isfinite(values).all():
+            raise UsageError("scores must be finite numbers.")
+        if self.kind == "probability" and len(values):
+            off = np.abs(values.sum(axis=1) - 1).max()
+            if values.min() < -1e-4 or off > 1e-2:
+                raise UsageError(
+                    "probabilities must be >= 0 and sum to 1 in every row; "
+                    "use kind='score' for other values."
+                )
+        object.__setattr__(self, "labels", labels)
+        object.__setattr__(self, "values", values)
+
+    @classmethod
+    def empty(cls, labels: Sequence[str]) -> Scores:
+        """The scores of no faces."""
+        return cls(np.zeros((0, len(labels)), np.float32), tuple(labels))
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, index: Index) -> Scores:
+        return Scores(self.values[_rows(index)], self.labels, self.kind)
+
+    @property
+    def top(self) -> IntArray:
+        """``(n,)`` int64: the column of the largest value in each row."""
+        return np.argmax(self.values, axis=1).astype(np.int64)
+
+    def without(self, label: str) -> Scores:
+        """Drop one label and renormalise, as if it had been left out before the softmax."""
+        if label not in self.labels:
+            raise UsageError(f"there is no label {label!r}; there are {', '.join(self.labels)}.")
+        keep = [i for i, name in enumerate(self.labels) if name != label]
+        values = self.values[:, keep]
+        if self.kind == "probability" and len(values):
+            values = values / np.maximum(values.sum(axis=1, keepdims=True), 1e-12)
+        return Scores(values, tuple(self.labels[i] for i in keep), self.kind)
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One picture on its way in: where it came from, and how to read it.
+
+    Attributes:
+        source: a path or another name for the input.
+        index: 0 for a photo, the frame's number in a video.
+        time_s: presentation time in seconds, or None for a photo.
+        read: returns the image; raises `InputError` when it cannot. Called once, when the
+            picture's turn comes, so that a million frames cost no memory.
+    """
+
+    source: str
+    read: Callable[[], Image] = field(repr=False)
+    index: int = 0
+    time_s: float | None = None
