@@ -1,0 +1,76 @@
+"""mien: faces in, a tidy and honest table of apparent facial expressions out.
+
+    import mien
+    result = mien.EmotionAnalyzer()("photo.jpg")
+    print(result.to_dataframe())
+
+Importing mien loads no third-party package; each name below is fetched on first use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mien.analyzer import EmotionAnalyzer
+    from mien.cards import CropSpec, ModelCard
+    from mien.classifiers.custom import CustomClassifier
+    from mien.detectors.given import GivenDetector
+    from mien.errors import InputError, MienError
+    from mien.images import read_image, write_image
+    from mien.registry import load_classifier, load_detector
+    from mien.results import Result, Results
+    from mien.types import Faces, Frame, Scores
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "CropSpec": "cards",
+    "CustomClassifier": "classifiers.custom",
+    "EmotionAnalyzer": "analyzer",
+    "Faces": "types",
+    "Frame": "types",
+    "GivenDetector": "detectors.given",
+    "InputError": "errors",
+    "MienError": "errors",
+    "ModelCard": "cards",
+    "Result": "results",
+    "Results": "results",
+    "Scores": "types",
+    "load_classifier": "registry",
+    "load_detector": "registry",
+    "read_image": "images",
+    "write_image": "images",
+}
+
+__all__ = [
+    "CropSpec",
+    "CustomClassifier",
+    "EmotionAnalyzer",
+    "Faces",
+    "Frame",
+    "GivenDetector",
+    "InputError",
+    "MienError",
+    "ModelCard",
+    "Result",
+    "Results",
+    "Scores",
+    "load_classifier",
+    "load_detector",
+    "read_image",
+    "write_image",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'mien' has no attribute {name!r}")
+    value = getattr(import_module(f"mien.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,211 @@
+"""Build hook: MTCNN's three networks, from the PyPI package ``mtcnn``, as ONNX files.
+
+The weights are data inside that package (MIT licence). They are read from its folder without
+importing it, because importing it would need TensorFlow. The graphs follow Zhang et al. 2016,
+"Joint Face Detection and Alignment using Multi-task Cascaded Convolutional Networks"
+(arXiv 1604.02878), with three changes that leave the answers as they are: pixels come in as 0 to
+255 (the normalisation is folded into the first layer), the two-way softmax is written as a
+sigmoid of the difference, and all outputs of a network are one matrix product.
+
+``python hatch_build.py`` writes the files without building a wheel.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+ROOT = Path(__file__).parent
+MODELS = ROOT / "src" / "mien" / "models"
+RECIPE = "mien mtcnn 1"  # change it when a graph changes, so that older files are made anew
+WEIGHTS = {  # SHA-256 of the files of mtcnn 1.0.0: they are pickles, so nothing else is opened
+    "pnet": "ea6b0c3e685ebee3165326ad6484acc95f2ef78f1c94fbf40a55704fa989f7b5",
+    "rnet": "cb00e6460f3c98b0bfafaba3c0a0ded4bdf6e62cee7174d969e8670d7e757fee",
+    "onet": "94f6ea2f4cf985275ee958cdd762d17b6009348a4fb9d8c6be39ba73ffd22ca3",
+}
+# What follows each convolution's activation: (side, stride, pad) of a max pooling, or nothing.
+# "Pad" is TensorFlow's "same", whose odd pixel goes to the right and the bottom.
+POOLS: dict[str, list[tuple[int, int, bool] | None]] = {
+    "pnet": [(2, 2, True), None, None],
+    "rnet": [(3, 2, True), (3, 2, False), None],
+    "onet": [(3, 2, True), (3, 2, False), (2, 2, True), None],
+}
+PATCH: dict[str, int | str] = {"pnet": "height", "rnet": 24, "onet": 48}
+
+
+class Graph:
+    """Collects nodes and weights; every method adds one layer after the last one."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Any] = []
+        self.weights: list[Any] = []
+        self.last = "image"
+
+    def add(self, kind: str, *constants: Any, inputs: list[str] | None = None, **keys: Any) -> str:
+        """Append one node on the last output (or on `inputs`) and its constants."""
+        import numpy as np
+        from onnx import helper, numpy_helper
+
+        name = f"{kind.lower()}{len(self.nodes)}"
+        names = [f"{name}.{i}" for i in range(len(constants))]
+        for key, value in zip(names, constants, strict=True):
+            array = np.ascontiguousarray(value, np.float32)
+            self.weights.append(numpy_helper.from_array(array, key))
+        self.nodes.append(
+            helper.make_node(kind, (inputs or [self.last]) + names, [name], name=name, **keys)
+        )
+        self.last = name
+        return name
+
+    def conv(self, kernel: Any, bias: Any) -> str:
+        """Add a convolution without padding; `kernel` is (out, in, height, width)."""
+        return self.add("Conv", kernel, bias, kernel_shape=list(kernel.shape[2:]))
+
+    def prelu(self, slope: Any) -> str:
+        """Add a PReLU, ``slope * x + (1 - slope) * relu(x)``, one slope for each channel.
+
+        ONNX Runtime keeps its blocked memory layout through 1x1 convolutions but not through its
+        PRelu, and so runs this form faster.
+        """
+        x, n = self.last, len(slope)
+        relu = self.add("Relu")
+        shape = (n, 1, 1, 1)
+        bent = self.add("Conv", (1 - slope).reshape(shape), kernel_shape=[1, 1], group=n)
+        line = self.add("Conv", slope.reshape(shape), inputs=[x], kernel_shape=[1, 1], group=n)
+        del relu
+        return self.add("Add", inputs=[bent, line])
+
+
+def heads(weights: list[Any]) -> tuple[Any, Any]:
+    """Join the last layers: column 0 is face minus no-face, then the offsets, then landmarks."""
+    import numpy as np
+
+    pairs = [(weights[i], weights[i + 1]) for i in range(0, len(weights), 2)]
+    *others, (kernel, bias) = pairs
+    difference = (kernel[..., 1:] - kernel[..., :1], bias[1:] - bias[:1])
+    joined = [difference, *others]
+    return np.concatenate([k for k, _ in joined], -1), np.concatenate([b for _, b in joined])
+
+
+def body(graph: Graph, name: str, weights: list[Any]) -> list[Any]:
+    """Add the convolutions of a network; returns the weights that are left over."""
+    graph.add("Transpose", perm=[0, 3, 1, 2])
+    for depth, pool in enumerate(POOLS[name]):
+        kernel, bias, slope = weights[:3]
+        weights = weights[3:]
+        kernel = kernel.transpose(3, 2, 0, 1).astype("float64")
+        if depth == 0:  # the networks were trained on (pixel - 127.5) / 128
+            bias = bias - kernel.sum((1, 2, 3)) * 127.5 / 128
+            kernel = kernel / 128
+        graph.conv(kernel, bias)
+        graph.prelu(slope.reshape(-1))
+        if pool:
+            side, stride, pad = pool
+            graph.add(
+                "MaxPool", kernel_shape=[side] * 2, strides=[stride] * 2, ceil_mode=int(pad)
+            )
+    return weights
+
+
+def network(name: str, weights: list[Any]) -> Any:
+    """One of the three networks as an ONNX model, from Keras's list of weights.
+
+    Input ``image``: (n, height, width, 3) float32 RGB, 0 to 255. Outputs: ``score``, the
+    probability of a face, ``offsets`` (4) and, for the O-Net, ``landmarks`` (10); along axis 1.
+    """
+    from onnx import TensorProto, checker, helper
+
+    graph = Graph()
+    weights = body(graph, name, weights)
+    if name == "pnet":
+        kernel, bias = heads(weights)
+        joint = graph.conv(kernel.transpose(3, 2, 0, 1), bias)
+    else:
+        dense, bias, slope, *rest = weights
+        channels = graph.weights[-1].dims[0]
+        side = round((len(dense) / channels) ** 0.5)
+        # Keras flattened (width, height, channel), ONNX flattens (channel, height, width).
+        dense = dense.reshape(side, side, channels, -1).transpose(2, 1, 0, 3)
+        graph.add("Flatten")
+        graph.add("Gemm", dense.reshape(-1, len(bias)), bias)
+        graph.add("PRelu", slope)
+        joint = graph.add("Gemm", *heads(rest))
+    outputs = {"score": 1, "offsets": 4} | ({"landmarks": 10} if name == "onet" else {})
+    split = helper.make_tensor("sizes", TensorProto.INT64, [len(outputs)], list(outputs.values()))
+    parts = ["logit", *list(outputs)[1:]]
+    graph.nodes.append(helper.make_node("Split", [joint, "sizes"], parts, axis=1))
+    graph.nodes.append(helper.make_node("Sigmoid", ["logit"], ["score"]))
+    n, height = ("n", PATCH[name])
+    width = "width" if isinstance(height, str) else height
+    tail = ["rows", "columns"] if name == "pnet" else []
+    real = TensorProto.FLOAT
+    made = helper.make_graph(
+        graph.nodes,
+        name,
+        [helper.make_tensor_value_info("image", real, [n, height, width, 3])],
+        [helper.make_tensor_value_info(k, real, [n, v, *tail]) for k, v in outputs.items()],
+        [*graph.weights, split],
+    )
+    model = helper.make_model(
+        made, producer_name="mien", ir_version=8, opset_imports=[helper.make_opsetid("", 17)]
+    )
+    helper.set_model_props(model, {"recipe": RECIPE, "weights": WEIGHTS[name]})
+    checker.check_model(model)
+    return model
+
+
+def is_made(path: Path, name: str) -> bool:
+    """Whether `path` already holds the network that this recipe makes."""
+    import onnx
+
+    if not path.is_file():
+        return False
+    try:
+        props = {prop.key: prop.value for prop in onnx.load(path).metadata_props}
+    except Exception:  # noqa: BLE001 - whatever is wrong with it, it is made anew
+        return False
+    return props == {"recipe": RECIPE, "weights": WEIGHTS[name]}
+
+
+def make(folder: Path = MODELS) -> list[Path]:
+    """Write the networks that are not there yet, and return the three paths."""
+    paths = {name: folder / f"mtcnn_{name}.onnx" for name in WEIGHTS}
+    missing = [name for name, path in paths.items() if not is_made(path, name)]
+    for name in missing:
+        import joblib
+
+        model = network(name, joblib.load(asset(name)))
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = paths[name].with_suffix(".partial")
+        partial.write_bytes(model.SerializeToString(deterministic=True))
+        partial.replace(paths[name])
+    return list(paths.values())
+
+
+def asset(name: str) -> Path:
+    """The weights file inside the installed package ``mtcnn``, after a look at its SHA-256."""
+    spec = importlib.util.find_spec("mtcnn")
+    if spec is None or not spec.submodule_search_locations:
+        raise RuntimeError("building mien needs the PyPI package mtcnn==1.0.0 for its weights.")
+    path = Path(spec.submodule_search_locations[0]) / "assets" / "weights" / f"{name}.lz4"
+    if hashlib.sha256(path.read_bytes()).hexdigest() != WEIGHTS[name]:
+        raise RuntimeError(f"{path.name} is not the file of mtcnn 1.0.0: its SHA-256 differs.")
+    return path
+
+
+class CustomBuildHook(BuildHookInterface):  # type: ignore[misc]
+    """Makes the networks before a wheel, editable or not, is put together."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Called by hatchling before the build; the files are in the wheel's ``artifacts``."""
+        if self.target_name == "wheel":
+            make()
+
+
+if __name__ == "__main__":
+    for made in make():
+        print(f"{made.relative_to(ROOT)}: {made.stat().st_size:,} bytes")

@@ -1,0 +1,203 @@
+"""EmotionAnalyzer: the one place where source, detector, crops and classifier meet."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mien import __version__
+from mien.cards import CropSpec
+from mien.classifiers.base import EmotionClassifier
+from mien.crops import cut
+from mien.detectors.base import FaceDetector
+from mien.errors import InputError, PluginError, UsageError
+from mien.quality import assess
+from mien.registry import DEFAULT_CLASSIFIER, DEFAULT_DETECTOR, load_classifier, load_detector
+from mien.results import Result
+from mien.sources.photos import photos
+from mien.types import Crops, Faces, Frame, Image, Scores
+
+#: Pictures whose squares may wait for a full batch.
+PATIENCE = 16
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """A picture whose faces are found and cut, and not yet judged."""
+
+    frame: Frame
+    size: tuple[int, int] | None
+    faces: Faces
+    crops: Crops
+    error: str | None
+    seconds: float
+    image: Image | None
+
+
+class EmotionAnalyzer:
+    """Finds every face in a picture and says which expression viewers would see.
+
+    Args:
+        detector: name, instance or function, see `mien.load_detector`.
+        classifier: name, ``.onnx`` file or instance, see `mien.load_classifier`.
+        min_score: faces found with less confidence are dropped; the detector's own by default.
+            Detectors without confidence keep all their faces.
+        uncertain_below: a face whose top probability is lower is called ``uncertain``. 0.5 means:
+            no label would win a majority of viewers.
+        without: labels to leave out, as if before the softmax; ``("contempt",)`` gives the
+            seven-class view.
+        batch_size: faces judged at once, across pictures.
+        threads: threads a network may use; None for every processor.
+
+    Raises:
+        UsageError: an unknown name, or a number out of range.
+        ModelError: a model file is missing or broken.
+    """
+
+    def __init__(
+        self,
+        detector: str | FaceDetector | Callable[..., Any] = DEFAULT_DETECTOR,
+        classifier: str | Path | EmotionClassifier = DEFAULT_CLASSIFIER,
+        *,
+        min_score: float | None = None,
+        uncertain_below: float = 0.5,
+        without: Sequence[str] = (),
+        batch_size: int = 32,
+        threads: int | None = None,
+    ) -> None:
+        if not 0 <= uncertain_below <= 1:
+            raise UsageError(f"uncertain_below lies between 0 and 1, got {uncertain_below}.")
+        if min_score is not None and not 0 <= min_score <= 1:
+            raise UsageError(f"min_score lies between 0 and 1, got {min_score}.")
+        if batch_size < 1:
+            raise UsageError(f"batch_size must be at least 1, got {batch_size}.")
+        wanted: dict[str, Any] = {} if min_score is None else {"min_score": min_score}
+        if detector in ("mtcnn",) and threads is not None:
+            wanted["threads"] = threads
+        is_file = isinstance(classifier, str | Path)
+        self.detector = load_detector(detector, **wanted)
+        self.classifier = load_classifier(
+            classifier, **({"threads": threads, "batch_size": batch_size} if is_file else {})
+        )
+        self.labels = tuple(name for name in self.classifier.labels if name not in without)
+        for name in without:
+            if name not in self.classifier.labels:
+                raise UsageError(
+                    f"the model has no label {name!r} to leave out; it has "
+                    f"{', '.join(self.classifier.labels)}."
+                )
+        self.uncertain_below = uncertain_below
+        self.batch_size = batch_size
+        self._without = tuple(without)
+        self._crop: CropSpec = getattr(self.classifier, "crop", CropSpec())
+        self.settings = self._settings(detector)
+
+    def __call__(self, picture: Any) -> Result:
+        """Analyse one picture: a path, bytes, file object, PIL image or array.
+
+        Raises:
+            InputError: the picture cannot be read.
+            UsageError: that is not one picture but several, or none; use `analyze`.
+        """
+        frames = photos(picture)
+        first, second = next(frames, None), next(frames, None)
+        if first is None or second is not None:
+            count = "no picture" if first is None else "more than one picture"
+            raise UsageError(f"that is {count}; use analyze(...) for any number of pictures.")
+        return self._judge([self._look(first, keep=True, strict=True)])[0]
+
+    def analyze(self, pictures: Any) -> Iterator[Result]:
+        """Analyse any number of pictures: paths, folders, patterns, arrays, a generator of those.
+
+        Lazy and in order. Squares are judged in batches across pictures, and only they are kept
+        while they wait, so memory does not grow with the number of pictures. An input that cannot
+        be read becomes a result with `error`; the others are done.
+        """
+        waiting: list[_Seen] = []
+        for frame in photos(pictures):
+            waiting.append(self._look(frame, keep=False, strict=False))
+            squares = sum(len(seen.crops) for seen in waiting)
+            if squares >= self.batch_size or len(waiting) >= PATIENCE:
+                yield from self._judge(waiting)
+                waiting = []
+        if waiting:
+            yield from self._judge(waiting)
+
+    def _look(self, frame: Frame, *, keep: bool, strict: bool) -> _Seen:
+        """Read a picture, find its faces, cut them out."""
+        started = time.perf_counter()
+        size = self.classifier.input_size
+        try:
+            image = frame.read()
+        except InputError as error:
+            if strict:
+                raise
+            nothing = np.zeros((0, size, size, 3), np.uint8)
+            spent = time.perf_counter() - started
+            return _Seen(frame, None, Faces.empty(), nothing, str(error), spent, None)
+        faces = self.detector.detect(image)
+        if not isinstance(faces, Faces):
+            raise PluginError(
+                f"the detector must return mien.Faces, got {type(faces).__name__}; "
+                "pass the function itself to have its boxes converted."
+            )
+        crops = cut(image, faces, size, self._crop)
+        spent = time.perf_counter() - started
+        shape = (image.shape[1], image.shape[0])
+        return _Seen(frame, shape, faces, crops, None, spent, image if keep else None)
+
+    def _judge(self, waiting: list[_Seen]) -> list[Result]:
+        """Classify the squares of several pictures at once and hand each picture its rows."""
+        started = time.perf_counter()
+        crops = np.concatenate([seen.crops for seen in waiting])
+        scores = self.classifier.classify(crops)
+        if not isinstance(scores, Scores) or len(scores) != len(crops):
+            raise PluginError(f"the classifier must return mien.Scores with {len(crops)} rows.")
+        for name in self._without:
+            scores = scores.without(name)
+        share = (time.perf_counter() - started) / max(1, len(crops))
+        results, first = [], 0
+        for seen in waiting:
+            rows = slice(first, first + len(seen.crops))
+            first = rows.stop
+            seconds = seen.seconds + share * len(seen.crops)
+            results.append(self._result(seen, scores[rows], 1000 * seconds))
+        return results
+
+    def _result(self, seen: _Seen, scores: Scores, milliseconds: float) -> Result:
+        image, frame = seen.image, seen.frame
+        return Result(
+            frame.source,
+            seen.faces,
+            scores,
+            assess(seen.faces, seen.crops),
+            seen.crops,
+            index=frame.index,
+            time_s=frame.time_s,
+            size=seen.size,
+            error=seen.error,
+            milliseconds=milliseconds,
+            uncertain_below=self.uncertain_below,
+            settings=self.settings,
+            _read=frame.read if image is None else lambda: image.copy(),
+            _classifier=self.classifier,
+        )
+
+    def _settings(self, detector: Any) -> Mapping[str, str]:
+        card = getattr(self.classifier, "card", None)
+        path = getattr(self.classifier, "path", None)
+        return {
+            "mien_version": __version__,
+            "detector": detector if isinstance(detector, str) else type(self.detector).__name__,
+            "detector_settings": repr(self.detector),
+            "classifier": card.name if card else type(self.classifier).__name__,
+            "classifier_sha256": hashlib.sha256(path.read_bytes()).hexdigest() if path else "",
+            "without": ",".join(self._without),
+            "uncertain_below": str(self.uncertain_below),
+        }

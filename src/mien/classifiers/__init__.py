@@ -1,0 +1,1 @@
+"""Expression classifiers: squares in, a distribution over labels out."""

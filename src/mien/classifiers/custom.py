@@ -1,0 +1,61 @@
+"""A classifier from any function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from mien.cards import CropSpec
+from mien.errors import PluginError, UsageError
+from mien.types import Crops, ScoreKind, Scores
+
+
+class CustomClassifier:
+    """Wraps a user's function as an expression classifier.
+
+    Args:
+        function: takes ``(n, S, S, 3)`` uint8 RGB squares, returns ``(n, k)`` numbers.
+        labels: names of the k columns.
+        input_size: side of the squares the function wants, pixels.
+        kind: ``probability`` (rows sum to 1) or ``score`` for other numbers.
+        crop: how the squares are cut; the plain square around the box by default.
+    """
+
+    def __init__(
+        self,
+        function: Callable[[Crops], Any],
+        labels: Sequence[str],
+        input_size: int = 112,
+        *,
+        kind: ScoreKind = "probability",
+        crop: CropSpec | None = None,
+    ) -> None:
+        if not callable(function):
+            raise UsageError(f"a custom classifier needs a function, got {function!r}.")
+        self._function = function
+        self.labels = tuple(labels)
+        self.input_size = input_size
+        self.crop = crop or CropSpec()
+        self._kind: ScoreKind = kind
+
+    def classify(self, crops: Crops) -> Scores:
+        """Call the function and check what it returns.
+
+        Raises:
+            PluginError: not n rows of k finite numbers, or not probabilities where promised.
+        """
+        if not len(crops):
+            return Scores(np.zeros((0, len(self.labels)), np.float32), self.labels, self._kind)
+        name = getattr(self._function, "__name__", type(self._function).__name__)
+        values = np.asarray(self._function(crops))
+        if values.shape != (len(crops), len(self.labels)):
+            raise PluginError(
+                f"{name} must return ({len(crops)}, {len(self.labels)}) numbers for "
+                f"{len(crops)} faces and {len(self.labels)} labels, got {values.shape}."
+            )
+        try:
+            return Scores(values.astype(np.float32), self.labels, self._kind)
+        except (UsageError, ValueError, TypeError) as error:
+            raise PluginError(f"{name} broke its promise: {error}") from error

@@ -1,0 +1,196 @@
+"""A classifier from a ``.onnx`` file and its card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mien.cards import METADATA_KEY, CropSpec, ModelCard
+from mien.classifiers.base import Activations
+from mien.errors import ModelError, UsageError
+from mien.onnx import Session
+from mien.types import Crops, FloatArray, Scores
+
+
+class OnnxClassifier:
+    """Runs an expression network on ONNX Runtime.
+
+    Args:
+        path: the ``.onnx`` file.
+        card: what the file does not say itself: a `ModelCard`, or a mapping with some of its
+            fields (``labels`` at least, where the file carries no card).
+        threads: threads of one run; None for every processor.
+        batch_size: faces a run at the most.
+
+    Raises:
+        ModelError: the file is missing or broken, carries no card and none was given, or the
+            card does not fit the network.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        card: ModelCard | Mapping[str, Any] | None = None,
+        *,
+        threads: int | None = None,
+        batch_size: int = 32,
+    ) -> None:
+        if batch_size < 1:
+            raise UsageError(f"batch_size must be at least 1, got {batch_size}.")
+        self._net = Session(path, threads)
+        self._batch_size = batch_size
+        self.card = _find_card(self._net, card)
+        if self.card.scores not in self._net.output_names:
+            raise ModelError(
+                f"{self._net.path} has no output {self.card.scores!r}; it has "
+                f"{', '.join(self._net.output_names)}."
+            )
+        # A network with a fixed batch is fed exactly that many.
+        batch = self._net.input_shape[0]
+        self._fixed_batch = batch if isinstance(batch, int) else None
+
+    @property
+    def path(self) -> Path:
+        """The model file."""
+        return self._net.path
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the columns, in the model's order."""
+        return self.card.labels
+
+    @property
+    def input_size(self) -> int:
+        """Side of the squares, pixels."""
+        return self.card.input_size
+
+    @property
+    def crop(self) -> CropSpec:
+        """How the squares are cut."""
+        return self.card.crop
+
+    @property
+    def head_weights(self) -> FloatArray | None:
+        """``(k, c)`` weights of the last layer, where the card names them; maps need them."""
+        if not self.card.head:
+            return None
+        size = self.input_size
+        blank = self._prepare(np.zeros((self._fixed_batch or 1, size, size, 3), np.uint8))
+        return np.asarray(self._net.run([self.card.head], blank)[0], np.float32)
+
+    def classify(self, crops: Crops) -> Scores:
+        """Judge ``(n, S, S, 3)`` uint8 RGB squares.
+
+        Returns:
+            n rows of probabilities; a softmax of ``logits / temperature`` unless the card says
+            that the network already gives probabilities.
+
+        Raises:
+            UsageError: the squares have another shape or dtype.
+        """
+        values = self._run(crops, [self.card.scores])[0]
+        return Scores(self.probabilities(values), self.labels)
+
+    def activations(self, crops: Crops) -> Activations:
+        """Logits, embedding and last feature map of ``(n, S, S, 3)`` squares."""
+        names = [self.card.scores, self.card.embedding, self.card.feature_map]
+        values = iter(self._run(crops, [name for name in names if name]))
+        found = [next(values) if name else None for name in names]
+        assert found[0] is not None
+        return Activations(found[0], found[1], found[2])
+
+    def probabilities(self, values: FloatArray) -> FloatArray:
+        """Turn the network's raw scores ``(n, k)`` into probabilities, as the card says."""
+        if self.card.activation == "softmax":
+            values = values / self.card.temperature
+            values = np.exp(values - values.max(axis=1, keepdims=True, initial=-np.inf))
+            return np.asarray(values / values.sum(axis=1, keepdims=True), np.float32)
+        return values
+
+    def _run(self, crops: Crops, outputs: list[str]) -> list[FloatArray]:
+        check_crops(crops, self.input_size)
+        if not len(crops):  # a blank face tells the shapes, and leaves no rows
+            blank = np.zeros((1, self.input_size, self.input_size, 3), np.uint8)
+            return [value[:0] for value in self._run(blank, outputs)]
+        step = self._fixed_batch or self._batch_size
+        parts: list[list[FloatArray]] = []
+        for start in range(0, len(crops), step):
+            batch = crops[start : start + step]
+            short = (self._fixed_batch or len(batch)) - len(batch)
+            if short:
+                batch = np.concatenate([batch, np.repeat(batch[-1:], short, axis=0)])
+            values = self._net.run(outputs, self._prepare(batch))
+            rows = len(batch) - short
+            parts.append([np.asarray(v, np.float32)[:rows] for v in values])
+        joined = [np.concatenate(column) for column in zip(*parts, strict=True)]
+        joined[0] = joined[0].reshape(len(crops), -1)
+        if joined[0].shape[1] != len(self.labels) and outputs[0] == self.card.scores:
+            raise ModelError(
+                f"{self.path} gives {joined[0].shape[1]} scores a face, but its card names "
+                f"{len(self.labels)} labels."
+            )
+        return joined
+
+    def _prepare(self, crops: Crops) -> FloatArray:
+        card = self.card
+        if card.color == "gray":  # ITU-R BT.601 brightness
+            values = crops.astype(np.float32) @ np.array([[0.299], [0.587], [0.114]], np.float32)
+        else:
+            values = (crops if card.color == "rgb" else crops[..., ::-1]).astype(np.float32)
+        values -= np.array(card.mean, np.float32)
+        values /= np.array(card.std, np.float32)
+        if card.layout == "nchw":
+            values = np.ascontiguousarray(values.transpose(0, 3, 1, 2))
+        return values
+
+
+def check_crops(crops: Crops, size: int) -> None:
+    """Say clearly when an array is not a batch of squares of side `size`."""
+    shape = getattr(crops, "shape", None)
+    if (
+        not isinstance(crops, np.ndarray)
+        or crops.dtype != np.uint8
+        or crops.ndim != 4
+        or crops.shape[1:] != (size, size, 3)
+    ):
+        raise UsageError(
+            f"crops must be uint8 of shape (n, {size}, {size}, 3), "
+            f"got {getattr(crops, 'dtype', type(crops).__name__)} {shape}."
+        )
+
+
+def _find_card(net: Session, given: ModelCard | Mapping[str, Any] | None) -> ModelCard:
+    """The given card, completed by the file's own and by what the network itself shows."""
+    text = net.metadata.get(METADATA_KEY)
+    known: dict[str, Any] = {}
+    card = ModelCard.from_json(text) if text else None
+    if isinstance(given, ModelCard):
+        card = given
+    elif given is not None:
+        known = dict(given)
+    if card is not None:
+        card = replace(card, **known)
+    else:
+        if "labels" not in known:
+            raise ModelError(
+                f"{net.path} carries no card; give its labels, for example "
+                "card={'labels': ('neutral', 'happiness'), 'input_size': 112}."
+            )
+        known.setdefault("name", net.path.stem)
+        known.setdefault("input_size", _side(net))
+        try:
+            card = ModelCard(**known)
+        except TypeError as error:
+            raise ModelError(f"the card of {net.path} has a wrong field: {error}.") from error
+    return card if card.scores else replace(card, scores=net.output_names[0])
+
+
+def _side(net: Session) -> int:
+    sides: Sequence[int] = [n for n in net.input_shape[1:] if isinstance(n, int) and n > 4]
+    if len(set(sides)) != 1:
+        raise ModelError(f"{net.path} does not say its input size; give input_size in the card.")
+    return sides[0]

@@ -1,0 +1,37 @@
+"""``mien models``: what is installed, under which licence, how accurate."""
+
+from __future__ import annotations
+
+import sys
+
+
+def models() -> None:
+    """List the installed expression models and face detectors."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from mien.classifiers.onnx import OnnxClassifier
+    from mien.detectors import BUILTIN
+    from mien.registry import CLASSIFIERS, model_path
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("model", "labels", "input", "MB", "accuracy", "licence", "commercial use"):
+        table.add_column(name)
+    for name in CLASSIFIERS:
+        path = model_path(name)
+        card = OnnxClassifier(path).card
+        figure = card.accuracy.get("literature_test")
+        table.add_row(
+            card.name,
+            str(len(card.labels)),
+            f"{card.input_size} px",
+            f"{path.stat().st_size / 1e6:.1f}",
+            "-" if figure is None else f"{100 * figure:.1f} % (FER+ literature list)",
+            card.licence,
+            card.commercial,
+        )
+    console = Console(
+        file=sys.stdout, width=None if sys.stdout.isatty() else 160, highlight=False
+    )
+    console.print(table)
+    console.print(f"\ndetectors: {', '.join(BUILTIN)}")

@@ -1,0 +1,73 @@
+"""Is this face fit to judge? Size, sharpness, tilt and turn of every face."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from mien.geometry import roll_deg, yaw_deg
+from mien.types import Crops, Faces, FloatArray
+
+#: A face counts as fit when all of these hold; where the numbers come from: docs/quality.md.
+MIN_SIZE_PX = 24.0
+MIN_SHARPNESS = 0.012
+MAX_YAW_DEG = 45.0
+
+
+@dataclass(frozen=True, eq=False)
+class Quality:
+    """How well each of n faces can be judged.
+
+    Attributes:
+        size_px: ``(n,)`` shorter side of the box in the picture.
+        sharpness: ``(n,)`` 0 to about 0.2: how much fine structure the square holds.
+        roll_deg: ``(n,)`` tilt, positive = clockwise; NaN without landmarks.
+        yaw_deg: ``(n,)`` estimated turn, positive = towards the image's right; NaN without.
+        fit: ``(n,)`` bool: large, sharp and frontal enough to be judged.
+    """
+
+    size_px: FloatArray
+    sharpness: FloatArray
+    roll_deg: FloatArray
+    yaw_deg: FloatArray
+    fit: npt.NDArray[np.bool_]
+
+    def columns(self) -> dict[str, npt.NDArray[np.generic]]:
+        """The columns of the ``faces`` table, by name."""
+        return {
+            "size_px": self.size_px,
+            "sharpness": self.sharpness,
+            "roll_deg": self.roll_deg,
+            "yaw_deg": self.yaw_deg,
+            "fit": self.fit,
+        }
+
+
+def assess(faces: Faces, crops: Crops) -> Quality:
+    """Measure the quality of n faces from their boxes, landmarks and ``(n, S, S, 3)`` squares."""
+    sides = faces.boxes[:, 2:] - faces.boxes[:, :2]
+    size = sides.min(axis=1) if len(faces) else np.zeros(0, np.float32)
+    unknown = np.full(len(faces), np.nan, np.float32)
+    roll = unknown if faces.landmarks is None else roll_deg(faces.landmarks)
+    yaw = unknown if faces.landmarks is None else yaw_deg(faces.landmarks)
+    sharp = np.array([sharpness(crop) for crop in crops], np.float32)
+    # Comparisons with NaN are False: an unknown turn does not make a face unfit.
+    fit = (size >= MIN_SIZE_PX) & (sharp >= MIN_SHARPNESS) & ~(np.abs(yaw) > MAX_YAW_DEG)
+    return Quality(size, sharp, roll, yaw, fit)
+
+
+def sharpness(crop: Crops) -> float:
+    """Fine structure of one square ``(S, S, 3)``, 0 for a flat one, independent of contrast.
+
+    Mean size of the Laplacian at 48 x 48 pixels, divided by the spread of brightness, times 0.1.
+    """
+    import cv2
+
+    gray = cv2.cvtColor(np.ascontiguousarray(crop), cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(gray, (48, 48), interpolation=cv2.INTER_AREA).astype(np.float32)
+    spread = float(small.std())
+    if spread < 1.0:
+        return 0.0
+    return float(np.abs(cv2.Laplacian(small, cv2.CV_32F)).mean() / spread * 0.1)

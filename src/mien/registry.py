@@ -1,0 +1,112 @@
+"""Names for plugs: built-ins, installed packages' entry points, and instances straight in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import metadata, resources
+from pathlib import Path
+from typing import Any
+
+from mien.cards import ModelCard
+from mien.classifiers.base import EmotionClassifier
+from mien.classifiers.onnx import OnnxClassifier
+from mien.detectors import BUILTIN, make_detector
+from mien.detectors.base import FaceDetector
+from mien.detectors.given import GivenDetector
+from mien.errors import ModelError, UsageError
+
+DEFAULT_DETECTOR = "mtcnn"
+DEFAULT_CLASSIFIER = "mien-mobilenet"
+#: Expression models that ship in the wheel.
+CLASSIFIERS = (DEFAULT_CLASSIFIER,)
+DETECTOR_GROUP = "mien.detectors"
+CLASSIFIER_GROUP = "mien.classifiers"
+
+
+def model_path(name: str) -> Path:
+    """Where a model that ships with mien lies.
+
+    Raises:
+        ModelError: it is not there: the package was not built, only copied.
+    """
+    path = Path(str(resources.files("mien"))) / "models" / f"{name}.onnx"
+    if not path.is_file():
+        raise ModelError(f"mien's model {name} is missing from {path.parent}; reinstall mien.")
+    return path
+
+
+def load_detector(detector: str | FaceDetector | Callable[..., Any], **options: Any) -> FaceDetector:
+    """A face detector by name, or the given one.
+
+    Args:
+        detector: ``mtcnn``, ``haar``, ``yunet``, the name of an installed plug-in, an object with
+            ``detect(image)``, or any function from an image to boxes.
+        options: passed to the detector, such as ``min_score`` and ``min_face``.
+
+    Raises:
+        UsageError: the name is not known, or the detector has no such option.
+    """
+    if isinstance(detector, str):
+        if detector in BUILTIN:
+            return make_detector(detector, **options)
+        plugin: FaceDetector = _plugin(DETECTOR_GROUP, detector, BUILTIN)(**options)
+        return plugin
+    if isinstance(detector, FaceDetector):
+        if options:
+            raise UsageError(f"{', '.join(options)} cannot be set on a ready detector.")
+        return detector
+    if callable(detector):
+        return GivenDetector(detector, **options)
+    raise UsageError(
+        f"a detector is a name, an object with detect(image) or a function, got {detector!r}."
+    )
+
+
+def load_classifier(
+    classifier: str | Path | EmotionClassifier,
+    card: ModelCard | Mapping[str, Any] | None = None,
+    **options: Any,
+) -> EmotionClassifier:
+    """An expression classifier by name or file, or the given one.
+
+    Args:
+        classifier: ``mien-mobilenet``, the name of an installed plug-in, the path of an ``.onnx``
+            file, or an object with ``labels``, ``input_size`` and ``classify(crops)``.
+        card: labels and preprocessing, for an ``.onnx`` file that does not carry them.
+        options: ``threads`` and ``batch_size`` for ONNX models.
+
+    Raises:
+        UsageError: the name is not known.
+        ModelError: the file is missing or broken, or its labels are not known.
+    """
+    if isinstance(classifier, str | Path):
+        name = str(classifier)
+        if name in CLASSIFIERS:
+            return OnnxClassifier(model_path(name), card, **options)
+        if name.lower().endswith(".onnx"):
+            return OnnxClassifier(name, card, **options)
+        plugin: EmotionClassifier = _plugin(CLASSIFIER_GROUP, name, CLASSIFIERS)(**options)
+        return plugin
+    if isinstance(classifier, EmotionClassifier):
+        if options or card is not None:
+            raise UsageError("a ready classifier takes no card and no options.")
+        return classifier
+    if callable(classifier):
+        raise UsageError(
+            "a function alone does not say its labels; wrap it: "
+            "CustomClassifier(function, labels, input_size)."
+        )
+    raise UsageError(
+        f"a classifier is a name, an .onnx file or an object with classify(crops), "
+        f"got {classifier!r}."
+    )
+
+
+def _plugin(group: str, name: str, builtin: Any) -> Any:
+    found = {entry.name: entry for entry in metadata.entry_points(group=group)}
+    if name not in found:
+        kind = group.removeprefix("mien.")[:-1]
+        known = ", ".join([*builtin, *sorted(found)])
+        hint = " or a .onnx file" if kind == "classifier" else ""
+        raise UsageError(f"there is no {kind} {name!r}; known: {known}{hint}.")
+    return found[name].load()

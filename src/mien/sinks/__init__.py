@@ -1,0 +1,1 @@
+"""Where results go: tables, annotated pictures, lines of JSON."""

@@ -1,0 +1,334 @@
+"""The two tables, ``faces`` and ``images``: their columns, their look, their files.
+
+Every run gives the same columns in the same order with the same types, also without a single
+row. pandas and pyarrow are imported on first use.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from itertools import chain
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from mien.errors import InputError, InputNotFoundError, MissingExtraError, UsageError
+from mien.labels import color_of
+from mien.tablefiles import beside, known_suffix, open_table, read_rows, replacing, writable_target
+from mien.types import Faces, FloatArray, Scores
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from pandas.io.formats.style import Styler
+
+_FACE_HEAD = {
+    "source": "string",
+    "frame": "int64",
+    "time_s": "float64",
+    "face": "int64",
+    "x1": "float32",
+    "y1": "float32",
+    "x2": "float32",
+    "y2": "float32",
+    "detection_score": "float32",
+    "track_id": "Int64",
+    "emotion": "string",
+    "probability": "float32",
+}
+_QUALITY = {
+    "size_px": "float32",
+    "sharpness": "float32",
+    "roll_deg": "float32",
+    "yaw_deg": "float32",
+    "fit": "boolean",
+}
+#: The ``images`` table: name and pandas type of every column, in order.
+IMAGE_DTYPES: dict[str, str] = {
+    "source": "string",
+    "frame": "int64",
+    "time_s": "float64",
+    "width": "Int64",
+    "height": "Int64",
+    "n_faces": "int64",
+    "status": "string",
+    "error": "string",
+    "milliseconds": "float64",
+}
+#: Columns of the ``faces`` table before the labels, and after them.
+FACE_COLUMNS = tuple(_FACE_HEAD)
+QUALITY_COLUMNS = tuple(_QUALITY)
+IMAGE_COLUMNS = tuple(IMAGE_DTYPES)
+
+_KNOWN = {**IMAGE_DTYPES, **_FACE_HEAD, **_QUALITY}
+_ROWS_AT_ONCE = 8192  # as many rows as a file of a million pictures keeps in memory
+_CELL = "background-color: rgb({}, {}, {}); color: rgb({}, {}, {})"
+
+
+def face_dtypes(labels: Sequence[str]) -> dict[str, str]:
+    """Name and pandas type of every column of the ``faces`` table, in order.
+
+    Raises:
+        UsageError: a label has the name of one of the other columns.
+    """
+    taken = [label for label in labels if label in _FACE_HEAD or label in _QUALITY]
+    if taken:
+        raise UsageError(f"the label {taken[0]!r} is the name of another column of the table.")
+    return {**_FACE_HEAD, **dict.fromkeys(labels, "float32"), **_QUALITY}
+
+
+def face_columns(
+    source: str,
+    frame: int,
+    time_s: float | None,
+    faces: Faces,
+    scores: Scores,
+    emotions: Sequence[str],
+    probabilities: FloatArray,
+    quality: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The rows of the n faces of one picture, as columns of length n.
+
+    Args:
+        source: name of the input.
+        frame: number of the picture in its input, 0 for a photo.
+        time_s: presentation time in seconds, or None for a photo.
+        faces: boxes in pixels, detection scores, track numbers or None.
+        scores: ``(n, k)``: a column for each label.
+        emotions: n names, as told to the user.
+        probabilities: ``(n,)`` of these names.
+        quality: ``(n,)`` arrays by name; a missing one becomes a column without values.
+
+    Raises:
+        UsageError: the lengths differ, or a label has the name of another column.
+    """
+    n = len(faces)
+    columns: dict[str, Any] = {
+        "source": [source] * n,
+        "frame": np.full(n, frame, np.int64),
+        "time_s": np.full(n, np.nan if time_s is None else time_s),
+        "face": np.arange(n),
+        **{name: faces.boxes[:, i] for i, name in enumerate(("x1", "y1", "x2", "y2"))},
+        "detection_score": faces.scores,
+        "track_id": [None] * n if faces.track_ids is None else faces.track_ids,
+        "emotion": list(emotions),
+        "probability": np.asarray(probabilities, np.float32),
+        **{label: scores.values[:, i] for i, label in enumerate(scores.labels)},
+        **{name: quality.get(name, [None] * n) for name in _QUALITY},
+    }
+    _check(columns, face_dtypes(scores.labels))
+    return columns
+
+
+def to_dataframe(parts: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> pd.DataFrame:
+    """Join what `face_columns` gave for many pictures into the ``faces`` table.
+
+    Raises:
+        UsageError: a part lacks a column, or its columns differ in length.
+    """
+    return _frame(parts, face_dtypes(labels))
+
+
+def images_dataframe(parts: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Join columns named as in `IMAGE_COLUMNS` into the ``images`` table.
+
+    ``status`` is "ok" or "error"; a picture without a face is "ok" with ``n_faces`` 0.
+
+    Raises:
+        UsageError: a part lacks a column, or its columns differ in length.
+    """
+    return _frame(parts, IMAGE_DTYPES)
+
+
+def label_columns(dataframe: pd.DataFrame) -> tuple[str, ...]:
+    """The labels of a ``faces`` table: the columns between ``probability`` and the quality."""
+    names = [str(name) for name in dataframe.columns]
+    if "probability" not in names:
+        return ()
+    start = names.index("probability") + 1
+    ends = [i for i, name in enumerate(names) if i >= start and name in _QUALITY]
+    return tuple(names[start : ends[0] if ends else len(names)])
+
+
+def style(dataframe: pd.DataFrame, labels: Sequence[str]) -> Styler:
+    """The table in colours: each label's cell is the fuller of its colour the more probable.
+
+    Args:
+        dataframe: a ``faces`` table, or some of its columns.
+        labels: names of the columns to colour from 0 (white) to 1 (the label's own colour).
+
+    Raises:
+        MissingExtraError: jinja2, which pandas styles tables with, is not installed.
+    """
+    table = dataframe.reset_index(drop=True)  # pandas styles only tables with a unique index
+    try:
+        styler = table.style
+    except ImportError as error:
+        raise MissingExtraError(
+            "coloured tables need jinja2; install it with: pip install mien[notebook]"
+        ) from error
+    shown = [label for label in labels if label in table.columns]
+    for label in shown:
+        color = color_of(label, labels)
+        styler = styler.map(lambda share, color=color: _tint(color, share), subset=[label])
+    if "emotion" in table.columns:
+        styler = styler.map(
+            lambda name: _tint(color_of(name, labels), 1.0) if isinstance(name, str) else "",
+            subset=["emotion"],
+        )
+    formats = {"time_s": "{:.2f}", "detection_score": "{:.2f}", "sharpness": "{:.3f}"}
+    formats |= dict.fromkeys(("x1", "y1", "x2", "y2", "size_px", "roll_deg", "yaw_deg"), "{:.0f}")
+    formats |= dict.fromkeys((*shown, "probability"), "{:.0%}")
+    known: dict[Any, Any] = {name: text for name, text in formats.items() if name in table.columns}
+    rules: list[Any] = [
+        {"selector": "th, td", "props": "padding: 0.25em 0.6em; white-space: nowrap"},
+        {"selector": "td", "props": "text-align: right; font-variant-numeric: tabular-nums"},
+        {"selector": "th.col_heading", "props": "text-align: right; font-weight: 600"},
+    ]
+    styler = styler.format(known, na_rep="–", escape="html").format_index(escape="html", axis=1)
+    texts = [name for name in ("source", "emotion") if name in table.columns]
+    styler = styler.set_properties(subset=texts, **{"text-align": "left"})  # type: ignore[arg-type]
+    return styler.hide(axis="index").set_table_styles(rules)
+
+
+def write_table(
+    dataframe: pd.DataFrame, path: str | Path, metadata: Mapping[str, str] | None = None
+) -> Path:
+    """Write a table to a ``.parquet``, ``.csv`` or ``.jsonl`` file, whole or not at all.
+
+    Args:
+        dataframe: any table with plain columns; its index is not written.
+        path: where to; a file that is there is replaced.
+        metadata: texts kept in a Parquet file's schema under keys that begin with "mien."; CSV
+            and JSON lines have no place for them, and drop them.
+
+    Raises:
+        UsageError: another suffix, or nothing can be written there.
+    """
+    target = writablewritable_target(path)
+    with (
+        replacing(target) as temporary,
+        closing(open_table(temporary, target, dataframe, metadata or {})) as file,
+    ):
+        file.append(dataframe)
+    return target
+
+
+def read_table(path: str | Path) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Read what `write_table` or `TableWriter` wrote: the table and its metadata.
+
+    The columns of the ``faces`` and ``images`` tables come back with their own types from each
+    of the three formats. CSV and JSON lines keep no metadata (it comes back empty), CSV cannot
+    tell an empty text from none, and JSON lines without a row have no columns either.
+
+    Raises:
+        UsageError: the suffix is none of the three.
+        InputNotFoundError: there is no such file.
+        InputError: the file does not hold a table.
+    """
+    source = Path(path)
+    known_suffix(source)
+    if not source.is_file():
+        raise InputNotFoundError(f"there is no file {source}.")
+    try:
+        table, metadata = read_rows(source, _KNOWN)
+        types = {name: _KNOWN[name] for name in table.columns if name in _KNOWN}
+        types |= dict.fromkeys(label_columns(table), "float32")
+        return table.astype(types), metadata
+    except (ValueError, TypeError, OSError) as error:  # pyarrow's and pandas' own are ValueErrors
+        raise InputError(f"{source} does not hold a readable table: {error}") from error
+
+
+class TableWriter:
+    """Write a table part by part, so that a million pictures never lie in memory together.
+
+    Use it as a context manager. Rows go to a hidden file beside the target, a few thousand at a
+    time; at the end, also when an exception ends it, the file is closed and takes the target's
+    name, so that what was written so far can be read. A process that is killed leaves only the
+    hidden file, ``.NAME.PID.partial``: its CSV or JSON lines can be read, Parquet cannot.
+
+    Args:
+        path: a ``.parquet``, ``.csv`` or ``.jsonl`` file; one that is there is replaced.
+        dtypes: name and pandas type of every column, from `face_dtypes` or `IMAGE_DTYPES`.
+        metadata: as for `write_table`.
+
+    Raises:
+        UsageError: another suffix, nothing can be written there, or a part lacks a column.
+    """
+
+    def __init__(
+        self, path: str | Path, dtypes: Mapping[str, str], metadata: Mapping[str, str] | None = None
+    ) -> None:
+        self._path = writable_target(path)
+        self._dtypes = dict(dtypes)
+        self._metadata = dict(metadata or {})
+        self._parts: list[Mapping[str, Any]] = []
+        self._rows = 0
+
+    def __enter__(self) -> Self:
+        self._temporary = beside(self._path)
+        empty = _frame([], self._dtypes)
+        self._file = open_table(self._temporary, self._path, empty, self._metadata)
+        return self
+
+    def write(self, columns: Mapping[str, Any]) -> None:
+        """Add rows, given as columns of one length such as `face_columns` returns."""
+        self._rows += _check(columns, self._dtypes)
+        self._parts.append(columns)
+        if self._rows >= _ROWS_AT_ONCE:
+            self._flush()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            self._flush()
+        finally:
+            self._file.close()
+            os.replace(self._temporary, self._path)
+
+    def _flush(self) -> None:
+        parts, self._parts, self._rows = self._parts, [], 0
+        self._file.append(_frame(parts, self._dtypes))
+
+
+def _check(columns: Mapping[str, Any], dtypes: Mapping[str, str]) -> int:
+    """Number of rows of columns that are all there and equally long."""
+    missing = [name for name in dtypes if name not in columns]
+    if missing:
+        raise UsageError(f"the table needs the columns {', '.join(missing)}.")
+    lengths = {name: len(columns[name]) for name in dtypes}
+    if len(set(lengths.values())) > 1:
+        raise UsageError(f"the columns of a table must be equally long, got {lengths}.")
+    return next(iter(lengths.values()), 0)
+
+
+def _frame(parts: Sequence[Mapping[str, Any]], dtypes: Mapping[str, str]) -> pd.DataFrame:
+    """Join parts column by column: no Python loop over rows where the columns are arrays."""
+    import pandas as pd
+
+    filled = [part for part in parts if _check(part, dtypes)]
+    columns: dict[str, Any] = {}
+    for name, dtype in dtypes.items():
+        values = [part[name] for part in filled]
+        arrays = bool(values) and all(isinstance(value, np.ndarray) for value in values)
+        joined = np.concatenate(values) if arrays else list(chain.from_iterable(values))
+        columns[name] = pd.Series(joined, dtype=dtype)
+    return pd.DataFrame(columns)
+
+
+def _tint(color: tuple[int, int, int], share: float) -> str:
+    """CSS of a cell between white at 0 and the label's colour at 1; nothing for NaN."""
+    from mien.typography import ink
+
+    if not np.isfinite(share):
+        return ""
+    part = min(max(float(share), 0.0), 1.0)
+    red, green, blue = (round(255 + part * (channel - 255)) for channel in color)
+    return _CELL.format(red, green, blue, *ink((red, green, blue)))
