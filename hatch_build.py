@@ -66,18 +66,26 @@ class Graph:
         return self.add("Conv", kernel, bias, kernel_shape=list(kernel.shape[2:]))
 
     def prelu(self, slope: Any) -> str:
-        """Add a PReLU, ``slope * x + (1 - slope) * relu(x)``, one slope for each channel.
+        """Add a PReLU, ``x + (1 - slope) * relu(-x)``, one slope for each channel.
 
-        ONNX Runtime keeps its blocked memory layout through 1x1 convolutions but not through its
-        PRelu, and so runs this form faster.
+        ONNX Runtime leaves its blocked memory layout for a PRelu node, but not for convolutions
+        of 1x1; and it runs each of these together with what follows it.
         """
-        x, n = self.last, len(slope)
-        relu = self.add("Relu")
-        shape = (n, 1, 1, 1)
-        bent = self.add("Conv", (1 - slope).reshape(shape), kernel_shape=[1, 1], group=n)
-        line = self.add("Conv", slope.reshape(shape), inputs=[x], kernel_shape=[1, 1], group=n)
-        del relu
-        return self.add("Add", inputs=[bent, line])
+        x, shape = self.last, (len(slope), 1, 1, 1)
+        keys = {"kernel_shape": [1, 1], "group": len(slope)}
+        self.add("Conv", 0 * slope.reshape(shape) - 1, **keys)
+        self.add("Relu")
+        bent = self.add("Conv", 1 - slope.reshape(shape), **keys)
+        return self.add("Add", inputs=[bent, x])
+
+
+def fill(array: Any, axis: int) -> Any:
+    """Add zeros up to a multiple of 8 channels, which ONNX Runtime's blocks need."""
+    import numpy as np
+
+    pads = [(0, 0)] * array.ndim
+    pads[axis] = (0, -array.shape[axis] % 8)
+    return np.pad(array, pads)
 
 
 def heads(weights: list[Any]) -> tuple[Any, Any]:
@@ -101,8 +109,9 @@ def body(graph: Graph, name: str, weights: list[Any]) -> list[Any]:
         if depth == 0:  # the networks were trained on (pixel - 127.5) / 128
             bias = bias - kernel.sum((1, 2, 3)) * 127.5 / 128
             kernel = kernel / 128
-        graph.conv(kernel, bias)
-        graph.prelu(slope.reshape(-1))
+        inputs = kernel if depth == 0 else fill(kernel, 1)
+        graph.conv(fill(inputs, 0), fill(bias, 0))
+        graph.prelu(fill(slope.reshape(-1), 0))
         if pool:
             side, stride, pad = pool
             graph.add(
@@ -126,8 +135,8 @@ def network(name: str, weights: list[Any]) -> Any:
         joint = graph.conv(kernel.transpose(3, 2, 0, 1), bias)
     else:
         dense, bias, slope, *rest = weights
-        channels = graph.weights[-1].dims[0]
-        side = round((len(dense) / channels) ** 0.5)
+        side = 3  # both networks end in 3x3 places
+        channels = len(dense) // side**2
         # Keras flattened (width, height, channel), ONNX flattens (channel, height, width).
         dense = dense.reshape(side, side, channels, -1).transpose(2, 1, 0, 3)
         graph.add("Flatten")

@@ -7,12 +7,14 @@ import os
 import struct
 import subprocess
 import sys
-import threading
+import warnings
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -21,7 +23,6 @@ from PIL import Image as PilImage
 from mien.errors import ImageError, InputError, InputNotFoundError, UsageError
 from mien.images import MAX_PIXELS, encode_png, name_of, read_image, write_image
 
-FORMATS = Path(__file__).resolve().parents[2] / "shared" / "media" / "formats"
 ORIENTATION = 0x0112
 WIDTH = struct.pack("<HHI", 256, 4, 1)  # the TIFF tag, of one 32-bit number
 ADAPTIVE = PilImage.Palette.ADAPTIVE
@@ -47,11 +48,8 @@ def upright() -> npt.NDArray[np.uint8]:
 
 
 def encoded(form: str, picture: Any = None, **options: Any) -> bytes:
-    image = (
-        picture
-        if isinstance(picture, PilImage.Image)
-        else PilImage.fromarray(upright() if picture is None else np.ascontiguousarray(picture))
-    )
+    picture = upright() if picture is None else picture
+    image = PilImage.fromarray(picture) if isinstance(picture, np.ndarray) else picture
     buffer = io.BytesIO()
     image.save(buffer, form, **options)
     return buffer.getvalue()
@@ -72,19 +70,12 @@ def heic() -> bytes:
 
 def png_header(width: int, height: int) -> bytes:
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        )
+        check = zlib.crc32(kind + data)
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", check)
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     body = chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + body
-
-
-def png16(values: npt.NDArray[np.uint16]) -> bytes:
-    import cv2
-
-    return bytes(cv2.imencode(".png", values)[1])
 
 
 def far(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> float:
@@ -133,13 +124,15 @@ def test_heic() -> None:
 
 def test_one_bit() -> None:
     image = read_image(encoded("PNG", PilImage.fromarray(upright()).convert("1")))
-    assert set(np.unique(image)) == {0, 255}
+    gray = np.asarray(PilImage.fromarray(upright()).convert("L"), np.float32)
+    dots = np.asarray(PilImage.fromarray(upright()).convert("1"), np.float32) * 255
+    assert np.abs(image[..., 0] - gray).mean() < 0.7 * np.abs(dots - gray).mean()
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (16, 16, 3)])
 def test_sixteen_bits_are_scaled_not_clipped(shape: tuple[int, ...]) -> None:
     ramp = np.broadcast_to(np.arange(16).reshape(16, *(1,) * (len(shape) - 1)), shape)
-    image = read_image(png16((ramp * 4096).astype(np.uint16)))
+    image = read_image(cv2.imencode(".png", (ramp * 4096).astype(np.uint16))[1].tobytes())
     assert np.array_equal(image[:, 0, 0], np.arange(16) * 16)
     assert np.array_equal(image[:, 5, 2], np.arange(16) * 16)
 
@@ -202,7 +195,10 @@ def test_a_pil_image_is_turned_and_left_alone(orientation: int) -> None:
 )
 @pytest.mark.parametrize("form", ["JPEG", "PNG"])
 def test_broken_exif_does_not_break_the_picture(form: str, exif: bytes) -> None:
-    assert far(read_image(encoded(form, quality=95, exif=exif)), upright()) <= 3
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        assert far(read_image(encoded(form, quality=95, exif=exif)), upright()) <= 3
+    assert not told
 
 
 def test_every_kind_of_source_gives_the_same_picture(tmp_path: Path) -> None:
@@ -336,13 +332,6 @@ def test_paths_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         read_image("secret.jpg")
 
 
-def test_a_video_is_called_a_video(tmp_path: Path) -> None:
-    path = tmp_path / "party.MP4"
-    path.write_bytes(b"\0\0\0\x20ftypisom\0\0\2\0isomiso2avc1mp41" + bytes(64))
-    with pytest.raises(ImageError, match="is a video, not a picture"):
-        read_image(path)
-
-
 @pytest.mark.parametrize("source", [None, 3, {"a": 1}, io.StringIO("text")])
 def test_wrong_types_are_usage_errors(source: Any) -> None:
     with pytest.raises(UsageError):
@@ -365,23 +354,11 @@ def test_names() -> None:
         read_image(b"", name="bytes 7")
 
 
-def test_many_threads_read_and_leave_the_warning_filters_alone() -> None:
-    import warnings
-
+def test_threads_read_and_leave_the_warning_filters_alone() -> None:
     before = list(warnings.filters)
-    data, wrong = encoded("TIFF"), []
-
-    def work() -> None:
-        for _ in range(20):
-            if not np.array_equal(read_image(data), upright()):
-                wrong.append(1)
-
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not wrong
+    with ThreadPoolExecutor(4) as pool:
+        images = list(pool.map(read_image, [encoded("TIFF")] * 80))
+    assert all(np.array_equal(image, upright()) for image in images)
     assert list(warnings.filters) == before
 
 
@@ -417,64 +394,5 @@ def test_write_refuses(tmp_path: Path) -> None:
 
 
 def test_importing_loads_neither_pillow_nor_opencv() -> None:
-    code = (
-        "import sys, mien.images; sys.exit(bool({'PIL', 'cv2', 'pillow_heif'} & set(sys.modules)))"
-    )
+    code = "import sys, mien.images; sys.exit(not {'PIL', 'cv2'}.isdisjoint(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-shared = pytest.mark.skipif(not FORMATS.is_dir(), reason="the shared media folder is not here")
-
-
-@shared
-@pytest.mark.parametrize(
-    ("name", "grey", "most"),
-    [
-        ("astronaut.avif", False, 4),
-        ("astronaut.heic", False, 3),
-        ("astronaut.webp", False, 4),
-        ("astronaut_2page.tif", False, 0),
-        ("astronaut_cmyk.jpg", False, 3),
-        ("astronaut_gray.jpg", True, 2),
-        ("astronaut_gray16.png", True, 1),
-        ("astronaut_la.png", True, 1),
-        ("astronaut_palette.png", False, 6),
-        ("astronaut_palette_trns.png", False, 6),
-        ("astronaut_progressive.jpg", False, 4),
-        ("astronaut_rgb16.png", False, 1),
-    ],
-)
-def test_real_files_show_the_astronaut(name: str, grey: bool, most: float) -> None:
-    reference = read_image(FORMATS / "astronaut.bmp")
-    if grey:
-        reference = read_image(PilImage.fromarray(reference).convert("L"))
-    assert far(read_image(FORMATS / name), reference) <= most
-
-
-@shared
-def test_real_cut_out_keeps_the_face_and_hides_the_rest() -> None:
-    image, reference = (
-        read_image(FORMATS / name) for name in ("astronaut_rgba_circle.png", "astronaut.bmp")
-    )
-    assert image[0, 0].tolist() == [128] * 3
-    assert far(image[100:200, 200:300], reference[100:200, 200:300]) == 0
-
-
-@shared
-@pytest.mark.parametrize("orientation", range(2, 9))
-def test_real_orientations(orientation: int) -> None:
-    reference = read_image(FORMATS / "exif_orient_1.jpg")
-    assert far(read_image(FORMATS / f"exif_orient_{orientation}.jpg"), reference) < 2
-
-
-@shared
-def test_every_real_file_is_a_picture_or_a_clear_error() -> None:
-    broken = {"astronaut_truncated.jpg", "astronaut_truncated_baseline.jpg", "not_an_image.jpg"}
-    for path in (path for path in FORMATS.iterdir() if path.suffix != ".json"):
-        if path.name in broken:
-            with pytest.raises(ImageError, match=r"the picture is cut off|holds text"):
-                read_image(path)
-        else:
-            image = read_image(path)
-            assert image.ndim == 3
-            assert image.std() > 20

@@ -109,8 +109,8 @@ def test_closed_subfolder_does_not_go_missing(
 
 def test_a_video_is_an_error_row_not_a_crash(tmp_path: Path) -> None:
     put(tmp_path, "a.jpg")
-    (tmp_path / "b.mov").write_bytes(b"\0\0\0\x14ftypqt  " + bytes(50))
-    good, bad = photos([tmp_path / "a.jpg", tmp_path / "b.mov"])
+    (tmp_path / "b.MOV").write_bytes(b"\0\0\0\x14ftypqt  " + bytes(50))
+    good, bad = photos([tmp_path / "a.jpg", tmp_path / "b.MOV"])
     assert good.read().shape == (4, 5, 3)
     with pytest.raises(ImageError, match="is a video"):
         bad.read()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mien.results import Result, Results
     from mien.types import Faces, Frame, Scores
 
-__version__ = "0.1.0"
+__version__: str
 
 _HOME = {
     "CropSpec": "cards",
@@ -65,6 +65,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("mien")
     if name not in _HOME:
         raise AttributeError(f"module 'mien' has no attribute {name!r}")
     value = getattr(import_module(f"mien.{_HOME[name]}"), name)

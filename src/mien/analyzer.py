@@ -6,12 +6,12 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mien import __version__
 from mien.cards import CropSpec
 from mien.classifiers.base import EmotionClassifier
 from mien.crops import cut
@@ -80,11 +80,10 @@ class EmotionAnalyzer:
         wanted: dict[str, Any] = {} if min_score is None else {"min_score": min_score}
         if detector in ("mtcnn",) and threads is not None:
             wanted["threads"] = threads
+        options: dict[str, Any] = {"threads": threads, "batch_size": batch_size}
         is_file = isinstance(classifier, str | Path)
         self.detector = load_detector(detector, **wanted)
-        self.classifier = load_classifier(
-            classifier, **({"threads": threads, "batch_size": batch_size} if is_file else {})
-        )
+        self.classifier = load_classifier(classifier, **(options if is_file else {}))
         self.labels = tuple(name for name in self.classifier.labels if name not in without)
         for name in without:
             if name not in self.classifier.labels:
@@ -193,7 +192,7 @@ class EmotionAnalyzer:
         card = getattr(self.classifier, "card", None)
         path = getattr(self.classifier, "path", None)
         return {
-            "mien_version": __version__,
+            "mien_version": metadata.version("mien"),
             "detector": detector if isinstance(detector, str) else type(self.detector).__name__,
             "detector_settings": repr(self.detector),
             "classifier": card.name if card else type(self.classifier).__name__,

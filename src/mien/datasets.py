@@ -49,7 +49,7 @@ class VotedFaces:
     def distribution(self) -> npt.NDArray[np.float32]:
         """``(n, 8)``: share of the emotion votes a label; rows sum to 1."""
         total = self.votes.sum(axis=1, keepdims=True)
-        return (self.votes / np.maximum(total, 1)).astype(np.float32)
+        return np.asarray(self.votes / np.maximum(total, 1), np.float32)
 
 
 def load_ferplus(folder: Path, split: str) -> VotedFaces:
@@ -63,7 +63,7 @@ def load_ferplus(folder: Path, split: str) -> VotedFaces:
     path = folder / f"{split}.parquet"
     if not path.is_file():
         raise InputNotFoundError(f"there is no {path}; expected the FER+ data in that layout.")
-    table = pq.read_table(path).to_pydict()  # type: ignore[no-untyped-call]
+    table = pq.read_table(path).to_pydict()
     pictures = np.stack([_gray(image["bytes"]) for image in table["image"]])
     votes = np.array([table[f"votes_{name}"] for name in EMOTIONS], np.float32).T
     groups = [-1 if group is None else group for group in table["duplicate_group"]]

@@ -278,11 +278,11 @@ def _thickness(rects: Rect, width: int, height: int) -> int:
 def _outline(draw: ImageDraw.ImageDraw, rect: Rect, line: int, color: Color) -> None:
     """A frame around `rect`; at the picture's edge it moves inside, so that it is seen.
 
-    Thin dark lines on both sides set it off from a background of its own colour.
+    A thin dark line outside sets it off from a background of its own colour.
     """
     seam = max(1, round(line / 4))
     outer = np.clip(rect + line * np.array([-1, -1, 1, 1]), 0, [*draw.im.size, *draw.im.size])
-    for grown, width, tone in ((seam, seam, _SEAM), (0, line, color), (-line, seam, _SEAM)):
+    for grown, width, tone in ((seam, seam, _SEAM), (0, line, color)):
         x1, y1, x2, y2 = (outer + grown * np.array([-1, -1, 1, 1])).tolist()
         if x2 - x1 > 2 * width and y2 - y1 > 2 * width:
             draw.rectangle((x1, y1, x2 - 1, y2 - 1), outline=tone, width=width)

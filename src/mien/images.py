@@ -295,6 +295,7 @@ def _from_pil(image: PilImage.Image, name: str) -> Image:
 
 def _to_rgb(image: PilImage.Image, name: str) -> Image:
     from PIL import Image as PilImage
+    from PIL import ImageFilter
 
     if image.mode == "F":
         raise ImageError(
@@ -309,6 +310,8 @@ def _to_rgb(image: PilImage.Image, name: str) -> Image:
         ground = PilImage.new("RGBA", image.size, _NEUTRAL)
         ground.alpha_composite(image.convert("RGBA"))
         image = ground
+    if image.mode == "1":  # dots stand for greys: bring the greys back, for faces to be found
+        image = image.convert("L").filter(ImageFilter.GaussianBlur(1.0))
     if image.mode != "RGB":
         image = image.convert("RGB")
     # In strips, as Pillow hands out its pixels by way of bytes: the copies then stay in the cache.

@@ -58,7 +58,7 @@ class Session:
                 self._session = ort.InferenceSession(
                     str(self.path), options, providers=_providers(ort)
                 )
-            except Exception as error:  # noqa: BLE001 - ORT raises a family of its own
+            except Exception as error:
                 reason = str(error).splitlines()[0]
                 raise ModelError(f"{self.path} is not a usable ONNX model: {reason}") from error
         return self._session
@@ -87,7 +87,7 @@ class Session:
         """Feed `values` to the first input and return the named outputs."""
         try:
             return list(self.session.run(outputs, {self.input_name: values}))
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             reason = str(error).splitlines()[0]
             raise ModelError(f"{self.path} failed on input {values.shape}: {reason}") from error
 
@@ -96,4 +96,3 @@ def _providers(ort: Any) -> list[str]:
     """CUDA where ONNX Runtime has it, and always the processor."""
     wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
     return [name for name in wanted if name in ort.get_available_providers()]
-

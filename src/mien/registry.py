@@ -35,7 +35,9 @@ def model_path(name: str) -> Path:
     return path
 
 
-def load_detector(detector: str | FaceDetector | Callable[..., Any], **options: Any) -> FaceDetector:
+def load_detector(
+    detector: str | FaceDetector | Callable[..., Any], **options: Any
+) -> FaceDetector:
     """A face detector by name, or the given one.
 
     Args:

@@ -85,7 +85,7 @@ class Result:
     @property
     def probabilities(self) -> FloatArray:
         """``(n,)``: the top probability of each face."""
-        return self.scores.values.max(axis=1, initial=0.0)
+        return np.asarray(self.scores.values.max(axis=1, initial=0.0), np.float32)
 
     @property
     def image(self) -> Image:
@@ -327,7 +327,7 @@ class Results(Sequence[Result]):
         images, _ = tables.read_table(images_path(target))
         labels = tables.label_columns(faces)
         settings.pop("labels", None)
-        groups = {key: rows for key, rows in faces.groupby(["source", "frame"], sort=False)}
+        groups = dict(list(faces.groupby(["source", "frame"], sort=False)))
         found = []
         for row in images.to_dict("records"):
             key = (row["source"], row["frame"])
@@ -344,7 +344,7 @@ def images_path(path: Path) -> Path:
 
 
 def _restore(
-    row: Mapping[str, Any], rows: pd.DataFrame, labels: tuple[str, ...], settings: Mapping[str, str]
+    row: Mapping[Any, Any], rows: pd.DataFrame, labels: tuple[str, ...], settings: Mapping[str, str]
 ) -> Result:
     from mien.images import read_image
 
@@ -362,10 +362,8 @@ def _restore(
     )
     values = rows[list(labels)].to_numpy(np.float32)
     distribution = bool(np.allclose(values.sum(axis=1), 1, atol=1e-2)) if len(values) else True
-    quality = Quality(
-        *(rows[name].to_numpy(np.float32) for name in tables.QUALITY_COLUMNS[:-1]),
-        fit=rows["fit"].to_numpy(bool),
-    )
+    measured = {name: rows[name].to_numpy(np.float32) for name in tables.QUALITY_COLUMNS[:-1]}
+    quality = Quality(**measured, fit=rows["fit"].to_numpy(bool))
     return Result(
         source,
         faces,

@@ -5,9 +5,10 @@ Knows Parquet, CSV and JSON lines, and nothing of the columns inside.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -100,7 +101,7 @@ def writable_target(path: str | Path) -> Path:
     known_suffix(target)
     if not target.parent.is_dir():
         raise UsageError(f"{target} cannot be written: there is no folder {target.parent}.")
-    if target.is_dir():
+    if os.path.isdir(target):  # unlike Path.is_dir, False for a name that is too long
         raise UsageError(f"{target} cannot be written: it is a folder.")
     return target
 
@@ -118,7 +119,8 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         os.replace(temporary, path)
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # it has the other name by now, or was never made
+            temporary.unlink()
 
 
 def _read_parquet(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
@@ -136,21 +138,16 @@ def _read_csv(path: Path, types: Mapping[str, str]) -> tuple[pd.DataFrame, dict[
     names = pd.read_csv(path, nrows=0).columns
     known: Any = {name: types[name] for name in names if name in types}
     # A file may be called "NA": only an empty field is a missing one.
-    table = pd.read_csv(
-        path, dtype=known, keep_default_na=False, na_values=[""], float_precision="round_trip"
-    )
+    table = pd.read_csv(path, dtype=known, keep_default_na=False, na_values=[""])
     return table, {}
 
 
 def _read_jsonl(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Line by line, because pandas' own reader takes some texts for dates."""
     import pandas as pd
 
-    if not path.stat().st_size:
-        return pd.DataFrame(), {}
-    table = pd.read_json(
-        path, lines=True, dtype=False, convert_dates=False, precise_float=True, encoding="utf-8"
-    )
-    return table, {}
+    with path.open(encoding="utf-8") as lines:
+        return pd.DataFrame([json.loads(line) for line in lines if line.strip()]), {}
 
 
 def read_rows(path: Path, types: Mapping[str, str]) -> tuple[pd.DataFrame, dict[str, str]]:

@@ -166,7 +166,7 @@ def style(dataframe: pd.DataFrame, labels: Sequence[str]) -> Styler:
     table = dataframe.reset_index(drop=True)  # pandas styles only tables with a unique index
     try:
         styler = table.style
-    except ImportError as error:
+    except (ImportError, AttributeError) as error:  # pandas 3 raises the second
         raise MissingExtraError(
             "coloured tables need jinja2; install it with: pip install mien[notebook]"
         ) from error
@@ -189,8 +189,10 @@ def style(dataframe: pd.DataFrame, labels: Sequence[str]) -> Styler:
         {"selector": "th.col_heading", "props": "text-align: right; font-weight: 600"},
     ]
     styler = styler.format(known, na_rep="–", escape="html").format_index(escape="html", axis=1)
-    texts = [name for name in ("source", "emotion") if name in table.columns]
-    styler = styler.set_properties(subset=texts, **{"text-align": "left"})  # type: ignore[arg-type]
+    for name in {"source", "emotion"} & set(table.columns):
+        place = table.columns.get_loc(name)
+        selector = f"td.col{place}, th.col_heading.col{place}"
+        rules.append({"selector": selector, "props": "text-align: left"})
     return styler.hide(axis="index").set_table_styles(rules)
 
 
@@ -208,7 +210,7 @@ def write_table(
     Raises:
         UsageError: another suffix, or nothing can be written there.
     """
-    target = writablewritable_target(path)
+    target = writable_target(path)
     with (
         replacing(target) as temporary,
         closing(open_table(temporary, target, dataframe, metadata or {})) as file,

@@ -201,12 +201,16 @@ def place_captions(
 
 
 def _wordings(caption: str, size: int, room: int, face: int, brevity: int) -> list[str]:
-    """What a caption may say, best first: all that fits the frame, its label, what fits its box."""
-    texts = [ellipsize(caption, size, room)]
-    if brevity >= 1:
-        texts.append(ellipsize(without_number(caption), size, room))
-    if brevity >= 2:
-        texts.append(ellipsize(without_number(caption), size, min(face, room)))
+    """What a caption may say, best first.
+
+    Brevity 0: all of it, as far as it fits the frame. 1: or its label alone. 2: as much as fits
+    its own box, so that neighbours in a row do not get into each other's way.
+    """
+    label = without_number(caption)
+    if brevity == 2 and text_width(caption, size, bold=True) > face:
+        texts = [ellipsize(label, size, min(face, room))]
+    else:
+        texts = [ellipsize(text, size, room) for text in [caption, label][: 1 + brevity]]
     return [text for text in dict.fromkeys(texts) if text]
 
 

@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from mien.cli import analyze, evaluate, models, train
+from mien.cli import analyze, demo, evaluate, models, train
 from mien.errors import InputError, MienError, UsageError
 
 OK, WRONG_USE, SOME_FAILED, BROKEN, STOPPED = 0, 2, 3, 4, 130
@@ -24,6 +24,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("analyze")(analyze.analyze)
+app.command("demo")(demo.demo)
 app.command("models")(models.models)
 app.command("evaluate")(evaluate.evaluate)
 app.command("train")(train.train)

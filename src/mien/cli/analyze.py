@@ -24,9 +24,7 @@ def analyze(
     annotate: Annotated[
         Path | None, typer.Option(help="Folder for pictures with boxes and labels.")
     ] = None,
-    detector: Annotated[
-        str, typer.Option(help="mtcnn, haar, or a YuNet .onnx file.")
-    ] = "mtcnn",
+    detector: Annotated[str, typer.Option(help="mtcnn, haar, or a YuNet .onnx file.")] = "mtcnn",
     model: Annotated[
         str, typer.Option(help="Model name, or an .onnx file that carries its card.")
     ] = "mien-mobilenet",

@@ -30,8 +30,6 @@ def models() -> None:
             card.licence,
             card.commercial,
         )
-    console = Console(
-        file=sys.stdout, width=None if sys.stdout.isatty() else 160, highlight=False
-    )
+    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160, highlight=False)
     console.print(table)
     console.print(f"\ndetectors: {', '.join(BUILTIN)}")

@@ -11,9 +11,7 @@ are the same as its.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -27,6 +25,7 @@ from mien.detectors.candidates import (
     squares,
     suppress,
 )
+from mien.detectors.pyramid import Pyramid
 from mien.errors import ModelError, UsageError
 from mien.onnx import Session
 from mien.types import Faces, FloatArray, Image
@@ -91,7 +90,7 @@ class MtcnnDetector:
         boxes, scores, points = self._judge(image, boxes)
         sound = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
         return tidy(Faces(boxes[sound], scores[sound], points[sound]), self.min_score)
-    
+
     def _scales(self, height: int, width: int) -> list[float]:
         """Factors by which the picture is shrunk, largest first."""
         shorter = min(height, width)
@@ -107,11 +106,9 @@ class MtcnnDetector:
         height, width = image.shape[:2]
         found: list[Boxes] = [np.zeros((0, 4))]
         found_scores: list[Values] = [np.zeros(0)]
-        pixels = image.astype(np.float32)
+        pyramid = Pyramid(image)
         for scale in self._scales(height, width):
-            size = (int(width * scale), int(height * scale))
-            small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-            boxes, scores = self._scan(small)
+            boxes, scores = self._scan(pyramid.at(int(width * scale), int(height * scale)))
             boxes /= scale
             best = suppress(boxes, scores, 0.5)
             found.append(boxes[best])

@@ -12,9 +12,9 @@ from mien.results import Result
 class Sink(Protocol):
     """The plug for outputs: a context manager with ``write(result)``."""
 
-    def __enter__(self) -> Self: ...  # noqa: D105
+    def __enter__(self) -> Self: ...
 
-    def __exit__(  # noqa: D105
+    def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,

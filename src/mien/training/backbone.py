@@ -32,12 +32,11 @@ class ConvBN(nn.Module):
         super().__init__()
         self.kernel, self.stride = kernel, stride
         symmetric = (kernel - 1) // 2 if stride == 1 else 0
-        self.conv = nn.Conv2d(
-            inputs, outputs, kernel, stride, symmetric, groups=groups, bias=False
-        )
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, symmetric, groups=groups, bias=False)
         self.bn = nn.BatchNorm2d(outputs, eps=BN_EPS)
 
     def forward(self, x: Tensor) -> Tensor:
+        """``(n, inputs, h, w)`` to ``(n, outputs, ceil(h / stride), ceil(w / stride))``."""
         if self.stride == 2:  # SAME puts the odd pixel of padding at the bottom right
             before = x.shape[-1] % 2
             x = F.pad(x, (before, 1, before, 1))
@@ -67,6 +66,7 @@ class MobileNetV1(nn.Module):
         self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """See the class."""
         maps = self.features(x - self.mean)
         embedding = maps.mean(dim=(2, 3))
         return self.head(self.dropout(embedding)), embedding, maps
@@ -142,7 +142,8 @@ def restore_batchnorm(model: MobileNetV1, images: Tensor) -> None:
         hook.remove()
     for norm in norms:
         mean, var = moments[norm]
-        assert norm.running_mean is not None and norm.running_var is not None
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
         scale = norm.weight / torch.sqrt(norm.running_var + BN_EPS)
         shift = norm.bias - scale * norm.running_mean
         norm.running_mean.copy_(mean)

@@ -16,10 +16,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mien.datasets import VotedFaces
 from mien.labels import EMOTIONS
 from mien.training.augment import augment, to_input
 from mien.training.backbone import MobileNetV1, load_faceres, restore_batchnorm
-from mien.datasets import VotedFaces
 from mien.training.recipe import Recipe
 
 Report = Callable[[dict[str, Any]], None]
@@ -83,7 +83,7 @@ def fit(
             batch = batch.contiguous(memory_format=torch.channels_last)
             loss = step_loss(batch, targets[rows], weights[rows])
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             _average(average, model, min(recipe.ema, (1 + done) / (10 + done)))
             losses += loss.item()
@@ -97,7 +97,8 @@ def fit(
         with (out / "log.jsonl").open("a") as log:
             log.write(json.dumps(line) + "\n")
         report(line)
-    return average.eval()
+    average.eval()
+    return average
 
 
 def soft_cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
@@ -110,7 +111,7 @@ def soft_cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor) -> Tens
 def predict(model: nn.Module, pictures: npt.NDArray[np.uint8], size: int) -> npt.NDArray[Any]:
     """Logits ``(n, k)`` of ``(n, h, w)`` or ``(n, 3, h, w)`` uint8 pictures, without any change."""
     model.eval()
-    parts = torch.from_numpy(pictures).split(128)
+    parts = torch.split(torch.from_numpy(pictures), 128)
     return torch.cat([model(to_input(part, size))[0] for part in parts]).numpy()
 
 

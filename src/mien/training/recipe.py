@@ -35,6 +35,7 @@ class Recipe:
         ema: decay of the moving average of the weights that is evaluated and exported.
         compile: whether to compile the step, a third faster; needs a C++ compiler on CPU.
         seed: of weights, order and augmentation.
+        crop_margin, crop_template: how faces are cut in use, see `mien.cards.CropSpec`.
         augmentation: see `mien.training.augment.Augmentation`.
     """
 
@@ -49,10 +50,13 @@ class Recipe:
     ema: float = 0.998
     compile: bool = False
     seed: int = 0
+    crop_margin: float = 0.0
+    crop_template: tuple[tuple[float, float], ...] = ()
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     @property
     def epochs(self) -> int:
+        """Epochs of all stages."""
         return sum(stage.epochs for stage in self.stages)
 
     def size_at(self, epoch: int) -> int:

@@ -1,0 +1,52 @@
+"""``mien train``: a recipe in, a model file with its card out."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mien.errors import MissingExtraError
+
+
+def train(
+    recipe: Annotated[Path, typer.Argument(help="A recipe, such as recipes/mien-mobilenet.toml.")],
+    data: Annotated[Path, typer.Option(help="Folder with FER+ (parquet splits and lists).")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Folder for checkpoints, log and model.")
+    ] = Path("runs"),
+    backbone: Annotated[
+        Path | None, typer.Option(help="Folder with faceres.json and .bin; fetched by default.")
+    ] = None,
+    sample: Annotated[
+        int | None, typer.Option(min=64, help="Use only so many faces, for a trial.")
+    ] = None,
+) -> None:
+    """Train the model that a recipe describes; starts again from the last checkpoint."""
+    try:
+        from mien.training.run import run
+    except ImportError as error:
+        if error.name not in ("torch", "onnx"):
+            raise
+        raise MissingExtraError(
+            "training needs PyTorch and onnx; install them with: pip install 'mien[train]'."
+        ) from error
+
+    path = run(recipe, data, output, backbone, sample, _report)
+    print(path)  # noqa: T201
+
+
+def _report(line: dict[str, Any]) -> None:
+    """Steps overwrite each other on a terminal; epochs stay."""
+    if "step" in line:
+        if sys.stderr.isatty():
+            done = f"\repoch {line['epoch'] + 1}, step {line['step']} of {line['of']}"
+            print(f"{done}, {line['per_s']:.0f} faces/s ", end="", file=sys.stderr)  # noqa: T201
+        return
+    values = ", ".join(
+        f"{key} {value:.4f}" if isinstance(value, float) else f"{key} {value}"
+        for key, value in line.items()
+    )
+    print(f"\r{values}", file=sys.stderr)  # noqa: T201

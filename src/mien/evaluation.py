@@ -1,0 +1,166 @@
+"""How right is a classifier? Figures on FER+, each with its protocol.
+
+Lists and rules: ``lists/literature_test.csv`` is the list that papers report on (3,137 rows; the
+official majority rule on the test rows); the occlusion and pose lists are subsets of it by
+Wang et al. 2020 (RAN). One crop, no flip, no ensemble. Labels are matched by name; a label that
+the model does not have counts as an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from mien.classifiers.base import EmotionClassifier
+from mien.datasets import VotedFaces, load_ferplus, read_list
+from mien.labels import EMOTIONS, canonical_labels
+from mien.types import Crops, FloatArray
+
+LISTS = ("literature_test", "test_occlusion", "test_pose30", "test_pose45")
+BINS = 15
+
+Progress = Callable[[Iterable[int], int], Iterable[int]]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured number, on how many faces, by which rule."""
+
+    name: str
+    value: float
+    faces: int
+    protocol: str
+
+
+def evaluate_ferplus(
+    classifier: EmotionClassifier, folder: Path, progress: Progress | None = None
+) -> list[Figure]:
+    """Judge the test rows of FER+ and compare with its lists and votes.
+
+    Args:
+        classifier: any expression classifier.
+        folder: holds the three splits and ``lists/``, see `mien.datasets`.
+        progress: wraps the loop over batches; gets it and the number of batches.
+
+    Raises:
+        InputNotFoundError: a file of the data is missing.
+    """
+    test = load_ferplus(folder, "test")
+    known = np.concatenate([load_ferplus(folder, name).groups for name in ("train", "validation")])
+    scores = judge(classifier, test.pictures, progress)
+    return [
+        *_lists(scores, test, folder, np.isin(test.groups, known[known >= 0])),
+        *_votes(scores, test),
+        _fer2013(scores, test),
+    ]
+
+
+def judge(
+    classifier: EmotionClassifier,
+    pictures: npt.NDArray[np.uint8],
+    progress: Progress | None = None,
+) -> FloatArray:
+    """``(n, 8)`` probabilities in the order of `EMOTIONS` for ``(n, h, w)`` grey pictures.
+
+    The picture itself is the square. A label that the model lacks gets 0.
+    """
+    labels = canonical_labels(classifier.labels)
+    columns = [EMOTIONS.index(label) if label in EMOTIONS else -1 for label in labels]
+    out = np.zeros((len(pictures), len(EMOTIONS)), np.float32)
+    batches: Iterable[int] = range(0, len(pictures), 64)
+    for start in progress(batches, len(range(0, len(pictures), 64))) if progress else batches:
+        crops = to_crops(pictures[start : start + 64], classifier.input_size)
+        values = classifier.classify(crops).values
+        for column, emotion in enumerate(columns):
+            if emotion >= 0:
+                out[start : start + 64, emotion] = values[:, column]
+    return out
+
+
+def to_crops(pictures: npt.NDArray[np.uint8], size: int) -> Crops:
+    """Enlarge ``(n, h, w)`` grey pictures to ``(n, size, size, 3)`` squares, bilinear."""
+    import cv2
+
+    crops = np.empty((len(pictures), size, size, 3), np.uint8)
+    for crop, picture in zip(crops, pictures, strict=True):
+        crop[:] = cv2.resize(picture, (size, size), interpolation=cv2.INTER_LINEAR)[..., None]
+    return crops
+
+
+def calibration_error(confidence: FloatArray, truth: FloatArray, bins: int = BINS) -> float:
+    """Expected calibration error: mean gap of confidence and truth over equal-width bins.
+
+    Args:
+        confidence: ``(n,)`` top probabilities.
+        truth: ``(n,)`` share of the viewers who chose that label, or 0 and 1 for wrong and right.
+        bins: how many bins between 0 and 1 (Naeini et al. 2015; Guo et al. 2017).
+    """
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    gap = np.bincount(place, confidence - truth, bins)
+    return float(np.abs(gap).sum() / max(1, len(confidence)))
+
+
+def divergence(scores: FloatArray, votes: FloatArray) -> float:
+    """Mean Kullback-Leibler divergence of probabilities from vote shares, nats."""
+    ratio = np.maximum(votes, 1e-12) / np.maximum(scores, 1e-12)
+    return float((votes * np.log(ratio)).sum(axis=1).mean())
+
+
+def _lists(
+    scores: FloatArray, test: VotedFaces, folder: Path, twins: npt.NDArray[np.bool_]
+) -> list[Figure]:
+    figures: list[Figure] = []
+    row_of: Mapping[str, int] = {name: row for row, name in enumerate(test.names)}
+    for name in LISTS:
+        truth_by_name = read_list(folder / "lists" / f"{name}.csv")
+        rows = np.array([row_of[picture] for picture in truth_by_name])
+        truth = np.array([EMOTIONS.index(label) for label in truth_by_name.values()])
+        right = scores[rows].argmax(axis=1) == truth
+        rule = f"lists/{name}.csv, accuracy, one crop, no flip"
+        figures.append(Figure(name, float(right.mean()), len(rows), rule))
+        if name != "literature_test":
+            continue
+        alone = ~twins[rows]
+        rule = "the same without rows whose twin is in train or validation"
+        value = float(right[alone].mean())
+        figures.append(Figure(f"{name}_without_twins", value, int(alone.sum()), rule))
+        for index, label in enumerate(EMOTIONS):
+            of_label = truth == index
+            share = float(right[of_label].mean())
+            rule = f"recall of {label} on lists/{name}.csv"
+            figures.append(Figure(f"recall_{label}", share, int(of_label.sum()), rule))
+        confidence = scores[rows].max(axis=1)
+        value = calibration_error(confidence, right.astype(np.float32))
+        rule = "calibration error against the majority label on lists/literature_test.csv"
+        figures.append(Figure("ece_majority", value, len(rows), rule))
+    return figures
+
+
+def _votes(scores: FloatArray, test: VotedFaces) -> list[Figure]:
+    shares = test.distribution
+    confidence, top = scores.max(axis=1), scores.argmax(axis=1)
+    agreed = shares[np.arange(len(top)), top]
+    n = len(test)
+    return [
+        Figure("kl_votes", divergence(scores, shares), n, "mean KL to the votes, nats, test rows"),
+        Figure(
+            "ece_votes",
+            calibration_error(confidence, agreed),
+            n,
+            f"top probability against the share of viewers who agree, {BINS} bins, test rows",
+        ),
+    ]
+
+
+def _fer2013(scores: FloatArray, test: VotedFaces) -> Figure:
+    known = np.flatnonzero(test.fer2013 != "")
+    truth = np.array([EMOTIONS.index(label) for label in canonical_labels(test.fer2013[known])])
+    seven = np.delete(scores[known], EMOTIONS.index("contempt"), axis=1)
+    names = [label for label in EMOTIONS if label != "contempt"]
+    found = np.array([EMOTIONS.index(label) for label in names])[seven.argmax(axis=1)]
+    rule = "FER2013's own labels on the test rows, 7 classes, contempt left out before the softmax"
+    return Figure("fer2013", float((found == truth).mean()), len(known), rule)
