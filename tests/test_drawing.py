@@ -142,6 +142,24 @@ def test_captions_without_room_lose_their_figure_before_they_collide() -> None:
     assert not any(shared(tag.rect, tuple(box)) for tag in tags for box in boxes.tolist())
 
 
+@pytest.mark.parametrize(
+    ("box", "corner"),
+    [
+        ((200, 150, 300, 250), (198, "above")),
+        ((200, 0, 300, 100), (198, "below")),
+        ((100, 0, 250, 384), (252, "beside")),
+    ],
+)
+def test_a_caption_goes_above_then_below_then_beside(
+    box: tuple[int, int, int, int], corner: tuple[int, str]
+) -> None:
+    (tag,) = place_captions(["fear 60 %"], np.array([box]), [2], (512, 384))
+    assert tag is not None
+    assert tag.rect[0] == corner[0]
+    found = "above" if tag.rect[3] == box[1] - 2 else "beside"
+    assert ("below" if tag.rect[1] == box[3] + 2 else found) == corner[1]
+
+
 def test_a_face_that_fills_the_picture_gets_its_caption_inside() -> None:
     (tag,) = place_captions(["fear 60 %"], np.array([[0, 0, 300, 300]]), [2], (300, 300))
     assert tag is not None

@@ -60,7 +60,7 @@ def _warp(image: Image, matrix: Matrices, size: int) -> Image:
     if shrink < 0.5:  # bilinear sampling alone would skip pixels
         target = (max(1, round(part.shape[1] * shrink)), max(1, round(part.shape[0] * shrink)))
         factor = np.array([target[0] / part.shape[1], target[1] / part.shape[0]])
-        part = cv2.resize(part, target, interpolation=cv2.INTER_AREA)
+        part = np.asarray(cv2.resize(part, target, interpolation=cv2.INTER_AREA), np.uint8)
         local[:, :2] = local[:, :2] / factor
     # Pixel centres sit at +0.5 in edge coordinates, OpenCV's at integers.
     local[:, 2] += local[:, :2] @ (0.5, 0.5) - 0.5

@@ -258,7 +258,7 @@ def _same_length(**parts: Any) -> None:
 
 def _canvas(image: Image) -> tuple[Pil.Image, ImageDraw.ImageDraw]:
     """A copy to draw on; "RGBA" on an RGB picture makes colours with alpha blend."""
-    canvas = Pil.fromarray(_checked(image).copy())
+    canvas = Pil.fromarray(_checked(image))
     return canvas, ImageDraw.Draw(canvas, "RGBA")
 
 

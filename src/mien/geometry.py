@@ -18,12 +18,12 @@ def square(boxes: FloatArray, margin: float = 0.0) -> FloatArray:
     boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
     half = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True) * (0.5 + margin)
-    return np.concatenate([centre - half, centre + half], axis=1).astype(np.float32)
+    return np.asarray(np.concatenate([centre - half, centre + half], axis=1), np.float32)
 
 
 def area(boxes: FloatArray) -> FloatArray:
     """Area of each box ``(n, 4)``, square pixels."""
-    return np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1).astype(np.float32)
+    return np.asarray(np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1), np.float32)
 
 
 def iou(a: FloatArray, b: FloatArray) -> FloatArray:
@@ -76,7 +76,7 @@ def align_matrices(landmarks: FloatArray, template: FloatArray, size: int) -> Ma
 def roll_deg(landmarks: FloatArray) -> FloatArray:
     """Tilt of the eye line, degrees, ``(n,)``; positive = clockwise as the viewer sees it."""
     across = landmarks[:, 1] - landmarks[:, 0]
-    return np.degrees(np.arctan2(across[:, 1], across[:, 0])).astype(np.float32)
+    return np.asarray(np.degrees(np.arctan2(across[:, 1], across[:, 0])), np.float32)
 
 
 def yaw_deg(landmarks: FloatArray) -> FloatArray:
@@ -93,4 +93,4 @@ def yaw_deg(landmarks: FloatArray) -> FloatArray:
     length = np.maximum(np.linalg.norm(axis, axis=1), 1e-6)
     nose = landmarks[:, 2] - (left + right) / 2
     offset = (nose * axis).sum(axis=1) / length / (length / 2)
-    return np.degrees(np.arctan(offset / 0.8)).astype(np.float32)
+    return np.asarray(np.degrees(np.arctan(offset / 0.8)), np.float32)

@@ -175,7 +175,7 @@ class Scores:
     @property
     def top(self) -> IntArray:
         """``(n,)`` int64: the column of the largest value in each row."""
-        return np.argmax(self.values, axis=1).astype(np.int64)
+        return np.asarray(np.argmax(self.values, axis=1), np.int64)
 
     def without(self, label: str) -> Scores:
         """Drop one label and renormalise, as if it had been left out before the softmax."""

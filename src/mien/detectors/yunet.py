@@ -1,0 +1,93 @@
+"""YuNet, a small and fast face network, from a file of the user's.
+
+Wu, Peng and Yu 2023, "YuNet: A Tiny Millisecond-level Face Detector" (Machine Intelligence
+Research 20, 656-665). The model is OpenCV Zoo's ``face_detection_yunet_2023mar.onnx``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from mien.detectors.base import check_image, tidy
+from mien.errors import ModelError, UsageError
+from mien.types import Faces, Image
+
+
+class YunetDetector:
+    """Find faces with a YuNet model on OpenCV: confidence and five landmarks each.
+
+    YuNet is specified for faces of about 10 to 300 pixels, so a picture whose longer side is
+    over `max_side` is shrunk for it, and what it finds is given in the picture's own pixels.
+
+    Args:
+        model_path: the ``.onnx`` file.
+        min_score: confidence from which a candidate is a face, 0 to 1.
+        min_face: faces whose box has a shorter side than this, in pixels, are left out.
+        max_side: longest side, in pixels, of the picture that YuNet sees; more finds smaller
+            faces, less is faster.
+
+    Raises:
+        ModelError: there is no such file (at once), or it is not a YuNet (on first use).
+        UsageError: an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        model_path: str | Path,
+        min_score: float = 0.7,
+        min_face: int = 10,
+        max_side: int = 640,
+    ) -> None:
+        self.model_path = Path(model_path)
+        if not self.model_path.is_file():
+            raise ModelError(f"there is no YuNet model {self.model_path}.")
+        if max_side < 32:
+            raise UsageError(f"max_side must be at least 32 pixels, got {max_side}.")
+        self.min_score = min_score
+        self.min_face = min_face
+        self.max_side = max_side
+        self._net: Any = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_net": None}
+
+    def detect(self, image: Image) -> Faces:
+        """Find the faces of one picture, largest first.
+
+        Args:
+            image: ``(H, W, 3)`` uint8 RGB; it is not changed.
+
+        Raises:
+            ModelError: the model file is not a YuNet that this OpenCV can run.
+        """
+        check_image(image)
+        height, width = image.shape[:2]
+        shrink = min(1.0, self.max_side / max(height, width))
+        size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
+        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        rows = self._find(cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
+        points = rows[:, :14].reshape(-1, 7, 2) * (width / size[0], height / size[1])
+        corner, span, landmarks = points[:, 0], points[:, 1], points[:, 2:]
+        boxes = np.concatenate([corner, corner + np.maximum(span, 0)], axis=1)
+        # YuNet's "right" eye and mouth corner are the person's own, and so come first here too.
+        return tidy(Faces(boxes, rows[:, 14], landmarks), self.min_score, self.min_face)
+
+    def _find(self, bgr: Image) -> Any:
+        """OpenCV's answer ``(n, 15)``: x, y, width, height, five points, score."""
+        size = (bgr.shape[1], bgr.shape[0])
+        try:
+            if self._net is None:
+                self._net = cv2.FaceDetectorYN.create(
+                    str(self.model_path), "", size, self.min_score
+                )
+            self._net.setInputSize(size)
+            _, rows = self._net.detect(bgr)
+        except cv2.error as error:
+            raise ModelError(
+                f"{self.model_path} is not a YuNet model that OpenCV {cv2.__version__} can run."
+            ) from error
+        return np.zeros((0, 15), np.float32) if rows is None else rows

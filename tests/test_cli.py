@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import Image as PilImage
+
+from mien import Results
+
+
+def mien(*arguments: object, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+    """Run the real command in a process of its own."""
+    command = [sys.executable, "-c", "from mien.cli import main; main()", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, input=stdin, timeout=120, check=False)
+
+
+def test_a_batch_with_bad_files_loses_nothing(tmp_path: Path, photo: Path) -> None:
+    (tmp_path / "text.jpg").write_text("this is no picture")
+    (tmp_path / "empty.png").touch()
+    PilImage.new("RGB", (80, 60), "green").save(tmp_path / "meadow.png")
+    table = tmp_path / "t.parquet"
+    done = mien("analyze", photo, tmp_path, "/nowhere.jpg", "-o", table, "--annotate", tmp_path / "a")
+    assert done.returncode == 3
+    assert done.stdout == b""
+    errors = done.stderr.decode()
+    assert "Traceback" not in errors
+    assert errors.count("mien: ") == 3
+    images = pd.read_parquet(tmp_path / "t.images.parquet")
+    assert images["status"].tolist().count("error") == 3
+    assert len(images) == 5
+    assert images["n_faces"].sum() == 1
+    faces = pd.read_parquet(table)
+    assert faces["emotion"].tolist() == ["happiness"]
+    assert [p.name for p in (tmp_path / "a").iterdir()] != []
+    loaded = Results.load(table)
+    assert [len(result) for result in loaded] == images["n_faces"].tolist()
+
+
+def test_json_is_one_object_an_input(photo: Path, tmp_path: Path) -> None:
+    (tmp_path / "text.jpg").write_text("no")
+    done = mien("analyze", photo, tmp_path / "text.jpg", "--json")
+    assert done.returncode == 3
+    good, bad = [json.loads(line) for line in done.stdout.splitlines()]
+    assert good["faces"][0]["emotion"] == "happiness"
+    assert sum(good["faces"][0]["probabilities"].values()) == pytest.approx(1, abs=1e-3)
+    assert bad["status"] == "error"
+    assert bad["faces"] == []
+
+
+def test_a_picture_on_standard_input(photo: Path) -> None:
+    done = mien("analyze", "-", "--json", stdin=photo.read_bytes())
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)["faces"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["analyze"], 2, "Missing argument"),
+        (["analyze", "PHOTO", "-o", "t.xlsx"], 2, ".parquet, .csv, .jsonl"),
+        (["analyze", "PHOTO", "-o", "/nowhere/t.csv"], 2, "no folder /nowhere"),
+        (["analyze", "PHOTO", "--detector", "magic"], 2, "there is no detector 'magic'"),
+        (["analyze", "PHOTO", "--detector", "yunet"], 2, "needs its file"),
+        (["analyze", "PHOTO", "--model", "none.onnx"], 4, "no model file none.onnx"),
+        (["analyze", "PHOTO", "--min-score", "7"], 2, "between 0 and 1"),
+        (["analyze", "PHOTO", "--without", "joy"], 2, "no label 'joy' to leave out"),
+        (["analyze", "/nowhere/*.jpg"], 3, "/nowhere/*.jpg"),
+        (["evaluate", "mien-mobilenet", "/nowhere"], 3, "there is no /nowhere"),
+        (["train", "none.toml", "--data", "/nowhere"], 3, "there is no recipe none.toml"),
+    ],
+)
+def test_wrong_use_is_one_sentence(
+    arguments: list[str], code: int, words: str, photo: Path
+) -> None:
+    if arguments[0] == "train":
+        pytest.importorskip("torch", reason="training needs the extra train")
+    done = mien(*[str(photo) if a == "PHOTO" else a for a in arguments])
+    text = done.stderr.decode()
+    assert done.returncode == code, text
+    assert words in " ".join(text.replace("│", " ").split())
+    assert "Traceback" not in text
+
+
+def test_models_lists_licence_and_labels() -> None:
+    done = mien("models")
+    assert done.returncode == 0
+    text = done.stdout.decode()
+    assert "mien-mobilenet" in text
+    assert "MIT" in text
+    assert "unclear" in text
+    assert "mtcnn" in text
+
+
+def test_the_demo_shows_a_happy_astronaut(tmp_path: Path) -> None:
+    done = mien("demo", "-o", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "happiness" in done.stdout.decode()
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "astronaut.annotated.jpg",
+        "astronaut.heatmap.png",
+    ]
+
+
+def test_importing_mien_loads_no_third_party_package() -> None:
+    code = "import sys, mien; print([m for m in ('numpy', 'cv2', 'pandas', 'PIL') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert done.stdout.strip() == b"[]"
+
+
+def test_every_public_name_exists() -> None:
+    import mien
+
+    assert all(getattr(mien, name) is not None for name in mien.__all__)
+    assert mien.__version__
+    with pytest.raises(AttributeError):
+        _ = mien.nothing
