@@ -4,8 +4,8 @@ The weights are data inside that package (MIT licence). They are read from its f
 importing it, because importing it would need TensorFlow. The graphs follow Zhang et al. 2016,
 "Joint Face Detection and Alignment using Multi-task Cascaded Convolutional Networks"
 (arXiv 1604.02878), with three changes that leave the answers as they are: pixels come in as 0 to
-255 (the normalisation is folded into the first layer), the two-way softmax is written as a
-sigmoid of the difference, and all outputs of a network are one matrix product.
+255 (the normalisation is folded into the first layer), the softmax of two classes is left to the
+caller as the sigmoid of their difference, and all outputs of a network are one matrix product.
 
 ``python hatch_build.py`` writes the files without building a wheel.
 """
@@ -72,7 +72,7 @@ class Graph:
         of 1x1; and it runs each of these together with what follows it.
         """
         x, shape = self.last, (len(slope), 1, 1, 1)
-        keys = {"kernel_shape": [1, 1], "group": len(slope)}
+        keys: dict[str, Any] = {"kernel_shape": [1, 1], "group": len(slope)}
         self.add("Conv", 0 * slope.reshape(shape) - 1, **keys)
         self.add("Relu")
         bent = self.add("Conv", 1 - slope.reshape(shape), **keys)
@@ -114,17 +114,16 @@ def body(graph: Graph, name: str, weights: list[Any]) -> list[Any]:
         graph.prelu(fill(slope.reshape(-1), 0))
         if pool:
             side, stride, pad = pool
-            graph.add(
-                "MaxPool", kernel_shape=[side] * 2, strides=[stride] * 2, ceil_mode=int(pad)
-            )
+            graph.add("MaxPool", kernel_shape=[side] * 2, strides=[stride] * 2, ceil_mode=int(pad))
     return weights
 
 
 def network(name: str, weights: list[Any]) -> Any:
     """One of the three networks as an ONNX model, from Keras's list of weights.
 
-    Input ``image``: (n, height, width, 3) float32 RGB, 0 to 255. Outputs: ``score``, the
-    probability of a face, ``offsets`` (4) and, for the O-Net, ``landmarks`` (10); along axis 1.
+    Input ``image``: (n, height, width, 3) float32 RGB, 0 to 255. Outputs: ``logit``, whose
+    sigmoid is the probability of a face, ``offsets`` (4) and, for the O-Net, ``landmarks`` (10);
+    all along axis 1.
     """
     from onnx import TensorProto, checker, helper
 
@@ -143,11 +142,9 @@ def network(name: str, weights: list[Any]) -> Any:
         graph.add("Gemm", dense.reshape(-1, len(bias)), bias)
         graph.add("PRelu", slope)
         joint = graph.add("Gemm", *heads(rest))
-    outputs = {"score": 1, "offsets": 4} | ({"landmarks": 10} if name == "onet" else {})
+    outputs = {"logit": 1, "offsets": 4} | ({"landmarks": 10} if name == "onet" else {})
     split = helper.make_tensor("sizes", TensorProto.INT64, [len(outputs)], list(outputs.values()))
-    parts = ["logit", *list(outputs)[1:]]
-    graph.nodes.append(helper.make_node("Split", [joint, "sizes"], parts, axis=1))
-    graph.nodes.append(helper.make_node("Sigmoid", ["logit"], ["score"]))
+    graph.nodes.append(helper.make_node("Split", [joint, "sizes"], list(outputs), axis=1))
     n, height = ("n", PATCH[name])
     width = "width" if isinstance(height, str) else height
     tail = ["rows", "columns"] if name == "pnet" else []
@@ -206,7 +203,7 @@ def asset(name: str) -> Path:
     return path
 
 
-class CustomBuildHook(BuildHookInterface):  # type: ignore[misc]
+class CustomBuildHook(BuildHookInterface[Any]):
     """Makes the networks before a wheel, editable or not, is put together."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:

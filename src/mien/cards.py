@@ -50,7 +50,8 @@ class ModelCard:
         labels: names of the outputs, in the model's own order.
         input_size: side of the square input, pixels.
         color: channel order of the input; ``gray`` feeds brightness in one channel.
-        mean, std: ``(value - mean) / std`` on values 0..255, one number a channel of `color`.
+        mean, std: ``(value - mean) / std`` on values 0..255, one number a channel of `color`, or
+            a single one for all.
         layout: order of the input's axes.
         activation: what turns the score output into probabilities.
         temperature: the logits are divided by it first; fitted on validation data.
@@ -68,8 +69,8 @@ class ModelCard:
     labels: tuple[str, ...]
     input_size: int
     color: Color = "rgb"
-    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
-    std: tuple[float, ...] = (255.0, 255.0, 255.0)
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (255.0,)
     layout: Layout = "nchw"
     activation: Activation = "softmax"
     temperature: float = 1.0

@@ -12,7 +12,7 @@ from mien.types import Crops, Faces, FloatArray
 
 #: A face counts as fit when all of these hold; where the numbers come from: docs/quality.md.
 MIN_SIZE_PX = 24.0
-MIN_SHARPNESS = 0.012
+MIN_SHARPNESS = 0.014
 MAX_YAW_DEG = 45.0
 
 

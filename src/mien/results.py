@@ -117,8 +117,11 @@ class Result:
         """
         colors = [color_of(emotion, self.labels) for emotion in self.emotions]
         chosen = None if margin_for is None else self._face(margin_for)
+        captions = self._captions()
+        if len(captions) > 1:  # so that the picture can be read beside the table
+            captions = [f"{number} {caption}" for number, caption in enumerate(captions)]
         picture = drawing.draw_faces(
-            self.image, self.faces.boxes, self._captions(), colors, selected=chosen
+            self.image, self.faces.boxes, captions, colors, selected=chosen
         )
         if chosen is None:
             return picture

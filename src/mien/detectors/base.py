@@ -41,7 +41,8 @@ def tidy(faces: Faces, min_score: float = 0.0, min_face: float = 0.0) -> Faces:
     shorter side of the box, in pixels. Faces of one area stand from top to bottom, left to right.
     """
     size = faces.boxes[:, 2:] - faces.boxes[:, :2]
-    kept = ~(faces.scores < min_score) & (size.min(axis=1, initial=np.inf) >= min_face)
+    scores = np.asarray(faces.scores)
+    kept = ~(scores < min_score) & (size.min(axis=1, initial=np.inf) >= min_face)
     faces, size = faces[kept], size[kept]
     order = np.lexsort((faces.boxes[:, 0], faces.boxes[:, 1], -size.prod(axis=1)))
     return faces[order]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from mien.types import Image
+from mien.types import FloatArray, Image
 
 Boxes = npt.NDArray[np.float64]
 Values = npt.NDArray[np.float64]
@@ -39,10 +39,8 @@ def suppress(boxes: Boxes, scores: Values, limit: float, *, nested: bool = False
         wide = np.minimum(x2[a, None], x2[b]) - np.maximum(x1[a, None], x1[b])
         high = np.minimum(y2[a, None], y2[b]) - np.maximum(y1[a, None], y1[b])
         shared = np.maximum(wide, 0) * np.maximum(high, 0)
-        if nested:
-            whole = np.minimum(area[a, None], area[b])
-        else:
-            whole = area[a, None] + area[b] - shared
+        both = area[a, None] + area[b]
+        whole = np.minimum(area[a, None], area[b]) if nested else both - shared
         beaten = (shared > limit * whole) & (b < a[:, None])
         keep[a] = ~beaten.any(axis=1)
     return order[keep]
@@ -55,13 +53,15 @@ def squares(boxes: Boxes) -> Boxes:
     return np.concatenate([centre - half, centre + half], axis=1)
 
 
-def refine(boxes: Boxes, offsets: npt.NDArray[np.float32]) -> Boxes:
+def refine(boxes: Boxes, offsets: FloatArray) -> Boxes:
     """Move each side by its offset ``(n, 4)``, given as a share of the box's width or height."""
     size = boxes[:, 2:] - boxes[:, :2] + 1
     return boxes + offsets * np.tile(size, 2)
 
 
-def _samples(low: Values, high: Values, size: int, limit: int) -> tuple[Rows, Rows, Values, Values]:
+def _samples(
+    low: Values, high: Values, size: int, limit: int
+) -> tuple[Rows, Rows, Values, npt.NDArray[np.bool_]]:
     """Along one axis: the pixels before and after each sample, the weight of the second, inside.
 
     The first and the last sample lie on the box's sides, in a grid that puts the picture's last
@@ -72,11 +72,11 @@ def _samples(low: Values, high: Values, size: int, limit: int) -> tuple[Rows, Ro
     inside = (places >= 0) & (places <= limit - 1)
     places = np.clip(places, 0, limit - 1)
     before = places.astype(np.intp)
-    after = np.minimum(before + 1, limit - 1)
+    after: Rows = np.minimum(before + 1, limit - 1)
     return before, after, places - before, inside
 
 
-def patches(image: Image, boxes: Boxes, size: int) -> npt.NDArray[np.float32]:
+def patches(image: Image, boxes: Boxes, size: int) -> FloatArray:
     """Cut each box out of `image` ``(H, W, 3)`` by bilinear samples.
 
     Returns ``(n, size, size, 3)`` float32, 0 to 255, grey where a box reaches over the edge.
@@ -88,9 +88,10 @@ def patches(image: Image, boxes: Boxes, size: int) -> npt.NDArray[np.float32]:
     right = x_share[:, None, :, None].astype(np.float32)
     lower = y_share[:, :, None, None].astype(np.float32)
 
-    def row(y: Rows) -> npt.NDArray[np.float32]:
+    def row(y: Rows) -> FloatArray:
         left = pixels[y[:, :, None] * width + x0[:, None, :]].astype(np.float32)
-        return left + right * (pixels[y[:, :, None] * width + x1[:, None, :]] - left)
+        mixed: FloatArray = left + right * (pixels[y[:, :, None] * width + x1[:, None, :]] - left)
+        return mixed
 
     upper = row(y0)
     cut = upper + lower * (row(y1) - upper)

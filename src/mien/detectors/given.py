@@ -1,9 +1,9 @@
 """The user's own detector: any function, or boxes that are there already.
 
-    def find(image):
-        return my_detector(image)  # rows of x1, y1, x2, y2 and, if you like, confidence
+def find(image):
+    return my_detector(image)  # rows of x1, y1, x2, y2 and, if you like, confidence
 
-    detector = GivenDetector(find)
+detector = GivenDetector(find)
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class GivenDetector:
         if callable(faces):
             try:
                 answer = faces(image)
-            except Exception as error:  # noqa: BLE001 - a user's function may raise anything
+            except Exception as error:
                 raise PluginError(
                     f"the detector function raised {type(error).__name__}: {error}"
                 ) from error
@@ -96,4 +96,4 @@ def _to_faces(answer: Any, box_format: BoxFormat) -> Faces:
     scores = rows[:, 4] if rows.shape[1] == 5 else np.full(len(rows), np.nan)
     if ((scores < 0) | (scores > 1)).any():
         raise PluginError("a detector's confidence must lie between 0 and 1, or be NaN.")
-    return Faces(boxes, scores)
+    return Faces(boxes.astype(np.float32), scores.astype(np.float32))

@@ -30,9 +30,7 @@ class HaarDetector:
         UsageError: an argument is out of its range.
     """
 
-    def __init__(
-        self, min_face: int = 40, min_neighbors: int = 5, min_score: float = 0.0
-    ) -> None:
+    def __init__(self, min_face: int = 40, min_neighbors: int = 5, min_score: float = 0.0) -> None:
         if min_face < 1 or min_neighbors < 0:
             raise UsageError("min_face must be at least 1 and min_neighbors at least 0.")
         self.min_face = min_face

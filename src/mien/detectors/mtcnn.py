@@ -13,7 +13,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from mien.detectors.base import check_image, tidy
 from mien.detectors.candidates import (
@@ -65,6 +64,8 @@ class MtcnnDetector:
     ) -> None:
         if min_face is not None and min_face < _CELL:
             raise UsageError(f"min_face must be at least {_CELL} pixels, got {min_face}.")
+        if not all(0 < limit < 1 for limit in thresholds):
+            raise UsageError(f"thresholds must lie between 0 and 1, got {thresholds}.")
         if not 0 < scale_factor < 1:
             raise UsageError(f"scale_factor must lie between 0 and 1, got {scale_factor}.")
         self.min_score = min_score
@@ -89,7 +90,8 @@ class MtcnnDetector:
             return Faces.empty()
         boxes, scores, points = self._judge(image, boxes)
         sound = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-        return tidy(Faces(boxes[sound], scores[sound], points[sound]), self.min_score)
+        columns = [column[sound].astype(np.float32) for column in (boxes, scores, points)]
+        return tidy(Faces(columns[0], columns[1], columns[2]), self.min_score)
 
     def _scales(self, height: int, width: int) -> list[float]:
         """Factors by which the picture is shrunk, largest first."""
@@ -122,43 +124,56 @@ class MtcnnDetector:
         rows = (height - _CELL + _STRIDE) // _STRIDE
         step = max(8, _STRIP // width // _STRIDE)
         boxes, scores = [], []
+        limit = np.log(self.thresholds[0] / (1 - self.thresholds[0]))
         for top in range(0, rows, step):
             strip = picture[top * _STRIDE : (top + step - 1) * _STRIDE + _CELL]
-            score, offsets = self._nets["pnet"].run(["score", "offsets"], strip[None])
-            y, x = np.nonzero(score[0, 0] > self.thresholds[0])
+            logits, offsets = self._nets["pnet"].run(["logit", "offsets"], strip[None])
+            y, x = np.nonzero(logits[0, 0] > limit)
             corner = np.stack([x, y + top], axis=1) * _STRIDE
             cell = np.concatenate([corner + 1, corner + _CELL], axis=1)
             boxes.append(cell + offsets[0][:, y, x].T * (_CELL - 1))
-            scores.append(score[0, 0, y, x].astype(np.float64))
+            scores.append(_probability(logits[0, 0, y, x]))
         return np.concatenate(boxes), np.concatenate(scores)
 
     def _reject(self, image: Image, boxes: Boxes) -> Boxes:
         """R-Net: the candidates that stay, as squares ``(n, 4)``."""
         if not len(boxes):
             return boxes
-        scores, offsets = self._run("rnet", ["score", "offsets"], image, boxes, 24)
-        kept = scores[:, 0] > self.thresholds[1]
-        boxes, scores = refine(boxes[kept], offsets[kept]), scores[kept, 0]
+        logits, offsets = self._run("rnet", ["logit", "offsets"], image, boxes, 24)
+        scores = _probability(logits[:, 0])
+        kept = scores > self.thresholds[1]
+        boxes, scores = refine(boxes[kept], offsets[kept]), scores[kept]
         return squares(boxes[suppress(boxes, scores, 0.7)])
 
     def _judge(self, image: Image, boxes: Boxes) -> tuple[Boxes, Values, Values]:
         """O-Net: boxes ``(n, 4)``, scores ``(n,)``, landmarks ``(n, 5, 2)``."""
-        wanted = ["score", "offsets", "landmarks"]
-        scores, offsets, points = self._run("onet", wanted, image, boxes, 48)
+        wanted = ["logit", "offsets", "landmarks"]
+        logits, offsets, points = self._run("onet", wanted, image, boxes, 48)
         # All x come first, then all y, as shares of the square that the O-Net saw.
         size = (boxes[:, 2:] - boxes[:, :2] + 1)[:, None]
         places = points.reshape(-1, 2, 5).transpose(0, 2, 1) * size + boxes[:, None, :2] - 1
-        kept = scores[:, 0] >= self.min_score
-        boxes, scores, places = refine(boxes, offsets)[kept], scores[kept, 0], places[kept]
+        scores = _probability(logits[:, 0])
+        kept = scores >= self.min_score
+        boxes, scores, places = refine(boxes, offsets)[kept], scores[kept], places[kept]
         best = suppress(boxes, scores, 0.7, nested=True)
         return boxes[best], scores[best], places[best]
 
     def _run(
         self, name: str, outputs: list[str], image: Image, boxes: Boxes, size: int
-    ) -> list[npt.NDArray[np.float64]]:
+    ) -> list[FloatArray]:
         """Cut candidates out and run a network on them, a bounded number at a time."""
         parts = [self._nets[name].run(outputs, patches(image, p, size)) for p in chunks(boxes)]
         return [np.concatenate(column) for column in zip(*parts, strict=True)]
+
+
+def _probability(logits: FloatArray) -> Values:
+    """Sigmoid, on purpose in float32: sums of 1 and less than 6e-8 make ties at the top.
+
+    The package's softmax makes the same ties, and which box of a tie is kept depends on its place
+    in the list. Finer scores would part them, and often choose the other box.
+    """
+    with np.errstate(over="ignore"):
+        return (1 / (1 + np.exp(-logits))).astype(np.float64)
 
 
 def _network(name: str, threads: int | None) -> Session:

@@ -36,8 +36,8 @@ class Pyramid:
         else:
             self._pixels = None
             rows = self._flatten(height)
-        small: FloatArray = cv2.resize(rows, (width, height), interpolation=cv2.INTER_AREA)
-        return small
+        small = cv2.resize(rows, (width, height), interpolation=cv2.INTER_AREA)
+        return np.asarray(small, np.float32)
 
     def _flatten(self, height: int) -> FloatArray:
         """Shrink the height alone: ``(height, W, 3)``."""

@@ -69,7 +69,7 @@ class YunetDetector:
         shrink = min(1.0, self.max_side / max(height, width))
         size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
         small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        rows = self._find(cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
+        rows = self._find(np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2BGR), np.uint8))
         points = rows[:, :14].reshape(-1, 7, 2) * (width / size[0], height / size[1])
         corner, span, landmarks = points[:, 0], points[:, 1], points[:, 2:]
         boxes = np.concatenate([corner, corner + np.maximum(span, 0)], axis=1)

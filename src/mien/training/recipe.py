@@ -98,5 +98,11 @@ def _build(kind: Any, table: dict[str, Any], path: Path) -> Any:
             f"{path}: unknown key {unknown[0]!r}; a {kind.__name__.lower()} has "
             f"{', '.join(sorted(known))}."
         )
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in table.items()}
-    return kind(**values)
+    try:
+        return kind(**{key: _frozen(value) for key, value in table.items()})
+    except TypeError as error:
+        raise UsageError(f"{path}: {error}.") from error
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value

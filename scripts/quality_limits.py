@@ -1,0 +1,59 @@
+"""How much worse do answers get on small, blurred and turned faces? The source of docs/quality.md.
+
+    python scripts/quality_limits.py --data FOLDER [--rows 1200]
+
+Validation pictures of FER+ are shrunk or blurred, then judged; agreement is accuracy against the
+majority of viewers. Nothing here looks at test data.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mien.datasets import load_ferplus
+from mien.evaluation import judge, to_crops
+from mien.quality import sharpness
+from mien.registry import load_classifier
+from mien.types import Image
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print one Markdown table for sizes and one for blur."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--rows", type=int, default=1200)
+    options = parser.parse_args(arguments)
+    faces = load_ferplus(options.data, "validation")
+    kept = np.where(faces.votes > 1, faces.votes, 0)
+    clear = np.flatnonzero(kept.max(axis=1) > kept.sum(axis=1) / 2)[: options.rows]
+    truth, pictures = kept[clear].argmax(axis=1), faces.pictures[clear]
+    classifier = load_classifier("mien-mobilenet", threads=1)
+
+    def row(name: str, changed: list[Image]) -> None:
+        scores = judge(classifier, np.stack(changed))
+        right = (scores.argmax(axis=1) == truth).mean()
+        sure = (scores.max(axis=1) >= 0.5).mean()
+        sharp = np.median([sharpness(crop) for crop in to_crops(np.stack(changed), 112)])
+        print(f"| {name} | {100 * right:.1f} % | {100 * sure:.1f} % | {sharp:.4f} |", flush=True)
+
+    print(f"{len(clear)} faces\n\n| change | right | not uncertain | median sharpness |")
+    print("|---|--:|--:|--:|")
+    for size in (48, 32, 24, 20, 16, 12, 8):
+        row(f"{size} px", [_through(picture, size) for picture in pictures])
+    for sigma in (0.5, 1.0, 1.5, 2.0, 3.0, 4.0):
+        blurred = [cv2.GaussianBlur(picture, (0, 0), sigma) for picture in pictures]
+        row(f"blur, sigma {sigma / 48:.3f} of the side", [np.asarray(b, np.uint8) for b in blurred])
+
+
+def _through(picture: Image, size: int) -> Image:
+    small = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(small, (48, 48), interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+if __name__ == "__main__":
+    main()

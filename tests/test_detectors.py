@@ -1,0 +1,233 @@
+"""The detectors beside MTCNN, and the manners that all of them share."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from mien.detectors import BUILTIN, FaceDetector, make_detector
+from mien.detectors.base import check_image, tidy
+from mien.detectors.given import GivenDetector
+from mien.detectors.haar import HaarDetector
+from mien.detectors.yunet import YunetDetector
+from mien.errors import ModelError, PluginError, UsageError
+from mien.types import Faces
+
+SHARED = Path(__file__).parents[2] / "shared"
+ASTRONAUT = SHARED / "media" / "photos" / "astronaut.png"
+YUNET = SHARED / "models" / "face_detection_yunet_2023mar.onnx"
+BLANK = np.zeros((60, 80, 3), np.uint8)
+
+needs_photo = pytest.mark.skipif(
+    not ASTRONAUT.is_file(), reason="the test photos (shared/media) are not beside this checkout"
+)
+needs_yunet = pytest.mark.skipif(
+    not YUNET.is_file(), reason="the YuNet model (shared/models) is not beside this checkout"
+)
+
+
+@pytest.fixture(scope="module")
+def astronaut() -> Any:
+    with Image.open(ASTRONAUT) as picture:
+        return np.array(picture.convert("RGB"))
+
+
+def blue_spot(image: Any) -> Any:
+    """A user's detector, at module level so that it can be pickled: where is it blue?"""
+    y, x = np.nonzero(image[:, :, 2] > 200)
+    return [(x.min(), y.min(), x.max() + 1, y.max() + 1, 0.5)] if len(x) else []
+
+
+# What all share
+
+
+def test_tidy_drops_and_sorts_by_area_and_lets_nan_pass() -> None:
+    boxes = [[0, 0, 10, 10], [5, 5, 35, 35], [50, 0, 60, 10], [0, 0, 40, 4], [1, 1, 21, 21]]
+    faces = Faces(np.array(boxes, np.float32), np.array([0.9, np.nan, 0.9, 0.9, 0.4], np.float32))
+    kept = tidy(faces, min_score=0.5, min_face=5)
+    assert kept.boxes.tolist() == [boxes[1], boxes[0], boxes[2]]
+    assert len(tidy(faces)) == 5
+    assert len(tidy(Faces.empty(), 0.5, 5)) == 0
+
+
+@pytest.mark.parametrize(
+    "image", [np.zeros((5, 5), np.uint8), np.zeros((5, 5, 3)), np.zeros((5, 5, 4), np.uint8)]
+)
+def test_pictures_of_another_kind_are_refused(image: Any) -> None:
+    with pytest.raises(UsageError, match="a detector needs"):
+        check_image(image)
+
+
+def test_make_detector_knows_names_and_options() -> None:
+    assert BUILTIN == ("mtcnn", "haar", "yunet")
+    haar = make_detector("haar", min_neighbors=3)
+    assert isinstance(haar, HaarDetector)
+    assert isinstance(haar, FaceDetector)
+    assert haar.min_neighbors == 3
+    with pytest.raises(UsageError, match="there are mtcnn, haar, yunet"):
+        make_detector("dlib")
+    with pytest.raises(UsageError, match=r"'haar' cannot be made: .*'colour'"):
+        make_detector("haar", colour=1)
+    with pytest.raises(UsageError, match="model_path"):
+        make_detector("yunet")
+
+
+# Haar
+
+
+@needs_photo
+def test_haar_finds_the_astronaut_without_confidence(astronaut: Any) -> None:
+    before = astronaut.copy()
+    detector = HaarDetector(min_score=0.99)
+    faces = detector.detect(astronaut)
+    assert (astronaut == before).all()
+    assert len(faces) == 1
+    assert np.isnan(np.asarray(faces.scores)).all()
+    x, y = faces.boxes.reshape(2, 2).mean(axis=0)
+    assert 200 < x < 250
+    assert 90 < y < 150
+    again = pickle.loads(pickle.dumps(detector)).detect(astronaut)
+    assert (again.boxes == faces.boxes).all()
+    assert len(HaarDetector(min_face=200).detect(astronaut)) == 0
+
+
+@pytest.mark.parametrize("side", [1, 5, 60])
+def test_haar_finds_nothing_in_nothing(side: int) -> None:
+    assert len(HaarDetector().detect(np.zeros((side, side, 3), np.uint8))) == 0
+
+
+def test_haar_says_when_opencv_has_no_cascades(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(cv2, "CascadeClassifier")
+    with pytest.raises(ModelError, match="has no Haar cascades"):
+        HaarDetector().detect(BLANK)
+
+
+# YuNet
+
+
+@needs_photo
+@needs_yunet
+def test_yunet_finds_the_astronaut_and_orders_landmarks(astronaut: Any) -> None:
+    before = astronaut.copy()
+    faces = YunetDetector(YUNET).detect(astronaut)
+    assert (astronaut == before).all()
+    assert len(faces) == 1
+    assert faces.landmarks is not None
+    points = faces.landmarks[0]
+    eyes, nose, mouth = points[:2], points[2], points[3:]
+    assert eyes[0, 0] < nose[0] < eyes[1, 0]
+    assert mouth[0, 0] < mouth[1, 0]
+    assert eyes[:, 1].max() < nose[1] < mouth[:, 1].min()
+    np.testing.assert_allclose(eyes, [[202, 101], [246, 102]], atol=6)
+
+
+@needs_photo
+@needs_yunet
+def test_yunet_maps_boxes_back_from_a_smaller_picture(astronaut: Any) -> None:
+    small = YunetDetector(YUNET).detect(astronaut)
+    large = YunetDetector(YUNET, max_side=512).detect(
+        cv2.resize(astronaut, (2048, 1536), interpolation=cv2.INTER_CUBIC)
+    )
+    assert len(large) == 1
+    np.testing.assert_allclose(large.boxes / [4, 3, 4, 3], small.boxes, atol=8)
+
+
+@needs_photo
+@needs_yunet
+def test_yunet_pickles_filters_and_sees_rgb(astronaut: Any) -> None:
+    detector = YunetDetector(YUNET)
+    faces = detector.detect(astronaut)
+    again = pickle.loads(pickle.dumps(detector)).detect(astronaut)
+    assert (again.boxes == faces.boxes).all()
+    assert len(YunetDetector(YUNET, min_face=200).detect(astronaut)) == 0
+    bgr = np.ascontiguousarray(astronaut[:, :, ::-1])
+    direct = cv2.FaceDetectorYN.create(str(YUNET), "", (512, 512), 0.7).detect(bgr)[1]
+    assert np.asarray(faces.scores)[0] == pytest.approx(float(np.asarray(direct)[0, 14]))
+    for side in (1, 5):
+        assert len(detector.detect(np.zeros((side, side, 3), np.uint8))) == 0
+
+
+def test_yunet_says_what_is_wrong_with_its_file(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="there is no YuNet model"):
+        YunetDetector(tmp_path / "none.onnx")
+    path = tmp_path / "broken.onnx"
+    path.write_bytes(b"not a network")
+    with pytest.raises(ModelError, match="is not a YuNet model"):
+        YunetDetector(path).detect(BLANK)
+    with pytest.raises(UsageError, match="max_side"):
+        YunetDetector(path, max_side=8)
+
+
+# The user's own
+
+
+def test_a_function_is_a_detector() -> None:
+    image = BLANK.copy()
+    image[10:30, 20:50, 2] = 255
+    detector = GivenDetector(blue_spot)
+    assert isinstance(detector, FaceDetector)
+    faces = detector.detect(image)
+    assert faces.boxes.tolist() == [[20, 10, 50, 30]]
+    assert np.asarray(faces.scores).tolist() == [0.5]
+    assert len(detector.detect(BLANK)) == 0
+    assert len(GivenDetector(blue_spot, min_score=0.6).detect(image)) == 0
+    assert len(GivenDetector(blue_spot, min_face=21).detect(image)) == 0
+    assert len(pickle.loads(pickle.dumps(detector)).detect(image)) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "box_format"),
+    [
+        ([(1, 2, 4, 6)], "xyxy"),
+        ([[1, 2, 3, 4]], "xywh"),
+        (np.array([[1, 2, 3, 4]], np.uint8), "xywh"),
+        ((np.array([1, 2, 3, 4, np.nan]),), "xywh"),
+        (Faces(np.array([[1, 2, 4, 6]], np.float32)), "xywh"),
+    ],
+)
+def test_boxes_in_any_form(answer: Any, box_format: Any) -> None:
+    for source in (answer, lambda image: answer):
+        faces = GivenDetector(source, box_format, min_score=0.9).detect(BLANK)
+        assert faces.boxes.tolist() == [[1, 2, 4, 6]]
+        assert np.isnan(np.asarray(faces.scores)).all()
+
+
+@pytest.mark.parametrize("answer", [[], (), np.zeros((0, 4)), np.zeros((0, 5)), Faces.empty()])
+def test_no_faces_in_any_form(answer: Any) -> None:
+    assert len(GivenDetector(answer).detect(BLANK)) == 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (None, "four or five numbers"),
+        (7, "four or five numbers"),
+        ("boxes", "four or five numbers"),
+        ([1, 2, 3, 4], "shape"),
+        ([[1, 2, 3]], "shape"),
+        ([[1, 2, 3, 4], [1, 2]], "four or five numbers"),
+        ([{"box": 1}], "four or five numbers"),
+        ([[5, 2, 3, 4]], "not xyxy with x1 <= x2"),
+        ([[1, 2, np.nan, 4]], "not xyxy"),
+        ([[1, 2, 3, 4, 97]], "between 0 and 1"),
+    ],
+)
+def test_out_of_contract_is_one_sentence(answer: Any, message: str) -> None:
+    detector = GivenDetector(lambda image: answer)
+    with pytest.raises(PluginError, match=message):
+        detector.detect(BLANK)
+
+
+def test_a_failing_function_is_named() -> None:
+    with pytest.raises(PluginError, match="raised ZeroDivisionError"):
+        GivenDetector(lambda image: 1 / 0).detect(BLANK)
+    with pytest.raises(PluginError, match="not xywh with width"):
+        GivenDetector([[1, 1, -2, 3]], "xywh")
+    with pytest.raises(UsageError, match="box_format"):
+        GivenDetector([], "yolo")  # type: ignore[arg-type]
