@@ -180,8 +180,8 @@ def test_the_default_model_passes_its_own_check() -> None:
 
 def test_the_zoo_model_is_a_users_own_model(shared: Path) -> None:
     name = "facial_expression_recognition_mobilefacenet_2022july_int8.onnx"
-    points = ((38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366))
-    points += ((41.5493, 92.3655), (70.7299, 92.2041))
+    points = [(38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366)]
+    points += [(41.5493, 92.3655), (70.7299, 92.2041)]
     card = {
         "labels": ("angry", "disgust", "fearful", "happy", "neutral", "sad", "surprised"),
         "mean": 127.5,

@@ -12,7 +12,7 @@ BOXES = np.array([[0, 0, 10, 20], [5, 5, 9, 9], [1, 2, 3, 4]], np.float32)
 
 
 def faces() -> Faces:
-    landmarks = np.arange(30).reshape(3, 5, 2)
+    landmarks = np.arange(30, dtype=np.float32).reshape(3, 5, 2)
     return Faces(BOXES, np.array([0.9, 0.8, 0.7]), landmarks, np.array([4, 5, 6]))
 
 

@@ -35,7 +35,7 @@ def iou(a: FloatArray, b: FloatArray) -> FloatArray:
     high = np.minimum(a[:, None, 2:], b[None, :, 2:])
     shared = np.prod(np.maximum(high - low, 0), axis=2)
     union = area(a)[:, None] + area(b)[None, :] - shared
-    return (shared / np.maximum(union, 1e-9)).astype(np.float32)
+    return np.asarray(shared / np.maximum(union, 1e-9), np.float32)
 
 
 def box_to_square_matrices(boxes: FloatArray, size: int) -> Matrices:

@@ -30,7 +30,7 @@ ScoreKind = Literal["probability", "score"]
 def _frozen(value: Any, dtype: type, shape: tuple[int | None, ...], name: str) -> Any:
     """Copy `value` into a read-only array, or say which shape was expected."""
     try:
-        array = np.array(value, dtype=dtype)
+        array: npt.NDArray[Any] = np.array(value, dtype=dtype)
     except (TypeError, ValueError) as error:
         raise UsageError(f"{name} must be an array of numbers: {error}.") from error
     if array.size == 0 and array.ndim < len(shape):

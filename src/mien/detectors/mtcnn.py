@@ -34,7 +34,7 @@ MODELS = Path(__file__).parents[1] / "models"
 _CELL = 12  # side of the square that the P-Net sees at once
 _STRIDE = 2  # pixels from one of its places to the next
 _STRIP = 60_000  # pixels of a strip: the P-Net's layers then stay in the processor's cache
-_SMALLEST, _SHARE = 20, 64  # the default of `min_face`: 20 px, or a 64th of the shorter side
+_SMALLEST, _SHARE = 20, 80  # the default of `min_face`: 20 px, or an 80th of the shorter side
 
 
 class MtcnnDetector:
@@ -43,7 +43,7 @@ class MtcnnDetector:
     Args:
         min_score: the O-Net's probability from which a candidate is a face.
         min_face: side in pixels of the smallest face to look for, at least 12; None for 20, or
-            a 64th of the picture's shorter side where that is more. The time a picture takes
+            an 80th of the picture's shorter side where that is more. The time a picture takes
             grows with ``1 / min_face ** 2``. A face may come out a little smaller than this.
         thresholds: the probabilities that a candidate must pass in the P-Net and the R-Net.
         scale_factor: each size of the picture is this share of the one before.

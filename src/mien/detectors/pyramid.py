@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from mien.types import FloatArray, Image
 
-_SMALL = 1 / 4  # the share of the picture's height from which the running sums are slower
+_SMALL = 1 / 3  # the share of the picture's height above which the running sums are slower
 
 
 class Pyramid:

@@ -153,9 +153,9 @@ def _schedule(done: float, warmup: float) -> float:
 def _average(average: nn.Module, model: nn.Module, decay: float) -> None:
     for kept, new in zip(average.parameters(), model.parameters(), strict=True):
         kept.lerp_(new, 1 - decay)
-    for statistic, new in zip(average.buffers(), model.buffers(), strict=True):
+    for statistic, fresh in zip(average.buffers(), model.buffers(), strict=True):
         if statistic.is_floating_point():
-            statistic.lerp_(new, 1 - decay)
+            statistic.lerp_(fresh, 1 - decay)
 
 
 def _save(
