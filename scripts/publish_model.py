@@ -34,8 +34,8 @@ this face happy. It describes a picture. It does not say what the person feels.
 ## Measured
 
 Of the file in the package, by `mien evaluate {name} FOLDER`; one crop, no flip, one model.
-Training saw `train.parquet` only; epoch, temperature ({temperature}) and crop were chosen on
-`validation.parquet`. Test data chose nothing.
+Training saw `train.parquet` only; recipe, temperature ({temperature}) and crop were chosen on
+`validation.parquet`, the last epoch is the one that ships. Test data chose nothing.
 
 | figure | value | faces | protocol |
 |---|--:|--:|---|
@@ -61,7 +61,8 @@ the pictures.
 
 - To infer what someone feels, intends or is; to decide about a person.
 - At work and in schools in the European Union: inferring emotions there is forbidden outside
-  medical and safety uses (AI Act, Art. 5(1)(f)). Elsewhere people must be told (Art. 50(3)).
+  medical and safety uses (AI Act, Art. 5(1)(f)). In other settings there people must be told
+  (Art. 50(3)).
 - On faces that `fit` calls unfit: smaller than 24 px, blurred, or turned far to the side.
 - Contempt and disgust were rare in training; do not build on them.
 

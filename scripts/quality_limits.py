@@ -29,9 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rows", type=int, default=1200)
     options = parser.parse_args(arguments)
     faces = load_ferplus(options.data, "validation")
-    kept = np.where(faces.votes > 1, faces.votes, 0)
-    clear = np.flatnonzero(kept.max(axis=1) > kept.sum(axis=1) / 2)[: options.rows]
-    truth, pictures = kept[clear].argmax(axis=1), faces.pictures[clear]
+    clear = np.flatnonzero(faces.majority >= 0)[: options.rows]
+    truth, pictures = faces.majority[clear], faces.pictures[clear]
     classifier = load_classifier("mien-mobilenet", threads=1)
 
     def row(name: str, changed: list[Image]) -> None:

@@ -239,7 +239,6 @@ def test_save_writes_a_folder(smile: Result, analyzer: EmotionAnalyzer, tmp_path
     assert names == [
         "astronaut.annotated.jpg",
         "astronaut.csv",
-        "astronaut.images.csv",
         "astronaut.json",
         "astronaut.squares.png",
     ]
@@ -250,6 +249,78 @@ def test_the_table_has_the_promised_columns(smile: Result) -> None:
     head = "source frame time_s face x1 y1 x2 y2 detection_score track_id emotion probability"
     quality = ["size_px", "sharpness", "roll_deg", "yaw_deg", "fit"]
     assert list(table.columns) == [*head.split(), *smile.labels, *quality]
+
+
+def test_loading_keeps_each_row_with_its_picture(tmp_path: Path) -> None:
+    judge = CustomClassifier(lambda crops: np.tile([0.4, 0.6], (len(crops), 1)), ("a", "b"), 8)
+    analyzer = EmotionAnalyzer(bright_spots, judge, uncertain_below=0.7)
+    results = list(analyzer.analyze([spots(1), spots(2)]))
+    twice = Results([results[1], results[0], results[1]])  # one source more than once
+    for suffix in (".csv", ".jsonl", ".parquet"):
+        loaded = Results.load(twice.save(tmp_path / f"t{suffix}"))
+        assert [len(result) for result in loaded] == [2, 1, 2]
+        assert loaded[0].emotions == ("uncertain", "uncertain")
+        with pytest.raises(UsageError, match="squares are not stored"):
+            loaded[0].square_images()
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".jsonl"])
+def test_a_run_without_a_face_comes_back(tmp_path: Path, suffix: str) -> None:
+    judge = CustomClassifier(brightness, ("dark", "light"), 8)
+    results = Results(EmotionAnalyzer(bright_spots, judge).analyze([spots(0)]))
+    loaded = Results.load(results.save(tmp_path / f"t{suffix}"))
+    assert [len(result) for result in loaded] == [0]
+    assert loaded[0].error is None
+
+
+def test_annotated_pictures_replace_nothing(tmp_path: Path) -> None:
+    from PIL import Image as PilImage
+
+    for name in ("p/a.png", "q/a.png", "a-2.png"):
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        PilImage.fromarray(spots(1)).save(path)
+    judge = CustomClassifier(brightness, ("dark", "light"), 8)
+    before = {p: p.read_bytes() for p in (tmp_path / "in").rglob("*.png")}
+    with PictureSink(tmp_path / "in") as sink:
+        for result in EmotionAnalyzer(bright_spots, judge).analyze(tmp_path / "in"):
+            sink.write(result)
+    assert {p: p.read_bytes() for p in before} == before
+    assert len(list((tmp_path / "in").glob("*.annotated.jpg"))) == 3
+
+
+def test_what_was_seen_before_a_failure_is_handed_out() -> None:
+    def failing(image: Image) -> list[tuple[int, ...]]:
+        if image.max() == 0:
+            raise RuntimeError("the camera is on fire")
+        return bright_spots(image)
+
+    judge = CustomClassifier(brightness, ("dark", "light"), 8)
+    done = []
+    with pytest.raises(PluginError, match="on fire"):
+        for result in EmotionAnalyzer(failing, judge).analyze([spots(1), spots(2), spots(0)]):
+            done.append(len(result))
+    assert done == [1, 2]
+
+
+def test_boxes_that_are_already_there() -> None:
+    judge = CustomClassifier(brightness, ("dark", "light"), 8)
+    boxes = np.array([[0, 0, 10, 10], [20, 0, 30, 10]])
+    for given in (boxes, boxes.tolist(), Faces(boxes.astype(np.float32))):
+        assert len(EmotionAnalyzer(given, judge)(spots(3))) == 2
+
+
+def test_settings_are_plain_and_repeatable() -> None:
+    first, second = EmotionAnalyzer().settings, EmotionAnalyzer().settings
+    assert first == second
+    assert json.loads(first["detector_settings"])["min_score"] == 0.9
+
+
+def test_results_survive_pickling(smile: Result) -> None:
+    copy = pickle.loads(pickle.dumps(smile))
+    assert copy.emotions == smile.emotions
+    assert np.array_equal(copy.draw(), smile.draw())
+    assert "crops" not in repr(smile)
 
 
 def test_an_analyzer_survives_pickling(analyzer: EmotionAnalyzer, smile: Result) -> None:

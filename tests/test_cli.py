@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -95,6 +97,50 @@ def test_models_lists_licence_and_labels() -> None:
     assert "MIT" in text
     assert "unclear" in text
     assert "mtcnn" in text
+
+
+def test_a_reader_that_leaves_early_is_no_error(photo: Path) -> None:
+    code = "from mien.cli import main; main()"
+    many = [str(photo)] * 40
+    command = [sys.executable, "-c", code, "analyze", *many, "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        errors = process.stderr.read().decode()
+        assert process.wait(60) == 0, errors
+    assert "Traceback" not in errors
+
+
+def test_ctrl_c_keeps_what_was_done(photo: Path, tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    code = "from mien.cli import main; main()"
+    many = [str(photo)] * 3000
+    command = [sys.executable, "-c", code, "analyze", *many, "--json", "-o", str(table)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        process.stdout.read()
+        errors = process.stderr.read().decode()
+        assert process.wait(60) == 130, errors
+    assert "mien: stopped; what was written is kept." in errors
+    assert "Traceback" not in errors
+    assert 0 < len(pd.read_csv(table)) < 3000
+
+
+def test_odd_names_are_data_not_markup(photo: Path, tmp_path: Path) -> None:
+    odd = tmp_path / "photo [copy] :smile:.jpg"
+    odd.write_bytes(photo.read_bytes())
+    latin = os.fsencode(tmp_path) + b"/caf\xe9.jpg"
+    Path(os.fsdecode(latin)).write_bytes(photo.read_bytes())
+    done = mien("analyze", odd)
+    assert "photo [copy] :smile:.jpg" in done.stdout.decode()
+    done = mien("analyze", tmp_path, "--json", "-o", tmp_path / "t.parquet")
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 2
 
 
 def test_the_demo_shows_a_happy_astronaut(tmp_path: Path) -> None:

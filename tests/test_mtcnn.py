@@ -26,10 +26,6 @@ GOLDEN = json.loads((Path(__file__).parent / "golden" / "mtcnn.json").read_text(
 needs_media = pytest.mark.skipif(
     not MEDIA.is_dir(), reason="the test photos (shared/media) are not beside this checkout"
 )
-pytestmark = pytest.mark.skipif(
-    not (mtcnn.MODELS / "mtcnn_onet.onnx").is_file(),
-    reason="MTCNN's networks are not built: run python hatch_build.py",
-)
 
 
 def read(name: str) -> Any:

@@ -269,5 +269,14 @@ def test_style_without_jinja2_says_what_to_install(monkeypatch: pytest.MonkeyPat
     for name in [n for n in sys.modules if n.startswith(("jinja2", "pandas.io.formats.style"))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "jinja2", None)
-    with pytest.raises(MissingExtraError, match=r"pip install mien\[notebook\]"):
+    with pytest.raises(MissingExtraError, match="pip install jinja2"):
         tables.style(faces_table(), EMOTIONS)
+
+
+def test_pictures_without_a_face_do_not_pile_up(tmp_path: Path) -> None:
+    dtypes = tables.face_dtypes(("a",))
+    nothing: dict[str, Any] = {name: [] for name in dtypes}
+    with tables.TableWriter(tmp_path / "t.csv", dtypes) as writer:
+        for _ in range(100):
+            writer.write(nothing)
+        assert writer._parts == []

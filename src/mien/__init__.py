@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from mien.errors import InputError, MienError
     from mien.images import read_image, write_image
     from mien.registry import load_classifier, load_detector
-    from mien.results import Result, Results
+    from mien.result import Result
+    from mien.results import Results
     from mien.types import Faces, Frame, Scores
 
 __version__: str
@@ -35,7 +36,7 @@ _HOME = {
     "InputError": "errors",
     "MienError": "errors",
     "ModelCard": "cards",
-    "Result": "results",
+    "Result": "result",
     "Results": "results",
     "Scores": "types",
     "load_classifier": "registry",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -16,10 +18,16 @@ from mien.cards import CropSpec
 from mien.classifiers.base import EmotionClassifier
 from mien.crops import cut
 from mien.detectors.base import FaceDetector
-from mien.errors import InputError, PluginError, UsageError
+from mien.errors import InputError, MienError, PluginError, UsageError
 from mien.quality import assess
-from mien.registry import DEFAULT_CLASSIFIER, DEFAULT_DETECTOR, load_classifier, load_detector
-from mien.results import Result
+from mien.registry import (
+    DEFAULT_CLASSIFIER,
+    DEFAULT_DETECTOR,
+    is_network,
+    load_classifier,
+    load_detector,
+)
+from mien.result import Result
 from mien.sources.photos import photos
 from mien.types import Crops, Faces, Frame, Image, Scores
 
@@ -78,12 +86,11 @@ class EmotionAnalyzer:
         if batch_size < 1:
             raise UsageError(f"batch_size must be at least 1, got {batch_size}.")
         wanted: dict[str, Any] = {} if min_score is None else {"min_score": min_score}
-        if detector in ("mtcnn",) and threads is not None:
+        if isinstance(detector, str) and detector == DEFAULT_DETECTOR and threads is not None:
             wanted["threads"] = threads
-        options: dict[str, Any] = {"threads": threads, "batch_size": batch_size}
-        is_file = isinstance(classifier, str | Path)
         self.detector = load_detector(detector, **wanted)
-        self.classifier = load_classifier(classifier, **(options if is_file else {}))
+        options: dict[str, Any] = {"threads": threads, "batch_size": batch_size}
+        self.classifier = load_classifier(classifier, **(options if is_network(classifier) else {}))
         self.labels = tuple(name for name in self.classifier.labels if name not in without)
         for name in without:
             if name not in self.classifier.labels:
@@ -120,7 +127,12 @@ class EmotionAnalyzer:
         """
         waiting: list[_Seen] = []
         for frame in photos(pictures):
-            waiting.append(self._look(frame, keep=False, strict=False))
+            try:
+                waiting.append(self._look(frame, keep=False, strict=False))
+            except BaseException:  # also Ctrl-C: what was seen is judged and handed out first
+                if waiting:
+                    yield from self._judge(waiting)
+                raise
             squares = sum(len(seen.crops) for seen in waiting)
             if squares >= self.batch_size or len(waiting) >= PATIENCE:
                 yield from self._judge(waiting)
@@ -140,7 +152,7 @@ class EmotionAnalyzer:
             nothing = np.zeros((0, size, size, 3), np.uint8)
             spent = time.perf_counter() - started
             return _Seen(frame, None, Faces.empty(), nothing, str(error), spent, None)
-        faces = self.detector.detect(image)
+        faces = _guarded(self.detector.detect, image)
         if not isinstance(faces, Faces):
             raise PluginError(
                 f"the detector must return mien.Faces, got {type(faces).__name__}; "
@@ -155,7 +167,7 @@ class EmotionAnalyzer:
         """Classify the squares of several pictures at once and hand each picture its rows."""
         started = time.perf_counter()
         crops = np.concatenate([seen.crops for seen in waiting])
-        scores = self.classifier.classify(crops)
+        scores = _guarded(self.classifier.classify, crops)
         if not isinstance(scores, Scores) or len(scores) != len(crops):
             raise PluginError(f"the classifier must return mien.Scores with {len(crops)} rows.")
         for name in self._without:
@@ -184,7 +196,7 @@ class EmotionAnalyzer:
             milliseconds=milliseconds,
             uncertain_below=self.uncertain_below,
             settings=self.settings,
-            _read=frame.read if image is None else lambda: image.copy(),
+            _read=frame.read if image is None else partial(np.copy, image),
             _classifier=self.classifier,
         )
 
@@ -194,9 +206,34 @@ class EmotionAnalyzer:
         return {
             "mien_version": metadata.version("mien"),
             "detector": detector if isinstance(detector, str) else type(self.detector).__name__,
-            "detector_settings": repr(self.detector),
+            "detector_settings": json.dumps(_public(self.detector)),
             "classifier": card.name if card else type(self.classifier).__name__,
             "classifier_sha256": hashlib.sha256(path.read_bytes()).hexdigest() if path else "",
             "without": ",".join(self._without),
             "uncertain_below": str(self.uncertain_below),
         }
+
+
+def _guarded(plug: Callable[..., Any], argument: Any) -> Any:
+    """Call a plug; whatever it raises that is not mien's own becomes one sentence."""
+    try:
+        return plug(argument)
+    except UsageError as error:  # wrong values made by the plug, not by the caller
+        raise PluginError(f"{_owner(plug)} broke its contract: {error}") from error
+    except MienError:
+        raise
+    except Exception as error:
+        raise PluginError(f"{_owner(plug)} raised {type(error).__name__}: {error}") from error
+
+
+def _owner(plug: Any) -> str:
+    return type(getattr(plug, "__self__", plug)).__name__
+
+
+def _public(detector: Any) -> dict[str, Any]:
+    """The detector's settings: its public attributes that are plain values."""
+    kept = {}
+    for name, value in getattr(detector, "__dict__", {}).items():
+        if not name.startswith("_") and isinstance(value, int | float | str | tuple | Path | None):
+            kept[name] = str(value) if isinstance(value, Path) else value
+    return kept

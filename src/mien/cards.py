@@ -57,7 +57,7 @@ class ModelCard:
         temperature: the logits are divided by it first; fitted on validation data.
         crop: how a face becomes a square.
         scores, embedding, feature_map: names of the outputs; "" for none.
-        head: name of the initializer that holds the last layer's weights ``(k, c)``; "" for none.
+        head: name of an output that repeats the last layer's weights ``(k, c)``; "" for none.
         licence: of the weights.
         commercial: whether commercial use is clear: yes, no or unclear.
         training_data: what it was trained on, in words.

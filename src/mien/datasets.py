@@ -51,6 +51,16 @@ class VotedFaces:
         total = self.votes.sum(axis=1, keepdims=True)
         return np.asarray(self.votes / np.maximum(total, 1), np.float32)
 
+    @property
+    def majority(self) -> npt.NDArray[np.int64]:
+        """``(n,)``: the label of more than half of the emotion votes; -1 where there is none.
+
+        The official rule of FER+: single votes are dropped first.
+        """
+        kept = np.where(self.votes > 1, self.votes, 0)
+        clear = kept.max(axis=1) > kept.sum(axis=1) / 2
+        return np.where(clear, kept.argmax(axis=1), -1)
+
 
 def load_ferplus(folder: Path, split: str) -> VotedFaces:
     """Read one split of FER+ from ``folder/split.parquet``.

@@ -116,8 +116,8 @@ def is_picture(source: object) -> bool:
 
 def name_of(source: object, number: int | None = None) -> str:
     """What to call a source: its path or file name, or else its kind, such as ``array 3``."""
-    if isinstance(source, str | os.PathLike):
-        return os.fspath(source)
+    if isinstance(source, str | os.PathLike):  # tables and JSON hold only what UTF-8 can say
+        return os.fsencode(source).decode("utf-8", "backslashreplace")
     own = getattr(source, "filename" if _is_pil(source) else "name", None)
     if isinstance(own, str) and own:
         return own
@@ -148,8 +148,11 @@ def write_image(path: str | os.PathLike[str], image: Image, *, quality: int = 92
     data = _encode(image, _WRITERS[suffix], quality=quality)
     if not os.path.isdir(os.path.dirname(path) or "."):
         raise UsageError(f"{path} cannot be written: its folder does not exist, make it first.")
-    with open(path, "wb") as file:
-        file.write(data)
+    try:
+        with open(path, "wb") as file:
+            file.write(data)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}.") from error
 
 
 def encode_png(image: Image) -> bytes:

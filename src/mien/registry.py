@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,8 @@ from mien.classifiers.onnx import OnnxClassifier
 from mien.detectors import BUILTIN, make_detector
 from mien.detectors.base import FaceDetector
 from mien.detectors.given import GivenDetector
-from mien.errors import ModelError, UsageError
+from mien.errors import ModelError, PluginError, UsageError
+from mien.types import Faces
 
 DEFAULT_DETECTOR = "mtcnn"
 DEFAULT_CLASSIFIER = "mien-mobilenet"
@@ -36,13 +37,13 @@ def model_path(name: str) -> Path:
 
 
 def load_detector(
-    detector: str | FaceDetector | Callable[..., Any], **options: Any
+    detector: str | FaceDetector | Callable[..., Any] | Any, **options: Any
 ) -> FaceDetector:
     """A face detector by name, or the given one.
 
     Args:
         detector: ``mtcnn``, ``haar``, ``yunet``, the name of an installed plug-in, an object with
-            ``detect(image)``, or any function from an image to boxes.
+            ``detect(image)``, any function from an image to boxes, or the boxes themselves.
         options: passed to the detector, such as ``min_score`` and ``min_face``.
 
     Raises:
@@ -51,16 +52,17 @@ def load_detector(
     if isinstance(detector, str):
         if detector in BUILTIN:
             return make_detector(detector, **options)
-        plugin: FaceDetector = _plugin(DETECTOR_GROUP, detector, BUILTIN)(**options)
+        plugin: FaceDetector = _plugin(DETECTOR_GROUP, detector, BUILTIN, options)
         return plugin
     if isinstance(detector, FaceDetector):
         if options:
             raise UsageError(f"{', '.join(options)} cannot be set on a ready detector.")
         return detector
-    if callable(detector):
+    if callable(detector) or isinstance(detector, Faces | Sequence) or hasattr(detector, "shape"):
         return GivenDetector(detector, **options)
     raise UsageError(
-        f"a detector is a name, an object with detect(image) or a function, got {detector!r}."
+        "a detector is a name, an object with detect(image), a function or boxes, "
+        f"got {detector!r}."
     )
 
 
@@ -87,7 +89,9 @@ def load_classifier(
             return OnnxClassifier(model_path(name), card, **options)
         if name.lower().endswith(".onnx"):
             return OnnxClassifier(name, card, **options)
-        plugin: EmotionClassifier = _plugin(CLASSIFIER_GROUP, name, CLASSIFIERS)(**options)
+        if card is not None:
+            raise UsageError(f"{name} is not an .onnx file and takes no card.")
+        plugin: EmotionClassifier = _plugin(CLASSIFIER_GROUP, name, CLASSIFIERS, options)
         return plugin
     if isinstance(classifier, EmotionClassifier):
         if options or card is not None:
@@ -104,11 +108,21 @@ def load_classifier(
     )
 
 
-def _plugin(group: str, name: str, builtin: Any) -> Any:
+def is_network(classifier: Any) -> bool:
+    """Whether `load_classifier` would make an `OnnxClassifier` of it."""
+    name = str(classifier) if isinstance(classifier, str | Path) else ""
+    return name in CLASSIFIERS or name.lower().endswith(".onnx")
+
+
+def _plugin(group: str, name: str, builtin: Sequence[str], options: Mapping[str, Any]) -> Any:
+    """Make the plug that an installed package offers under `name`."""
     found = {entry.name: entry for entry in metadata.entry_points(group=group)}
     if name not in found:
         kind = group.removeprefix("mien.")[:-1]
         known = ", ".join([*builtin, *sorted(found)])
         hint = " or a .onnx file" if kind == "classifier" else ""
         raise UsageError(f"there is no {kind} {name!r}; known: {known}{hint}.")
-    return found[name].load()
+    try:
+        return found[name].load()(**options)
+    except Exception as error:
+        raise PluginError(f"the plug-in {name!r} cannot be made: {error}") from error

@@ -168,7 +168,7 @@ def style(dataframe: pd.DataFrame, labels: Sequence[str]) -> Styler:
         styler = table.style
     except (ImportError, AttributeError) as error:  # pandas 3 raises the second
         raise MissingExtraError(
-            "coloured tables need jinja2; install it with: pip install mien[notebook]"
+            "coloured tables need jinja2; install it with: pip install jinja2"
         ) from error
     shown = [label for label in labels if label in table.columns]
     for label in shown:
@@ -278,8 +278,10 @@ class TableWriter:
 
     def write(self, columns: Mapping[str, Any]) -> None:
         """Add rows, given as columns of one length such as `face_columns` returns."""
-        self._rows += _check(columns, self._dtypes)
-        self._parts.append(columns)
+        rows = _check(columns, self._dtypes)
+        if rows:  # pictures without a face must not pile up
+            self._parts.append(columns)
+            self._rows += rows
         if self._rows >= _ROWS_AT_ONCE:
             self._flush()
 

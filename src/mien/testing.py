@@ -17,7 +17,7 @@ import numpy as np
 from mien.classifiers.base import EmotionClassifier
 from mien.detectors.base import FaceDetector
 from mien.errors import MienError, PluginError
-from mien.results import Result
+from mien.result import Result
 from mien.types import Crops, Faces, Frame, Image, Scores
 
 
@@ -28,8 +28,7 @@ def check_detector(
 
     No crash and right types on pictures of any size, also 1 x 1; no face in an empty picture is a
     normal answer; the input stays as it is; the same picture gives the same answer; it can be
-    pickled. With a picture of a face: it is found, in pixels, and differs in size when the picture
-    does.
+    pickled. With a picture of a face: it is found, and its box is in pixels.
 
     Args:
         detector: the object.
@@ -106,7 +105,10 @@ def check_color_order(classifier: EmotionClassifier, other: EmotionClassifier) -
 
 
 def check_source(source: Iterable[Frame], *, at_most: int = 8) -> None:
-    """Check the first frames of a source: names, rising indices and times, readable images."""
+    """Check the first frames of a source: names, rising indices, and what `read` returns.
+
+    A frame that raises one of mien's errors passes: that is how a source reports a bad input.
+    """
     last: Frame | None = None
     for count, frame in enumerate(source):
         if count >= at_most:
@@ -157,7 +159,10 @@ def _made_up(count: int, labels: tuple[str, ...], image: Image) -> Result:
 
 
 def _detect(detector: FaceDetector, image: Image) -> Faces:
-    found = detector.detect(image)
+    try:
+        found = detector.detect(image)
+    except Exception as error:
+        raise PluginError(f"detect() raised {type(error).__name__}: {error}") from error
     _demand(isinstance(found, Faces), f"detect() must return mien.Faces, got {type(found)}")
     return found
 

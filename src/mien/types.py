@@ -88,6 +88,8 @@ class Faces:
         object.__setattr__(self, "scores", _frozen(scores, np.float32, (n,), "scores"))
         if self.landmarks is not None:
             points = _frozen(self.landmarks, np.float32, (n, 5, 2), "landmarks")
+            if not np.isfinite(points).all():
+                raise UsageError("landmarks must be finite numbers.")
             object.__setattr__(self, "landmarks", points)
         if self.track_ids is not None:
             ids = _frozen(self.track_ids, np.int64, (n,), "track_ids")
@@ -170,6 +172,8 @@ class Scores:
         return len(self.values)
 
     def __getitem__(self, index: Index) -> Scores:
+        if isinstance(index, int | np.integer) and not -len(self) <= index < len(self):
+            raise IndexError(f"there is no row {index} among {len(self)}.")
         return Scores(self.values[_rows(index)], self.labels, self.kind)
 
     @property

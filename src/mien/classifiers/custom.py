@@ -49,7 +49,10 @@ class CustomClassifier:
         if not len(crops):
             return Scores(np.zeros((0, len(self.labels)), np.float32), self.labels, self._kind)
         name = getattr(self._function, "__name__", type(self._function).__name__)
-        values = np.asarray(self._function(crops))
+        try:
+            values = np.asarray(self._function(crops))
+        except Exception as error:
+            raise PluginError(f"{name} raised {type(error).__name__}: {error}") from error
         if values.shape != (len(crops), len(self.labels)):
             raise PluginError(
                 f"{name} must return ({len(crops)}, {len(self.labels)}) numbers for "

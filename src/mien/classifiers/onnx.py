@@ -44,11 +44,12 @@ class OnnxClassifier:
         self._net = Session(path, threads)
         self._batch_size = batch_size
         self.card = _find_card(self._net, card)
-        if self.card.scores not in self._net.output_names:
-            raise ModelError(
-                f"{self._net.path} has no output {self.card.scores!r}; it has "
-                f"{', '.join(self._net.output_names)}."
-            )
+        for name in (self.card.scores, self.card.embedding, self.card.feature_map, self.card.head):
+            if name and name not in self._net.output_names:
+                raise ModelError(
+                    f"{self._net.path} has no output {name!r}; it has "
+                    f"{', '.join(self._net.output_names)}."
+                )
         # A network with a fixed batch is fed exactly that many.
         batch = self._net.input_shape[0]
         self._fixed_batch = batch if isinstance(batch, int) else None
@@ -93,7 +94,10 @@ class OnnxClassifier:
             UsageError: the squares have another shape or dtype.
         """
         values = self._run(crops, [self.card.scores])[0]
-        return Scores(self.probabilities(values), self.labels)
+        try:
+            return Scores(self.probabilities(values), self.labels)
+        except UsageError as error:
+            raise ModelError(f"{self.path} does not give probabilities: {error}") from error
 
     def activations(self, crops: Crops) -> Activations:
         """Logits, embedding and last feature map of ``(n, S, S, 3)`` squares."""
@@ -173,7 +177,10 @@ def _find_card(net: Session, given: ModelCard | Mapping[str, Any] | None) -> Mod
     elif given is not None:
         known = dict(given)
     if card is not None:
-        card = replace(card, **known)
+        try:
+            card = replace(card, **known)
+        except TypeError as error:
+            raise ModelError(f"the card of {net.path} has a wrong field: {error}.") from error
     else:
         if "labels" not in known:
             raise ModelError(

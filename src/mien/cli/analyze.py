@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mien.cli.exits import SOME_FAILED
 from mien.errors import UsageError
 
 if TYPE_CHECKING:
-    from mien.results import Result
+    from mien.result import Result
 
 
 def analyze(
@@ -74,7 +75,7 @@ def analyze(
         show_table(shown)
     show_summary(seen, faces, failed, [p for p in (output, annotate) if p is not None])
     if failed:
-        raise typer.Exit(3)
+        raise typer.Exit(SOME_FAILED)
 
 
 def _analyzer(detector: str, model: str, min_score: float | None, without: tuple[str, ...]) -> Any:

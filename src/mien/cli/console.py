@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from mien.labels import color_of
 
 if TYPE_CHECKING:
-    from mien.results import Result
+    from rich.console import Console
+
+    from mien.result import Result
 
 
 def progress(results: Iterable[Result]) -> Iterator[Result]:
@@ -29,9 +31,16 @@ def progress(results: Iterable[Result]) -> Iterator[Result]:
         print("\r\033[K", end="", file=sys.stderr, flush=True)  # noqa: T201
 
 
+def console() -> Console:
+    """Standard output for tables: names are shown as they are, wide where nobody looks."""
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else 160
+    return Console(file=sys.stdout, width=width, highlight=False, markup=False, emoji=False)
+
+
 def show_table(results: Sequence[Result]) -> None:
     """Print one row a face: where, what, and every probability in percent."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -52,8 +61,7 @@ def show_table(results: Sequence[Result]) -> None:
             doubt = "" if result.quality.fit[row] else " (poor view)"
             values = [f"{100 * value:.0f}" for value in result.scores.values[row]]
             table.add_row(name, str(row), Text(emotion + doubt, style=f"bold {shade}"), *values)
-    width = None if sys.stdout.isatty() else 160
-    Console(file=sys.stdout, width=width, highlight=False).print(table)
+    console().print(table)
 
 
 def show_summary(seen: int, faces: int, failed: int, written: Sequence[Path]) -> None:

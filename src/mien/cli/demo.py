@@ -21,8 +21,8 @@ def demo(
     from mien.images import write_image
 
     photo = Path(str(resources.files("mien"))) / "assets" / "astronaut.jpg"
-    result = EmotionAnalyzer()(photo)
     output.mkdir(parents=True, exist_ok=True)
+    result = EmotionAnalyzer()(photo)
     shown = output / "astronaut.annotated.jpg"
     write_image(shown, result.draw(margin_for=0))
     heat = output / "astronaut.heatmap.png"

@@ -26,8 +26,9 @@ def evaluate(
         table = {f.name: {"value": round(f.value, 5), "faces": f.faces} for f in figures}
         print(writer.dumps(table))  # noqa: T201
         return
-    from rich.console import Console
     from rich.table import Table
+
+    from mien.cli.console import console
 
     shown = Table(box=None, pad_edge=False, header_style="bold", title=f"{model} on {data}")
     for name in ("figure", "value", "faces", "protocol"):
@@ -36,7 +37,7 @@ def evaluate(
         percent = not figure.name.startswith(("kl_", "ece_"))
         value = f"{100 * figure.value:.2f} %" if percent else f"{figure.value:.4f}"
         shown.add_row(figure.name, value, str(figure.faces), figure.protocol)
-    Console(width=None if sys.stdout.isatty() else 140, highlight=False).print(shown)
+    console().print(shown)
 
 
 def _progress(batches: Iterable[int], total: int) -> Iterator[int]:

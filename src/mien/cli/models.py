@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-
 
 def models() -> None:
     """List the installed expression models and face detectors."""
-    from rich.console import Console
     from rich.table import Table
 
     from mien.classifiers.onnx import OnnxClassifier
+    from mien.cli.console import console
     from mien.detectors import BUILTIN
     from mien.registry import CLASSIFIERS, model_path
 
@@ -30,6 +28,8 @@ def models() -> None:
             card.licence,
             card.commercial,
         )
-    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160, highlight=False)
-    console.print(table)
-    console.print(f"\ndetectors: {', '.join(BUILTIN)}")
+    out = console()
+    out.print(table)
+    out.print(
+        f"\ndetectors: {', '.join(BUILTIN)} (MTCNN's weights: MIT; OpenCV's Haar: Apache-2.0)"
+    )

@@ -34,6 +34,12 @@ def check_image(image: Image) -> None:
         raise UsageError(f"a detector needs three colours, red, green, blue, got {image.shape}.")
 
 
+def check_min_score(min_score: float) -> None:
+    """Raise `UsageError` unless `min_score` lies between 0 and 1."""
+    if not 0 <= min_score <= 1:
+        raise UsageError(f"min_score lies between 0 and 1, got {min_score}.")
+
+
 def tidy(faces: Faces, min_score: float = 0.0, min_face: float = 0.0) -> Faces:
     """Drop doubtful and small faces, and put the others in order: largest area first.
 

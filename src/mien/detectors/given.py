@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mien.detectors.base import check_image, tidy
+from mien.detectors.base import check_image, check_min_score, tidy
 from mien.errors import PluginError, UsageError
 from mien.types import Faces, Image
 
@@ -47,6 +47,7 @@ class GivenDetector:
     ) -> None:
         if box_format not in ("xyxy", "xywh"):
             raise UsageError(f"box_format must be 'xyxy' or 'xywh', got {box_format!r}.")
+        check_min_score(min_score)
         self.box_format = box_format
         self.min_score = min_score
         self.min_face = min_face

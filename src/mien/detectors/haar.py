@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from mien.detectors.base import check_image, tidy
+from mien.detectors.base import check_image, check_min_score, tidy
 from mien.errors import ModelError, UsageError
 from mien.types import Faces, Image
 
@@ -33,6 +33,7 @@ class HaarDetector:
     def __init__(self, min_face: int = 40, min_neighbors: int = 5, min_score: float = 0.0) -> None:
         if min_face < 1 or min_neighbors < 0:
             raise UsageError("min_face must be at least 1 and min_neighbors at least 0.")
+        check_min_score(min_score)
         self.min_face = min_face
         self.min_neighbors = min_neighbors
         self.min_score = min_score

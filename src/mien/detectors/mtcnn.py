@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.detectors.base import check_image, tidy
+from mien.detectors.base import check_image, check_min_score, tidy
 from mien.detectors.candidates import (
     Boxes,
     Values,
@@ -68,6 +68,7 @@ class MtcnnDetector:
             raise UsageError(f"thresholds must lie between 0 and 1, got {thresholds}.")
         if not 0 < scale_factor < 1:
             raise UsageError(f"scale_factor must lie between 0 and 1, got {scale_factor}.")
+        check_min_score(min_score)
         self.min_score = min_score
         self.min_face = min_face
         self.thresholds = thresholds

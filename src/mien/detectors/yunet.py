@@ -12,7 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from mien.detectors.base import check_image, tidy
+from mien.detectors.base import check_image, check_min_score, tidy
 from mien.errors import ModelError, UsageError
 from mien.types import Faces, Image
 
@@ -47,6 +47,7 @@ class YunetDetector:
             raise ModelError(f"there is no YuNet model {self.model_path}.")
         if max_side < 32:
             raise UsageError(f"max_side must be at least 32 pixels, got {max_side}.")
+        check_min_score(min_score)
         self.min_score = min_score
         self.min_face = min_face
         self.max_side = max_side

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
-from mien.results import Result
+from mien.result import Result
 
 
 @runtime_checkable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self, TextIO
 
-from mien.results import Result
+from mien.result import Result
 
 
 class JsonSink:

@@ -8,22 +8,21 @@ from typing import Self
 
 from mien.errors import UsageError
 from mien.images import write_image
-from mien.results import Result
+from mien.result import Result
 
 
 class PictureSink:
-    """Writes every readable picture with its boxes and labels to ``folder/NAME.jpg``.
+    """Writes every readable picture with its boxes and labels to ``folder/NAME.annotated.jpg``.
 
     Pictures of the same name get a number, so that none replaces another of this run.
 
     Raises:
-        UsageError: the folder cannot be made.
+        UsageError: the folder cannot be made, or a picture cannot be written into it.
     """
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self.written: list[Path] = []
-        self._taken: dict[str, int] = {}
+        self._taken: set[str] = set()
 
     def __enter__(self) -> Self:
         try:
@@ -45,8 +44,9 @@ class PictureSink:
         if result.error is not None:
             return
         stem = Path(result.source).stem or "picture"
-        count = self._taken[stem] = self._taken.get(stem, 0) + 1
-        name = stem if count == 1 else f"{stem}-{count}"
-        path = self.folder / f"{name}.jpg"
-        write_image(path, result.draw())
-        self.written.append(path)
+        name, number = stem, 1
+        while name in self._taken:
+            number += 1
+            name = f"{stem}-{number}"
+        self._taken.add(name)
+        write_image(self.folder / f"{name}.annotated.jpg", result.draw())

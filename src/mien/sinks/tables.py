@@ -9,7 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from mien.results import Result, images_path
+from mien.result import Result
+from mien.results import images_path
 from mien.tables import IMAGE_DTYPES, TableWriter, face_dtypes
 
 

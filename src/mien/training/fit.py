@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import math
+import shutil
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mien.datasets import VotedFaces
+from mien.errors import UsageError
 from mien.labels import EMOTIONS
 from mien.training.augment import augment, to_input
 from mien.training.backbone import MobileNetV1, load_faceres, restore_batchnorm
@@ -52,11 +56,19 @@ def fit(
     average = copy.deepcopy(model).requires_grad_(False)
     optimizer = torch.optim.AdamW(_groups(model, recipe.weight_decay), lr=recipe.lr)
     steps_per_epoch = len(train) // recipe.batch
+    if not steps_per_epoch:
+        raise UsageError(f"a batch of {recipe.batch} needs more than {len(train)} faces.")
     total = steps_per_epoch * recipe.epochs
     first = 0
     checkpoint = out / "checkpoint.pt"
+    made_with = _fingerprint(recipe, train)
     if checkpoint.is_file():
         state = torch.load(checkpoint, weights_only=True)
+        if state.get("made_with") != made_with:
+            raise UsageError(
+                f"{checkpoint} comes from another recipe or other data; "
+                "give another output folder or remove it."
+            )
         model.load_state_dict(state["model"])
         average.load_state_dict(state["average"])
         optimizer.load_state_dict(state["optimizer"])
@@ -65,12 +77,14 @@ def fit(
     def loss_of(batch: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         return soft_cross_entropy(model(batch)[0], target, weight)
 
-    step_loss = torch.compile(loss_of) if recipe.compile else loss_of
+    compiled = recipe.compile and shutil.which("c++") is not None
+    step_loss = torch.compile(loss_of) if compiled else loss_of
 
     for epoch in range(first, recipe.epochs):
         size = recipe.size_at(epoch)
         # Order and changes depend on seed and epoch alone, so that a resumed run is the same run.
         rng = torch.Generator().manual_seed(recipe.seed * 1000 + epoch)
+        torch.manual_seed(recipe.seed * 1000 + epoch)  # dropout draws from the global one
         order = torch.randperm(len(train), generator=rng)
         model.train()
         started, losses = time.monotonic(), 0.0
@@ -93,7 +107,7 @@ def fit(
         line = {"epoch": epoch + 1, "size": size, "loss": losses / steps_per_epoch}
         line |= measure(predict(average, validation.pictures, recipe.size), validation)
         line["seconds"] = round(time.monotonic() - started)
-        _save(checkpoint, model, average, optimizer, epoch + 1)
+        _save(checkpoint, model, average, optimizer, epoch + 1, made_with)
         with (out / "log.jsonl").open("a") as log:
             log.write(json.dumps(line) + "\n")
         report(line)
@@ -121,17 +135,16 @@ def measure(logits: npt.NDArray[Any], faces: VotedFaces) -> dict[str, float]:
     log_p = log_p - np.log(np.exp(log_p).sum(axis=1, keepdims=True))
     share = faces.distribution
     kl = (share * (np.log(np.maximum(share, 1e-12)) - log_p)).sum(axis=1)
-    clear = majority(faces.votes)
+    clear = faces.majority
     right = logits.argmax(axis=1)[clear >= 0] == clear[clear >= 0]
     return {"val_accuracy": float(right.mean()), "val_kl": float(kl.mean())}
 
 
-def majority(votes: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
-    """The label that more than half of the emotion voters gave, single votes dropped; or -1."""
-    kept = np.where(votes > 1, votes, 0)
-    top = kept.argmax(axis=1)
-    clear = kept.max(axis=1) > kept.sum(axis=1) / 2
-    return np.where(clear, top, -1)
+def _fingerprint(recipe: Recipe, faces: VotedFaces) -> str:
+    """Tells whether a checkpoint belongs to this recipe and these faces."""
+    told = replace(recipe, crop_margin=0.0, crop_template=(), compile=False)
+    rows = "".join(faces.names.tolist())
+    return hashlib.sha256(f"{told}{rows}".encode()).hexdigest()
 
 
 def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
@@ -159,7 +172,12 @@ def _average(average: nn.Module, model: nn.Module, decay: float) -> None:
 
 
 def _save(
-    path: Path, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer, epoch: int
+    path: Path,
+    model: nn.Module,
+    average: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    epoch: int,
+    made_with: str,
 ) -> None:
     partial = path.with_suffix(".tmp")
     state = {
@@ -167,6 +185,7 @@ def _save(
         "average": average.state_dict(),
         "optimizer": optimizer.state_dict(),
         "epoch": epoch,
+        "made_with": made_with,
     }
     torch.save(state, partial)
     partial.replace(path)

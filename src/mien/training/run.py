@@ -48,7 +48,7 @@ def run(
     train, validation = load_ferplus(data, "train"), load_ferplus(data, "validation")
     if sample is not None:
         train, validation = _first(train, sample), _first(validation, sample)
-    out = output / recipe.name
+    out = output / (recipe.name if sample is None else f"{recipe.name}-sample{sample}")
     model = fit(recipe, train, validation, backbone or fetch(FACERES), out, report)
     path = out / f"{recipe.name}.onnx"
     logits = predict(model, validation.pictures, recipe.size)

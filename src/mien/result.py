@@ -1,0 +1,320 @@
+"""What comes out of one picture: a `Result`."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mien import drawing, explain, tables
+from mien.classifiers.base import EmotionClassifier
+from mien.classifiers.onnx import OnnxClassifier
+from mien.errors import InputError, UsageError
+from mien.images import encode_png, write_image
+from mien.labels import UNCERTAIN, color_of
+from mien.quality import Quality, assess
+from mien.types import Crops, Faces, FloatArray, Image, Scores
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """Everything about one picture. No face is a normal result.
+
+    Attributes:
+        source: a path or another name of the input.
+        index, time_s: 0 and None for a photo; number and time of a video frame.
+        size: ``(width, height)`` in pixels, or None where the picture could not be read.
+        faces: boxes, detection scores and landmarks of the n faces, largest first.
+        scores: the whole distribution of each face.
+        quality: size, sharpness, roll, yaw and fitness of each face.
+        crops: ``(n, S, S, 3)`` uint8, the squares that the classifier saw.
+        error: one sentence where the picture could not be read, else None.
+        milliseconds: time spent on this picture.
+        uncertain_below: a face whose top probability is lower is called ``uncertain``.
+        settings: what the run was made with.
+
+    The picture itself is kept only by a call on one picture; otherwise it is read again where it
+    is needed. A picture that was given as an array or bytes stays in memory with its result.
+    """
+
+    source: str
+    faces: Faces = field(repr=False)
+    scores: Scores = field(repr=False)
+    quality: Quality = field(repr=False)
+    crops: Crops = field(repr=False)
+    index: int = 0
+    time_s: float | None = None
+    size: tuple[int, int] | None = None
+    error: str | None = None
+    milliseconds: float = 0.0
+    uncertain_below: float = 0.5
+    settings: Mapping[str, str] = field(default_factory=dict, repr=False)
+    _told: tuple[str, ...] | None = field(default=None, repr=False)
+    _read: Callable[[], Image] | None = field(default=None, repr=False)
+    _classifier: EmotionClassifier | None = field(default=None, repr=False)
+
+    @classmethod
+    def failed(cls, source: str, error: str, labels: Sequence[str], **known: Any) -> Result:
+        """The result of an input that could not be read."""
+        faces, crops = Faces.empty(), np.zeros((0, 1, 1, 3), np.uint8)
+        return cls(
+            source, faces, Scores.empty(labels), assess(faces, crops), crops, error=error, **known
+        )
+
+    def __len__(self) -> int:
+        return len(self.faces)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the score columns."""
+        return self.scores.labels
+
+    @property
+    def emotions(self) -> tuple[str, ...]:
+        """The apparent expression of each face, ``uncertain`` where no label has a majority."""
+        if self._told is not None:
+            return self._told
+        sure = self.probabilities >= self.uncertain_below
+        if self.scores.kind != "probability":
+            sure = np.ones(len(self), bool)
+        tops = self.scores.top
+        return tuple(self.labels[t] if s else UNCERTAIN for t, s in zip(tops, sure, strict=True))
+
+    @property
+    def probabilities(self) -> FloatArray:
+        """``(n,)``: the top probability of each face."""
+        return np.asarray(self.scores.values.max(axis=1), np.float32)
+
+    @property
+    def image(self) -> Image:
+        """The picture, ``(H, W, 3)`` uint8 RGB, read again where it was not kept.
+
+        Raises:
+            InputError: it could not be read, now or then.
+        """
+        if self.error is not None or self._read is None:
+            raise InputError(self.error or f"the picture {self.source} was not kept.")
+        return self._read()
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """The ``faces`` table of this picture: one row a face, one column a label."""
+        return tables.to_dataframe([self.face_columns()], self.labels)
+
+    def table(self) -> Any:
+        """The same as a coloured pandas Styler, for notebooks."""
+        return tables.style(self.to_dataframe(), self.labels)
+
+    def draw(self, margin_for: int | None = None) -> Image:
+        """The picture with boxes, labels and percents.
+
+        Args:
+            margin_for: number of a face whose every probability is listed in an added margin.
+
+        Raises:
+            UsageError: there is no face of that number.
+        """
+        colors = [color_of(emotion, self.labels) for emotion in self.emotions]
+        chosen = None if margin_for is None else self._face(margin_for)
+        captions = self._captions()
+        if len(captions) > 1:  # so that the picture can be read beside the table
+            captions = [f"{number} {caption}" for number, caption in enumerate(captions)]
+        picture = drawing.draw_faces(
+            self.image, self.faces.boxes, captions, colors, selected=chosen
+        )
+        if chosen is None:
+            return picture
+        return drawing.draw_margin(
+            picture,
+            f"face {chosen}",
+            self.labels,
+            self.scores.values[chosen],
+            [color_of(label, self.labels) for label in self.labels],
+            thumbnail=self.crops[chosen] if len(self.crops) else None,
+        )
+
+    def square_images(self) -> Image:
+        """All faces as labelled squares in one picture."""
+        colors = [color_of(emotion, self.labels) for emotion in self.emotions]
+        return drawing.square_sheet(self._squares(), self._captions(), colors)
+
+    def heatmaps(self, label: str | None = None) -> Image:
+        """Where each square speaks for a label, drawn over the labelled squares.
+
+        Class activation maps (Zhou et al. 2016) where the model's card names its feature map and
+        head; otherwise the drop in probability under a moving grey patch.
+
+        Args:
+            label: the label to explain; None for each face's own top label.
+        """
+        maps = self.activation_maps(label)
+        captions = [label or self.labels[top] for top in self.scores.top]
+        colors = [color_of(caption, self.labels) for caption in captions]
+        return drawing.square_sheet(drawing.blend_heatmaps(self.crops, maps), captions, colors)
+
+    def activation_maps(self, label: str | None = None) -> FloatArray:
+        """The maps behind `heatmaps`: ``(n, h, w)`` float32, 0 to 1."""
+        model = self._classifier
+        if model is None:
+            raise UsageError("heatmaps need the model; analyse the picture again.")
+        if label is not None and label not in self.labels:
+            raise UsageError(f"there is no label {label!r}; there are {', '.join(self.labels)}.")
+        targets = [label or self.labels[top] for top in self.scores.top]
+        columns = np.array([model.labels.index(name) for name in targets], np.int64)
+        if isinstance(model, OnnxClassifier) and model.card.feature_map:
+            head = model.head_weights
+            if head is not None:
+                inside = model.activations(self.crops)
+                assert inside.feature_map is not None
+                return explain.class_activation(inside.feature_map, head, columns)
+        return explain.occlusion(lambda crops: model.classify(crops).values, self.crops, columns)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as `to_json` writes them."""
+        columns = self.face_columns()
+        faces = []
+        for row in range(len(self)):
+            face: dict[str, Any] = {"face": row, "box": _plain(self.faces.boxes[row])}
+            names = ("detection_score", "track_id", "emotion", "probability")
+            face |= {name: _plain(columns[name][row]) for name in names}
+            face["probabilities"] = {
+                name: _plain(value)
+                for name, value in zip(self.labels, self.scores.values[row], strict=True)
+            }
+            face["quality"] = {k: _plain(v[row]) for k, v in self.quality.columns().items()}
+            if self.faces.landmarks is not None:
+                face["landmarks"] = _plain(self.faces.landmarks[row])
+            faces.append(face)
+        width, height = self.size or (None, None)
+        return {
+            "source": self.source,
+            "frame": self.index,
+            "time_s": self.time_s,
+            "width": width,
+            "height": height,
+            "status": "ok" if self.error is None else "error",
+            "error": self.error,
+            "milliseconds": round(self.milliseconds, 1),
+            "faces": faces,
+        }
+
+    def to_json(self) -> str:
+        """One JSON object on one line; NaN becomes null."""
+        return json.dumps(self.to_dict(), ensure_ascii=False)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write annotated picture, squares, JSON and table of this picture into `folder`.
+
+        The files are called after the picture: ``NAME.annotated.jpg``, ``NAME.squares.png``,
+        ``NAME.json`` and ``NAME.csv``; files of those names are replaced.
+        """
+        target = Path(folder)
+        stem = Path(self.source).stem or "result"
+        squares = None if self.error is not None else self.square_images()
+        try:
+            target.mkdir(parents=True, exist_ok=True)
+            (target / f"{stem}.json").write_text(self.to_json() + "\n", encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"{target} cannot be written: {error.strerror}.") from error
+        tables.write_table(self.to_dataframe(), target / f"{stem}.csv")
+        if squares is not None:
+            write_image(target / f"{stem}.annotated.jpg", self.draw())
+            write_image(target / f"{stem}.squares.png", squares)
+        return target
+
+    def face_columns(self) -> dict[str, Any]:
+        """The rows of the ``faces`` table as columns."""
+        return tables.face_columns(
+            self.source,
+            self.index,
+            self.time_s,
+            self.faces,
+            self.scores,
+            self.emotions,
+            self.probabilities,
+            self.quality.columns(),
+        )
+
+    def image_columns(self) -> dict[str, Any]:
+        """The row of the ``images`` table as columns of length 1."""
+        width, height = self.size or (None, None)
+        return {
+            "source": [self.source],
+            "frame": [self.index],
+            "time_s": [math.nan if self.time_s is None else self.time_s],
+            "width": [width],
+            "height": [height],
+            "n_faces": [len(self)],
+            "status": ["ok" if self.error is None else "error"],
+            "error": [self.error],
+            "milliseconds": [self.milliseconds],
+        }
+
+    def _captions(self) -> list[str]:
+        percents = (f"{round(100 * float(p))} %" for p in self.probabilities)
+        if self.scores.kind != "probability":
+            percents = ("" for _ in self.emotions)
+        return [f"{e} {p}".strip() for e, p in zip(self.emotions, percents, strict=True)]
+
+    def _squares(self) -> Crops:
+        """The squares; results that were loaded from a table do not have them."""
+        if len(self.crops) != len(self):
+            raise UsageError(
+                "squares are not stored in tables; analyse the picture again to see them."
+            )
+        return self.crops
+
+    def _face(self, number: int) -> int:
+        if not 0 <= number < len(self):
+            raise UsageError(
+                f"there is no face {number}; this picture has {len(self)}, counted from 0."
+            )
+        return number
+
+    def _repr_html_(self) -> str:
+        """How a notebook shows the result: the picture, then the coloured table."""
+        if self.error is not None:
+            return f"<p><b>{_escape(self.source)}</b>: {_escape(self.error)}</p>"
+        import base64
+
+        html = ""
+        if self._read is not None:
+            picture = base64.b64encode(encode_png(_fit(self.draw(), 900))).decode()
+            html = f'<img style="max-width:100%" src="data:image/png;base64,{picture}"/>'
+        return html + str(self.table().to_html()) if len(self) else html + "<p>no face</p>"
+
+
+def _plain(value: Any) -> Any:
+    """Arrays and numpy numbers as plain Python, six digits, NaN as None."""
+    if isinstance(value, np.ndarray):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.bool_ | bool):
+        return bool(value)
+    if isinstance(value, np.integer | int):
+        return int(value)
+    if isinstance(value, np.floating | float):
+        return None if math.isnan(value) else round(float(value), 6)
+    return None if value is None or type(value).__name__ == "NAType" else value
+
+
+def _escape(text: str) -> str:
+    from html import escape
+
+    return escape(text)
+
+
+def _fit(image: Image, longest: int) -> Image:
+    import cv2
+
+    scale = longest / max(image.shape[:2])
+    if scale >= 1:
+        return image
+    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
