@@ -1,0 +1,101 @@
+"""Which cut suits the default model: aligned squares or plain ones? The source of docs/crops.md.
+
+    python scripts/compare_crops.py --data FERPLUS [--media ../shared/media]
+
+On FER+ validation pictures in which MTCNN finds the face, and on labelled colour photos. The
+pictures of FER+ are enlarged threefold with a repeated edge, so that the detector has room.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mien import CropSpec, read_image
+from mien.classifiers.onnx import OnnxClassifier
+from mien.crops import cut
+from mien.datasets import load_ferplus
+from mien.detectors.mtcnn import MtcnnDetector
+from mien.evaluation import divergence
+from mien.registry import model_path
+from mien.types import Crops, Faces, Image
+
+SIDE, EDGE = 144, 48
+
+
+def specs(own: CropSpec) -> dict[str, CropSpec]:
+    """The cuts to compare, by name."""
+    plain = CropSpec()
+    return {
+        "aligned, margin 0 (ships)": own,
+        "aligned, margin 10 %": replace(own, margin=0.1),
+        "aligned, margin -5 %": replace(own, margin=-0.05),
+        "square, margin 0": plain,
+        "square, margin 10 %": replace(plain, margin=0.1),
+        "square, margin -5 %": replace(plain, margin=-0.05),
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print one Markdown table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--media", type=Path)
+    options = parser.parse_args(arguments)
+    classifier = OnnxClassifier(model_path("mien-mobilenet"))
+    size = classifier.input_size
+    faces = load_ferplus(options.data, "validation")
+    pictures = [_enlarged(picture) for picture in faces.pictures]
+    detector = MtcnnDetector(min_face=EDGE)
+    found = [detector.detect(picture)[:1] for picture in pictures]
+    rows = np.flatnonzero([len(f) == 1 for f in found])
+    clear = faces.majority[rows] >= 0
+    photos = _photos(options.media) if options.media else []
+    print(f"{len(rows)} of {len(found)} pictures with a face found, {clear.sum()} with a majority\n")
+    print("| cut | validation right | KL to the votes | photos right | mean share for the label |")
+    print("|---|--:|--:|--:|--:|")
+    for name, spec in specs(classifier.crop).items():
+        crops: Crops = np.concatenate([cut(pictures[r], found[r], size, spec) for r in rows])
+        scores = classifier.classify(crops).values
+        truth = faces.majority[rows]
+        right = (scores.argmax(axis=1) == truth)[clear].mean()
+        distance = divergence(scores, faces.distribution[rows])
+        line = f"| {name} | {100 * right:.2f} % | {distance:.4f} |"
+        if photos:
+            shares, good = [], 0
+            for image, face, label in photos:
+                values = classifier.classify(cut(image, face, size, spec)).values[0]
+                shares.append(values[classifier.labels.index(label)])
+                good += classifier.labels[values.argmax()] == label
+            line += f" {good} of {len(photos)} | {np.mean(shares):.3f} |"
+        print(line, flush=True)
+
+
+def _enlarged(picture: Image) -> Image:
+    large = cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
+    room = cv2.copyMakeBorder(large, EDGE, EDGE, EDGE, EDGE, cv2.BORDER_REPLICATE)
+    return np.asarray(cv2.cvtColor(room, cv2.COLOR_GRAY2RGB), np.uint8)
+
+
+def _photos(media: Path) -> list[tuple[Image, Faces, str]]:
+    with (media / "photos.csv").open(newline="") as lines:
+        rows = [r for r in csv.DictReader(lines) if r["label_sure"] == "yes" and r["faces"] == "1"]
+    kept = []
+    detector = MtcnnDetector()
+    for row in rows:
+        if row["label"] and row["file"].startswith("photos/"):
+            image = read_image(media / row["file"])
+            found = detector.detect(image)[:1]
+            if len(found):
+                kept.append((image, found, row["label"]))
+    return kept
+
+
+if __name__ == "__main__":
+    main()
