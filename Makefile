@@ -15,7 +15,7 @@ demo: $(VENV)/.installed ## set everything up, analyse a real photo, show the re
 test: $(VENV)/.dev ## run the tests
 	$(BIN)/python -m pytest -q
 
-check: $(VENV)/.dev ## ruff, mypy strict, import-linter
+check: $(VENV)/.dev ## ruff, mypy strict, import-linter; after train-extra
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
