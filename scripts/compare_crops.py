@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows = np.flatnonzero([len(f) == 1 for f in found])
     clear = faces.majority[rows] >= 0
     photos = _photos(options.media) if options.media else []
-    print(f"{len(rows)} of {len(found)} pictures with a face found, {clear.sum()} with a majority\n")
+    print(f"a face found in {len(rows)} of {len(found)} pictures, {clear.sum()} with a majority\n")
     print("| cut | validation right | KL to the votes | photos right | mean share for the label |")
     print("|---|--:|--:|--:|--:|")
     for name, spec in specs(classifier.crop).items():

@@ -45,8 +45,9 @@ The list's best published figure for a network of this size is 90.74 % (DDAMFN, 
 chosen on the test list); this file does not reach it.
 
 Classes with few test faces (disgust, contempt) have wide error bars: 16 faces give a 95 %
-interval of up to 25 points to each side. In practice the model names neither. `ece_majority` is large by design: the list holds only
-faces on which viewers agreed, and the model is asked about all faces.
+interval of up to 25 points to each side. In practice the model hardly ever names either.
+`ece_majority` is large by design: the list holds only faces on which viewers agreed, and the model
+is trained on all faces.
 
 ## Where it comes from
 
