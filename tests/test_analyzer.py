@@ -290,7 +290,7 @@ def test_annotated_pictures_replace_nothing(tmp_path: Path) -> None:
 
 
 def test_what_was_seen_before_a_failure_is_handed_out() -> None:
-    def failing(image: Image) -> list[tuple[int, ...]]:
+    def failing(image: Image) -> list[tuple[int, int, int, int]]:
         if image.max() == 0:
             raise RuntimeError("the camera is on fire")
         return bright_spots(image)
@@ -305,7 +305,8 @@ def test_what_was_seen_before_a_failure_is_handed_out() -> None:
 def test_boxes_that_are_already_there() -> None:
     judge = CustomClassifier(brightness, ("dark", "light"), 8)
     boxes = np.array([[0, 0, 10, 10], [20, 0, 30, 10]])
-    for given in (boxes, boxes.tolist(), Faces(boxes.astype(np.float32))):
+    kinds: list[Any] = [boxes, boxes.tolist(), Faces(boxes.astype(np.float32))]
+    for given in kinds:
         assert len(EmotionAnalyzer(given, judge)(spots(3))) == 2
 
 

@@ -17,12 +17,12 @@ import numpy as np
 from mien.cards import CropSpec
 from mien.classifiers.base import EmotionClassifier
 from mien.crops import cut
-from mien.detectors.base import FaceDetector
 from mien.errors import InputError, MienError, PluginError, UsageError
 from mien.quality import assess
 from mien.registry import (
     DEFAULT_CLASSIFIER,
     DEFAULT_DETECTOR,
+    DetectorLike,
     is_network,
     load_classifier,
     load_detector,
@@ -52,7 +52,7 @@ class EmotionAnalyzer:
     """Finds every face in a picture and says which expression viewers would see.
 
     Args:
-        detector: name, instance or function, see `mien.load_detector`.
+        detector: name, instance, function or boxes, see `mien.load_detector`.
         classifier: name, ``.onnx`` file or instance, see `mien.load_classifier`.
         min_score: faces found with less confidence are dropped; the detector's own by default.
             Detectors without confidence keep all their faces.
@@ -70,7 +70,7 @@ class EmotionAnalyzer:
 
     def __init__(
         self,
-        detector: str | FaceDetector | Callable[..., Any] = DEFAULT_DETECTOR,
+        detector: DetectorLike = DEFAULT_DETECTOR,
         classifier: str | Path | EmotionClassifier = DEFAULT_CLASSIFIER,
         *,
         min_score: float | None = None,

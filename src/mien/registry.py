@@ -7,6 +7,8 @@ from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
 
+import numpy.typing as npt
+
 from mien.cards import ModelCard
 from mien.classifiers.base import EmotionClassifier
 from mien.classifiers.onnx import OnnxClassifier
@@ -16,6 +18,10 @@ from mien.detectors.given import GivenDetector
 from mien.errors import ModelError, PluginError, UsageError
 from mien.types import Faces
 
+#: A name, an object, a function from an image to boxes, or the boxes themselves.
+DetectorLike = (
+    str | FaceDetector | Callable[..., Any] | Faces | Sequence[Sequence[float]] | npt.NDArray[Any]
+)
 DEFAULT_DETECTOR = "mtcnn"
 DEFAULT_CLASSIFIER = "mien-mobilenet"
 #: Expression models that ship in the wheel.
@@ -36,9 +42,7 @@ def model_path(name: str) -> Path:
     return path
 
 
-def load_detector(
-    detector: str | FaceDetector | Callable[..., Any] | Any, **options: Any
-) -> FaceDetector:
+def load_detector(detector: DetectorLike, **options: Any) -> FaceDetector:
     """A face detector by name, or the given one.
 
     Args:
