@@ -134,7 +134,7 @@ def test_a_training_learns_stops_and_goes_on(
     monkeypatch.setattr(whole, "load_ferplus", lambda folder, split: faces(96))
     recipe = tmp_path / "small.toml"
     text = 'name="small"\nsize=32\nbatch=16\nlr=1e-3\nema=0.5\n'
-    recipe.write_text(text + "stages=[{epochs=3, size=32}]\n")
+    recipe.write_text(text + "stages=[{epochs=4, size=32}]\n")
     lines: list[dict[str, Any]] = []
 
     def stop_after_one(line: dict[str, Any]) -> None:
@@ -145,14 +145,34 @@ def test_a_training_learns_stops_and_goes_on(
         whole.run(recipe, tmp_path, tmp_path / "out", tmp_path, None, stop_after_one)
     path = whole.run(recipe, tmp_path, tmp_path / "out", tmp_path, None, lines.append)
     epochs = [line for line in lines if "loss" in line]
-    assert [line["epoch"] for line in epochs] == [2, 3]
-    assert epochs[-1]["loss"] < 0.4  # guessing costs 0.69 once the six other labels are ruled out
+    assert [line["epoch"] for line in epochs] == [2, 3, 4]
+    assert epochs[-1]["loss"] < 0.5  # guessing costs 0.69 once the six other labels are ruled out
     log = (tmp_path / "out" / "small" / "log.jsonl").read_text().splitlines()
-    assert [json.loads(line)["epoch"] for line in log] == [1, 2, 3]
-    straight = whole.run(recipe, tmp_path, tmp_path / "once", tmp_path, None, lines.append)
-    crops = to_crops(faces(4).pictures, 32)
-    again = OnnxClassifier(straight).classify(crops).values
-    assert OnnxClassifier(path).classify(crops).values == pytest.approx(again, abs=0.05)
+    assert [json.loads(line)["epoch"] for line in log] == [1, 2, 3, 4]
+    whole.run(recipe, tmp_path, tmp_path / "once", tmp_path, None, lines.append)
+    stopped, straight = (
+        torch.load(tmp_path / name / "small" / "checkpoint.pt", weights_only=True)["average"]
+        for name in ("out", "once")
+    )
+    for name, weights in stopped.items():
+        assert torch.allclose(weights, straight[name], atol=1e-5), name
+    classifier = OnnxClassifier(path)
+    found = classifier.classify(to_crops(faces(4).pictures, 32))
+    assert found.values.shape == (4, 8)
+
+
+def test_a_checkpoint_of_another_training_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mien.training.fit.load_faceres", lambda model, folder: None)
+    monkeypatch.setattr(whole, "load_ferplus", lambda folder, split: faces(32))
+    recipe = tmp_path / "small.toml"
+    text = 'name="small"\nsize=32\nbatch=16\nstages=[{epochs=1, size=32}]\n'
+    recipe.write_text(text)
+    whole.run(recipe, tmp_path, tmp_path / "out", tmp_path, None, lambda line: None)
+    recipe.write_text(text + "lr=0.5\n")
+    with pytest.raises(UsageError, match="comes from another recipe or other data"):
+        whole.run(recipe, tmp_path, tmp_path / "out", tmp_path, None, lambda line: None)
 
 
 def test_every_recipe_can_be_read() -> None:
