@@ -1,7 +1,7 @@
 """How fast MTCNN is here, beside the packages that run the same networks.
 
-    python benchmarks/detection.py --tensorflow-python /tmp/tf/bin/python \
-        --facenet-python /tmp/facenet/bin/python
+    python benchmarks/detection.py --tensorflow-python tf/bin/python \
+        --facenet-python facenet/bin/python
 
 Each library runs in a process of its own, under the Python that has it, over the photos of
 shared/media/photos, with the same limits. A round is one such process for each library, so that

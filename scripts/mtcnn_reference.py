@@ -2,8 +2,8 @@
 
 Run it with a Python of its own, because it needs TensorFlow:
 
-    python -m venv /tmp/tf && /tmp/tf/bin/pip install tensorflow-cpu mtcnn==1.0.0 Pillow
-    /tmp/tf/bin/python scripts/mtcnn_reference.py
+    python -m venv tf && tf/bin/pip install tensorflow-cpu mtcnn==1.0.0 Pillow
+    tf/bin/python scripts/mtcnn_reference.py
 
 Boxes and landmarks are written as the package finds them, in fractions of pixels and neither
 rounded nor cut at the picture's edge. Beside the photos it keeps the three networks' answers to
