@@ -72,8 +72,8 @@ the pictures.
 - On faces that `fit` calls unfit: smaller than 24 px, blurred, or turned far to the side.
 - Contempt and disgust were rare in training; do not build on them.
 
-The pictures are from web searches of 2013, mostly of adults in the West, often posed. How right
-the model is for other groups has not been measured, for want of data with consent.
+How right the model is for people of different ages, sexes and skin tones has not been measured:
+FER+ does not say who is in its pictures.
 """
 
 

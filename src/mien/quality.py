@@ -22,7 +22,8 @@ class Quality:
 
     Attributes:
         size_px: ``(n,)`` shorter side of the box in the picture.
-        sharpness: ``(n,)`` 0 to about 0.2: how much fine structure the square holds.
+        sharpness: ``(n,)`` how much fine structure the square holds; 0 for a flat one, 0.036
+            for the median picture of FER+.
         roll_deg: ``(n,)`` tilt, positive = clockwise; NaN without landmarks.
         yaw_deg: ``(n,)`` estimated turn, positive = towards the image's right; NaN without.
         fit: ``(n,)`` bool: large, sharp and frontal enough to be judged.

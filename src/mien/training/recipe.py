@@ -33,7 +33,7 @@ class Recipe:
         warmup: share of all steps that warm up.
         dropout: on the embedding, before the head.
         ema: decay of the moving average of the weights that is evaluated and exported.
-        compile: whether to compile the step, a third faster; needs a C++ compiler on CPU.
+        compile: whether to compile the step; left out on machines without a C++ compiler.
         seed: of weights, order and augmentation.
         crop_margin, crop_template: how faces are cut in use, see `mien.cards.CropSpec`.
         augmentation: see `mien.training.augment.Augmentation`.
