@@ -181,12 +181,12 @@ def test_every_recipe_can_be_read() -> None:
     for path in recipes:
         recipe = load_recipe(path)
         assert recipe.name == path.stem
-        assert recipe.size_at(recipe.epochs - 1) == recipe.size
+        assert recipe.stage_at(recipe.epochs - 1).size == recipe.size
 
 
 def test_stages_follow_each_other() -> None:
     recipe = Recipe("r", stages=(Stage(2, 80), Stage(1, 96)))
-    assert [recipe.size_at(epoch) for epoch in range(3)] == [80, 80, 96]
+    assert [recipe.stage_at(epoch).size for epoch in range(3)] == [80, 80, 96]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,9 @@
     ├── MissingExtraError     an optional part of mien is not installed (also an ImportError)
     ├── InputError            something the user pointed at cannot be used
     │   ├── InputNotFoundError    there is nothing at that path (also a FileNotFoundError)
-    │   └── ImageError            it is there, but no picture can be read from it
+    │   ├── ImageError            it is there, but no picture can be read from it
+    │   ├── VideoError            a film, camera or stream that gives no frames, or breaks off
+    │   └── FrameDroppedError     a live frame that came while the one before was still in work
     ├── ModelError            a model file is broken, or its card does not fit it
     └── PluginError           a detector or classifier of the user's broke its contract
 
@@ -38,6 +40,14 @@ class InputNotFoundError(InputError, FileNotFoundError):
 
 class ImageError(InputError):
     """A file, buffer or array from which no picture can be read."""
+
+
+class VideoError(InputError):
+    """A film, camera or stream from which no frame can be read, or no further one."""
+
+
+class FrameDroppedError(InputError):
+    """A live frame that was left out so that the next ones are not late; not a failure."""
 
 
 class ModelError(MienError):

@@ -37,6 +37,7 @@ class Result:
         quality: size, sharpness, roll, yaw and fitness of each face.
         crops: ``(n, S, S, 3)`` uint8, the squares that the classifier saw.
         error: one sentence where the picture could not be read, else None.
+        dropped: whether it is a live frame that was left out; `error` then says so.
         milliseconds: time spent on this picture.
         uncertain_below: a face whose top probability is lower is called ``uncertain``.
         settings: what the run was made with.
@@ -54,6 +55,7 @@ class Result:
     time_s: float | None = None
     size: tuple[int, int] | None = None
     error: str | None = None
+    dropped: bool = False
     milliseconds: float = 0.0
     uncertain_below: float = 0.5
     settings: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -71,6 +73,13 @@ class Result:
 
     def __len__(self) -> int:
         return len(self.faces)
+
+    @property
+    def status(self) -> str:
+        """``ok``, ``error``, or ``dropped`` for a live frame that was left out."""
+        if self.dropped:
+            return "dropped"
+        return "ok" if self.error is None else "error"
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -199,7 +208,7 @@ class Result:
             "time_s": self.time_s,
             "width": width,
             "height": height,
-            "status": "ok" if self.error is None else "error",
+            "status": self.status,
             "error": self.error,
             "milliseconds": round(self.milliseconds, 1),
             "faces": faces,
@@ -252,7 +261,7 @@ class Result:
             "width": [width],
             "height": [height],
             "n_faces": [len(self)],
-            "status": ["ok" if self.error is None else "error"],
+            "status": [self.status],
             "error": [self.error],
             "milliseconds": [self.milliseconds],
         }

@@ -107,8 +107,9 @@ def _restore(
     time_s = None if _missing(row["time_s"]) else float(row["time_s"])
     known: dict[str, Any] = {"index": int(row["frame"]), "time_s": time_s, "settings": settings}
     known["milliseconds"] = float(row["milliseconds"])
-    if row["status"] == "error":
-        return Result.failed(source, str(row["error"]), labels, **known)
+    if row["status"] != "ok":
+        dropped = row["status"] == "dropped"
+        return Result.failed(source, str(row["error"]), labels, dropped=dropped, **known)
     tracks = rows["track_id"]
     faces = Faces(
         rows[["x1", "y1", "x2", "y2"]].to_numpy(np.float32),

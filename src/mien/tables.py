@@ -135,7 +135,7 @@ def to_dataframe(parts: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> p
 def images_dataframe(parts: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """Join columns named as in `IMAGE_COLUMNS` into the ``images`` table.
 
-    ``status`` is "ok" or "error"; a picture without a face is "ok" with ``n_faces`` 0.
+    ``status`` is "ok", "error" or "dropped"; a picture without a face is "ok" with ``n_faces`` 0.
 
     Raises:
         UsageError: a part lacks a column, or its columns differ in length.

@@ -7,7 +7,7 @@ the network's input size, so that augmentation costs one interpolation.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -27,6 +27,11 @@ class Augmentation:
     tint: float = 0.12
     erase: float = 0.5
     erase_area: tuple[float, float] = (0.02, 0.2)
+
+    def scaled(self, strength: float) -> Augmentation:
+        """The same changes, `strength` times as far and erased as often; mirrored as before."""
+        names = ("rotate_deg", "scale", "shift", "brightness", "contrast", "tint", "erase")
+        return replace(self, **{name: strength * getattr(self, name) for name in names})
 
 
 def to_input(pictures: Tensor, size: int) -> Tensor:

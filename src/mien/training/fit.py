@@ -51,14 +51,13 @@ def fit(
 
     model = MobileNetV1(len(EMOTIONS), recipe.dropout)
     load_faceres(model, backbone)
-    restore_batchnorm(model, to_input(pictures[:: len(pictures) // 512 + 1], recipe.size_at(0)))
+    restore_batchnorm(model, to_input(pictures[:: len(pictures) // 512 + 1], recipe.stage_at(0).size))
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(model).requires_grad_(False)
     optimizer = torch.optim.AdamW(_groups(model, recipe.weight_decay), lr=recipe.lr)
     steps_per_epoch = len(train) // recipe.batch
     if not steps_per_epoch:
         raise UsageError(f"a batch of {recipe.batch} needs more than {len(train)} faces.")
-    total = steps_per_epoch * recipe.epochs
     first = 0
     checkpoint = out / "checkpoint.pt"
     made_with = _fingerprint(recipe, train)
@@ -81,7 +80,9 @@ def fit(
     step_loss = torch.compile(loss_of) if compiled else loss_of
 
     for epoch in range(first, recipe.epochs):
-        size = recipe.size_at(epoch)
+        stage = recipe.stage_at(epoch)
+        size, changes = stage.size, recipe.augmentation.scaled(stage.strength)
+        cycle = [steps_per_epoch * edge for edge in recipe.cycle_at(epoch)]
         # Order and changes depend on seed and epoch alone, so that a resumed run is the same run.
         rng = torch.Generator().manual_seed(recipe.seed * 1000 + epoch)
         torch.manual_seed(recipe.seed * 1000 + epoch)  # dropout draws from the global one
@@ -91,9 +92,10 @@ def fit(
         for step in range(steps_per_epoch):
             done = epoch * steps_per_epoch + step
             for group in optimizer.param_groups:
-                group["lr"] = recipe.lr * _schedule(done / total, recipe.warmup)
+                part = (done - cycle[0]) / (cycle[1] - cycle[0])
+                group["lr"] = recipe.lr * _schedule(part, recipe.warmup)
             rows = order[step * recipe.batch : (step + 1) * recipe.batch]
-            batch = augment(pictures[rows], size, recipe.augmentation, rng)
+            batch = augment(pictures[rows], size, changes, rng)
             batch = batch.contiguous(memory_format=torch.channels_last)
             loss = step_loss(batch, targets[rows], weights[rows])
             optimizer.zero_grad(set_to_none=True)

@@ -13,10 +13,19 @@ from mien.training.augment import Augmentation
 
 @dataclass(frozen=True)
 class Stage:
-    """Some epochs at one input size, in pixels; later stages see finer pictures."""
+    """Some epochs at one input size; later stages see finer pictures.
+
+    Attributes:
+        epochs: how many.
+        size: input size, pixels.
+        restart: start a new cycle of warm-up and cosine here (SGDR, arXiv 1608.03983).
+        strength: factor of the augmentation's ranges.
+    """
 
     epochs: int
     size: int
+    restart: bool = False
+    strength: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -30,7 +39,7 @@ class Recipe:
         batch: pictures a step.
         lr: peak learning rate of AdamW, after a linear warm-up and before a cosine decay to 0.
         weight_decay: of AdamW, on convolution and head weights only.
-        warmup: share of all steps that warm up.
+        warmup: share of a cycle's steps that warm up.
         dropout: on the embedding, before the head.
         ema: decay of the moving average of the weights that is evaluated and exported.
         compile: whether to compile the step; left out on machines without a C++ compiler.
@@ -59,13 +68,24 @@ class Recipe:
         """Epochs of all stages."""
         return sum(stage.epochs for stage in self.stages)
 
-    def size_at(self, epoch: int) -> int:
-        """Input size of epoch `epoch`, counted from 0."""
+    def stage_at(self, epoch: int) -> Stage:
+        """The stage of epoch `epoch`, counted from 0."""
         for stage in self.stages:
             if epoch < stage.epochs:
-                return stage.size
+                return stage
             epoch -= stage.epochs
-        return self.stages[-1].size
+        return self.stages[-1]
+
+    def cycle_at(self, epoch: int) -> tuple[int, int]:
+        """First epoch, and the one after the last, of the cosine cycle that holds `epoch`."""
+        first = end = 0
+        for stage in self.stages:
+            if stage.restart:
+                if epoch < end:
+                    break
+                first = end
+            end += stage.epochs
+        return first, end
 
 
 def load_recipe(path: Path) -> Recipe:
