@@ -14,10 +14,13 @@ import numpy.typing as npt
 from mien.types import FloatArray, Image
 
 _SMALL = 1 / 3  # the share of the picture's height above which the running sums are slower
+_LARGE = 4_000_000  # pixels from which a copy in float32 would fill the memory
+_STEP = 4  # rows from one kept sum to the next: a quarter of the memory, and little more work
+_BLOCK = 1_000_000  # values of the rows that are averaged at once
 
 
 class Pyramid:
-    """Shrinks one picture ``(H, W, 3)`` uint8; holds 12 bytes a pixel meanwhile."""
+    """Shrinks one picture ``(H, W, 3)`` uint8; holds about 3 bytes a pixel meanwhile."""
 
     def __init__(self, image: Image) -> None:
         self.image = image
@@ -29,30 +32,47 @@ class Pyramid:
 
         Ask for the larger sizes first: what only they need is dropped at the first small one.
         """
-        if height > self.image.shape[0] * _SMALL:
+        full, wide = self.image.shape[:2]
+        if height > full * _SMALL and full * wide <= _LARGE:
             if self._pixels is None:
                 self._pixels = self.image.astype(np.float32)
-            rows = self._pixels
-        else:
-            self._pixels = None
-            rows = self._flatten(height)
-        small = cv2.resize(rows, (width, height), interpolation=cv2.INTER_AREA)
-        return np.asarray(small, np.float32)
-
-    def _flatten(self, height: int) -> FloatArray:
-        """Shrink the height alone: ``(height, W, 3)``."""
-        full, width = self.image.shape[:2]
-        flat = self.image.reshape(full, -1)
-        if self._sums is None:
-            self._sums = np.zeros((full + 1, width * 3), np.int32)
-            for above, row, below in zip(self._sums, flat, self._sums[1:], strict=False):
-                np.add(above, row, out=below)
+            small = cv2.resize(self._pixels, (width, height), interpolation=cv2.INTER_AREA)
+            return np.asarray(small, np.float32)
+        self._pixels = None
         edges = np.linspace(0, full, height + 1)
+        step = max(1, _BLOCK // (3 * wide))
+        small = np.empty((height, width, 3), np.float32)
+        for top in range(0, height, step):  # the height alone, then the width: rows stay apart
+            rows = self._flatten(edges[top : top + step + 1])
+            size = (width, len(rows))
+            small[top : top + step] = cv2.resize(rows, size, interpolation=cv2.INTER_AREA)
+        return small
+
+    def _flatten(self, edges: npt.NDArray[np.float64]) -> FloatArray:
+        """Mean rows between neighbours of n + 1 `edges`, in rows of the picture: ``(n, W, 3)``."""
+        full = len(self.image)
+        flat = self.image.reshape(full, -1)
         rows = edges.astype(np.intp)
         parts = flat[np.minimum(rows, full - 1)] * (edges - rows).astype(np.float32)[:, None]
         # Whole rows first, as integers: the sums are too large for a float32's 24 bits.
-        means = (self._sums[rows[1:]] - self._sums[rows[:-1]]).astype(np.float32)
+        means = np.diff(self._above(rows), axis=0).astype(np.float32)
         means += parts[1:]
         means -= parts[:-1]
-        means *= np.float32(height / full)
-        return means.reshape(height, width, 3)
+        means *= (1 / np.diff(edges)).astype(np.float32)[:, None]
+        return means.reshape(len(edges) - 1, -1, 3)
+
+    def _above(self, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.int32]:
+        """Sums down the columns of everything above each of the n `rows`: ``(n, 3 W)``."""
+        flat = self.image.reshape(len(self.image), -1)
+        if self._sums is None:
+            self._sums = np.zeros((len(flat) // _STEP + 1, flat.shape[1]), np.int32)
+            running = np.zeros(flat.shape[1], np.int32)
+            for number, row in enumerate(flat, 1):
+                np.add(running, row, out=running)
+                if number % _STEP == 0:
+                    self._sums[number // _STEP] = running
+        sums = self._sums[rows // _STEP]
+        for further in range(_STEP - 1):
+            some = np.flatnonzero(rows % _STEP > further)
+            sums[some] += flat[rows[some] // _STEP * _STEP + further]
+        return sums
