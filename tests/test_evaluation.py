@@ -8,7 +8,7 @@ import pytest
 
 from mien import CustomClassifier, load_classifier
 from mien.datasets import load_ferplus, read_list
-from mien.errors import InputNotFoundError
+from mien.errors import InputError, InputNotFoundError
 from mien.evaluation import calibration_error, divergence, evaluate_ferplus, judge
 from mien.labels import EMOTIONS
 from mien.types import Crops
@@ -68,3 +68,14 @@ def test_the_shipped_model_is_as_right_as_its_card_says(shared: Path) -> None:
     for name, figure in found.items():
         assert card.accuracy[name] == pytest.approx(figure.value, abs=0.004), name
     assert found["ece_votes"].value <= 0.03
+
+
+def test_another_layout_of_data_is_named(tmp_path: Path) -> None:
+    import pandas as pd
+
+    pd.DataFrame({"image": [b""], "label": ["happiness"]}).to_parquet(tmp_path / "test.parquet")
+    with pytest.raises(InputError, match="the column duplicate_group is not there"):
+        load_ferplus(tmp_path, "test")
+    (tmp_path / "train.parquet").write_text("no table")
+    with pytest.raises(InputError, match="not a readable Parquet"):
+        load_ferplus(tmp_path, "train")

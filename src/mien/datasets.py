@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as PILImage
 
-from mien.errors import InputNotFoundError
+from mien.errors import InputError, InputNotFoundError
 from mien.labels import EMOTIONS
 
 SPLITS = ("train", "validation", "test")
@@ -67,15 +67,25 @@ def load_ferplus(folder: Path, split: str) -> VotedFaces:
 
     Raises:
         InputNotFoundError: there is no such file.
+        InputError: it is no Parquet file, or one of another layout.
     """
     import pyarrow.parquet as pq
 
     path = folder / f"{split}.parquet"
     if not path.is_file():
         raise InputNotFoundError(f"there is no {path}; expected the FER+ data in that layout.")
-    table = pq.read_table(path).to_pydict()
+    columns = [f"votes_{name}" for name in EMOTIONS]
+    try:
+        table = pq.read_table(path).to_pydict()
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is not a readable Parquet file: {error}") from error
+    missing = {"image", "duplicate_group", "fer2013_label", *columns} - set(table)
+    if missing:
+        raise InputError(
+            f"{path} has another layout than FER+: the column {min(missing)} is not there."
+        )
     pictures = np.stack([_gray(image["bytes"]) for image in table["image"]])
-    votes = np.array([table[f"votes_{name}"] for name in EMOTIONS], np.float32).T
+    votes = np.array([table[name] for name in columns], np.float32).T
     groups = [-1 if group is None else group for group in table["duplicate_group"]]
     return VotedFaces(
         names=np.array([image["path"] for image in table["image"]]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import cv2
@@ -13,6 +14,8 @@ from mien.errors import ModelError, UsageError
 from mien.types import Faces, Image
 
 CASCADE = "haarcascade_frontalface_default.xml"
+
+_TURN = Lock()  # a cascade keeps notes while it looks: one thread at a time
 
 
 class HaarDetector:
@@ -56,9 +59,10 @@ class HaarDetector:
             self._cascade = _load()
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         side = (self.min_face, self.min_face)
-        found = self._cascade.detectMultiScale(
-            grey, scaleFactor=1.1, minNeighbors=self.min_neighbors, minSize=side
-        )
+        with _TURN:
+            found = self._cascade.detectMultiScale(
+                grey, scaleFactor=1.1, minNeighbors=self.min_neighbors, minSize=side
+            )
         if not len(found):
             return Faces.empty()
         corner, size = np.split(np.asarray(found, np.float32), 2, axis=1)

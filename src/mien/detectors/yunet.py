@@ -7,6 +7,7 @@ Research 20, 656-665). The model is OpenCV Zoo's ``face_detection_yunet_2023mar.
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import cv2
@@ -15,6 +16,8 @@ import numpy as np
 from mien.detectors.base import check_image, check_min_score, tidy
 from mien.errors import ModelError, UsageError
 from mien.types import Faces, Image
+
+_TURN = Lock()  # the size is set before the network runs: one thread at a time
 
 
 class YunetDetector:
@@ -85,8 +88,9 @@ class YunetDetector:
                 self._net = cv2.FaceDetectorYN.create(
                     str(self.model_path), "", size, self.min_score
                 )
-            self._net.setInputSize(size)
-            _, rows = self._net.detect(bgr)
+            with _TURN:
+                self._net.setInputSize(size)
+                _, rows = self._net.detect(bgr)
         except cv2.error as error:
             raise ModelError(
                 f"{self.model_path} is not a YuNet model that OpenCV {cv2.__version__} can run."
