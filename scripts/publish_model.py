@@ -57,8 +57,8 @@ is trained on all faces.
 - Pictures: FER2013 (Kaggle, 2013). The rights to these pictures are **unresolved**.
 - Votes: FER+ (Barsoum et al. 2016, MIT).
 - Recipe: `recipes/{name}.toml`; `mien train recipes/{name}.toml --data FOLDER`. The shipped
-  file was made with it except that its learning rate was first laid out for twelve epochs and,
-  for want of time, shortened to ten after the sixth; a fresh run should differ a little.
+  file was made with it, except that the learning rate of the first cycle was laid out for twelve
+  epochs and shortened to ten after the sixth; a fresh run should differ a little.
 
 Licence of the weights: {licence}. Whether commercial use is clear: **{commercial}**, because of
 the pictures.
