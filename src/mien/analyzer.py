@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
@@ -17,7 +18,9 @@ import numpy as np
 from mien.cards import CropSpec
 from mien.classifiers.base import EmotionClassifier
 from mien.crops import cut
-from mien.errors import InputError, MienError, PluginError, UsageError
+from mien.detectors.base import FaceDetector
+from mien.detectors.tracked import Tracked
+from mien.errors import FrameDroppedError, InputError, MienError, PluginError, UsageError
 from mien.quality import assess
 from mien.registry import (
     DEFAULT_CLASSIFIER,
@@ -29,6 +32,8 @@ from mien.registry import (
 )
 from mien.result import Result
 from mien.sources.photos import photos
+from mien.sources.video import VideoSource
+from mien.timeline import Timeline
 from mien.types import Crops, Faces, Frame, Image, Scores
 
 #: Pictures whose squares may wait for a full batch.
@@ -40,12 +45,12 @@ class _Seen:
     """A picture whose faces are found and cut, and not yet judged."""
 
     frame: Frame
-    size: tuple[int, int] | None
     faces: Faces
     crops: Crops
-    error: str | None
     seconds: float
-    image: Image | None
+    read: Callable[[], Image] | None = None
+    size: tuple[int, int] | None = None
+    problem: InputError | None = None
 
 
 class EmotionAnalyzer:
@@ -116,7 +121,10 @@ class EmotionAnalyzer:
         if first is None or second is not None:
             count = "no picture" if first is None else "more than one picture"
             raise UsageError(f"that is {count}; use analyze(...) for any number of pictures.")
-        return self._judge([self._look(first, keep=True, strict=True)])[0]
+        seen = self._look(first, self.detector, keep=True)
+        if seen.problem is not None:
+            raise seen.problem
+        return self._judge([seen])[0]
 
     def analyze(self, pictures: Any) -> Iterator[Result]:
         """Analyse any number of pictures: paths, folders, patterns, arrays, a generator of those.
@@ -125,43 +133,100 @@ class EmotionAnalyzer:
         while they wait, so memory does not grow with the number of pictures. An input that cannot
         be read becomes a result with `error`; the others are done.
         """
+        yield from self._road(photos(pictures), self.detector, PATIENCE, keep=False)
+
+    def stream(self, frames: Iterable[Frame], *, keep: bool = False) -> Iterator[Result]:
+        """Analyse moving pictures, frame by frame, and follow the people in them.
+
+        Every frame gives a result, in order: also one without a face, one that could not be
+        decoded, and a live one that was left out. Faces carry ``track_ids``, which begin anew
+        with every source. Memory does not grow with the length.
+
+        Args:
+            frames: a `VideoSource`, a `CameraSource`, or any iterable of frames. Where it has a
+                true attribute ``live``, each result comes at once, without waiting for a batch.
+            keep: keep each frame's picture with its result, as drawing it needs.
+        """
+        tracked = self.detector
+        if not isinstance(tracked, Tracked):
+            tracked = Tracked(self.detector)
+        tracked.reset(_rate(frames))
+        patience = 1 if getattr(frames, "live", False) else PATIENCE
+        yield from self._road(_by_source(frames, tracked), tracked, patience, keep=keep)
+
+    def video(
+        self,
+        film: str | Path | Iterable[Frame],
+        *,
+        fps: float | None = None,
+        every: int = 1,
+        start: float | None = None,
+        end: float | None = None,
+        width: int | None = None,
+    ) -> Timeline:
+        """Analyse a film from beginning to end.
+
+        Args:
+            film: a path, or any iterable of frames that ends.
+            fps: look at so many frames a second at most; None for all.
+            every: look at every n-th frame.
+            start, end: seconds of the film.
+            width: make wider frames this narrow first, pixels.
+
+        Returns:
+            all rows with time and person; of the pictures only the faces at their peaks.
+
+        Raises:
+            InputError: there is no film at that path, or no frame can be read from it.
+        """
+        if isinstance(film, str | Path):
+            film = VideoSource(film, fps=fps, every=every, start=start, end=end, width=width)
+        return Timeline.from_results(self.stream(film))
+
+    def _road(
+        self, frames: Iterable[Frame], detector: FaceDetector, patience: int, *, keep: bool
+    ) -> Iterator[Result]:
+        """Look at each frame, and judge the squares of several at once."""
         waiting: list[_Seen] = []
-        for frame in photos(pictures):
+        for frame in frames:
             try:
-                waiting.append(self._look(frame, keep=False, strict=False))
+                waiting.append(self._look(frame, detector, keep=keep))
             except BaseException:  # also Ctrl-C: what was seen is judged and handed out first
                 if waiting:
                     yield from self._judge(waiting)
                 raise
             squares = sum(len(seen.crops) for seen in waiting)
-            if squares >= self.batch_size or len(waiting) >= PATIENCE:
+            if squares >= self.batch_size or len(waiting) >= patience:
                 yield from self._judge(waiting)
                 waiting = []
         if waiting:
             yield from self._judge(waiting)
 
-    def _look(self, frame: Frame, *, keep: bool, strict: bool) -> _Seen:
+    def _look(self, frame: Frame, detector: FaceDetector, *, keep: bool) -> _Seen:
         """Read a picture, find its faces, cut them out."""
         started = time.perf_counter()
         size = self.classifier.input_size
         try:
             image = frame.read()
         except InputError as error:
-            if strict:
-                raise
             nothing = np.zeros((0, size, size, 3), np.uint8)
             spent = time.perf_counter() - started
-            return _Seen(frame, None, Faces.empty(), nothing, str(error), spent, None)
-        faces = _guarded(self.detector.detect, image)
+            return _Seen(frame, Faces.empty(), nothing, spent, problem=error)
+        faces = _guarded(detector.detect, image)
         if not isinstance(faces, Faces):
             raise PluginError(
                 f"the detector must return mien.Faces, got {type(faces).__name__}; "
                 "pass the function itself to have its boxes converted."
             )
         crops = cut(image, faces, size, self._crop)
-        spent = time.perf_counter() - started
-        shape = (image.shape[1], image.shape[0])
-        return _Seen(frame, shape, faces, crops, None, spent, image if keep else None)
+        return _Seen(
+            frame,
+            faces,
+            crops,
+            time.perf_counter() - started,
+            read=partial(np.copy, image) if keep else frame.read,
+            size=(image.shape[1], image.shape[0]),
+        )
 
     def _judge(self, waiting: list[_Seen]) -> list[Result]:
         """Classify the squares of several pictures at once and hand each picture its rows."""
@@ -182,7 +247,7 @@ class EmotionAnalyzer:
         return results
 
     def _result(self, seen: _Seen, scores: Scores, milliseconds: float) -> Result:
-        image, frame = seen.image, seen.frame
+        frame, problem = seen.frame, seen.problem
         return Result(
             frame.source,
             seen.faces,
@@ -192,11 +257,12 @@ class EmotionAnalyzer:
             index=frame.index,
             time_s=frame.time_s,
             size=seen.size,
-            error=seen.error,
+            error=None if problem is None else str(problem),
+            dropped=isinstance(problem, FrameDroppedError),
             milliseconds=milliseconds,
             uncertain_below=self.uncertain_below,
             settings=self.settings,
-            _read=frame.read if image is None else partial(np.copy, image),
+            _read=seen.read,
             _classifier=self.classifier,
         )
 
@@ -212,6 +278,25 @@ class EmotionAnalyzer:
             "without": ",".join(self._without),
             "uncertain_below": str(self.uncertain_below),
         }
+
+
+def _rate(frames: Iterable[Frame]) -> float | None:
+    """Frames a second that a source will give, or None where it does not say."""
+    fps = getattr(getattr(frames, "info", None), "fps", None)
+    if not fps:
+        return None
+    wanted = getattr(frames, "fps", None) or math.inf
+    return float(min(fps / getattr(frames, "every", 1), wanted))
+
+
+def _by_source(frames: Iterable[Frame], tracked: Tracked) -> Iterator[Frame]:
+    """The frames; people are counted anew where another film begins."""
+    last: str | None = None
+    for frame in frames:
+        if last is not None and frame.source != last:
+            tracked.reset()
+        last = frame.source
+        yield frame
 
 
 def _guarded(plug: Callable[..., Any], argument: Any) -> Any:

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mien import tables
+from mien.errors import InputError
 from mien.images import read_image
 from mien.labels import EMOTIONS
 from mien.quality import Quality
 from mien.result import Result
+from mien.tablefiles import PARTIAL, partial_path
 from mien.types import Faces, Scores
 
 if TYPE_CHECKING:
@@ -74,15 +76,13 @@ class Results(Sequence[Result]):
         """Read what `save` or ``mien analyze -o`` wrote.
 
         Boxes, scores and quality come back. Squares and landmarks are not stored; `draw` reads the
-        picture again from its source.
+        picture again from its source. Of a run that was killed, every picture comes back whose
+        rows are in both tables.
+
+        Raises:
+            InputNotFoundError, InputError: a table is missing, broken, or not of this run.
         """
-        target = Path(path)
-        faces, settings = tables.read_table(target)
-        images, _ = tables.read_table(images_path(target))
-        told = json.loads(settings.pop("labels", "[]"))
-        labels = tables.label_columns(faces) if len(faces.columns) else tuple(told) or EMOTIONS
-        if not len(faces.columns):  # JSON lines without a line know no columns
-            faces = tables.to_dataframe([], labels)
+        faces, images, labels, settings = load_tables(path)
         found, first = [], 0
         for row in images.to_dict("records"):  # both tables are in the order of the inputs
             rows = faces.iloc[first : first + int(row["n_faces"])]
@@ -94,8 +94,58 @@ class Results(Sequence[Result]):
         return str(tables.style(self.faces, self.labels).to_html())
 
 
+def load_tables(
+    path: str | Path,
+) -> tuple[pd.DataFrame, pd.DataFrame, tuple[str, ...], dict[str, str]]:
+    """The ``faces`` table at `path` and the ``images`` table beside it, row for row in step.
+
+    Each picture has as many rows of faces as its ``n_faces`` says, in the same order. Tables of a
+    killed run may end at different pictures; those that are whole in both are kept. Where rows
+    were taken out of the ``faces`` table since, ``n_faces`` counts what is left.
+
+    Returns:
+        faces, images, labels, settings (empty where the format keeps none).
+
+    Raises:
+        InputNotFoundError, InputError: a table is missing, broken, or not of this run.
+    """
+    target = Path(path)
+    faces, settings = tables.read_table(target)
+    images, known = tables.read_table(images_path(target))
+    strangers = f"{target} and {images_path(target)} are not tables of one run."
+    if settings and known and settings != known:
+        raise InputError(strangers)
+    told = json.loads(settings.pop("labels", "[]"))
+    labels = tables.label_columns(faces) if len(faces.columns) else tuple(told) or EMOTIONS
+    if not len(faces.columns):  # JSON lines without a line know no columns
+        faces = tables.to_dataframe([], labels)
+    if not len(images.columns):
+        images = tables.images_dataframe([])
+    finished = target.is_file() and target.suffix != PARTIAL and images_path(target).is_file()
+    if not finished:
+        images = images[images["n_faces"].cumsum() <= len(faces)]
+        faces = faces.iloc[: images["n_faces"].sum()]
+    places, wanted = _places(images), _places(faces)
+    if not places.repeat(images["n_faces"]).equals(wanted):
+        if not finished or places.has_duplicates or not wanted.isin(places).all():
+            raise InputError(strangers)
+        owner = places.get_indexer(wanted)
+        faces = faces.iloc[np.argsort(owner, kind="stable")]
+        images = images.assign(n_faces=np.bincount(owner, minlength=len(images)))
+    return faces, images, labels, settings
+
+
+def _places(table: pd.DataFrame) -> pd.MultiIndex:
+    """Which picture each row belongs to."""
+    import pandas as pd
+
+    return pd.MultiIndex.from_frame(table[["source", "frame"]])
+
+
 def images_path(path: Path) -> Path:
     """Where the ``images`` table lies, given the path of the ``faces`` table."""
+    if path.suffix == PARTIAL:
+        return partial_path(images_path(path.with_suffix("")))
     return path.with_name(f"{path.stem}.images{path.suffix}")
 
 

@@ -1,16 +1,21 @@
-"""Files that hold a table: opened to add rows to, replaced whole, read by suffix.
+"""Files that hold a table: grown row by row, replaced whole, read by suffix.
 
-Knows Parquet, CSV and JSON lines, and nothing of the columns inside.
+Knows Parquet, CSV and JSON lines, and nothing of the columns inside. A table that grows lies at
+``NAME.partial`` until it is whole, so that a process that is killed leaves what it wrote: CSV and
+JSON lines as they are, Parquet, which nothing can read before its end is written, as an Arrow
+stream (https://arrow.apache.org/docs/format/Columnar.html#ipc-streaming-format).
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from mien.errors import UsageError
 
@@ -18,7 +23,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SUFFIXES = (".parquet", ".csv", ".jsonl")
+PARTIAL = ".partial"
 _PREFIX = "mien."
+_ROW_GROUP = 65_536  # rows that lie in memory together while a stream becomes Parquet
 
 
 class TableFile(Protocol):
@@ -31,15 +38,20 @@ class TableFile(Protocol):
         """Finish the file."""
 
 
+def _schema(like: pd.DataFrame, metadata: Mapping[str, str]) -> Any:
+    import pyarrow as pa
+
+    schema = pa.Schema.from_pandas(like, preserve_index=False)
+    own = {f"{_PREFIX}{key}": value for key, value in metadata.items()}
+    return schema.with_metadata({**(schema.metadata or {}), **own})
+
+
 class _ParquetFile:
-    def __init__(self, path: Path, like: pd.DataFrame, metadata: Mapping[str, str]) -> None:
-        import pyarrow as pa
+    def __init__(self, file: BinaryIO, like: pd.DataFrame, metadata: Mapping[str, str]) -> None:
         import pyarrow.parquet as pq
 
-        schema = pa.Schema.from_pandas(like, preserve_index=False)
-        own = {f"{_PREFIX}{key}": value for key, value in metadata.items()}
-        self._schema = schema.with_metadata({**(schema.metadata or {}), **own})
-        self._writer = pq.ParquetWriter(path, self._schema, compression="zstd")
+        self._file, self._schema = file, _schema(like, metadata)
+        self._writer = pq.ParquetWriter(file, self._schema, compression="zstd")
 
     def append(self, table: pd.DataFrame) -> None:
         import pyarrow as pa
@@ -50,26 +62,100 @@ class _ParquetFile:
 
     def close(self) -> None:
         self._writer.close()
+        self._file.close()
+
+
+class _StreamFile:
+    """An Arrow stream: readable up to the last whole batch at any time."""
+
+    def __init__(self, file: BinaryIO, like: pd.DataFrame, metadata: Mapping[str, str]) -> None:
+        import pyarrow as pa
+
+        self._file, self._schema = file, _schema(like, metadata)
+        options = pa.ipc.IpcWriteOptions(compression="zstd")
+        self._writer = pa.ipc.new_stream(file, self._schema, options=options)
+        self._write(like.head(0))  # the schema is written with the first batch, not before
+
+    def append(self, table: pd.DataFrame) -> None:
+        if len(table):
+            self._write(table)
+
+    def _write(self, table: pd.DataFrame) -> None:
+        import pyarrow as pa
+
+        self._writer.write_batch(
+            pa.RecordBatch.from_pandas(table, schema=self._schema, preserve_index=False)
+        )
+        self._file.flush()
+
+    def close(self) -> None:
+        self._writer.close()
+        self._file.close()
 
 
 class _TextFile:
-    def __init__(self, path: Path, like: pd.DataFrame, csv: bool) -> None:
-        self._file = path.open("w", encoding="utf-8", newline="")
-        self._csv = csv
+    def __init__(self, file: BinaryIO, like: pd.DataFrame, csv: bool) -> None:
+        self._file, self._csv = file, csv
         if csv:
-            like.head(0).to_csv(self._file, index=False)
+            self._write(like.head(0).to_csv(index=False, lineterminator="\n"))
 
     def append(self, table: pd.DataFrame) -> None:
         if self._csv:
-            table.to_csv(self._file, index=False, header=False, lineterminator="\n")
+            self._write(table.to_csv(index=False, header=False, lineterminator="\n"))
         elif len(table):
-            table.to_json(
-                self._file, orient="records", lines=True, force_ascii=False, double_precision=15
+            self._write(
+                table.to_json(orient="records", lines=True, force_ascii=False, double_precision=15)
             )
+
+    def _write(self, text: str) -> None:
+        self._file.write(text.encode())
         self._file.flush()
 
     def close(self) -> None:
         self._file.close()
+
+
+class GrowingTable:
+    """A table that grows at ``NAME.partial`` and takes its name when it is finished.
+
+    A partial file that a killed run left behind is replaced. One that another run is writing at
+    this moment is not.
+
+    Args:
+        target: the name that it takes; its suffix chooses the format.
+        like: a table with the columns and their types.
+        metadata: kept by Parquet.
+
+    Raises:
+        UsageError: it cannot be written, or another run is writing it.
+    """
+
+    def __init__(self, target: Path, like: pd.DataFrame, metadata: Mapping[str, str]) -> None:
+        self._target, self._partial = target, partial_path(target)
+        self._streams = target.suffix.lower() == ".parquet"
+        with _told(target):
+            self._bytes = _claim(self._partial)
+            self._file = _text_or(_StreamFile, self._bytes, target, like, metadata)
+
+    def append(self, table: pd.DataFrame) -> None:
+        """Add rows; when this returns, whoever opens the partial file finds them."""
+        end = self._bytes.tell()
+        try:
+            self._file.append(table)
+        except BaseException:  # Ctrl-C, a full disk: half a row would hide those after it
+            self._bytes.seek(end)
+            self._bytes.truncate()
+            raise
+
+    def finish(self) -> None:
+        """Close the partial file and let it take the final name, as Parquet where that is asked."""
+        self._file.close()
+        if not self._streams:
+            os.replace(self._partial, self._target)
+            return
+        with replacing(self._target) as temporary:
+            _to_parquet(self._partial, temporary)
+        self._partial.unlink()
 
 
 def open_table(
@@ -80,25 +166,79 @@ def open_table(
     Raises:
         UsageError: it cannot be written.
     """
+    with _told(target):
+        return _text_or(_ParquetFile, temporary.open("wb"), target, like, metadata)
+
+
+def _text_or(
+    parquet: type[_ParquetFile] | type[_StreamFile],
+    file: BinaryIO,
+    target: Path,
+    like: pd.DataFrame,
+    metadata: Mapping[str, str],
+) -> TableFile:
     try:
         if target.suffix.lower() == ".parquet":
-            return _ParquetFile(temporary, like, metadata)
-        return _TextFile(temporary, like, csv=target.suffix.lower() == ".csv")
+            return parquet(file, like, metadata)
+        return _TextFile(file, like, csv=target.suffix.lower() == ".csv")
+    except BaseException:
+        file.close()
+        raise
+
+
+@contextmanager
+def _told(target: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise UsageError(f"{target} cannot be written: {error.strerror or error}.") from error
 
 
+def _claim(path: Path) -> BinaryIO:
+    """Open a file empty, under a lock that ends with the process that holds it."""
+    file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o666), "wb")
+    if sys.platform != "win32":
+        import fcntl
+
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.close()
+            name = path.name.removesuffix(PARTIAL)
+            raise UsageError(f"{name} is being written by another run: choose another.") from error
+        except OSError:  # a file system without locks
+            pass
+    file.truncate(0)
+    return file
+
+
+def partial_path(path: Path) -> Path:
+    """Where a table lies while it grows, or where a killed run has left it."""
+    return path.with_name(path.name + PARTIAL)
+
+
 def known_suffix(path: Path) -> str:
-    """The suffix in lower case, if it is one of the three."""
-    if path.suffix.lower() not in SUFFIXES:
+    """The suffix in lower case, without that of a partial file, if it is one of the three."""
+    suffix = Path(path.name.removesuffix(PARTIAL)).suffix.lower()
+    if suffix not in SUFFIXES:
         raise UsageError(f"a table is a {', '.join(SUFFIXES)} file, not {path.name!r}.")
-    return path.suffix.lower()
+    return suffix
 
 
 def writable_target(path: str | Path) -> Path:
     """The path, if a table can be put there."""
     target = Path(path)
-    known_suffix(target)
+    if known_suffix(target) != target.suffix.lower():
+        raise UsageError(f"{target.name} is the name of an unfinished table: choose another.")
+    return writable_place(target)
+
+
+def writable_place(target: Path) -> Path:
+    """The path, if a file can be put there.
+
+    Raises:
+        UsageError: its folder does not exist, or it is a folder itself.
+    """
     if not target.parent.is_dir():
         raise UsageError(f"{target} cannot be written: there is no folder {target.parent}.")
     if os.path.isdir(target):  # unlike Path.is_dir, False for a name that is too long
@@ -106,15 +246,10 @@ def writable_target(path: str | Path) -> Path:
     return target
 
 
-def beside(path: Path) -> Path:
-    """A hidden name in the same folder, so that taking the final name is one atomic step."""
-    return path.with_name(f".{path.name}.{os.getpid()}.partial")
-
-
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A path beside `path` that takes its name at the end, unless an exception comes."""
-    temporary = beside(path)
+    """A hidden path beside `path` that takes its name in one step, unless an exception comes."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         yield temporary
         os.replace(temporary, path)
@@ -123,22 +258,62 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink()
 
 
-def _read_parquet(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
+def _to_parquet(stream: Path, target: Path) -> None:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = pq.read_table(path)
+    waiting: list[Any] = []
+    with (
+        stream.open("rb") as file,
+        pa.ipc.open_stream(file) as reader,
+        pq.ParquetWriter(target, reader.schema, compression="zstd") as writer,
+    ):
+        for batch in _whole_batches(reader):
+            waiting.append(batch)
+            if sum(map(len, waiting)) >= _ROW_GROUP:
+                writer.write_table(pa.Table.from_batches(waiting, reader.schema))
+                waiting = []
+        writer.write_table(pa.Table.from_batches(waiting, reader.schema))
+
+
+def _whole_batches(reader: Any) -> Iterator[Any]:
+    """The batches of an Arrow stream up to where it ends or breaks off."""
+    with suppress(StopIteration, ValueError, OSError):  # pyarrow's own errors are among these
+        while True:
+            yield reader.read_next_batch()
+
+
+def _read_parquet(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if path.suffix == PARTIAL:
+        with path.open("rb") as file, pa.ipc.open_stream(file) as reader:
+            table = pa.Table.from_batches(_whole_batches(reader), reader.schema)
+    else:
+        table = pq.read_table(path)
     texts = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
     own = {k.removeprefix(_PREFIX): v for k, v in texts.items() if k.startswith(_PREFIX)}
     return table.to_pandas(), own
 
 
+def _whole_lines(path: Path, quoted: bool) -> bytes:
+    """A text file up to its last whole row; in CSV, a line may end inside quotes and go on."""
+    data = path.read_bytes()
+    end = data.rfind(b"\n") + 1
+    while quoted and end and data.count(b'"', 0, end) % 2:
+        end = data.rfind(b"\n", 0, end - 1) + 1
+    return data[:end]
+
+
 def _read_csv(path: Path, types: Mapping[str, str]) -> tuple[pd.DataFrame, dict[str, str]]:
     import pandas as pd
 
-    names = pd.read_csv(path, nrows=0).columns
+    data = _whole_lines(path, quoted=True) if path.suffix == PARTIAL else path.read_bytes()
+    names = pd.read_csv(io.BytesIO(data), nrows=0).columns
     known: Any = {name: types[name] for name in names if name in types}
     # A file may be called "NA": only an empty field is a missing one.
-    table = pd.read_csv(path, dtype=known, keep_default_na=False, na_values=[""])
+    table = pd.read_csv(io.BytesIO(data), dtype=known, keep_default_na=False, na_values=[""])
     return table, {}
 
 
@@ -146,12 +321,16 @@ def _read_jsonl(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
     """Line by line, because pandas' own reader takes some texts for dates."""
     import pandas as pd
 
-    with path.open(encoding="utf-8") as lines:
-        return pd.DataFrame([json.loads(line) for line in lines if line.strip()]), {}
+    data = _whole_lines(path, quoted=False) if path.suffix == PARTIAL else path.read_bytes()
+    lines = data.decode("utf-8").split("\n")
+    return pd.DataFrame([json.loads(line) for line in lines if line.strip()]), {}
 
 
 def read_rows(path: Path, types: Mapping[str, str]) -> tuple[pd.DataFrame, dict[str, str]]:
-    """A file's table and metadata; columns named in `types` must not be guessed at from text."""
+    """A file's table and metadata; columns named in `types` must not be guessed at from text.
+
+    Of a partial file, every whole row is read.
+    """
     suffix = known_suffix(path)
     if suffix == ".parquet":
         return _read_parquet(path)

@@ -6,7 +6,8 @@ row. pandas and pyarrow are imported on first use.
 
 from __future__ import annotations
 
-import os
+import logging
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from itertools import chain
@@ -18,7 +19,16 @@ import numpy as np
 
 from mien.errors import InputError, InputNotFoundError, MissingExtraError, UsageError
 from mien.labels import color_of
-from mien.tablefiles import beside, known_suffix, open_table, read_rows, replacing, writable_target
+from mien.tablefiles import (
+    PARTIAL,
+    GrowingTable,
+    known_suffix,
+    open_table,
+    partial_path,
+    read_rows,
+    replacing,
+    writable_target,
+)
 from mien.types import Faces, FloatArray, Scores
 
 if TYPE_CHECKING:
@@ -63,8 +73,10 @@ FACE_COLUMNS = tuple(_FACE_HEAD)
 QUALITY_COLUMNS = tuple(_QUALITY)
 IMAGE_COLUMNS = tuple(IMAGE_DTYPES)
 
+_log = logging.getLogger(__name__)
 _KNOWN = {**IMAGE_DTYPES, **_FACE_HEAD, **_QUALITY}
 _ROWS_AT_ONCE = 8192  # as many rows as a file of a million pictures keeps in memory
+_SECONDS_AT_ONCE = 2.0  # as much work as a run that is killed may lose
 _CELL = "background-color: rgb({}, {}, {}); color: rgb({}, {}, {})"
 
 
@@ -146,7 +158,7 @@ def images_dataframe(parts: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 def label_columns(dataframe: pd.DataFrame) -> tuple[str, ...]:
     """The labels of a ``faces`` table: the columns between ``probability`` and the quality."""
     names = [str(name) for name in dataframe.columns]
-    if "probability" not in names:
+    if "probability" not in names or "emotion" not in names:  # a table of another kind
         return ()
     start = names.index("probability") + 1
     ends = [i for i, name in enumerate(names) if i >= start and name in _QUALITY]
@@ -226,31 +238,40 @@ def read_table(path: str | Path) -> tuple[pd.DataFrame, dict[str, str]]:
     of the three formats. CSV and JSON lines keep no metadata (it comes back empty), CSV cannot
     tell an empty text from none, and JSON lines without a row have no columns either.
 
+    Where there is only ``NAME.partial``, because the run was killed or still goes on, its whole
+    rows are read and a warning is logged (logger ``mien.tables``).
+
     Raises:
         UsageError: the suffix is none of the three.
         InputNotFoundError: there is no such file.
         InputError: the file does not hold a table.
     """
-    source = Path(path)
-    known_suffix(source)
+    asked = Path(path)
+    known_suffix(asked)
+    partial = asked if asked.suffix == PARTIAL else partial_path(asked)
+    source = asked if asked.is_file() else partial
     if not source.is_file():
-        raise InputNotFoundError(f"there is no file {source}.")
+        raise InputNotFoundError(f"there is no file {asked}.")
     try:
         table, metadata = read_rows(source, _KNOWN)
         types = {name: _KNOWN[name] for name in table.columns if name in _KNOWN}
         types |= dict.fromkeys(label_columns(table), "float32")
-        return table.astype(types), metadata
+        table = table.astype(types)
     except (ValueError, TypeError, OSError) as error:  # pyarrow's and pandas' own are ValueErrors
         raise InputError(f"{source} does not hold a readable table: {error}") from error
+    if source == partial:
+        _log.warning("%s is of a run that did not end: it has %d rows.", partial, len(table))
+    elif partial.is_file() and partial.stat().st_mtime > source.stat().st_mtime:
+        _log.warning("%s is older than %s, of a run that did not end.", source, partial)
+    return table, metadata
 
 
 class TableWriter:
     """Write a table part by part, so that a million pictures never lie in memory together.
 
-    Use it as a context manager. Rows go to a hidden file beside the target, a few thousand at a
-    time; at the end, also when an exception ends it, the file is closed and takes the target's
-    name, so that what was written so far can be read. A process that is killed leaves only the
-    hidden file, ``.NAME.PID.partial``: its CSV or JSON lines can be read, Parquet cannot.
+    Use it as a context manager. Rows go to ``NAME.partial`` beside the target, every two seconds
+    or a few thousand at a time; at the end, also when an exception ends it, the file takes the
+    target's name. A process that is killed leaves the partial file, and `read_table` reads it.
 
     Args:
         path: a ``.parquet``, ``.csv`` or ``.jsonl`` file; one that is there is replaced.
@@ -271,9 +292,8 @@ class TableWriter:
         self._rows = 0
 
     def __enter__(self) -> Self:
-        self._temporary = beside(self._path)
-        empty = _frame([], self._dtypes)
-        self._file = open_table(self._temporary, self._path, empty, self._metadata)
+        self._file = GrowingTable(self._path, _frame([], self._dtypes), self._metadata)
+        self._flushed = time.monotonic()
         return self
 
     def write(self, columns: Mapping[str, Any]) -> None:
@@ -282,7 +302,8 @@ class TableWriter:
         if rows:  # pictures without a face must not pile up
             self._parts.append(columns)
             self._rows += rows
-        if self._rows >= _ROWS_AT_ONCE:
+        late = time.monotonic() - self._flushed >= _SECONDS_AT_ONCE
+        if self._rows >= _ROWS_AT_ONCE or (late and self._rows):
             self._flush()
 
     def __exit__(
@@ -294,12 +315,11 @@ class TableWriter:
         try:
             self._flush()
         finally:
-            self._file.close()
-            os.replace(self._temporary, self._path)
+            self._file.finish()
 
     def _flush(self) -> None:
-        parts, self._parts, self._rows = self._parts, [], 0
-        self._file.append(_frame(parts, self._dtypes))
+        self._file.append(_frame(self._parts, self._dtypes))
+        self._parts, self._rows, self._flushed = [], 0, time.monotonic()
 
 
 def _check(columns: Mapping[str, Any], dtypes: Mapping[str, str]) -> int:

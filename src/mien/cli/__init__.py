@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from mien.cli import analyze, demo, evaluate, models, train
+from mien.cli import analyze, demo, evaluate, export, models, train
 from mien.cli.exits import told
 
 app = typer.Typer(
@@ -18,7 +18,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (analyze.analyze, demo.demo, models.models, evaluate.evaluate, train.train):
+for command in (
+    analyze.analyze,
+    demo.demo,
+    export.export,
+    models.models,
+    evaluate.evaluate,
+    train.train,
+):
     app.command(command.__name__)(told(command))
 
 

@@ -1,10 +1,11 @@
-"""``mien analyze``: pictures in, tables and annotated pictures out."""
+"""``mien analyze``: photos and films in, tables and annotated pictures out."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,16 +15,21 @@ from mien.cli.exits import SOME_FAILED
 from mien.errors import UsageError
 
 if TYPE_CHECKING:
+    from mien.analyzer import EmotionAnalyzer
     from mien.result import Result
+
+_ROWS = 50  # photos shown at once: a long run must not fill the memory
 
 
 def analyze(
-    paths: Annotated[list[str], typer.Argument(help="Pictures, folders or patterns.")],
+    paths: Annotated[
+        list[str], typer.Argument(help="Photos, films, folders or patterns; a stream's URL.")
+    ],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Table: .parquet, .csv or .jsonl.")
     ] = None,
     annotate: Annotated[
-        Path | None, typer.Option(help="Folder for pictures with boxes and labels.")
+        Path | None, typer.Option(help="Folder for annotated copies; or an .mp4 for one film.")
     ] = None,
     detector: Annotated[str, typer.Option(help="mtcnn, haar, or a YuNet .onnx file.")] = "mtcnn",
     model: Annotated[
@@ -35,63 +41,76 @@ def analyze(
     without: Annotated[
         list[str] | None, typer.Option(help="Leave out a label, such as contempt.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object an input.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a picture.")] = False,
+    fps: Annotated[
+        float | None, typer.Option(help="Film: at most so many frames a second.")
+    ] = None,
+    every: Annotated[int, typer.Option(min=1, help="Film: every n-th frame.")] = 1,
+    start: Annotated[float | None, typer.Option(help="Film: from this second.")] = None,
+    end: Annotated[float | None, typer.Option(help="Film: until this second.")] = None,
+    width: Annotated[int | None, typer.Option(help="Film: shrink wider frames to this.")] = None,
+    keep_faces: Annotated[
+        bool, typer.Option("--keep-faces", help="Film: keep each person's strongest faces.")
+    ] = False,
 ) -> None:
     """Find every face and say which expression viewers would see.
 
     Exit code 0 when all inputs were read, 3 when some were not, 2 for wrong use.
     """
-    from mien.cli.console import progress, show_summary, show_table
-    from mien.sinks.json_lines import JsonSink
-    from mien.sinks.pictures import PictureSink
+    from mien.cli.console import Tally, progress, show_people, show_table
+    from mien.cli.road import Clip, load_analyzer, results
+    from mien.timeline import Timeline
 
-    analyzer = _analyzer(detector, model, min_score, tuple(without or ()))
-    failed = seen = faces = 0
-    shown: list[Result] = []
-    with ExitStack() as stack:
-        sinks: list[Any] = []
-        if output is not None:
-            from mien.sinks.tables import TableSink
+    if keep_faces and output is None:
+        raise UsageError("--keep-faces keeps them beside the table; name one with -o.")
+    analyzer = load_analyzer(detector, model, min_score, tuple(without or ()))
+    tally, clip = Tally(), Clip(fps, every, start, end, width)
+    made = list(_sinks(analyzer, paths, output, annotate, keep_faces))
 
-            sinks.append(TableSink(output, analyzer.labels, analyzer.settings))
-        if annotate is not None:
-            sinks.append(PictureSink(annotate))
-        if json:
-            sinks.append(JsonSink(sys.stdout))
-        for sink in sinks:
-            stack.enter_context(sink)
-        for result in progress(analyzer.analyze(_listed(paths))):
-            seen, faces, failed = seen + 1, faces + len(result), failed + bool(result.error)
+    def run(sinks: Sequence[Any]) -> Iterator[Result]:
+        road = results(analyzer, paths, clip, keep=annotate is not None)
+        for result in progress(road):
             for sink in sinks:
                 sink.write(result)
-            if result.error is not None:
-                print(f"mien: {result.error}", file=sys.stderr)  # noqa: T201
-            elif not json and output is None:
-                shown.append(result)
-                if len(shown) >= 50:  # print as we go: a long run must not fill the memory
+            tally.add(result)
+            yield result
+
+    with ExitStack() as stack:
+        sinks = [stack.enter_context(s) for s in made]
+        if json:
+            from mien.sinks.json_lines import JsonSink
+
+            sinks.append(JsonSink(sys.stdout))
+        for moving, group in groupby(run(sinks), lambda result: result.time_s is not None):
+            if json or output is not None:
+                for _ in group:
+                    pass
+            elif moving:
+                show_people(Timeline.from_results(group, keep_faces=False))
+            else:
+                good = (result for result in group if result.error is None)
+                while shown := list(islice(good, _ROWS)):
                     show_table(shown)
-                    shown = []
-    if shown:
-        show_table(shown)
-    show_summary(seen, faces, failed, [p for p in (output, annotate) if p is not None])
-    if failed:
+    tally.show([path for path in (output, annotate) if path is not None])
+    if tally.failed:
         raise typer.Exit(SOME_FAILED)
 
 
-def _analyzer(detector: str, model: str, min_score: float | None, without: tuple[str, ...]) -> Any:
-    from mien.analyzer import EmotionAnalyzer
-    from mien.registry import load_detector
+def _sinks(
+    analyzer: EmotionAnalyzer,
+    paths: Sequence[str],
+    output: Path | None,
+    annotate: Path | None,
+    keep_faces: bool,
+) -> Iterator[Any]:
+    """Where results are written, not opened yet."""
+    if output is not None:
+        from mien.sinks.tables import TableSink
 
-    if detector.lower().endswith(".onnx"):
-        options = {} if min_score is None else {"min_score": min_score}
-        yunet = load_detector("yunet", model_path=detector, **options)
-        return EmotionAnalyzer(yunet, model, without=without)
-    if detector == "yunet":
-        raise UsageError("yunet needs its file: --detector face_detection_yunet_2023mar.onnx.")
-    return EmotionAnalyzer(detector, model, min_score=min_score, without=without)
+        yield TableSink(output, analyzer.labels, analyzer.settings, keep_faces)
+    if annotate is not None:
+        from mien.cli.annotations import Annotations
+        from mien.cli.road import is_moving
 
-
-def _listed(paths: list[str]) -> Iterator[Any]:
-    """The arguments; "-" is a picture on standard input."""
-    for path in paths:
-        yield sys.stdin.buffer.read() if path == "-" else path
+        films = [path for path in paths if is_moving(path)]
+        yield Annotations(annotate, films, photos=len(films) < len(paths))

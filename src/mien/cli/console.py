@@ -5,15 +5,19 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mien.labels import color_of
+from mien.labels import UNCERTAIN, color_of
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from mien.result import Result
+    from mien.timeline import Timeline
+
+_TOLD = 20  # failures that are told one by one
 
 
 def progress(results: Iterable[Result]) -> Iterator[Result]:
@@ -25,10 +29,17 @@ def progress(results: Iterable[Result]) -> Iterator[Result]:
         if loud and now - started > 2 and now - said > 0.5:
             said = now
             line = f"\r{count} pictures, {count / (now - started):.1f} a second "
+            if result.time_s is not None:
+                line = f"{line}(at {clock(result.time_s)}) "
             print(line, end="", file=sys.stderr, flush=True)  # noqa: T201
         yield result
     if said != started:
         print("\r\033[K", end="", file=sys.stderr, flush=True)  # noqa: T201
+
+
+def clock(seconds: float) -> str:
+    """Seconds as a player shows them, ``m:ss.s``."""
+    return f"{int(seconds // 60)}:{seconds % 60:04.1f}"
 
 
 def console() -> Console:
@@ -64,13 +75,65 @@ def show_table(results: Sequence[Result]) -> None:
     console().print(table)
 
 
-def show_summary(seen: int, faces: int, failed: int, written: Sequence[Path]) -> None:
-    """One line about the whole run, and where things were written."""
-    counts = f"{_many(seen, 'picture')}, {_many(faces, 'face')}"
-    bad = f", {failed} could not be read" if failed else ""
-    print(counts + bad, file=sys.stderr)  # noqa: T201
-    for path in written:
-        print(f"wrote {path}", file=sys.stderr)  # noqa: T201
+def show_people(timeline: Timeline) -> None:
+    """Print one row a person of a film: how long, which share of the time what, the strongest."""
+    from rich.table import Table
+    from rich.text import Text
+
+    labels = [*timeline.labels, UNCERTAIN]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("film", overflow="ellipsis", no_wrap=True, max_width=28)
+    table.add_column("person", no_wrap=True)
+    table.add_column("seen", justify="right", no_wrap=True)
+    for label in labels:
+        table.add_column(label[:9], justify="right", no_wrap=True)
+    table.add_column("strongest", no_wrap=True)
+    for row in timeline.summary().to_dict("records"):
+        nobody = row["track_id"] != row["track_id"] or str(row["track_id"]) == "<NA>"
+        person = f"all {row['people']}" if nobody else str(row["track_id"])
+        if not row["visible_s"]:
+            table.add_row(Path(row["source"]).name, "-", "no face")
+            continue
+        shares = [f"{100 * row[f'share_{label}']:.0f}" for label in labels]
+        red, green, blue = color_of(row["peak_emotion"], timeline.labels)
+        moment = f"{row['peak_emotion']} {clock(row['peak_s'])}"
+        strongest = Text(moment, style=f"bold rgb({red},{green},{blue})")
+        seen = f"{row['visible_s']:.1f} s"
+        table.add_row(Path(row["source"]).name, person, seen, *shares, strongest)
+    console().print(table)
+    print("numbers: percent of the time seen", file=sys.stderr)  # noqa: T201
+
+
+@dataclass
+class Tally:
+    """Counts a run, and says aloud what could not be read."""
+
+    seen: int = 0
+    faces: int = 0
+    failed: int = 0
+    dropped: int = 0
+
+    def add(self, result: Result) -> None:
+        """Count one result; of very many failures only the first are told."""
+        self.seen += 1
+        self.faces += len(result)
+        self.dropped += result.dropped
+        if result.error is None or result.dropped:
+            return
+        self.failed += 1
+        if self.failed <= _TOLD:
+            print(f"mien: {result.error}", file=sys.stderr)  # noqa: T201
+        elif self.failed == _TOLD + 1:
+            print("mien: more could not be read.", file=sys.stderr)  # noqa: T201
+
+    def show(self, written: Sequence[Path]) -> None:
+        """One line about the whole run, and where things were written."""
+        counts = f"{_many(self.seen, 'picture')}, {_many(self.faces, 'face')}"
+        bad = f", {self.failed} could not be read" if self.failed else ""
+        late = f", {self.dropped} left out to keep up" if self.dropped else ""
+        print(counts + bad + late, file=sys.stderr)  # noqa: T201
+        for path in written:
+            print(f"wrote {path}", file=sys.stderr)  # noqa: T201
 
 
 def _many(count: int, noun: str) -> str:

@@ -75,42 +75,69 @@ class MtcnnDetector:
         self.scale_factor = scale_factor
         self._nets = {name: _network(name, threads) for name in ("pnet", "rnet", "onet")}
 
-    def detect(self, image: Image) -> Faces:
+    def detect(self, image: Image, min_face: int = 0) -> Faces:
         """Find the faces of one picture, largest first.
 
         Args:
             image: ``(H, W, 3)`` uint8 RGB; it is not changed.
+            min_face: for this picture, leave out faces smaller than this too, in pixels; the
+                larger, the faster.
 
         Returns:
             boxes (they may reach over the edge), scores 0 to 1 and landmarks.
         """
         check_image(image)
-        boxes = self._propose(image)
+        boxes = self._propose(image, min_face)
         boxes = self._reject(image, boxes)
+        return self._judged(image, boxes, self.min_score)
+
+    def refine(self, image: Image, boxes: Boxes, min_score: float | None = None) -> Faces:
+        """Look for faces only where they are about to be, by the O-Net alone.
+
+        A box may be off by a quarter of its side and still find its face, so that the boxes of
+        one frame do for the next; repeating it does not drift. About 1.5 ms a box.
+
+        Args:
+            image: ``(H, W, 3)`` uint8 RGB; it is not changed.
+            boxes: ``(n, 4)``, where to look.
+            min_score: the probability from which it is a face; the detector's own by default.
+
+        Returns:
+            the faces found, at most n, largest first; where several boxes lead to one face,
+            the best.
+        """
+        check_image(image)
+        check_min_score(self.min_score if min_score is None else min_score)
+        around = squares(np.asarray(boxes, np.float64).reshape(-1, 4))
+        around = around[(around[:, 2:] > around[:, :2]).all(axis=1)]
+        return self._judged(image, around, self.min_score if min_score is None else min_score)
+
+    def _judged(self, image: Image, boxes: Boxes, min_score: float) -> Faces:
+        """The O-Net's answer as `Faces`."""
         if not len(boxes):
             return Faces.empty()
-        boxes, scores, points = self._judge(image, boxes)
+        boxes, scores, points = self._judge(image, boxes, min_score)
         sound = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
         columns = [column[sound].astype(np.float32) for column in (boxes, scores, points)]
-        return tidy(Faces(columns[0], columns[1], columns[2]), self.min_score)
+        return tidy(Faces(columns[0], columns[1], columns[2]), min_score)
 
-    def _scales(self, height: int, width: int) -> list[float]:
+    def _scales(self, height: int, width: int, min_face: int = 0) -> list[float]:
         """Factors by which the picture is shrunk, largest first."""
         shorter = min(height, width)
-        smallest = self.min_face or max(_SMALLEST, shorter // _SHARE)
+        smallest = max(min_face, self.min_face or max(_SMALLEST, shorter // _SHARE))
         scale, scales = _CELL / smallest, []
         while shorter * scale >= _CELL:
             scales.append(scale)
             scale *= self.scale_factor
         return scales
 
-    def _propose(self, image: Image) -> Boxes:
+    def _propose(self, image: Image, min_face: int) -> Boxes:
         """P-Net at every size: candidate squares ``(n, 4)``."""
         height, width = image.shape[:2]
         found: list[Boxes] = [np.zeros((0, 4))]
         found_scores: list[Values] = [np.zeros(0)]
         pyramid = Pyramid(image)
-        for scale in self._scales(height, width):
+        for scale in self._scales(height, width, min_face):
             boxes, scores = self._scan(pyramid.at(int(width * scale), int(height * scale)))
             boxes /= scale
             best = suppress(boxes, scores, 0.5)
@@ -146,7 +173,7 @@ class MtcnnDetector:
         boxes, scores = refine(boxes[kept], offsets[kept]), scores[kept]
         return squares(boxes[suppress(boxes, scores, 0.7)])
 
-    def _judge(self, image: Image, boxes: Boxes) -> tuple[Boxes, Values, Values]:
+    def _judge(self, image: Image, boxes: Boxes, min_score: float) -> tuple[Boxes, Values, Values]:
         """O-Net: boxes ``(n, 4)``, scores ``(n,)``, landmarks ``(n, 5, 2)``."""
         wanted = ["logit", "offsets", "landmarks"]
         logits, offsets, points = self._run("onet", wanted, image, boxes, 48)
@@ -154,7 +181,7 @@ class MtcnnDetector:
         size = (boxes[:, 2:] - boxes[:, :2] + 1)[:, None]
         places = points.reshape(-1, 2, 5).transpose(0, 2, 1) * size + boxes[:, None, :2] - 1
         scores = _probability(logits[:, 0])
-        kept = scores >= self.min_score
+        kept = scores >= min_score
         boxes, scores, places = refine(boxes, offsets)[kept], scores[kept], places[kept]
         best = suppress(boxes, scores, 0.7, nested=True)
         return boxes[best], scores[best], places[best]

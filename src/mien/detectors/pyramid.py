@@ -41,12 +41,12 @@ class Pyramid:
         self._pixels = None
         edges = np.linspace(0, full, height + 1)
         step = max(1, _BLOCK // (3 * wide))
-        small = np.empty((height, width, 3), np.float32)
+        shrunk = np.empty((height, width, 3), np.float32)
         for top in range(0, height, step):  # the height alone, then the width: rows stay apart
             rows = self._flatten(edges[top : top + step + 1])
             size = (width, len(rows))
-            small[top : top + step] = cv2.resize(rows, size, interpolation=cv2.INTER_AREA)
-        return small
+            shrunk[top : top + step] = cv2.resize(rows, size, interpolation=cv2.INTER_AREA)
+        return shrunk
 
     def _flatten(self, edges: npt.NDArray[np.float64]) -> FloatArray:
         """Mean rows between neighbours of n + 1 `edges`, in rows of the picture: ``(n, W, 3)``."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from mien.peaks import Peaks, write_peaks
 from mien.result import Result
 from mien.results import images_path
 from mien.tables import IMAGE_DTYPES, TableWriter, face_dtypes
@@ -17,27 +18,38 @@ from mien.tables import IMAGE_DTYPES, TableWriter, face_dtypes
 class TableSink:
     """Writes the ``faces`` table to `path` and the ``images`` table beside it.
 
+    A run that is killed leaves ``.partial`` files, which `Results.load` and `Timeline.load` read.
+
     Args:
         path: ``.parquet``, ``.csv`` or ``.jsonl``; files that are there are replaced at the end.
         labels: the score columns.
         settings: kept in the metadata of Parquet files.
+        keep_faces: also write ``NAME.peaks.parquet`` at the end: each person's face at the
+            strongest moment of each label.
 
     Raises:
-        UsageError: another suffix, or a folder that cannot be written.
+        UsageError: another suffix, a folder that cannot be written, or another run writes there.
     """
 
     def __init__(
-        self, path: str | Path, labels: Sequence[str], settings: Mapping[str, str]
+        self,
+        path: str | Path,
+        labels: Sequence[str],
+        settings: Mapping[str, str],
+        keep_faces: bool = False,
     ) -> None:
-        target = Path(path)
+        self._path = Path(path)
         known = {**settings, "labels": json.dumps(list(labels))}
-        self._faces = TableWriter(target, face_dtypes(labels), known)
-        self._images = TableWriter(images_path(target), IMAGE_DTYPES, known)
+        self._faces = TableWriter(self._path, face_dtypes(labels), known)
+        self._images = TableWriter(images_path(self._path), IMAGE_DTYPES, known)
+        self._peaks = Peaks() if keep_faces else None
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        self._stack.enter_context(self._faces)
-        self._stack.enter_context(self._images)
+        with ExitStack() as stack:  # when the second cannot be opened, the first is closed
+            stack.enter_context(self._faces)
+            stack.enter_context(self._images)
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(
@@ -47,8 +59,11 @@ class TableSink:
         trace: TracebackType | None,
     ) -> None:
         self._stack.__exit__(kind, error, trace)
+        write_peaks(self._peaks.found() if self._peaks else (), self._path)
 
     def write(self, result: Result) -> None:
         """Append one result's rows."""
         self._faces.write(result.face_columns())
         self._images.write(result.image_columns())
+        if self._peaks is not None:
+            self._peaks.add(result)

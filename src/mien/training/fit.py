@@ -51,7 +51,9 @@ def fit(
 
     model = MobileNetV1(len(EMOTIONS), recipe.dropout)
     load_faceres(model, backbone)
-    restore_batchnorm(model, to_input(pictures[:: len(pictures) // 512 + 1], recipe.stage_at(0).size))
+    restore_batchnorm(
+        model, to_input(pictures[:: len(pictures) // 512 + 1], recipe.stage_at(0).size)
+    )
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(model).requires_grad_(False)
     optimizer = torch.optim.AdamW(_groups(model, recipe.weight_decay), lr=recipe.lr)

@@ -1,0 +1,100 @@
+"""What the arguments of a command are, films or photos, and their results."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from mien.errors import InputError, UsageError
+from mien.types import Frame
+
+if TYPE_CHECKING:
+    from mien.analyzer import EmotionAnalyzer
+    from mien.result import Result
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Which frames of a film are wanted; see `mien.sources.video.VideoSource`."""
+
+    fps: float | None = None
+    every: int = 1
+    start: float | None = None
+    end: float | None = None
+    width: int | None = None
+
+
+def is_live(path: str) -> bool:
+    """Whether an argument names a camera or a stream instead of a file."""
+    return "://" in path or path.startswith("/dev/video")
+
+
+def is_moving(path: str) -> bool:
+    """Whether an argument is a film, an animated picture, a camera or a stream."""
+    from mien.sources.video import is_film
+
+    return is_live(path) or is_film(path)
+
+
+def load_analyzer(
+    detector: str, model: str, min_score: float | None, without: tuple[str, ...]
+) -> EmotionAnalyzer:
+    """The analyzer that the options of a command ask for."""
+    from mien.analyzer import EmotionAnalyzer
+    from mien.registry import load_detector
+
+    if detector.lower().endswith(".onnx"):
+        options = {} if min_score is None else {"min_score": min_score}
+        yunet = load_detector("yunet", model_path=detector, **options)
+        return EmotionAnalyzer(yunet, model, without=without)
+    if detector == "yunet":
+        raise UsageError("yunet needs its file: --detector face_detection_yunet_2023mar.onnx.")
+    return EmotionAnalyzer(detector, model, min_score=min_score, without=without)
+
+
+def results(
+    analyzer: EmotionAnalyzer, paths: Iterable[str], clip: Clip, *, keep: bool
+) -> Iterator[Result]:
+    """Results of every argument in order; neighbouring photos are judged together."""
+    for moving, group in groupby(paths, is_moving):
+        if not moving:
+            yield from analyzer.analyze(_listed(group))
+            continue
+        for path in group:
+            yield from analyzer.stream(_frames(path, clip), keep=keep)
+
+
+def _frames(path: str, clip: Clip) -> Iterable[Frame]:
+    """The frames of one film; one that cannot be opened is a frame that says why."""
+    try:
+        return _open(path, clip)
+    except InputError as error:
+        problem = error  # the name of the except clause is gone when the frame is read
+
+        def fail() -> NoReturn:
+            raise problem
+
+        return [Frame(path, fail)]
+
+
+def _open(path: str, clip: Clip) -> Iterable[Frame]:
+    if is_live(path):
+        from mien.sources.camera import CameraSource
+
+        if (clip.fps, clip.every, clip.start) != (None, 1, None):
+            raise UsageError("a camera or stream has no --fps, --every or --start.")
+        return CameraSource(path, width=clip.width, max_seconds=clip.end)
+    from mien.sources.video import VideoSource
+
+    return VideoSource(
+        path, fps=clip.fps, every=clip.every, start=clip.start, end=clip.end, width=clip.width
+    )
+
+
+def _listed(paths: Iterable[str]) -> Iterator[Any]:
+    """The arguments; "-" is a picture on standard input."""
+    for path in paths:
+        yield sys.stdin.buffer.read() if path == "-" else path

@@ -1,0 +1,19 @@
+"""Curves over time as SVG: a panel a person, a line a label, faces at their strongest moments.
+
+The drawing takes its ink from the page around it (``currentColor``), so that it fits light and
+dark pages; alone, on white, it is black. Pure functions on arrays.
+"""
+
+from mien.curves.marks import picture_uri, round_times, time_text
+from mien.curves.plot import timeline_plot
+from mien.curves.values import PersonCurve, Plot, write_text
+
+__all__ = [
+    "PersonCurve",
+    "Plot",
+    "picture_uri",
+    "round_times",
+    "time_text",
+    "timeline_plot",
+    "write_text",
+]

@@ -1,0 +1,99 @@
+"""What goes into a drawing of curves, and what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from mien.errors import UsageError
+from mien.tablefiles import replacing
+from mien.types import Image
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class PersonCurve:
+    """How one person's face looked over time.
+
+    Attributes:
+        name: who, as written above the panel.
+        times: ``(n,)`` seconds; a long step from one to the next is a time without this person.
+        values: ``(n, k)`` probabilities; rows with NaN are left out.
+        labels: the k names of the columns.
+        thumbnails: moments to show: time in seconds, label, picture ``(h, w, 3)`` uint8 RGB.
+
+    Raises:
+        UsageError: the shapes do not fit, or a value is not from 0 to 1.
+    """
+
+    name: str
+    times: Floats
+    values: Floats
+    labels: tuple[str, ...]
+    thumbnails: Sequence[tuple[float, str, Image]] = ()
+
+    def __post_init__(self) -> None:
+        times = np.asarray(self.times, np.float64).reshape(-1)
+        labels = tuple(self.labels)
+        values = np.asarray(self.values, np.float64)
+        if values.shape != (len(times), len(labels)):
+            raise UsageError(
+                f"values must have shape ({len(times)}, {len(labels)}), got {values.shape}."
+            )
+        known = np.isfinite(times) & np.isfinite(values).all(axis=1)
+        order = np.flatnonzero(known)[np.argsort(times[known], kind="stable")]
+        times, values = times[order], values[order]
+        if values.size and (values.min() < -0.01 or values.max() > 1.01):
+            raise UsageError("curves show probabilities, but these values are not from 0 to 1.")
+        values = np.clip(values, 0, 1)
+        for name, value in (("times", times), ("values", values), ("labels", labels)):
+            object.__setattr__(self, name, value)
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A finished drawing.
+
+    Attributes:
+        svg: the text of one ``<svg>`` element, complete in itself.
+    """
+
+    svg: str
+
+    def save(self, path: str | Path) -> Path:
+        """Write the drawing to an ``.svg`` file.
+
+        Raises:
+            UsageError: another suffix, or nothing can be written there.
+        """
+        return write_text(self.svg, path, (".svg",))
+
+    def _repr_svg_(self) -> str:
+        return self.svg
+
+    def _repr_html_(self) -> str:
+        return self.svg
+
+
+def write_text(text: str, path: str | Path, suffixes: Sequence[str]) -> Path:
+    """Write a text file whole or not at all; one that is there is replaced.
+
+    Raises:
+        UsageError: the name has none of the suffixes, or nothing can be written there.
+    """
+    target = Path(path)
+    if target.suffix.lower() not in suffixes:
+        raise UsageError(f"{target.name} must end in {' or '.join(suffixes)}.")
+    if not target.parent.is_dir():
+        raise UsageError(f"{target} cannot be written: there is no folder {target.parent}.")
+    try:
+        with replacing(target) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{target} cannot be written: {error.strerror or error}.") from error
+    return target

@@ -1,0 +1,86 @@
+"""How a head looks, as one vector: enough to know someone again within a film.
+
+Shape and colour of the head with its hair, inside an oval that leaves the background out: a
+histogram of oriented gradients (Dalal and Triggs 2005) and a histogram of the colours in CIE
+Lab, blurred, so that a little more light or another expression moves it little. It costs 1 to 2
+ms a face. It is no face recognition: it knows someone by the same light, face and hair, not in
+another film, and not from behind.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mien.cards import CropSpec
+from mien.crops import cut
+from mien.types import Crops, Faces, FloatArray, Image
+
+_HEAD = CropSpec(margin=0.25)  # the box grown by a quarter on each side: hair, ears and chin
+_SIDE = 64  # pixels of the square; gradients are counted in cells of 8
+_BLOCKS = 7  # of 16 pixels, by steps of 8, along each side
+_BINS = 8  # along each of L, a and b
+_OVAL = (0.7, 0.85)  # half axes of the head in the square, as shares of half its side
+_LOW, _HIGH = (0.0, 104.0, 104.0), (255.0, 176.0, 176.0)  # where skin, hair and clothes lie
+
+
+def appearance(image: Image, faces: Faces) -> FloatArray:
+    """Vectors ``(n, d)`` float32 of length 1; their products are the cosines of likeness.
+
+    Args:
+        image: ``(H, W, 3)`` uint8 RGB.
+        faces: n faces in pixels of `image`; only their boxes are used, so that faces of
+            detectors without landmarks are as good.
+    """
+    squares = cut(image, faces, _SIDE, _HEAD)
+    vectors = [np.concatenate([_shape(s), _colours(s)]) * np.sqrt(0.5) for s in squares]
+    return np.asarray(vectors, np.float32).reshape(len(faces), -1)
+
+
+@cache
+def _gradients() -> Any:
+    import cv2
+
+    return cv2.HOGDescriptor((_SIDE, _SIDE), (16, 16), (8, 8), (8, 8), 9)
+
+
+@cache
+def _oval(size: int) -> FloatArray:
+    """``(size, size)``: 1 on the head, 0 beside it, with a soft edge."""
+    y, x = (np.mgrid[:size, :size] + 0.5) / size * 2 - 1
+    away = np.hypot(x / _OVAL[0], (y + 0.05) / _OVAL[1])
+    return np.asarray(np.clip((1 - away) / 0.15 + 0.5, 0, 1), np.float32)
+
+
+def _shape(square: Crops) -> FloatArray:
+    """Oriented gradients, block by block, as a vector of length 1."""
+    import cv2
+
+    values = _gradients().compute(cv2.cvtColor(square, cv2.COLOR_RGB2GRAY))
+    values = (values.reshape(_BLOCKS, _BLOCKS, -1) * _oval(_BLOCKS)[..., None] ** 0.5).ravel()
+    return np.asarray(values / max(float(np.linalg.norm(values)), 1e-9), np.float32)
+
+
+def _colours(square: Crops) -> FloatArray:
+    """Square roots of the shares of each colour: their products are Bhattacharyya's coefficient.
+
+    Each pixel is shared out among the eight nearest bins, so that no colour sits on an edge.
+    """
+    import cv2
+
+    smooth = cv2.GaussianBlur(square, (0, 0), 2.5)
+    lab = cv2.cvtColor(smooth, cv2.COLOR_RGB2LAB).reshape(-1, 3).astype(np.float32)
+    low, high = np.array(_LOW, np.float32), np.array(_HIGH, np.float32)
+    places = np.clip((lab - low) / (high - low), 0, 1) * (_BINS - 1)
+    below = np.minimum(places.astype(np.intp), _BINS - 2)
+    share = places - below
+    head = _oval(_SIDE).ravel()
+    counts: npt.NDArray[np.float64] = np.zeros(_BINS**3)
+    for corner in np.ndindex(2, 2, 2):
+        bins = (below + corner) @ (_BINS**2, _BINS, 1)
+        weight = np.where(np.array(corner, bool), share, 1 - share).prod(axis=1) * head
+        counts += np.bincount(bins, weight, minlength=_BINS**3)
+    return np.asarray(np.sqrt(counts / counts.sum()), np.float32)

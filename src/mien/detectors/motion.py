@@ -1,0 +1,164 @@
+"""What moved between two frames: how much changed where, and where the points of a box went."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mien.detectors.candidates import Boxes
+from mien.types import Faces, FloatArray, Image
+
+_SIDE = 96  # longer side in pixels of the small picture on which changes are measured
+_CONTRAST = 16.0  # grey levels: a region flatter than this is taken as if it had this contrast
+_MEMORY = 0.2  # the weight of the newest frame in what is usual
+
+
+class Usual:
+    """What a change is measured by: its own usual size of late.
+
+    A cut is a change that is large and also far larger than those before it, so that someone
+    who dances, or a camera that pans, is not cut to pieces.
+    """
+
+    def __init__(self, limit: float) -> None:
+        self.limit = limit
+        self.level: float | None = None
+
+    def exceeded(self, change: float) -> bool:
+        """Whether `change` is a leap; it counts for what is usual from now on."""
+        usual = change if self.level is None else self.level
+        self.level = (1 - _MEMORY) * usual + _MEMORY * change
+        return change > max(self.limit, 3 * usual)
+
+
+class Changes:
+    """How much a frame differs from the one before it, everywhere and around a box.
+
+    A change is the mean difference of brightness as a share of the region's own contrast (the
+    standard deviation): 0 for a still, over 0.3 where one picture took another's place. What
+    light alone does, a flash or a fade, is left out: the least of the difference as it is, and
+    of the one when both regions have been brought to the same mean and contrast.
+    """
+
+    def __init__(self) -> None:
+        self._step = 1
+        self._now: FloatArray | None = None
+        self._before: FloatArray | None = None
+
+    def update(self, image: Image) -> bool:
+        """Take the next frame; False where there is none before it of the same size."""
+        import cv2
+
+        step = max(1, max(image.shape[:2]) // _SIDE)
+        small = cv2.cvtColor(np.ascontiguousarray(image[::step, ::step]), cv2.COLOR_RGB2GRAY)
+        now = np.asarray(cv2.GaussianBlur(small, (0, 0), 1.0), np.float32)
+        same = self._now is not None and self._now.shape == now.shape and self._step == step
+        self._before = self._now if same else None
+        self._now, self._step = now, step
+        return same
+
+    def around(self, box: Boxes | None = None, margin: float = 0.5) -> float:
+        """The change in a box ``(4,)`` grown by `margin` of its size; without one, everywhere."""
+        if self._now is None or self._before is None:
+            return 0.0
+        part: tuple[slice, ...] = (slice(None), slice(None))
+        if box is not None:
+            grow = margin * (box[2:] - box[:2])
+            low = np.maximum((box[:2] - grow) / self._step, 0).astype(int)
+            high = np.maximum((box[2:] + grow) / self._step, 0).astype(int) + 1
+            part = (slice(low[1], high[1]), slice(low[0], high[0]))
+        now, before = self._now[part], self._before[part]
+        if not now.size:
+            return 0.0
+        contrasts = [max(float(small.std()), _CONTRAST) for small in (now, before)]
+        plain = float(np.abs(now - before).mean()) / (sum(contrasts) / 2)
+        now, before = ((s - s.mean()) / c for s, c in zip((now, before), contrasts, strict=True))
+        return min(plain, float(np.abs(now - before).mean()))
+
+
+class Flow:
+    """Follows boxes from frame to frame by the optical flow of a few points in each.
+
+    Lucas and Kanade's method with pyramids; of the points only those are trusted that come back
+    to where they were, and the box moves and grows with their medians (Kalal, Mikolajczyk and
+    Matas 2010, "Forward-Backward Error"). For detectors that cannot refine a box themselves.
+    """
+
+    _LONGEST = 480  # pixels of the picture on which points are followed
+    _POINTS = 7  # along each side of a box
+
+    def __init__(self) -> None:
+        self._grey: npt.NDArray[np.uint8] | None = None
+        self._before: npt.NDArray[np.uint8] | None = None
+        self._shrink = 1.0
+
+    def update(self, image: Image) -> None:
+        """Take the next frame."""
+        import cv2
+
+        height, width = image.shape[:2]
+        shrink = min(1.0, self._LONGEST / max(height, width))
+        size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
+        whole = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        grey = np.asarray(cv2.resize(whole, size, interpolation=cv2.INTER_AREA), np.uint8)
+        fits = self._grey is not None and self._grey.shape == grey.shape
+        self._before = self._grey if fits else None
+        self._grey, self._shrink = grey, shrink
+
+    def follow(self, faces: Faces) -> Faces:
+        """Where the faces of the frame before are now; those that are lost are left out."""
+        if self._before is None or self._grey is None or min(self._grey.shape) < 16:
+            return Faces.empty()
+        rows, boxes, landmarks = [], [], []
+        for row, box in enumerate(faces.boxes.astype(np.float64)):
+            moved = self._move(box)
+            if moved is None:
+                continue
+            scale, shift = moved
+            centre = (box[:2] + box[2:]) / 2
+            rows.append(row)
+            boxes.append(np.tile(centre + shift, 2) + scale * (box - np.tile(centre, 2)))
+            if faces.landmarks is not None:
+                landmarks.append(centre + shift + scale * (faces.landmarks[row] - centre))
+        if not rows:
+            return Faces.empty()
+        scores = np.asarray(faces.scores)[rows]
+        points = None if faces.landmarks is None else np.array(landmarks, np.float32)
+        return Faces(np.array(boxes, np.float32), scores, points)
+
+    def _move(self, box: Boxes) -> tuple[float, npt.NDArray[np.float64]] | None:
+        """Scale and shift ``(2,)`` of a box ``(4,)`` since the frame before."""
+        share = np.linspace(0.15, 0.85, self._POINTS)
+        x, y = (box[i] + share * (box[i + 2] - box[i]) for i in (0, 1))
+        points = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 1, 2) * self._shrink
+        start = points.astype(np.float32)
+        end, back, sound = self._track(start)
+        error = np.linalg.norm(back - start[:, 0], axis=1)
+        sound &= error <= max(float(np.median(error)), 0.5)
+        sound &= error < 0.05 * self._shrink * float((box[2:] - box[:2]).max()) + 1
+        if sound.sum() < len(points) // 4:
+            return None
+        before, after = start[sound, 0].astype(np.float64), end[sound].astype(np.float64)
+        shift = np.median(after - before, axis=0) / self._shrink
+        return _growth(before, after), shift
+
+    def _track(self, start: FloatArray) -> tuple[Any, Any, npt.NDArray[np.bool_]]:
+        """Points ``(k, 1, 2)`` followed into this frame and back again."""
+        import cv2
+
+        follow: Any = partial(cv2.calcOpticalFlowPyrLK, winSize=(15, 15), maxLevel=3)
+        end, ahead, _ = follow(self._before, self._grey, start, None)
+        back, behind, _ = follow(self._grey, self._before, end, None)
+        return end[:, 0], back[:, 0], (ahead[:, 0] & behind[:, 0]).astype(bool)
+
+
+def _growth(before: npt.NDArray[np.float64], after: npt.NDArray[np.float64]) -> float:
+    """How much points ``(k, 2)`` spread: the median ratio of their distances, 0.9 to 1.1."""
+    a, b = np.triu_indices(len(before), 1)
+    old = np.linalg.norm(before[a] - before[b], axis=1)
+    new = np.linalg.norm(after[a] - after[b], axis=1)
+    far = old > 1e-3
+    return float(np.clip(np.median(new[far] / old[far]), 0.9, 1.1)) if far.any() else 1.0

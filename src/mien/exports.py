@@ -1,0 +1,172 @@
+"""Stretches of expressions for other programs: WebVTT for players, ELAN for annotators.
+
+WebVTT: https://www.w3.org/TR/webvtt1/. ELAN's ``.eaf``: the EAF 3.0 schema,
+https://www.mpi.nl/tools/elan/EAFv3.0.xsd. Both hold what was told, not every frame.
+"""
+
+from __future__ import annotations
+
+import mimetypes
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from html import escape
+from pathlib import Path
+from urllib.parse import quote
+from xml.etree import ElementTree
+
+from mien.tablefiles import replacing, writable_place
+
+SUFFIXES = (".vtt", ".eaf")
+_SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
+_XSI = "http://www.w3.org/2001/XMLSchema-instance"
+_TYPE = "apparent expression"
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """One person, one expression, from `start_s` to `end_s`.
+
+    Attributes:
+        who: name of the person.
+        label: the expression as told.
+        start_s, end_s: seconds of the film.
+        strength: mean probability, or None where there is none to tell.
+    """
+
+    who: str
+    label: str
+    start_s: float
+    end_s: float
+    strength: float | None = None
+
+
+def write_webvtt(stretches: Sequence[Stretch], path: str | Path) -> Path:
+    """Write subtitles: a cue a stretch, by time, with the person as the voice that speaks.
+
+    Stretches of several people may be shown at once, as players allow.
+
+    Raises:
+        UsageError: nothing can be written there.
+    """
+    cues = ["WEBVTT", "NOTE Apparent facial expressions, with their mean probability."]
+    times = _milliseconds(stretches)
+    order = sorted(range(len(stretches)), key=lambda i: times[i])
+    for number, i in enumerate(order, 1):
+        stretch, (start, end) = stretches[i], times[i]
+        told = stretch.label
+        if stretch.strength is not None:
+            told += f" {round(100 * stretch.strength)} %"
+        line = f"<v {_one_line(stretch.who)}>{_one_line(told)}</v>"
+        cues.append(f"{number}\n{_clock(start)} --> {_clock(end)}\n{line}")
+    return _write("\n\n".join(cues) + "\n", path)
+
+
+def write_elan(stretches: Sequence[Stretch], path: str | Path, film: str = "") -> Path:
+    """Write an ELAN document: a tier a person, an annotation a stretch, its value the label.
+
+    Args:
+        stretches: those of one person do not overlap by more than rounding to milliseconds.
+        path: an ``.eaf`` file; one that is there is replaced.
+        film: path or address of the film, for ELAN to open.
+
+    Raises:
+        UsageError: nothing can be written there.
+    """
+    target = Path(path)
+    times = _milliseconds(stretches)
+    slots = {ms: f"ts{i}" for i, ms in enumerate(sorted({ms for span in times for ms in span}), 1)}
+    root = ElementTree.Element(
+        "ANNOTATION_DOCUMENT",
+        {
+            "AUTHOR": "mien",
+            "DATE": datetime.now().astimezone().isoformat(timespec="seconds"),
+            "FORMAT": "3.0",
+            "VERSION": "3.0",
+            f"{{{_XSI}}}noNamespaceSchemaLocation": _SCHEMA,
+        },
+    )
+    header = _add(root, "HEADER", MEDIA_FILE="", TIME_UNITS="milliseconds")
+    if film:
+        _add(header, "MEDIA_DESCRIPTOR", **_media(film, target))
+    _add(header, "PROPERTY", str(len(stretches)), NAME="lastUsedAnnotationId")
+    order = _add(root, "TIME_ORDER")
+    for ms, slot in slots.items():
+        _add(order, "TIME_SLOT", TIME_SLOT_ID=slot, TIME_VALUE=str(ms))
+    tiers: dict[str, ElementTree.Element] = {}
+    for number, (stretch, (start, end)) in enumerate(zip(stretches, times, strict=True), 1):
+        who = _printable(stretch.who)
+        if who not in tiers:
+            about = {"LINGUISTIC_TYPE_REF": _TYPE, "PARTICIPANT": who, "TIER_ID": who}
+            tiers[who] = _add(root, "TIER", **about)
+        about = {"TIME_SLOT_REF1": slots[start], "TIME_SLOT_REF2": slots[end]}
+        annotation = _add(tiers[who], "ANNOTATION")
+        aligned = _add(annotation, "ALIGNABLE_ANNOTATION", ANNOTATION_ID=f"a{number}", **about)
+        _add(aligned, "ANNOTATION_VALUE", _printable(stretch.label))
+    about = {"LINGUISTIC_TYPE_ID": _TYPE, "TIME_ALIGNABLE": "true", "GRAPHIC_REFERENCES": "false"}
+    _add(root, "LINGUISTIC_TYPE", **about)
+    ElementTree.register_namespace("xsi", _XSI)
+    ElementTree.indent(root)
+    head = '<?xml version="1.0" encoding="UTF-8"?>\n'
+    return _write(head + ElementTree.tostring(root, encoding="unicode") + "\n", target)
+
+
+def _milliseconds(stretches: Sequence[Stretch]) -> list[tuple[int, int]]:
+    """Start and end of each: at least 1 ms long, and after the same person's one before."""
+    spans = []
+    free: dict[str, int] = {}
+    for stretch in stretches:
+        start = max(round(1000 * stretch.start_s), free.get(stretch.who, 0))
+        end = max(round(1000 * stretch.end_s), start + 1)
+        free[stretch.who] = end
+        spans.append((start, end))
+    return spans
+
+
+def _clock(ms: int) -> str:
+    minutes, rest = divmod(ms, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02}:{minutes:02}:{rest // 1000:02}.{rest % 1000:03}"
+
+
+def _one_line(text: str) -> str:
+    """Text of a cue or a voice: no line break, nothing that opens a tag or an escape."""
+    return escape(" ".join(_printable(text).split()), quote=False)
+
+
+def _printable(text: str) -> str:
+    """The text without characters that neither XML nor a line of subtitles may hold."""
+    return _NOT_XML.sub("\ufffd", text)
+
+
+def _media(film: str, document: Path) -> dict[str, str]:
+    """How ELAN finds the film: by its full address, or beside the document."""
+    kind = mimetypes.guess_type(film)[0] or "unknown"
+    if "://" in film:
+        return {"MEDIA_URL": _printable(film), "MIME_TYPE": kind}
+    path = Path(film).absolute()
+    about = {"MEDIA_URL": path.as_uri(), "MIME_TYPE": kind}
+    try:
+        near = Path(os.path.relpath(path, document.absolute().parent)).as_posix()
+    except ValueError:  # another drive of Windows
+        return about
+    near = near if near.startswith("../") else f"./{near}"
+    return about | {"RELATIVE_MEDIA_URL": quote(near)}
+
+
+def _add(
+    parent: ElementTree.Element, tag: str, text: str | None = None, **attributes: str
+) -> ElementTree.Element:
+    child = ElementTree.SubElement(parent, tag, attributes)
+    child.text = text
+    return child
+
+
+def _write(text: str, path: str | Path) -> Path:
+    target = writable_place(Path(path))
+    with replacing(target) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+    return target

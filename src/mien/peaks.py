@@ -1,0 +1,130 @@
+"""The faces worth keeping of a film: each person's strongest moment of each label."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mien.images import read_image
+from mien.tablefiles import PARTIAL
+from mien.tables import read_table, write_table
+from mien.types import Image
+
+if TYPE_CHECKING:
+    from mien.result import Result
+
+_SIDE = 112  # pixels: what is kept of a larger square
+
+
+@dataclass(frozen=True, eq=False)
+class Peak:
+    """The moment when a label was most probable in a person's face.
+
+    Attributes:
+        track_id: the person, within `source`.
+        label: the most probable label of that moment.
+        frame, time_s: number and seconds of the frame; NaN where it has no time.
+        probability: of the label, in that frame alone.
+        picture: ``(S, S, 3)`` uint8 RGB, S at most 112.
+        source: the film.
+    """
+
+    track_id: int
+    label: str
+    frame: int
+    time_s: float
+    probability: float
+    picture: Image = field(repr=False)
+    source: str = ""
+
+
+class Peaks:
+    """Takes results as they come and keeps one picture a person and label."""
+
+    def __init__(self) -> None:
+        self._best: dict[tuple[str, int, str], Peak] = {}
+
+    def add(self, result: Result) -> None:
+        """Look at one frame; faces without a track id or a square are passed over."""
+        ids = result.faces.track_ids
+        if ids is None or len(result.crops) != len(result):
+            return
+        rows = zip(ids.tolist(), result.scores.top, result.probabilities.tolist(), strict=True)
+        for row, (person, top, probability) in enumerate(rows):
+            key = result.source, person, result.labels[top]
+            best = self._best.get(key)
+            if best is None or probability > best.probability:
+                time_s = float("nan") if result.time_s is None else result.time_s
+                moment = result.index, time_s, probability
+                self._best[key] = Peak(person, key[2], *moment, _small(result.crops[row]), key[0])
+
+    def found(self) -> tuple[Peak, ...]:
+        """What was kept, by first appearance of person and label."""
+        return tuple(self._best.values())
+
+
+def peaks_path(path: str | Path) -> Path:
+    """Where the faces lie, given the path of the ``faces`` table: ``NAME.peaks.parquet``."""
+    table = Path(path)
+    stem = Path(table.name.removesuffix(PARTIAL)).stem
+    return table.with_name(f"{stem}.peaks.parquet")
+
+
+def write_peaks(peaks: Sequence[Peak], path: str | Path) -> None:
+    """Write the faces beside the table at `path`, as JPEG; without any, remove older ones."""
+    import pandas as pd
+
+    target = peaks_path(path)
+    if not peaks:
+        target.unlink(missing_ok=True)
+        return
+    columns = ("source", "track_id", "label", "frame", "time_s", "probability")
+    table = pd.DataFrame({name: [getattr(peak, name) for peak in peaks] for name in columns})
+    write_table(table.assign(jpeg=[_jpeg(peak.picture) for peak in peaks]), target)
+
+
+def read_peaks(path: str | Path) -> tuple[Peak, ...]:
+    """The faces beside the table at `path`; none where there is no such file.
+
+    Raises:
+        InputError: the file does not hold them.
+    """
+    source = peaks_path(path)
+    if not source.is_file():
+        return ()
+    rows = read_table(source)[0].to_dict("records")
+    return tuple(
+        Peak(
+            int(row["track_id"]),
+            str(row["label"]),
+            int(row["frame"]),
+            float(row["time_s"]),
+            float(row["probability"]),
+            read_image(row["jpeg"], name=str(source)),
+            str(row["source"]),
+        )
+        for row in rows
+    )
+
+
+def _small(picture: Image) -> Image:
+    """A copy, so that the frame's other squares are not kept with it; smaller where it is large."""
+    if len(picture) <= _SIDE:
+        return picture.copy()
+    import cv2
+
+    shrunk = cv2.resize(picture, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
+    return np.asarray(shrunk, np.uint8)
+
+
+def _jpeg(picture: Image) -> bytes:
+    from PIL import Image as PilImage
+
+    buffer = io.BytesIO()
+    PilImage.fromarray(picture).save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()

@@ -1,0 +1,187 @@
+"""Who is seen when, and told as what: a film's rows by person and time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from mien.errors import UsageError
+from mien.labels import UNCERTAIN
+from mien.smoothing import Floats, Run, frame_lengths, runs
+from mien.types import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Who = tuple[str, int]
+
+_SEGMENT = {"source": "string", "track_id": "int64", "emotion": "string"}
+_SEGMENT |= dict.fromkeys(("start_s", "end_s", "duration_s", "strength", "peak_s"), "float64")
+_SUMMARY = {"source": "string", "track_id": "Int64", "people": "int64", "visible_s": "float64"}
+_SUMMARY |= {"changes_per_min": "float64", "peak_emotion": "string", "peak_s": "float64"}
+_SUMMARY |= {"peak_probability": "float64"}
+
+
+class Presence:
+    """The ``faces`` and ``images`` tables of one or more films, looked at by person.
+
+    A frame is shown until the next one begins (left-out live frames aside), the last one for as
+    long as most. What a failed frame showed is not known, so a frame before it ends with it.
+
+    Args:
+        faces, images: sorted by source and frame, with an index that counts from 0.
+        labels: names of the k score columns.
+    """
+
+    def __init__(self, faces: pd.DataFrame, images: pd.DataFrame, labels: tuple[str, ...]) -> None:
+        self._faces, self._images, self._labels = faces, images, labels
+
+    @cached_property
+    def spans(self) -> tuple[Floats, Floats]:
+        """When each row's frame begins and ends, ``(n,)`` seconds; NaN for rows without a time.
+
+        Raises:
+            UsageError: there are only photos, or faces of frames that `images` does not have.
+        """
+        status, times = self._images["status"], self._images["time_s"].to_numpy(np.float64)
+        if (status == "ok").any() and np.isnan(times).all():
+            raise UsageError("this table has no times, it is of photos: analyse a film for that.")
+        ends = np.full(len(times), np.nan)
+        counted = np.isfinite(times) & (status != "dropped").to_numpy(bool)
+        for rows in self._images.groupby("source", sort=False).indices.values():
+            shown = rows[counted[rows]]
+            ends[shown] = times[shown] + frame_lengths(times[shown])
+        key = ["source", "frame"]
+        known = self._images[key].assign(end=ends).drop_duplicates(key)
+        found = self._faces[key].merge(known, on=key, how="left")["end"].to_numpy(np.float64)
+        starts = self._faces["time_s"].to_numpy(np.float64)
+        if (np.isfinite(starts) & np.isnan(found)).any():
+            raise UsageError("there are faces of frames that the images table does not have.")
+        return starts, np.maximum(found, starts)
+
+    @cached_property
+    def seconds(self) -> Floats:
+        """How long each row was seen, ``(n,)``."""
+        return np.asarray(self.spans[1] - self.spans[0])
+
+    @cached_property
+    def people(self) -> dict[Who, IntArray]:
+        """The rows of each person in order of time, one a frame; people by first appearance."""
+        times, rows = self._faces["time_s"].to_numpy(np.float64), self._faces
+        timed = rows[rows["time_s"].notna() & rows["track_id"].notna()]
+        timed = timed.drop_duplicates(["source", "track_id", "frame"])
+        found = {}
+        for who, own in timed.groupby(["source", "track_id"], sort=False):
+            source, person = cast("tuple[str, int]", who)
+            places = own.index.to_numpy(np.int64)
+            order = np.argsort(times[places], kind="stable")
+            found[str(source), int(person)] = places[order]
+        return found
+
+    def need_people(self) -> None:
+        """Raise `UsageError` where there are no times, or faces and nobody they belong to."""
+        if np.isfinite(self.spans[0]).any() and not self.people:
+            raise UsageError("the faces of this table have no track_id: analyse the film again.")
+
+    @cached_property
+    def values(self) -> FloatArray:
+        """``(n, k + 1)``: the scores, and the top one as that of ``uncertain``."""
+        return self._faces[[*self._labels, "probability"]].to_numpy(np.float32)
+
+    @cached_property
+    def _states(self) -> IntArray:
+        """What each row was told as: the column of its label, or k for ``uncertain``."""
+        place = {name: i for i, name in enumerate(self._labels)}
+        told = self._faces["emotion"].map(place).fillna(len(self._labels))
+        return np.asarray(told, np.int64)
+
+    def runs(self, min_s: float) -> dict[Who, list[Run]]:
+        """Each person's stretches of one state, none shorter than `min_s` seconds."""
+        if not 0 <= min_s < math.inf:
+            raise UsageError(f"the shortest segment lasts 0 seconds or more, got {min_s}.")
+        starts, ends = self.spans
+        return {
+            who: runs(self._states[rows], starts[rows], ends[rows], min_s)
+            for who, rows in self.people.items()
+        }
+
+    def segments(self, min_s: float) -> pd.DataFrame:
+        """The table that `Timeline.segments` documents."""
+        import pandas as pd
+
+        self.need_people()
+        rows = [self._segment(who, run) for who, found in self.runs(min_s).items() for run in found]
+        return pd.DataFrame(rows, columns=list(_SEGMENT)).astype(_SEGMENT)
+
+    def _segment(self, who: Who, run: Run) -> dict[str, Any]:
+        rows = self.people[who][run.first : run.stop]
+        values = self.values[rows, run.state]
+        return {
+            "source": who[0],
+            "track_id": who[1],
+            "emotion": (*self._labels, UNCERTAIN)[run.state],
+            "start_s": run.start_s,
+            "end_s": run.end_s,
+            "duration_s": run.length,
+            "strength": np.average(values, weights=np.maximum(self.seconds[rows], 1e-9)),
+            "peak_s": self.spans[0][rows[values.argmax()]],
+        }
+
+    def summary(self, min_s: float) -> pd.DataFrame:
+        """The table that `Timeline.summary` documents."""
+        import pandas as pd
+
+        shares = [f"share_{name}" for name in (*self._labels, UNCERTAIN)]
+        numbers = shares + [f"mean_{name}" for name in self._labels]
+        types = _SUMMARY | dict.fromkeys(numbers, "float64")
+        rows = list(self._summary_rows(min_s))
+        return pd.DataFrame(rows, columns=list(types)).astype(types)
+
+    def _summary_rows(self, min_s: float) -> Iterator[dict[str, Any]]:
+        changes = {who: _changes(found) for who, found in self.runs(min_s).items()}
+        together = self._faces.groupby(["source", "frame"])["face"].transform("size").to_numpy()
+        timed = np.isfinite(self.spans[0])
+        for source in self._images["source"].drop_duplicates():
+            here = {who: rows for who, rows in self.people.items() if who[0] == source}
+            seen = 0.0
+            for who, rows in here.items():
+                row = self._row(rows, self.seconds[rows])
+                seen += row["visible_s"]
+                row["changes_per_min"] = _rate(changes[who], row["visible_s"])
+                yield {"source": source, "track_id": who[1], "people": 1, **row}
+            everyone = np.flatnonzero((self._faces["source"] == source).to_numpy(bool) & timed)
+            row = self._row(everyone, self.seconds[everyone] / together[everyone])
+            row["changes_per_min"] = _rate(sum(changes[who] for who in here), seen)
+            yield {"source": source, "track_id": None, "people": len(here), **row}
+
+    def _row(self, rows: IntArray, weights: Floats) -> dict[str, Any]:
+        """What is said of some rows, each counted for so many seconds."""
+        total = float(weights.sum())
+        if not total:
+            return {"visible_s": 0.0}
+        names, values = (*self._labels, UNCERTAIN), self.values[rows, :-1]
+        share = np.bincount(self._states[rows], weights, minlength=len(names)) / total
+        mean = weights @ values / total
+        moment, top = np.unravel_index(values.argmax(), values.shape)
+        return {
+            "visible_s": total,
+            "peak_emotion": names[top],
+            "peak_s": self.spans[0][rows[moment]],
+            "peak_probability": values[moment, top],
+            **{f"share_{name}": part for name, part in zip(names, share, strict=True)},
+            **{f"mean_{name}": part for name, part in zip(self._labels, mean, strict=True)},
+        }
+
+
+def _changes(found: Sequence[Run]) -> int:
+    """How often one stretch follows another without a gap."""
+    return sum(before.end_s >= after.start_s for before, after in pairwise(found))
+
+
+def _rate(count: int, seconds: float) -> float:
+    return 60 * count / seconds if seconds else math.nan

@@ -1,0 +1,270 @@
+"""One frame after another, drawn so that nothing flickers: people, their boxes, their margin."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from mien.geometry import square
+from mien.labels import UNCERTAIN, color_of
+from mien.sinks.outlines import Outline, Outlines
+from mien.sinks.panel import Card, Panel
+from mien.smoothing import Steady
+from mien.types import FloatArray, Image
+
+if TYPE_CHECKING:
+    from mien.result import Result
+
+_LEAD = 0.05  # by which another label must lead: less, so that film and table agree
+_FIGURE_S = 0.25  # a figure in a caption stands at least this long, so that it can be read
+_LEAVE_S = 1.0  # a place in the margin is kept this long for someone out of sight
+
+
+@dataclass(frozen=True)
+class Person:
+    """One face of one frame, as it is shown.
+
+    Attributes:
+        key: number of the person, or of the face where nobody follows the people.
+        name: such as "person 1".
+        box: ``(4,)`` float32, x1 y1 x2 y2 in pixels of the frame.
+        emotion: the apparent expression, or ``uncertain``.
+        percent: its probability, 0 to 100; None where the scores are no distribution.
+        values: ``(k,)`` float32, one for each label.
+    """
+
+    key: int
+    name: str
+    box: FloatArray
+    emotion: str
+    percent: int | None
+    values: FloatArray
+
+    @property
+    def wordings(self) -> tuple[str, ...]:
+        """What a caption may say, from all of it to the least."""
+        told = self.emotion
+        if self.percent is not None and self.emotion != UNCERTAIN:
+            told = f"{told} {self.percent} %"
+        return f"{self.name}: {told}", told
+
+    def figures(self) -> list[str]:
+        """The values in percent, or as plain numbers where they are no distribution."""
+        if self.percent is None:
+            return [f"{v:.2f}" for v in self.values]
+        return [f"{100 * v:.0f} %" for v in self.values]
+
+    def shares(self) -> FloatArray:
+        """Parts of full bars: the values, or their part of the largest where they are no shares."""
+        top = 1.0 if self.percent is not None else max(float(self.values.max(initial=0)), 1e-9)
+        return np.asarray(np.clip(self.values / top, 0, 1), np.float32)
+
+
+def people_of(result: Result) -> list[Person]:
+    """The people of one frame as they were judged in it, without regard to other frames."""
+    percents: list[int | None] = [None] * len(result)
+    if result.scores.kind == "probability":
+        percents = [round(100 * float(p)) for p in result.probabilities]
+    return [
+        Person(*_called(result, row), result.faces.boxes[row], emotion, percent, values)
+        for row, (emotion, percent, values) in enumerate(
+            zip(result.emotions, percents, result.scores.values, strict=True)
+        )
+    ]
+
+
+def _called(result: Result, row: int) -> tuple[int, str]:
+    ids = result.faces.track_ids
+    return (row, f"face {row}") if ids is None else (int(ids[row]), f"person {ids[row]}")
+
+
+class Steadied:
+    """The people of frame after frame, with labels and bars that do not flicker.
+
+    Results without track numbers or without probabilities pass as they are.
+    """
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        self.labels = tuple(labels)
+        self._begin(None)
+
+    def _begin(self, result: Result | None) -> None:
+        self._source = None if result is None else result.source
+        limit = 0.5 if result is None else result.uncertain_below
+        self._steady = Steady(labels=self.labels, uncertain_below=limit, margin=_LEAD)
+        self._told: dict[int, tuple[str, int, float]] = {}
+
+    def people(self, result: Result) -> list[Person]:
+        """The people of the next frame of the same film; another film begins anew."""
+        if result.source != self._source:
+            self._begin(result)
+        ids, now = result.faces.track_ids, result.time_s
+        if ids is None or now is None or result.scores.kind != "probability":
+            return people_of(result)
+        values, tops = self._steady.update(ids, result.scores.values, now)
+        shown = []
+        for row, key in enumerate(ids.tolist()):
+            emotion = (*self.labels, UNCERTAIN)[tops[row]]
+            share = float(values[row].max() if emotion == UNCERTAIN else values[row, tops[row]])
+            percent = self._figure(key, emotion, round(100 * share), now)
+            name = _called(result, row)
+            shown.append(Person(*name, result.faces.boxes[row], emotion, percent, values[row]))
+        self._told = {key: told for key, told in self._told.items() if now - told[2] < _FIGURE_S}
+        return shown
+
+    def _figure(self, key: int, emotion: str, percent: int, now: float) -> int:
+        """The figure beside a name: the one before, where it has not stood long enough."""
+        told = self._told.get(key)
+        if told is None or told[0] != emotion or not 0 <= now - told[2] < _FIGURE_S:
+            told = self._told[key] = (emotion, percent, now)
+        return told[1]
+
+
+class Scene:
+    """Pictures of one size with the people drawn in, and a margin that stays as it is.
+
+    Args:
+        labels: the k names of the scores.
+        size: width and height of the picture; frames of other sizes are fitted into it.
+        margin: add the list of every probability at the right.
+        most: people who may be listed in it at once.
+    """
+
+    def __init__(
+        self, labels: Sequence[str], size: tuple[int, int], *, margin: bool = True, most: int = 3
+    ) -> None:
+        self.labels, self.size = tuple(labels), size
+        self._outlines = Outlines(size)
+        colors = [color_of(label, self.labels) for label in self.labels]
+        self._panel = Panel(self.labels, colors, size, most) if margin else None
+        self._seats: list[_Seat | None] = []
+
+    @property
+    def full_size(self) -> tuple[int, int]:
+        """Width and height of the pictures that `draw` returns."""
+        if self._panel is None:
+            return self.size
+        return self.size[0] + self._panel.width, self._panel.height
+
+    def draw(
+        self,
+        image: Image,
+        people: Sequence[Person],
+        *,
+        time_s: float = 0.0,
+        selected: int | None = None,
+    ) -> Image:
+        """Draw one frame.
+
+        Args:
+            image: ``(H, W, 3)`` uint8 RGB; it is not changed.
+            people: as from `Steadied.people` or `people_of`, boxes in pixels of `image`.
+            time_s: seconds, to keep the margin's order; it may jump.
+            selected: key of the person to draw thicker, and to list alone in the margin.
+
+        Returns:
+            ``(H', W', 3)`` uint8 RGB, a new array of `full_size`.
+        """
+        width, height = self.full_size
+        canvas = np.zeros((height, width, 3), np.uint8)
+        picture = canvas[: self.size[1], : self.size[0]]
+        scale, shift = self._fit(picture, image)
+        outlines = [
+            Outline(p.key, p.box * scale + shift, p.wordings, color_of(p.emotion, self.labels))
+            for p in people
+        ]
+        if self._panel is not None:
+            self._panel.draw(
+                canvas[:, self.size[0] :], self._cards(image, people, time_s, selected)
+            )
+        self._outlines.draw(picture, outlines, selected)
+        return canvas
+
+    def _fit(self, picture: Image, image: Image) -> tuple[float, FloatArray]:
+        """Copy a frame into the picture, letterboxed; its scale, and its shift twice (x, y)."""
+        width, height = self.size
+        if image.shape[:2] == (height, width):
+            picture[:] = image
+            return 1.0, np.zeros(4, np.float32)
+        scale = min(width / image.shape[1], height / image.shape[0])
+        fitted = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
+        x, y = (width - fitted[0]) // 2, (height - fitted[1]) // 2
+        method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        picture[y : y + fitted[1], x : x + fitted[0]] = cv2.resize(
+            image, fitted, interpolation=method
+        )
+        return scale, np.array([x, y, x, y], np.float32)
+
+    def _cards(
+        self, image: Image, people: Sequence[Person], now: float, selected: int | None
+    ) -> list[Card | None]:
+        assert self._panel is not None
+        if selected is not None:
+            return [self._card(p, image) for p in people if p.key == selected]
+        self._seat(people, now, self._panel.most)
+        cards: list[Card | None] = []
+        for seat in self._seats:
+            if seat is None:
+                cards.append(None)
+            elif seat.seen_s == now and seat.person in people:
+                cards.append(self._card(seat.person, image))
+            else:
+                top, name = int(np.argmax(seat.person.values)), seat.person.name
+                cards.append(Card(name, "not in sight", (0, 0, 0), None, (), top))
+        return cards
+
+    def _seat(self, people: Sequence[Person], now: float, most: int) -> None:
+        """Give everyone a place in the margin; who has one keeps it, the largest come first."""
+        here = {person.key: person for person in people}
+        for place, seat in enumerate(self._seats):
+            if seat is not None and seat.person.key in here:
+                self._seats[place] = _Seat(here.pop(seat.person.key), now)
+            elif seat is not None and not 0 <= now - seat.seen_s < _LEAVE_S:
+                self._seats[place] = None
+        self._seats += [None] * (min(most, len(people)) - len(self._seats))
+        empty = [place for place, seat in enumerate(self._seats) if seat is None]
+        largest = sorted(here.values(), key=_area, reverse=True)[: len(empty)]
+        for place, person in zip(empty, sorted(largest, key=lambda p: p.key), strict=False):
+            self._seats[place] = _Seat(person, now)
+
+    def _card(self, person: Person, image: Image) -> Card:
+        return Card(
+            person.name,
+            person.emotion,
+            color_of(person.emotion, self.labels),
+            person.shares(),
+            person.figures(),
+            _strongest(person, self.labels),
+            face_of(image, person.box),
+        )
+
+
+@dataclass(frozen=True)
+class _Seat:
+    person: Person
+    seen_s: float
+
+
+def _area(person: Person) -> float:
+    x1, y1, x2, y2 = person.box.tolist()
+    return float((x2 - x1) * (y2 - y1))
+
+
+def _strongest(person: Person, labels: Sequence[str]) -> int:
+    """The row to stress: the expression that is told, or the largest value."""
+    if person.emotion in labels:
+        return list(labels).index(person.emotion)
+    return int(np.argmax(person.values))
+
+
+def face_of(image: Image, box: FloatArray) -> Image:
+    """The square around a face, as much of it as lies in the picture, ``(S, S', 3)`` uint8."""
+    x1, y1, x2, y2 = square(box[None], 0.1)[0].tolist()
+    height, width = image.shape[:2]
+    x1, y1 = max(0, math.floor(x1)), max(0, math.floor(y1))
+    return image[y1 : max(y1, min(height, math.ceil(y2))), x1 : max(x1, min(width, math.ceil(x2)))]

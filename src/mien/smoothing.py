@@ -1,0 +1,263 @@
+"""From numbers that jump to an answer that can be told: means over time, and runs.
+
+`centred` looks before and after and is for what is finished; `Steady` looks back only and is for
+what is shown while it happens; `runs` makes stretches of one state out of single frames.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from mien.errors import UsageError
+from mien.types import FloatArray, IntArray
+
+Floats = npt.NDArray[np.float64]
+
+_REACH = 4096  # windows that one sum may run over: beyond, its last digits are lost
+
+
+def frame_lengths(times: Floats) -> Floats:
+    """How long each frame of one source is shown: until the next, and the last for the median.
+
+    Args:
+        times: ``(n,)`` seconds, ascending. A frame alone counts as 1/25 s.
+    """
+    steps = np.maximum(np.diff(times), 0.0)
+    usual = float(np.median(steps[steps > 0])) if (steps > 0).any() else 0.04
+    return np.append(steps, usual)[: len(times)]
+
+
+def centred(starts: Floats, ends: Floats, values: npt.ArrayLike, seconds: float) -> FloatArray:
+    """The mean of a window around each frame, weighted by time.
+
+    The signal is taken for what it is, one value from each frame's start to its end and nothing
+    where there is no frame, and averaged under a triangle `seconds` wide around the frame's
+    middle. Why a triangle: it counts near moments more than far ones, so that no step comes or
+    goes when a strong frame leaves the window, as it does with a plain mean; it never goes below
+    0; unlike a Gaussian it ends, so nothing is mixed over gaps of half the window and more; and
+    its integral is exact for frames of any lengths, in time that does not depend on the window
+    (differences of the signal's second integral).
+
+    Args:
+        starts, ends: ``(n,)`` seconds, ascending; each frame is shown from start to end.
+        values: ``(n, k)``.
+        seconds: width of the window, above 0.
+
+    Returns:
+        ``(n, k)`` float32: rows that summed to 1 still do, and no value leaves the range of its
+        column.
+    """
+    raw = np.asarray(values, np.float64)
+    if not len(raw):
+        return raw.astype(np.float32)
+    ends = np.minimum(ends, np.append(starts[1:], np.inf))
+    middles, half = (starts + ends) / 2, seconds / 2
+    out = raw.copy()
+    stretch = np.floor((middles - middles[0]) / (_REACH * half))
+    edges = [0, *(np.flatnonzero(np.diff(stretch)) + 1), len(raw)]
+    for first, stop in pairwise(edges):
+        low = int(np.searchsorted(ends, middles[first] - half))
+        high = int(np.searchsorted(starts, middles[stop - 1] + half))
+        near = slice(min(low, first), max(high, stop))
+        mass = np.column_stack([raw[near], np.ones(near.stop - near.start)])
+        total = _under_triangle(starts[near], ends[near], mass, middles[first:stop], half)
+        seen = total[:, -1:] > 1e-9 * half**2  # a frame that lasts no time keeps its own value
+        mean = total[:, :-1] / np.where(seen, total[:, -1:], 1.0)
+        out[first:stop] = np.where(seen, mean, out[first:stop])
+    return np.clip(out, raw.min(axis=0), raw.max(axis=0)).astype(np.float32)
+
+
+def _under_triangle(
+    starts: Floats, ends: Floats, values: Floats, at: Floats, half: float
+) -> Floats:
+    """Integrals of a signal under triangles that end `half` before and after each point `at`."""
+    origin = starts[0]
+    knots = np.column_stack([starts, ends]).reshape(-1) - origin
+    heights = np.zeros((len(knots), values.shape[1]))
+    heights[::2] = values  # from a start to its end; from there to the next start stays 0
+    steps = np.diff(knots)[:, None]
+    once = np.vstack([np.zeros(values.shape[1]), np.cumsum(heights[:-1] * steps, axis=0)])
+    areas = once[:-1] * steps + heights[:-1] * steps**2 / 2
+    twice = np.vstack([np.zeros(values.shape[1]), np.cumsum(areas, axis=0)])
+
+    def second_integral(moments: Floats) -> Floats:
+        place = np.searchsorted(knots, moments, side="right") - 1
+        inside = np.maximum(place, 0)
+        on = np.where(place < 0, 0.0, moments - knots[inside])[:, None]
+        return np.asarray(twice[inside] + once[inside] * on + heights[inside] * on**2 / 2)
+
+    left, middle, right = (second_integral(at - origin + shift) for shift in (-half, 0.0, half))
+    return np.asarray(left - 2 * middle + right)
+
+
+class Steady:
+    """Scores and labels that do not flicker, frame by frame, from the past alone.
+
+    Each person's scores are smoothed exponentially by time, so that the frame rate does not
+    matter: after `seconds` a change has come through by 63 %. A person unseen for a while is
+    taken afresh, the sooner the longer. The label told stays until another leads by `margin`;
+    "uncertain" takes part as if it were a label that always scores `uncertain_below`.
+
+    Args:
+        seconds: the time constant.
+        labels: the k names of the columns.
+        uncertain_below: as in `EmotionAnalyzer`; ``-inf`` never tells "uncertain", as it must be
+            for scores that are no probabilities.
+        margin: by how much another label must lead before it is told.
+
+    Raises:
+        UsageError: `seconds` or `margin` is negative.
+    """
+
+    def __init__(
+        self,
+        seconds: float = 0.4,
+        *,
+        labels: Sequence[str],
+        uncertain_below: float = 0.5,
+        margin: float = 0.1,
+    ) -> None:
+        if not seconds >= 0 or not margin >= 0:
+            raise UsageError(f"seconds and margin must be at least 0, got {seconds} and {margin}.")
+        self.seconds = seconds
+        self.labels = tuple(labels)
+        self.uncertain_below = uncertain_below
+        self.margin = margin
+        self._known: dict[int, tuple[float, FloatArray, int]] = {}
+
+    def reset(self) -> None:
+        """Forget everybody, as at the beginning of another film."""
+        self._known.clear()
+
+    def update(
+        self, track_ids: npt.ArrayLike | None, values: npt.ArrayLike, time_s: float
+    ) -> tuple[FloatArray, IntArray]:
+        """Take the faces of one frame; time that runs backwards begins afresh.
+
+        Args:
+            track_ids: ``(n,)`` ids, or None where people are not followed: nothing is smoothed.
+            values: ``(n, k)`` scores.
+            time_s: when; of a live view, any clock in seconds.
+
+        Returns:
+            ``(n, k)`` float32 smoothed scores, and ``(n,)`` int64: the column to tell, or k for
+            "uncertain": ``(*labels, "uncertain")[i]``.
+
+        Raises:
+            UsageError: the shapes do not fit.
+        """
+        scores = np.array(values, np.float32).reshape(-1, len(self.labels))
+        ids = [] if track_ids is None else np.asarray(track_ids).tolist()
+        if track_ids is not None and len(ids) != len(scores):
+            raise UsageError(f"{len(ids)} track ids do not fit {len(scores)} rows of scores.")
+        told = np.array([self._leader(row) for row in scores], np.int64)
+        for row, person in enumerate(ids):
+            before = self._known.get(person)
+            if before is not None and before[0] <= time_s:
+                past, smoothed, label = before
+                kept = math.exp(-(time_s - past) / self.seconds) if self.seconds else 0.0
+                scores[row] += np.float32(kept) * (smoothed - scores[row])
+                told[row] = self._keep(scores[row], label)
+            self._known[person] = (time_s, scores[row].copy(), int(told[row]))
+        horizon = time_s - max(10 * self.seconds, 1.0)  # who is past it has no weight left
+        self._known = {k: v for k, v in self._known.items() if horizon <= v[0] <= time_s}
+        return scores, told
+
+    def _leader(self, row: FloatArray) -> int:
+        return int(np.argmax(np.append(row, self.uncertain_below)))
+
+    def _keep(self, row: FloatArray, label: int) -> int:
+        """The label told before, unless another leads it clearly."""
+        extended = np.append(row, self.uncertain_below)
+        leader = int(np.argmax(extended))
+        return leader if extended[leader] > extended[label] + self.margin else label
+
+
+@dataclass
+class Run:
+    """A stretch of one state: rows `first` up to but without `stop`, and its time in seconds."""
+
+    first: int
+    stop: int
+    state: int
+    start_s: float
+    end_s: float
+
+    @property
+    def length(self) -> float:
+        """Seconds."""
+        return self.end_s - self.start_s
+
+
+def runs(states: npt.ArrayLike, starts: Floats, ends: Floats, min_s: float) -> list[Run]:
+    """Stretches of one state, in order; together they cover the time from first to last frame.
+
+    Nothing shorter than `min_s` is told. A gap between frames that is shorter is bridged: the
+    frame before it lasts until the one after. A run that is shorter joins the longer of its two
+    neighbours (the earlier, if they are equal), the shortest run of all first, and neighbours of
+    one state become one. Only where somebody is there for less than `min_s` altogether, a shorter
+    run remains. Gaps of `min_s` and more end a run and are never part of one.
+
+    Args:
+        states: ``(n,)`` ints.
+        starts, ends: ``(n,)`` seconds, ascending; each frame is shown from start to end.
+        min_s: seconds; 0 joins and bridges nothing.
+    """
+    named = np.asarray(states)
+    if not len(named):
+        return []
+    gaps = starts[1:] - ends[:-1]
+    apart = np.append(True, gaps >= max(min_s, 1e-6))
+    fresh = np.flatnonzero(apart | np.append(True, named[1:] != named[:-1]))
+    found = []
+    for first, stop in zip(fresh, np.append(fresh[1:], len(named)), strict=True):
+        last = stop == len(named) or apart[stop]
+        end = float(ends[stop - 1] if last else starts[stop])
+        found.append(Run(int(first), int(stop), int(named[first]), float(starts[first]), end))
+    blocks = [i for i, run in enumerate(found) if apart[run.first]]
+    return _merged(found, blocks, min_s)
+
+
+def _merged(found: list[Run], blocks: list[int], min_s: float) -> list[Run]:
+    """Join short runs to their neighbours; never across the beginning of a block."""
+    before = list(range(-1, len(found) - 1))
+    after = [*range(1, len(found)), -1]
+    for first in blocks:
+        before[first] = -1
+        if first:
+            after[first - 1] = -1
+    alive = [True] * len(found)
+
+    def absorb(gone: int, into: int) -> None:
+        low, high = sorted((gone, into))
+        found[into].first, found[into].start_s = found[low].first, found[low].start_s
+        found[into].stop, found[into].end_s = found[high].stop, found[high].end_s
+        alive[gone] = False
+        left, right = before[gone], after[gone]
+        if left >= 0:
+            after[left] = right
+        if right >= 0:
+            before[right] = left
+
+    short = [(run.length, i) for i, run in enumerate(found) if run.length < min_s]
+    heapq.heapify(short)
+    while short:
+        length, i = heapq.heappop(short)
+        neighbours = [n for n in (before[i], after[i]) if n >= 0]
+        if not alive[i] or length != found[i].length or not neighbours:
+            continue
+        into = max(neighbours, key=lambda n: found[n].length)
+        absorb(i, into)
+        for n in (before[into], after[into]):
+            if n >= 0 and found[n].state == found[into].state:
+                absorb(n, into)
+        if found[into].length < min_s:
+            heapq.heappush(short, (found[into].length, into))
+    return [run for run, kept in zip(found, alive, strict=True) if kept]

@@ -1,0 +1,241 @@
+"""Cameras and streams: only ever the newest frame, and a row for each one that was left out."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TypeAlias
+
+from mien.errors import FrameDroppedError, UsageError, VideoError
+from mien.sources.capture import Shot, capture, locate
+from mien.types import Frame, Image
+
+#: Opens a camera: its pictures as they arrive. When it ends, the camera has come to its end; when
+#: it raises `VideoError`, the camera is lost, and will be opened again.
+Opener: TypeAlias = "Callable[[], Iterator[Shot]]"
+
+#: How long the thread of a camera that hangs is waited for; it is left to end by itself then.
+_JOIN_S = 1.0
+#: How often a waiting camera looks at the clock, and at Ctrl-C on Windows.
+_LOOK_S = 0.1
+
+
+class CameraSource:
+    """The newest frame of a camera or stream, again and again.
+
+    A thread reads the camera and keeps one frame, the newest. One that comes while the last is
+    still in work takes the place of any that waits: a late frame is never queued. Each frame that
+    was left out comes as a frame whose ``read`` raises `FrameDroppedError`, before the next that
+    can be read, so that every frame of the camera is a row.
+
+    Times are seconds since the first frame by the clock of its arrival, so that they go on when a
+    stream is lost and comes back. A picture is handed out once; afterwards it is gone.
+
+    A camera that is lost is opened again, with a wait that doubles each time, until `attempts` in
+    a row have failed; then a last frame comes whose ``read`` raises `VideoError`. An attempt that
+    holds longer than the wait before it starts the count anew.
+
+    Args:
+        device: a camera's number, a device such as ``/dev/video0``, the URL of a stream (RTSP,
+            HTTP, UDP …), or a file, which is played at its own speed as if it were live.
+        width: pictures wider than this many pixels are made smaller.
+        max_seconds: end after this time.
+        attempts: how often a lost camera is opened again; 5 take 31 s.
+        wait_s: seconds before the first of them.
+        report: is told in a sentence when the camera is lost and when it is back; it is called
+            from the reading thread.
+        open_: opens another kind of camera, or a generated one: returns an iterator of times in
+            seconds and ``(H, W, 3)`` uint8 RGB pictures. `width` is then its own affair.
+
+    Attributes:
+        name: what the camera is called in the tables; without a URL's password.
+        dropped: frames left out so far.
+        open: opens it.
+        live: True: a result should not wait for others to be judged with it.
+
+    Raises:
+        UsageError: a number is out of range.
+        VideoError: when iterated, if there is no such camera, or it cannot be opened at first.
+    """
+
+    live = True
+
+    def __init__(
+        self,
+        device: int | str | os.PathLike[str],
+        *,
+        width: int | None = None,
+        max_seconds: float | None = None,
+        attempts: int = 5,
+        wait_s: float = 1.0,
+        report: Callable[[str], None] | None = None,
+        open_: Opener | None = None,
+    ) -> None:
+        for what, value in (("width", width), ("max_seconds", max_seconds), ("wait_s", wait_s)):
+            if value is not None and not value > 0:
+                raise UsageError(f"{what} must be more than 0, got {value}.")
+        if attempts < 0:
+            raise UsageError(f"attempts must be 0 or more, got {attempts}.")
+        self.max_seconds, self.attempts, self.wait_s = max_seconds, attempts, wait_s
+        self.report = report or (lambda _sentence: None)
+        self.name = str(device)
+        self.dropped = 0
+        if open_ is None:
+            address = locate(device)
+            self.name, open_ = address.name, partial(capture, address, width)
+        self.open: Opener = open_
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Open the camera and yield frames in order of arrival."""
+        reader = _Reader(self)
+        thread = threading.Thread(target=reader.run, name="mien-camera", daemon=True)
+        thread.start()
+        try:
+            while (frames := reader.wait()) is not None:
+                self.dropped = reader.dropped
+                yield from frames
+        finally:
+            reader.stop()
+            thread.join(_JOIN_S)
+        if reader.error is not None:
+            raise reader.error
+
+
+class _Reader:
+    """The thread that keeps a camera open, and what it shares with the one that takes frames."""
+
+    def __init__(self, camera: CameraSource) -> None:
+        self.error: BaseException | None = None
+        self.dropped = 0
+        self._camera = camera
+        self._changed = threading.Condition()
+        self._stopped = threading.Event()
+        self._finished = False
+        self._late: list[Frame] = []
+        self._newest: Frame | None = None
+        self._count = 0
+        self._began = self._connected = 0.0  # moments of the clock; 0 for not yet
+        self._offset = self._last_s = 0.0
+
+    def wait(self) -> list[Frame] | None:
+        """The frames that were left out, and the newest once there is one; None at the end."""
+        limit = self._camera.max_seconds
+        with self._changed:
+            while self._newest is None and not self._finished:
+                if limit and self._began and time.monotonic() - self._began >= limit:
+                    return None
+                self._changed.wait(_LOOK_S)
+            if self._newest is None:
+                return None
+            frames = [*self._late, self._newest]
+            self._late, self._newest = [], None
+            return frames
+
+    def stop(self) -> None:
+        """Ask the thread to end; it does so with the next frame, or when the camera times out."""
+        self._stopped.set()
+
+    def run(self) -> None:
+        """What the thread does: read the camera, and open it again when it is lost."""
+        try:
+            self._keep_open()
+        except BaseException as error:  # noqa: BLE001 - it is raised where the frames are used
+            self.error = error
+        finally:
+            with self._changed:
+                self._finished = True
+                self._changed.notify_all()
+
+    def _keep_open(self) -> None:
+        camera, tries = self._camera, 0
+        while True:
+            try:
+                return self._read(back=tries > 0)
+            except VideoError as error:
+                if not self._count:
+                    raise
+                problem = str(error)
+            held = time.monotonic() - self._connected if self._connected else 0.0
+            if held > camera.wait_s * 2 ** (tries - 1):
+                tries = 0
+            if tries == camera.attempts:
+                return self._give_up(problem)
+            wait_s = camera.wait_s * 2**tries
+            tries += 1
+            again = f"opening it again in {wait_s:g} s, attempt {tries} of {camera.attempts}"
+            camera.report(f"{problem.rstrip('.')}; {again}.")
+            if self._stopped.wait(wait_s):
+                return None
+
+    def _read(self, *, back: bool) -> None:
+        """Read until the camera ends or this is stopped; raises `VideoError` where it is lost."""
+        self._connected = 0.0
+        shots = self._camera.open()
+        try:
+            for stamp, picture in shots:
+                if back and not self._connected:
+                    self._camera.report(f"{self._camera.name} is back.")
+                if not self._put(stamp, picture):
+                    return
+        finally:
+            if hasattr(shots, "close"):
+                shots.close()
+
+    def _put(self, stamp: float, picture: Image | Callable[[], Image]) -> bool:
+        now = time.monotonic()
+        with self._changed:
+            if not self._connected:
+                self._connected, self._began = now, self._began or now
+                self._offset = now - self._began - stamp
+            time_s = max(self._last_s, stamp + self._offset)
+            limit = self._camera.max_seconds
+            if self._stopped.is_set() or (limit is not None and time_s >= limit):
+                return False
+            if self._newest is not None:
+                self.dropped += 1
+                self._late.append(_left_out(self._newest))
+            name, index = self._camera.name, self._count
+            self._newest = Frame(name, _Live(picture, f"Frame {index} of {name}"), index, time_s)
+            self._count, self._last_s = index + 1, time_s
+            self._changed.notify_all()
+            return True
+
+    def _give_up(self, problem: str) -> None:
+        """Put in one frame more, that says so, after all that came before."""
+        camera = self._camera
+        if camera.attempts:
+            problem = f"{camera.name} was given up after {camera.attempts} attempts: {problem}"
+        with self._changed:
+            if self._newest is not None:
+                self._late.append(self._newest)
+            time_s = max(self._last_s, time.monotonic() - self._began)
+            self._newest = Frame(camera.name, partial(_refuse, problem), self._count, time_s)
+
+
+class _Live:
+    """A picture that is handed out once, and is then gone."""
+
+    def __init__(self, picture: Image | Callable[[], Image], what: str) -> None:
+        self._picture: Image | Callable[[], Image] | None = picture
+        self._what = what
+
+    def __call__(self) -> Image:
+        picture, self._picture = self._picture, None
+        if picture is None:
+            raise VideoError(f"{self._what} was live: its picture is gone once it was looked at.")
+        return picture() if callable(picture) else picture
+
+
+def _left_out(frame: Frame) -> Frame:
+    return Frame(frame.source, partial(_say_left_out, frame.index), frame.index, frame.time_s)
+
+
+def _say_left_out(index: int) -> Image:
+    raise FrameDroppedError(f"Frame {index} was left out: it came while one before was in work.")
+
+
+def _refuse(problem: str) -> Image:
+    raise VideoError(problem)

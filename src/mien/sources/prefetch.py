@@ -1,0 +1,103 @@
+"""Work ahead in a thread, as far as a fixed amount of memory goes."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+#: What may wait, in bytes: 23 pictures of 720p, two of 4K.
+LIMIT_BYTES = 64_000_000
+#: How many items may wait, however small they are.
+LIMIT_ITEMS = 64
+
+
+def prefetched(items: Generator[tuple[T, int] | None], name: str) -> Iterator[T]:
+    """Run `items` in a thread of its own, and hand on what it yields, in order.
+
+    The thread starts with the first ``next`` and waits while `LIMIT_BYTES` or `LIMIT_ITEMS` are
+    ready. It ends with the iterator, be that exhausted, closed, given up in the middle of a loop
+    or interrupted; `items` is then closed, in the thread that ran it.
+
+    Args:
+        items: yields each item with its size in bytes, or None where it has none yet, so that
+            it can be stopped while it looks for one.
+        name: the thread's, for debuggers.
+
+    Raises:
+        BaseException: whatever `items` raised, after all that it had yielded before.
+    """
+    channel: _Channel[T] = _Channel()
+    thread = threading.Thread(target=channel.fill, args=(items,), name=name, daemon=True)
+    thread.start()
+    try:
+        while (ready := channel.take()) is not None:
+            yield ready[0]
+    finally:
+        channel.stop()
+        thread.join()
+    if channel.error is not None:
+        raise channel.error
+
+
+class _Channel(Generic[T]):
+    """A bounded queue between two threads, which either end can shut."""
+
+    def __init__(self) -> None:
+        self.error: BaseException | None = None
+        self._waiting: deque[tuple[T, int]] = deque()
+        self._bytes = 0
+        self._finished = self._stopped = False
+        self._changed = threading.Condition()
+
+    def fill(self, items: Generator[tuple[T, int] | None]) -> None:
+        """Put in all that `items` yields, until it ends, fails, or the other end has stopped."""
+        try:
+            with closing(items):
+                for item in items:
+                    if not self._put(item):
+                        return
+        except BaseException as error:  # noqa: BLE001 - it is raised where the items are used
+            self.error = error
+        finally:
+            with self._changed:
+                self._finished = True
+                self._changed.notify_all()
+
+    def take(self) -> tuple[T, int] | None:
+        """The next item, waiting for it; None when there will be no more."""
+        with self._changed:
+            while not self._waiting and not self._finished:
+                self._changed.wait()
+            if not self._waiting:
+                return None
+            item = self._waiting.popleft()
+            self._bytes -= item[1]
+            self._changed.notify_all()
+            return item
+
+    def stop(self) -> None:
+        """Let go of what waits, and tell the filling end to stop."""
+        with self._changed:
+            self._stopped = True
+            self._waiting.clear()
+            self._changed.notify_all()
+
+    def _put(self, item: tuple[T, int] | None) -> bool:
+        with self._changed:
+            while item is not None and self._full(item[1]) and not self._stopped:
+                self._changed.wait()
+            if self._stopped or item is None:
+                return not self._stopped
+            self._waiting.append(item)
+            self._bytes += item[1]
+            self._changed.notify_all()
+            return True
+
+    def _full(self, more: int) -> bool:
+        over = self._bytes + more > LIMIT_BYTES or len(self._waiting) >= LIMIT_ITEMS
+        return bool(self._waiting) and over

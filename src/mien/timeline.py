@@ -1,0 +1,349 @@
+"""`Timeline`: people over time, from the two tables of a film, camera or stream."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mien import exports, tables
+from mien.errors import UsageError
+from mien.labels import UNCERTAIN
+from mien.peaks import Peak, Peaks, read_peaks, write_peaks
+from mien.presence import Presence
+from mien.results import images_path, load_tables
+from mien.smoothing import centred, frame_lengths
+from mien.tablefiles import SUFFIXES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mien.curves import Plot
+    from mien.result import Result
+
+_FRAMES_AT_ONCE = 1024  # results whose columns wait to become rows of a table
+_TOLD_S = 0.5  # seconds: what is shorter is not told as a change
+_SMOOTH = "smooth_s"  # the setting by which `load` smooths again what `save` kept raw
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Timeline:
+    """All faces of one film, or of several, with their times and people.
+
+    A frame is shown until the next one begins (left-out live frames aside), the last one for as
+    long as most. Track ids count within one source. Rows without a time, such as photos in the
+    same table, and faces without an id stay in the tables and belong to nobody.
+
+    Attributes:
+        faces: the ``faces`` table, a row a face, by source (in the order of `images`) and frame.
+        images: the ``images`` table, a row a frame: also without a face, failed, or left out.
+        settings: what the run was made with.
+        labels: names of the score columns.
+        peaks: the faces that were kept: each person's strongest moment of each label.
+    """
+
+    faces: pd.DataFrame
+    images: pd.DataFrame
+    settings: Mapping[str, str]
+    labels: tuple[str, ...]
+    peaks: Sequence[Peak] = ()
+    _raw: Timeline | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        import pandas as pd
+
+        order = {name: place for place, name in enumerate(pd.unique(self.images["source"]))}
+        for name in ("images", "faces"):
+            table = getattr(self, name)
+            by = [table["frame"], table["source"].map(order)]
+            if by[1].isna().any():
+                raise UsageError("there are faces of films that the images table does not have.")
+            sorted_ = table.iloc[np.lexsort([column.to_numpy() for column in by])]
+            object.__setattr__(self, name, sorted_.reset_index(drop=True))
+
+    @classmethod
+    def from_results(cls, results: Iterable[Result], keep_faces: bool = True) -> Timeline:
+        """Take the results of a film as they come, and keep their numbers only.
+
+        Args:
+            results: as from `EmotionAnalyzer.stream`.
+            keep_faces: also keep `peaks`, a picture a person and label.
+        """
+        import pandas as pd
+
+        faces: list[pd.DataFrame] = []
+        images: list[pd.DataFrame] = []
+        waiting: list[tuple[dict[str, Any], dict[str, Any]]] = []
+        peaks = Peaks()
+        labels: tuple[str, ...] = ()
+        settings: dict[str, str] = {}
+
+        def flush() -> None:
+            faces.append(tables.to_dataframe([part[0] for part in waiting], labels))
+            images.append(tables.images_dataframe([part[1] for part in waiting]))
+            waiting.clear()
+
+        for result in results:
+            if not settings:
+                settings = {"uncertain_below": str(result.uncertain_below), **result.settings}
+                labels = result.labels
+            waiting.append((result.face_columns(), result.image_columns()))
+            if keep_faces:
+                peaks.add(result)
+            if len(waiting) >= _FRAMES_AT_ONCE:
+                flush()
+        flush()
+        joined = pd.concat(faces, ignore_index=True), pd.concat(images, ignore_index=True)
+        return cls(*joined, settings, labels, peaks.found())
+
+    def __repr__(self) -> str:
+        frames, people = len(self.images), len(self._presence.people)
+        return f"Timeline({people} people, {frames} frames, {self.duration_s:.2f} s)"
+
+    @property
+    def raw(self) -> Timeline:
+        """The same without smoothing."""
+        return self if self._raw is None else self._raw
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The films, in order."""
+        return tuple(self.images["source"].drop_duplicates())
+
+    @property
+    def track_ids(self) -> tuple[int, ...]:
+        """The people, by first appearance."""
+        return tuple(int(i) for i in self.faces["track_id"].dropna().drop_duplicates())
+
+    @property
+    def duration_s(self) -> float:
+        """From the first frame to the end of the last, seconds; of several films, their sum."""
+        total = 0.0
+        for _, times in self.images.groupby("source", sort=False)["time_s"]:
+            known = times.dropna().to_numpy()
+            if len(known):
+                total += float(known.max() - known.min() + frame_lengths(np.sort(known))[-1])
+        return total
+
+    def film(self, source: str) -> Timeline:
+        """The rows of one source.
+
+        Raises:
+            UsageError: there is no such source.
+        """
+        if source not in self.sources:
+            raise UsageError(f"there is no film {source!r}; there are {', '.join(self.sources)}.")
+        return replace(
+            self,
+            faces=self.faces[self.faces["source"] == source],
+            images=self.images[self.images["source"] == source],
+            peaks=[peak for peak in self.peaks if peak.source == source],
+            _raw=None if self._raw is None else self._raw.film(source),
+        )
+
+    def person(self, track_id: int, source: str | None = None) -> Timeline:
+        """One person, with all frames of their film; ``n_faces`` then counts this person only.
+
+        Args:
+            track_id: as in `track_ids`.
+            source: the film, where several know this id.
+
+        Raises:
+            UsageError: there is no such person, or one in several films.
+        """
+        films = [film for film, person in self._presence.people if person == track_id]
+        films = [film for film in films if source in (None, film)]
+        if not films:
+            known = ", ".join(map(str, self.track_ids)) or "none"
+            raise UsageError(f"there is no person {track_id}; the track ids are: {known}.")
+        if len(films) > 1:
+            raise UsageError(f"person {track_id} is in {', '.join(films)}: say source=...")
+        of_film = self.film(films[0])
+        faces = of_film.faces[(of_film.faces["track_id"] == track_id).fillna(False).astype(bool)]
+        counts = of_film.images["frame"].map(faces["frame"].value_counts())
+        return replace(
+            of_film,
+            faces=faces,
+            images=of_film.images.assign(n_faces=counts.fillna(0).astype(np.int64)),
+            peaks=[peak for peak in of_film.peaks if peak.track_id == track_id],
+            _raw=None if self._raw is None else self._raw.person(track_id, films[0]),
+        )
+
+    def smooth(self, seconds: float = 1.0) -> Timeline:
+        """The same, smoothed: each person's scores become means over a window of time.
+
+        The window is a triangle, `seconds` wide, around each frame (see `mien.smoothing.centred`).
+        Smoothing begins from the raw scores again each time; they stay in `raw`. ``emotion`` and
+        ``probability`` follow the smoothed scores.
+
+        Raises:
+            UsageError: `seconds` is negative, or the table has no times.
+        """
+        if not 0 <= seconds < math.inf:
+            raise UsageError(f"smooth over 0 seconds or more, got {seconds}.")
+        raw = self.raw
+        if not seconds:
+            return raw
+        starts, ends = raw._presence.spans
+        values = raw.faces[list(raw.labels)].to_numpy(np.float32, copy=True)
+        for rows in raw._presence.people.values():
+            values[rows] = centred(starts[rows], ends[rows], values[rows], seconds)
+        told = np.array([*raw.labels, UNCERTAIN], dtype=object)
+        tops = values.argmax(axis=1) if len(values) else np.zeros(0, np.int64)
+        probability = values.max(axis=1, initial=-math.inf)
+        if self._distribution:
+            tops = np.where(probability >= self._uncertain_below, tops, len(raw.labels))
+        columns = dict(zip(raw.labels, values.T, strict=True))
+        faces = raw.faces.assign(**columns, probability=probability, emotion=told[tops])
+        faces = faces.astype({"emotion": "string"})
+        settings = {**raw.settings, _SMOOTH: f"{seconds:g}"}
+        return replace(raw, faces=faces, settings=settings, _raw=raw)
+
+    def segments(self, min_s: float = _TOLD_S) -> pd.DataFrame:
+        """Stretches of one expression, a row each, that cover each person's presence.
+
+        Nothing shorter than `min_s` is told: a shorter stretch joins the longer of its neighbours,
+        a shorter absence is bridged (see `mien.smoothing.runs`). A longer absence ends a stretch.
+
+        Returns:
+            source, track_id, emotion (a label, or ``uncertain``), start_s, end_s, duration_s,
+            strength (mean probability of the label, by time; of the top label where uncertain),
+            peak_s (when it was highest). By source, person and time.
+
+        Raises:
+            UsageError: `min_s` is negative, or the table has no times or people.
+        """
+        return self._presence.segments(min_s)
+
+    def summary(self) -> pd.DataFrame:
+        """One row a person, and after them one for the group, of each source.
+
+        Returns:
+            source, track_id (missing for the group), people, visible_s (of the group: seconds
+            with anybody), changes_per_min (of the told expression, between `segments`; of the
+            group: of all people together, by a person's minute), peak_emotion, peak_s,
+            peak_probability (the strongest moment), ``share_LABEL`` (of the visible time, told
+            as this; with ``share_uncertain`` they sum to 1) and ``mean_LABEL`` (mean
+            probability). The group's shares and means are over the faces of each moment first,
+            then over time.
+
+        Raises:
+            UsageError: the table has no times.
+        """
+        return self._presence.summary(_TOLD_S)
+
+    def plot(self) -> Plot:
+        """Curves of every person over time, with faces at their peaks where they were kept.
+
+        Raises:
+            UsageError: the table has no times or people.
+        """
+        from mien.curves import PersonCurve, timeline_plot
+
+        self._presence.need_people()
+        people = []
+        for (source, person), rows in self._presence.people.items():
+            film = f" in {Path(source).name}" if len(self.sources) > 1 else ""
+            faces = [
+                (peak.time_s, peak.label, peak.picture)
+                for peak in self.peaks
+                if (peak.source, peak.track_id) == (source, person)
+            ]
+            times = self._presence.spans[0][rows]
+            values = self._presence.values[rows, :-1].astype(np.float64)
+            people.append(PersonCurve(f"Person {person}{film}", times, values, self.labels, faces))
+        return timeline_plot(people)
+
+    def export(self, path: str | Path, min_s: float = _TOLD_S) -> Path:
+        """Write one form of it, as it is now (smoothed, if it is), by the suffix of `path`.
+
+        ``.vtt`` (WebVTT subtitles) and ``.eaf`` (ELAN) hold the `segments` of one film, none
+        shorter than `min_s` seconds; ``.csv``, ``.jsonl`` and ``.parquet`` the two tables.
+
+        Raises:
+            UsageError: another suffix, nothing can be written there, several films where one is
+                needed, or the table has no times or people.
+        """
+        target = Path(path)
+        suffix = target.suffix.lower()
+        if suffix not in (*exports.SUFFIXES, *SUFFIXES):
+            every = ", ".join((*exports.SUFFIXES, *SUFFIXES))
+            raise UsageError(f"{target.name!r} cannot be written: end its name in {every}.")
+        if suffix in SUFFIXES:
+            known = {name: text for name, text in self.settings.items() if name != _SMOOTH}
+            if _SMOOTH in self.settings:
+                known["values"] = f"smoothed over {self.settings[_SMOOTH]} s"
+            return self._write(target, known, ())
+        if len(self.sources) > 1:
+            told = ", ".join(self.sources)
+            raise UsageError(f"a {suffix} file is of one film: choose with film(...) from {told}.")
+        stretches = [
+            exports.Stretch(
+                f"Person {row['track_id']}",
+                row["emotion"],
+                row["start_s"],
+                row["end_s"],
+                row["strength"] if self._distribution and row["emotion"] != UNCERTAIN else None,
+            )
+            for row in self.segments(min_s).to_dict("records")
+        ]
+        if suffix == ".vtt":
+            return exports.write_webvtt(stretches, target)
+        return exports.write_elan(stretches, target, next(iter(self.sources), ""))
+
+    def save(self, path: str | Path) -> Path:
+        """Write it so that `load` gives it back.
+
+        The raw ``faces`` table goes to `path` (``.parquet``, ``.csv`` or ``.jsonl``), the
+        ``images`` table and the kept faces beside it, as ``NAME.images.SUFFIX`` and
+        ``NAME.peaks.parquet``. Only Parquet keeps the settings, and with them the smoothing.
+
+        Raises:
+            UsageError: another suffix, or nothing can be written there.
+        """
+        return self.raw._write(Path(path), self.settings, self.peaks)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Timeline:
+        """Read what `save` or ``mien analyze -o`` wrote, or what a killed run has left of it.
+
+        Raises:
+            InputNotFoundError, InputError: a table is missing, broken, or not of this run.
+        """
+        faces, images, labels, settings = load_tables(path)
+        smooth_s = float(settings.pop(_SMOOTH, 0))
+        raw = cls(faces, images, settings, labels, read_peaks(path))
+        return raw.smooth(smooth_s) if smooth_s else raw
+
+    def _write(self, target: Path, settings: Mapping[str, str], peaks: Sequence[Peak]) -> Path:
+        known = {**settings, "labels": json.dumps(list(self.labels))}
+        tables.write_table(self.faces, target, known)
+        tables.write_table(self.images, images_path(target), known)
+        write_peaks(peaks, target)  # or else those of an older run would stay beside it
+        return target
+
+    def _repr_html_(self) -> str:
+        if not self._presence.people:  # photos, say
+            return str(tables.style(self.faces.head(50), self.labels).to_html())
+        summary = self.summary().to_html(index=False, float_format="{:.2f}".format, na_rep="–")
+        return self.plot()._repr_html_() + summary
+
+    @property
+    def _uncertain_below(self) -> float:
+        return float(self.settings.get("uncertain_below", 0.5))
+
+    @cached_property
+    def _presence(self) -> Presence:
+        return Presence(self.faces, self.images, self.labels)
+
+    @cached_property
+    def _distribution(self) -> bool:
+        """Whether the scores are probabilities."""
+        sums = self.raw.faces[list(self.labels)].to_numpy(np.float64).sum(axis=1)
+        return bool(np.allclose(sums, 1, atol=1e-2))
