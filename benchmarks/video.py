@@ -226,6 +226,9 @@ def _fer(film: Path) -> dict[str, Any]:
     from fer.classes import Video
     from fer.fer import FER
 
+    # It asks for keys and closes windows also where it shows nothing; headless OpenCV has none.
+    headless: Any = cv2
+    headless.waitKey, headless.destroyAllWindows = lambda _: -1, lambda: None
     os.chdir(film.parent)
     peer, video = FER(mtcnn=True), Video(str(film))
     started = time.perf_counter()

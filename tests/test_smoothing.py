@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import count, pairwise
 
 import numpy as np
 import pytest
@@ -162,11 +162,11 @@ def test_labels_near_the_edge_do_not_flicker(rng: np.random.Generator) -> None:
 def test_uncertain_has_a_say_and_must_lead_too() -> None:
     steady = Steady(0.0, labels=("a", "b", "c"))
 
-    def tell(*row: float) -> int:
-        tell.now += 1.0  # type: ignore[attr-defined]
-        return int(steady.update([1], [row], tell.now)[1][0])  # type: ignore[attr-defined]
+    seconds = count()
 
-    tell.now = 0.0  # type: ignore[attr-defined]
+    def tell(*row: float) -> int:
+        return int(steady.update([1], [row], next(seconds))[1][0])
+
     assert tell(0.4, 0.3, 0.3) == 3  # uncertain
     assert tell(0.55, 0.3, 0.15) == 3
     assert tell(0.65, 0.2, 0.15) == 0

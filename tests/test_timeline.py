@@ -1,147 +1,461 @@
-"""People over time: a made-up film of two people whose every frame is known."""
+"""Timelines: from results to people, segments and sums, and to files and back."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from mien.errors import InputNotFoundError, UsageError
+from mien import tables, timeline
+from mien.errors import InputError, InputNotFoundError, UsageError
+from mien.peaks import peaks_path
 from mien.quality import assess
 from mien.result import Result
+from mien.results import Results, images_path
+from mien.sinks.tables import TableSink
 from mien.timeline import Timeline
 from mien.types import Faces, Scores
 
 LABELS = ("neutral", "happiness", "sadness")
-FPS = 10
+Row = tuple[int, Sequence[float]]
 
 
-def film(seconds: float = 6.0, source: str = "film.mp4", timed: bool = True) -> Iterator[Result]:
-    """Person 1 is sad and then, from the middle on, happy; person 2 is neutral for a second.
-
-    The third frame could not be decoded, the fourth was left out.
-    """
-    count = round(seconds * FPS)
-    for i in range(count):
-        at: dict[str, Any] = {"index": i, "time_s": i / FPS if timed else None}
-        if i in (2, 3):
-            yield Result.failed(source, "damaged.", LABELS, dropped=i == 3, **at)
-            continue
-        rows = [(0.02, 0.08, 0.9) if i < count / 2 else (0.1, 0.8, 0.1)]
-        if 10 <= i < 20:
-            rows.append((0.7, 0.2, 0.1))
-        boxes = np.array([[10, 10, 50, 50], [60, 10, 90, 40]], np.float32)[: len(rows)]
-        faces = Faces(boxes, track_ids=np.arange(1, len(rows) + 1))
-        crops = np.full((len(rows), 16, 16, 3), i, np.uint8)
-        scores = Scores(np.array(rows, np.float32), LABELS)
-        yield Result(source, faces, scores, assess(faces, crops), crops, size=(100, 60), **at)
+def frame(
+    index: int, faces: Sequence[Row], *, source: str = "film.mp4", fps: float = 25.0, **known: Any
+) -> Result:
+    """One frame with these people and scores; each square is as bright as its happiness."""
+    n = len(faces)
+    boxes = np.array([[10 * i, 0, 10 * i + 40, 40] for i, _ in faces], np.float32).reshape(-1, 4)
+    values = np.array([row for _, row in faces], np.float32).reshape(-1, 3)
+    crops = np.zeros((n, 16, 16, 3), np.uint8) + (255 * values[:, 1, None, None, None]).astype("u1")
+    people = Faces(boxes, np.full(n, 0.9), track_ids=np.array([i for i, _ in faces], np.int64))
+    given = {"index": index, "time_s": index / fps, "size": (320, 240), **known}
+    settings = {"detector": "none", "uncertain_below": "0.5"}
+    return Result(
+        source, people, Scores(values, LABELS), assess(people, crops), crops,
+        settings=settings, **given,
+    )  # fmt: skip
 
 
-@pytest.fixture
-def timeline() -> Timeline:
-    return Timeline.from_results(film())
+def lost(index: int, *, dropped: bool = False, source: str = "film.mp4") -> Result:
+    """A frame that failed or was left out."""
+    told = "the frame was left out." if dropped else "the frame is broken."
+    return Result.failed(source, told, LABELS, index=index, time_s=index / 25, dropped=dropped)
 
 
-def test_every_frame_stays_and_only_the_strongest_faces_are_kept(timeline: Timeline) -> None:
-    assert len(timeline.images) == 60
-    assert timeline.images["status"].tolist()[1:5] == ["ok", "error", "dropped", "ok"]
-    assert len(timeline.faces) == 58 + 10
-    assert timeline.track_ids == (1, 2)
-    assert timeline.duration_s == pytest.approx(6.0)
-    strongest = {(p.track_id, p.label): p.probability for p in timeline.peaks}
-    assert strongest[1, "sadness"] == pytest.approx(0.9)
-    assert strongest[1, "happiness"] == pytest.approx(0.8)
-    assert all(p.picture.shape == (16, 16, 3) for p in timeline.peaks)
-    assert not Timeline.from_results(film(), keep_faces=False).peaks
+SAD, GLAD, CALM, TORN = (0.1, 0.1, 0.8), (0.1, 0.9, 0.0), (0.7, 0.2, 0.1), (0.4, 0.4, 0.2)
 
 
-def test_segments_tell_who_when_and_how_strong(timeline: Timeline) -> None:
-    found = timeline.segments()
-    mine = found[found["track_id"] == 1]
-    assert mine["emotion"].tolist() == ["sadness", "happiness"]
-    assert mine["start_s"].tolist() == pytest.approx([0, 3])
-    assert mine["end_s"].tolist() == pytest.approx([3, 6])
-    assert mine["strength"].tolist() == pytest.approx([0.9, 0.8], abs=1e-3)
-    other = found[found["track_id"] == 2].iloc[0]
-    assert (other["emotion"], other["start_s"]) == ("neutral", pytest.approx(1.0))
-    assert other["duration_s"] == pytest.approx(1.0)
+def story(source: str = "film.mp4") -> Iterator[Result]:
+    """Ten seconds at 25 fps: 1 is sad for 4 s, then glad; 2 is calm from 2 to 5 s and 7 to 10 s."""
+    for index in range(250):
+        people: list[Row] = [(1, SAD if index < 100 else GLAD)]
+        if 50 <= index < 125 or index >= 175:
+            people.append((2, CALM))
+        yield frame(index, people, source=source)
 
 
-def test_summary_has_a_row_a_person_and_one_for_the_group(timeline: Timeline) -> None:
-    rows = timeline.summary()
-    assert rows["track_id"].isna().tolist() == [False, False, True]
-    shares = rows[[name for name in rows.columns if name.startswith("share_")]]
-    assert shares.sum(axis=1).tolist() == pytest.approx([1, 1, 1], abs=1e-6)
-    assert rows["visible_s"].tolist()[1] == pytest.approx(1.0)
-    assert rows["peak_emotion"].tolist() == ["sadness", "neutral", "sadness"]
-    assert rows["changes_per_min"].iloc[1] == 0
+@pytest.fixture(scope="module")
+def film() -> Timeline:
+    return Timeline.from_results(story())
 
 
-def test_smoothing_is_a_distribution_and_keeps_the_raw_scores(timeline: Timeline) -> None:
-    smooth = timeline.smooth(1.0)
+def test_a_timeline_knows_its_people_and_frames(film: Timeline) -> None:
+    assert film.track_ids == (1, 2)
+    assert film.labels == LABELS
+    assert film.duration_s == pytest.approx(10.0)
+    assert len(film.images) == 250
+    assert len(film.faces) == 250 + 150
+    assert {n: str(film.faces[n].dtype) for n in film.faces} == tables.face_dtypes(LABELS)
+    assert {n: str(film.images[n].dtype) for n in film.images} == tables.IMAGE_DTYPES
+    assert film.raw is film
+    assert repr(film) == "Timeline(2 people, 250 frames, 10.00 s)"
+
+
+def test_results_are_taken_one_by_one_and_their_pictures_are_let_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import gc
+    import weakref
+
+    monkeypatch.setattr(timeline, "_FRAMES_AT_ONCE", 8)
+    alive: weakref.WeakSet[Result] = weakref.WeakSet()
+    most = 0
+
+    def results() -> Iterator[Result]:
+        nonlocal most
+        for result in story():
+            alive.add(result)
+            gc.collect(0)
+            most = max(most, len(alive))
+            yield result
+
+    found = Timeline.from_results(results())
+    assert most <= 3
+    pd.testing.assert_frame_equal(found.faces, Results(story()).faces)
+    assert all(peak.picture.base is None for peak in found.peaks)
+
+
+def test_frames_without_faces_stay() -> None:
+    results = [frame(0, []), lost(1), lost(2, dropped=True), frame(3, [(4, GLAD)]), frame(4, [])]
+    found = Timeline.from_results(results)
+    assert found.images["status"].tolist() == ["ok", "error", "dropped", "ok", "ok"]
+    assert found.images["n_faces"].tolist() == [0, 0, 0, 1, 0]
+    assert found.segments(0)["duration_s"].tolist() == pytest.approx([0.04])
+
+
+@pytest.mark.parametrize("results", [[], [frame(0, [])], [lost(0), lost(1)]])
+def test_a_film_without_any_face(results: list[Result], tmp_path: Path) -> None:
+    found = Timeline.from_results(results)
+    assert found.track_ids == ()
+    assert len(found.segments()) == 0
+    summary = found.smooth().summary()
+    assert summary["people"].tolist() == [0] * len(found.sources)
+    assert (summary["visible_s"] == 0).all()
+    with pytest.raises(UsageError, match="the track ids are: none"):
+        found.person(1)
+    for suffix in (".parquet", ".csv", ".jsonl"):
+        loaded = Timeline.load(found.save(tmp_path / f"t{suffix}"))
+        assert len(loaded.images) == len(results)
+    for suffix in (".vtt", ".eaf"):
+        assert found.export(tmp_path / f"t{suffix}").stat().st_size > 0
+    assert found._repr_html_()
+
+
+def test_one_person(film: Timeline) -> None:
+    second = film.smooth(0.5).person(2)
+    assert second.track_ids == (2,)
+    assert len(second.faces) == 150
+    assert len(second.images) == 250
+    assert second.images["n_faces"].sum() == 150
+    assert {peak.track_id for peak in second.peaks} == {2}
+    assert len(second.raw.faces) == 150
+    assert second.segments()["start_s"].tolist() == [2.0, 7.0]
+    with pytest.raises(UsageError, match="no person 3; the track ids are: 1, 2"):
+        film.person(3)
+
+
+def test_smoothing_keeps_the_raw_scores_and_follows_with_names(film: Timeline) -> None:
+    smooth = film.smooth(2.0)
+    assert smooth.raw is film
     values = smooth.faces[list(LABELS)].to_numpy()
-    assert np.allclose(values.sum(axis=1), 1, atol=1e-5)
-    person = smooth.person(1)
-    middle = person.faces[person.faces["frame"] == 30].iloc[0]
-    assert 0.3 < middle["sadness"] < 0.7  # half of the window lies before the change
-    assert smooth.raw is timeline
-    assert smooth.smooth(0) is timeline
+    assert values.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    assert smooth.faces["probability"].to_numpy() == pytest.approx(values.max(axis=1))
+    first = smooth.faces[smooth.faces["track_id"] == 1]
+    assert first["happiness"].is_monotonic_increasing
+    turn = first[first["time_s"].between(3.5, 4.5)]
+    assert set(turn["emotion"]) == {"sadness", "uncertain", "happiness"}
+    assert (turn["probability"][turn["emotion"] == "uncertain"] < 0.5).all()
+    assert (turn["probability"][turn["emotion"] != "uncertain"] >= 0.5).all()
+    calm = smooth.faces[smooth.faces["track_id"] == 2]
+    assert calm["neutral"].to_numpy() == pytest.approx(0.7, abs=1e-5)  # no one else's are mixed in
+    pd.testing.assert_frame_equal(smooth.smooth(1.0).faces, film.smooth(1.0).faces)
+    assert smooth.smooth(0) is film
+    for wrong in (-1.0, float("nan"), float("inf")):
+        with pytest.raises(UsageError, match="0 seconds or more"):
+            film.smooth(wrong)
+
+
+def test_scores_that_are_no_probabilities_are_never_uncertain() -> None:
+    results = []
+    for index in range(50):
+        result = frame(index, [(1, CALM)])
+        scores = Scores(np.array([[0.1, 0.3, 0.2]], np.float32), LABELS, "score")
+        results.append(Result(**{**vars(result), "scores": scores}))
+    smooth = Timeline.from_results(results).smooth()
+    assert set(smooth.faces["emotion"]) == {"happiness"}
+    assert smooth.segments()["emotion"].tolist() == ["happiness"]
+
+
+def test_segments_tile_each_presence(film: Timeline) -> None:
+    found = film.segments()
+    assert found.columns.tolist() == [
+        "source", "track_id", "emotion", "start_s", "end_s", "duration_s", "strength", "peak_s"
+    ]  # fmt: skip
+    assert found["track_id"].tolist() == [1, 1, 2, 2]
+    assert found["emotion"].tolist() == ["sadness", "happiness", "neutral", "neutral"]
+    assert found["start_s"].tolist() == [0, 4, 2, 7]
+    assert found["end_s"].tolist() == pytest.approx([4, 10, 5, 10])
+    assert found["strength"].tolist() == pytest.approx([0.8, 0.9, 0.7, 0.7])
     with pytest.raises(UsageError, match="0 seconds or more"):
-        timeline.smooth(-1)
+        film.segments(-1)
 
 
-@pytest.mark.parametrize("suffix", ["parquet", "csv", "jsonl"])
-def test_what_is_saved_comes_back(timeline: Timeline, tmp_path: Path, suffix: str) -> None:
-    path = timeline.smooth(0.5).save(tmp_path / f"t.{suffix}")
-    again = Timeline.load(path)
-    assert len(again.images) == len(timeline.images)
-    assert again.track_ids == timeline.track_ids
-    assert again.raw.segments().equals(timeline.segments()) or suffix != "parquet"
-    assert len(again.peaks) == len(timeline.peaks)
-    if suffix == "parquet":  # the only one with a place for settings
-        assert np.allclose(again.faces["sadness"], timeline.smooth(0.5).faces["sadness"])
-    with pytest.raises(InputNotFoundError):
-        Timeline.load(tmp_path / "other.parquet")
+def test_strength_and_peak_of_a_segment_are_weighed_by_time() -> None:
+    times = [0.0, 1.0, 1.1, 1.2, 2.2]
+    levels = [0.6, 0.9, 0.9, 0.6, 0.6]
+    results = [
+        frame(i, [(1, (1 - p, p, 0.0))], time_s=t)
+        for i, (t, p) in enumerate(zip(times, levels, strict=True))
+    ]
+    row = Timeline.from_results(results).segments().iloc[0]
+    assert row["end_s"] == pytest.approx(2.2 + 0.55)  # the median of the steps
+    lengths = np.array([1, 0.1, 0.1, 1, 0.55])
+    assert row["strength"] == pytest.approx(lengths @ levels / lengths.sum())
+    assert row["peak_s"] == 1.0
 
 
-def test_exports_open_in_players_and_annotation_tools(timeline: Timeline, tmp_path: Path) -> None:
-    text = timeline.export(tmp_path / "t.vtt").read_text(encoding="utf-8")
-    assert text.startswith("WEBVTT")
-    assert text.count(" --> ") == len(timeline.segments())
-    assert "00:00:03.000 --> 00:00:06.000" in text
-    tree = ElementTree.parse(timeline.export(tmp_path / "t.eaf")).getroot()
-    assert tree.tag == "ANNOTATION_DOCUMENT"
-    assert len(tree.findall("TIER")) == 2
-    assert len(tree.findall(".//ALIGNABLE_ANNOTATION")) == len(timeline.segments())
-    slots = [int(slot.get("TIME_VALUE", "")) for slot in tree.findall(".//TIME_SLOT")]
-    assert slots == sorted(slots)
-    with pytest.raises(UsageError):
-        timeline.export(tmp_path / "t.doc")
+def test_left_out_frames_hide_nobody_and_failed_ones_do() -> None:
+    gone = range(10, 30)
+    for dropped, segments in ((True, 1), (False, 2)):
+        results = [
+            lost(i, dropped=dropped) if i in gone else frame(i, [(1, GLAD)]) for i in range(50)
+        ]
+        found = Timeline.from_results(results).segments()
+        assert len(found) == segments
+        visible = Timeline.from_results(results).summary()["visible_s"]
+        assert visible.tolist() == pytest.approx([2.0 if dropped else 1.2] * 2)
 
 
-def test_the_plot_is_sound_svg(timeline: Timeline, tmp_path: Path) -> None:
-    plot = timeline.plot()
-    root = ElementTree.fromstring(plot.svg)
-    assert root.tag.endswith("svg")
-    assert "sadness" in plot.svg
-    assert plot.save(tmp_path / "t.svg").read_text(encoding="utf-8").strip().endswith("</svg>")
+def test_the_summary_of_people_and_group(film: Timeline) -> None:
+    one, two, group = film.summary().to_dict("records")
+    assert (one["track_id"], two["track_id"]) == (1, 2)
+    assert pd.isna(group["track_id"])
+    assert (one["people"], two["people"], group["people"]) == (1, 1, 2)
+    assert [one["visible_s"], two["visible_s"], group["visible_s"]] == pytest.approx([10, 6, 10])
+    assert one["share_sadness"] == pytest.approx(0.4)
+    assert one["share_happiness"] == pytest.approx(0.6)
+    assert one["mean_happiness"] == pytest.approx(0.4 * 0.1 + 0.6 * 0.9)
+    assert one["changes_per_min"] == pytest.approx(6)
+    assert two["changes_per_min"] == 0  # coming back is no change of expression
+    assert group["changes_per_min"] == pytest.approx(60 * 1 / 16)
+    assert (one["peak_emotion"], one["peak_s"]) == ("happiness", 4.0)
+    assert one["peak_probability"] == pytest.approx(0.9)
+    # 2 s sad alone, 2 s sad and calm, 1 s glad and calm, 2 s glad alone, 3 s glad and calm
+    assert group["share_sadness"] == pytest.approx((2 + 1) / 10)
+    assert group["share_happiness"] == pytest.approx((0.5 + 2 + 1.5) / 10)
+    assert group["share_neutral"] == pytest.approx((1 + 0.5 + 1.5) / 10)
+    means = [group[f"mean_{name}"] for name in LABELS]
+    assert sum(means) == pytest.approx(1)
+    assert group["mean_neutral"] == pytest.approx((7 * 0.1 + 3 * 0.7) / 10, abs=0.01)
+    for row in (one, two, group):
+        assert sum(row[f"share_{name}"] for name in (*LABELS, "uncertain")) == pytest.approx(1)
 
 
-def test_a_person_and_a_film_of_several(timeline: Timeline) -> None:
-    both = Timeline.from_results([*film(), *film(2.0, "second.mp4")])
-    assert both.sources == ("film.mp4", "second.mp4")
-    with pytest.raises(UsageError, match="say source"):
+def test_uncertain_has_its_share() -> None:
+    found = Timeline.from_results(frame(i, [(1, TORN if i < 25 else GLAD)]) for i in range(50))
+    assert found.summary()["share_uncertain"].tolist() == pytest.approx([0.5, 0.5])
+    assert found.segments()["emotion"].tolist() == ["uncertain", "happiness"]
+    assert found.segments()["strength"].tolist() == pytest.approx([0.4, 0.9])
+
+
+def test_several_films_have_their_own_people() -> None:
+    mixed = [r for pair in zip(story("b.mp4"), story("a.mp4"), strict=True) for r in pair]
+    both = Timeline.from_results(mixed)
+    assert both.sources == ("b.mp4", "a.mp4")
+    assert both.images["source"].tolist() == ["b.mp4"] * 250 + ["a.mp4"] * 250
+    assert both.images["frame"].tolist() == [*range(250)] * 2
+    assert both.duration_s == pytest.approx(20)
+    alone = Timeline.from_results(story("a.mp4"))
+    columns = ["track_id", "emotion", "start_s", "end_s"]
+    found = both.smooth().segments()
+    wanted = alone.smooth().segments()[columns]
+    for name in both.sources:
+        own = found[found["source"] == name][columns].reset_index(drop=True)
+        pd.testing.assert_frame_equal(own, wanted)
+    assert both.summary()["track_id"].isna().sum() == 2
+    assert len(both.peaks) == 2 * len(alone.peaks)
+    with pytest.raises(UsageError, match=r"person 1 is in b\.mp4, a\.mp4: say source="):
         both.person(1)
-    assert len(both.person(1, "second.mp4").faces) == 18
-    assert timeline.person(2).images["n_faces"].sum() == 10
-    with pytest.raises(UsageError, match="no person 7"):
-        timeline.person(7)
+    assert both.person(1, source="a.mp4").sources == ("a.mp4",)
+    assert len(both.film("a.mp4").faces) == 400
+    with pytest.raises(UsageError, match=r"no film 'c\.mp4'"):
+        both.film("c.mp4")
 
 
-def test_photos_have_no_time() -> None:
-    with pytest.raises(UsageError, match="time"):
-        Timeline.from_results(film(1.0, timed=False)).smooth()
+def test_the_strongest_face_of_each_person_and_label_is_kept(film: Timeline) -> None:
+    results = [frame(i, [(1, (1 - p, p, 0.0))]) for i, p in enumerate((0.6, 0.9, 0.7))]
+    [peak] = Timeline.from_results(results).peaks
+    assert (peak.track_id, peak.label, peak.frame, peak.time_s) == (1, "happiness", 1, 0.04)
+    assert peak.probability == pytest.approx(0.9)
+    assert peak.picture.mean() == pytest.approx(229)
+    assert [(p.track_id, p.label) for p in film.peaks] == [
+        (1, "sadness"), (2, "neutral"), (1, "happiness")
+    ]  # fmt: skip
+    assert Timeline.from_results(results, keep_faces=False).peaks == ()
+    large = Result(**{**vars(results[0]), "crops": np.full((1, 300, 300, 3), 9, np.uint8)})
+    assert Timeline.from_results([large]).peaks[0].picture.shape == (112, 112, 3)
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".jsonl"])
+def test_what_was_saved_comes_back(tmp_path: Path, film: Timeline, suffix: str) -> None:
+    path = film.smooth(1.5).save(tmp_path / f"t{suffix}")
+    names = {f"t{suffix}", f"t.images{suffix}", "t.peaks.parquet"}
+    assert {p.name for p in tmp_path.iterdir()} == names
+    loaded = Timeline.load(path)
+    pd.testing.assert_frame_equal(loaded.raw.faces, film.faces)
+    pd.testing.assert_frame_equal(loaded.images, film.images)
+    if suffix == ".parquet":
+        assert loaded.settings == film.smooth(1.5).settings
+        pd.testing.assert_frame_equal(loaded.faces, film.smooth(1.5).faces)
+    assert [(p.track_id, p.label, p.frame, p.time_s) for p in loaded.peaks] == [
+        (p.track_id, p.label, p.frame, p.time_s) for p in film.peaks
+    ]
+    for found, kept in zip(loaded.peaks, film.peaks, strict=True):
+        assert np.abs(found.picture.astype(int) - kept.picture).max() <= 4
+    assert [len(result) for result in Results.load(path)] == film.images["n_faces"].tolist()
+    film.person(2).save(path)
+    assert len(Timeline.load(path).images) == 250
+    Timeline.from_results(story(), keep_faces=False).save(path)
+    assert not peaks_path(path).exists()  # those of the older run
+
+
+def test_what_the_command_writes_is_a_timeline(tmp_path: Path, film: Timeline) -> None:
+    path = tmp_path / "t.parquet"
+    for keep in (True, False):
+        with TableSink(path, LABELS, {"detector": "none"}, keep_faces=keep) as sink:
+            for result in story():
+                sink.write(result)
+        loaded = Timeline.load(path)
+        pd.testing.assert_frame_equal(loaded.faces, film.faces)
+        assert len(loaded.peaks) == (3 if keep else 0)
+        assert loaded.settings == {"detector": "none"}
+
+
+KILLED = """
+import sys
+sys.path.insert(0, sys.argv[2])
+from mien import tables
+from mien.sinks.tables import TableSink
+from test_timeline import LABELS, GLAD, frame
+tables._SECONDS_AT_ONCE = 0.05
+with TableSink(sys.argv[1], LABELS, {"detector": "none"}) as sink:
+    for index in range(10**6):
+        sink.write(frame(index, [(1, GLAD)] * (index % 3)))
+        print(index, flush=True)
+"""
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".jsonl"])
+def test_a_killed_analysis_is_a_timeline_up_to_where_it_came(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"t{suffix}"
+    command = [sys.executable, "-c", KILLED, str(path), str(Path(__file__).parent)]
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert run.stdout is not None
+    with run.stdout:
+        while int(run.stdout.readline()) < 500:
+            pass
+        run.kill()
+        last = max([500, *(int(line) for line in run.stdout)])
+    assert run.wait() == -signal.SIGKILL
+    assert {p.name for p in tmp_path.iterdir()} == {
+        f"t{suffix}.partial", f"t.images{suffix}.partial"
+    }  # fmt: skip
+    loaded = Timeline.load(path)
+    assert 0 < len(loaded.images) <= last + 2
+    assert loaded.images["frame"].tolist() == list(range(len(loaded.images)))
+    assert loaded.images["n_faces"].tolist() == [i % 3 for i in range(len(loaded.images))]
+    assert len(loaded.faces) == loaded.images["n_faces"].sum()
+    assert len(Results.load(path)) == len(loaded.images)
+    assert len(Timeline.load(f"{path}.partial").images) == len(loaded.images)
+
+
+@pytest.mark.parametrize(("faces", "images", "kept"), [(30, 50, 25), (200, 20, 20), (0, 9, 0)])
+def test_tables_cut_at_different_frames(
+    tmp_path: Path, film: Timeline, faces: int, images: int, kept: int
+) -> None:
+    path = tmp_path / "t.csv"
+    some = Timeline.from_results(story(), keep_faces=False)
+    some.save(path)
+    for file, rows in ((path, faces), (images_path(path), images)):
+        lines = file.read_bytes().splitlines(keepends=True)[: rows + 1]
+        file.with_name(file.name + ".partial").write_bytes(b"".join(lines) + b"film.mp4,9")
+        file.unlink()
+    if kept == 25:
+        kept = 30  # one face a frame in the first two seconds
+    loaded = Timeline.load(path)
+    assert len(loaded.images) == kept
+    pd.testing.assert_frame_equal(loaded.faces, film.faces[film.faces["frame"] < kept])
+    assert len(Results.load(path)) == kept
+
+
+def test_rows_taken_out_of_a_table_since(tmp_path: Path, film: Timeline) -> None:
+    path = film.save(tmp_path / "t.csv")
+    kept = film.faces[film.faces["track_id"] == 2]
+    kept.to_csv(path, index=False)
+    loaded = Timeline.load(path)
+    assert len(loaded.images) == 250
+    assert loaded.images["n_faces"].sum() == 150
+    assert [len(result) for result in Results.load(path)] == loaded.images["n_faces"].tolist()
+    kept.assign(source="other.mp4").to_csv(path, index=False)
+    with pytest.raises(InputError, match="are not tables of one run"):
+        Timeline.load(path)
+
+
+def test_tables_of_two_runs_are_refused(tmp_path: Path, film: Timeline) -> None:
+    path = film.save(tmp_path / "t.parquet")
+    before = images_path(path).read_bytes()
+    film.smooth(1).save(path)
+    images_path(path).write_bytes(before)
+    with pytest.raises(InputError, match="are not tables of one run"):
+        Timeline.load(path)
+    images_path(path).unlink()
+    with pytest.raises(InputNotFoundError, match=r"t\.images\.parquet"):
+        Timeline.load(path)
+
+
+def test_photos_have_no_time_and_say_so() -> None:
+    photos = Timeline.from_results(frame(0, [(1, GLAD)], time_s=None) for _ in range(2))
+    for call in (photos.smooth, photos.segments, photos.summary, photos.plot):
+        with pytest.raises(UsageError, match="it is of photos: analyse a film"):
+            call()
+    assert "<table" in photos._repr_html_()
+    mixed = Timeline.from_results([frame(0, [(1, GLAD)], source="a.jpg", time_s=None), *story()])
+    assert len(mixed.segments()) == 4
+    assert mixed.summary()["source"].tolist() == ["a.jpg", *["film.mp4"] * 3]
+
+
+def test_faces_that_nobody_followed() -> None:
+    loose = Timeline.from_results(story())
+    faces = loose.faces.assign(track_id=pd.Series([pd.NA] * len(loose.faces), dtype="Int64"))
+    loose = Timeline(faces, loose.images, loose.settings, LABELS)
+    for call in (loose.segments, loose.plot):
+        with pytest.raises(UsageError, match="no track_id"):
+            call()
+    assert loose.summary()["visible_s"].tolist() == pytest.approx([10])
+    pd.testing.assert_frame_equal(loose.smooth().faces, loose.faces)
+    with pytest.raises(UsageError, match="images table does not have"):
+        Timeline(faces, loose.images[:50], {}, LABELS).segments()
+    with pytest.raises(UsageError, match="images table does not have"):
+        Timeline(faces.assign(source="b"), loose.images, {}, LABELS)
+
+
+def test_a_long_film_is_quick() -> None:
+    n = 100_000
+    rng = np.random.default_rng(3)
+    values = rng.dirichlet(np.ones(3), n).astype(np.float32)
+    column: dict[str, Any] = {name: np.zeros(n, np.float32) for name in tables.face_dtypes(LABELS)}
+    index = np.repeat(np.arange(n // 2), 2)
+    column |= {"source": ["film.mp4"] * n, "frame": index, "time_s": index / 25}
+    column |= {"face": np.tile([0, 1], n // 2), "track_id": np.tile([1, 2], n // 2)}
+    column |= dict(zip(LABELS, values.T, strict=True))
+    column |= {"probability": values.max(axis=1), "fit": np.ones(n, bool)}
+    column["emotion"] = np.array(LABELS)[values.argmax(axis=1)].tolist()
+    m = n // 2
+    known: dict[str, Any] = {"source": ["film.mp4"] * m, "frame": np.arange(m)}
+    known |= {"time_s": np.arange(m) / 25, "n_faces": np.full(m, 2), "status": ["ok"] * m}
+    known |= {"error": [None] * m, "milliseconds": np.ones(m)}
+    known |= {"width": np.full(m, 9), "height": np.full(m, 9)}
+    faces = tables.to_dataframe([column], LABELS)
+    film = Timeline(faces, tables.images_dataframe([known]), {}, LABELS)
+    started = time.process_time()
+    smooth = film.smooth(1.0)
+    smoothed = time.process_time() - started
+    assert len(film.segments()) > 100
+    assert len(smooth.segments()) < 10
+    assert len(smooth.summary()) == 3
+    assert smoothed < 3
+    assert time.process_time() - started < 15
+
+
+def test_settings_are_texts_that_json_can_say(tmp_path: Path, film: Timeline) -> None:
+    assert json.loads(json.dumps(film.smooth(0.25).settings))["smooth_s"] == "0.25"

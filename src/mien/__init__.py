@@ -22,11 +22,17 @@ if TYPE_CHECKING:
     from mien.registry import load_classifier, load_detector
     from mien.result import Result
     from mien.results import Results
+    from mien.sources.camera import CameraSource
+    from mien.sources.video import VideoSource
+    from mien.timeline import Timeline
     from mien.types import Faces, Frame, Scores
 
 __version__: str
 
 _HOME = {
+    "CameraSource": "sources.camera",
+    "Timeline": "timeline",
+    "VideoSource": "sources.video",
     "CropSpec": "cards",
     "CustomClassifier": "classifiers.custom",
     "EmotionAnalyzer": "analyzer",
@@ -46,6 +52,7 @@ _HOME = {
 }
 
 __all__ = [
+    "CameraSource",
     "CropSpec",
     "CustomClassifier",
     "EmotionAnalyzer",
@@ -58,6 +65,8 @@ __all__ = [
     "Result",
     "Results",
     "Scores",
+    "Timeline",
+    "VideoSource",
     "load_classifier",
     "load_detector",
     "read_image",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from mien.cli import analyze, demo, evaluate, export, models, train
+from mien.cli import analyze, demo, evaluate, export, models, report, train, view, watch
 from mien.cli.exits import told
 
 app = typer.Typer(
@@ -24,7 +24,10 @@ for command in (
     export.export,
     models.models,
     evaluate.evaluate,
+    report.report,
     train.train,
+    view.view,
+    watch.watch,
 ):
     app.command(command.__name__)(told(command))
 

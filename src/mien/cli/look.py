@@ -129,10 +129,10 @@ def _fitting(labels: Sequence[str], size: tuple[int, int], room: tuple[int, int]
     for _ in range(4):
         fitted = max(16, round(size[0] * scale)), max(16, round(size[1] * scale))
         scene = Scene(labels, fitted)
-        over = scene.full_size[0] / room[0]
-        if over <= 1:
+        left = room[0] - (scene.full_size[0] - fitted[0])  # what the margin leaves
+        if fitted[0] <= left:
             break
-        scale /= over
+        scale = max(left, 16) / size[0]
     return scene
 
 

@@ -73,11 +73,16 @@ def _frames(path: str, clip: Clip) -> Iterable[Frame]:
         return _open(path, clip)
     except InputError as error:
         problem = error  # the name of the except clause is gone when the frame is read
+        name = path
+        if "://" in path:
+            from mien.sources.capture import locate
+
+            name = locate(path).name  # without the password of a URL
 
         def fail() -> NoReturn:
             raise problem
 
-        return [Frame(path, fail)]
+        return [Frame(name, fail)]
 
 
 def _open(path: str, clip: Clip) -> Iterable[Frame]:

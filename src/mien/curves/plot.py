@@ -30,7 +30,7 @@ Floats = npt.NDArray[np.float64]
 #: A label whose curve never reaches this probability is not drawn.
 SEEN = 0.10
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
-_GUTTER, _RIGHT = 44, 14  # beside the panels: figures of probability, half a figure of time
+_GUTTER, _RIGHT = 44, 22  # beside the panels: figures of probability, half a figure of time
 _PANEL, _SPACE, _FOOT = 92, 24, 26
 _SIDE, _LEADER = 46, 14  # a face, and below it the line to its moment
 _SLOT = 66  # a face or a caption, and the air beside it
@@ -198,7 +198,7 @@ def _lead(curve: _Curve) -> float:
     if not curve.moments:
         return 18
     faces = any(moment.image is not None for moment in curve.moments)
-    return 28 + _LEADER + (_SIDE + 4 if faces else 0)
+    return 36 + _LEADER + (_SIDE if faces else 0)
 
 
 def _panel(person: PersonCurve, curve: _Curve, axis: _Axis, y: float, top: float) -> str:
@@ -257,6 +257,7 @@ def _pointed_out(curve: _Curve, labels: Sequence[str], axis: _Axis, top: float) 
         y, middle = number(top + _PANEL * (1 - value)), number(place)
         short = label if len(label) <= most else label[: most - 1] + "…"
         out.append(
+            f'<g data-label="{told(label)}">'
             f'<path d="M{middle} {number(foot)}L{number(x)} {number(top - 1)}V{y}" fill="none" '
             f'stroke="currentColor" stroke-opacity=".45"/>'
             f'<circle cx="{number(x)}" cy="{y}" r="3" {paint(label, labels)}/>'
@@ -270,6 +271,7 @@ def _pointed_out(curve: _Curve, labels: Sequence[str], axis: _Axis, top: float) 
                 f'<image {square} href="{picture_uri(image, 2 * _SIDE)}"/><rect {square} rx="1" '
                 f'fill="none" stroke-width="2" {paint(label, labels, "stroke")}/>'
             )
+        out.append("</g>")
     return "".join(out)
 
 

@@ -56,11 +56,11 @@ def _oval(size: int) -> FloatArray:
 
 
 def _shape(square: Crops) -> FloatArray:
-    """Oriented gradients, block by block, as a vector of length 1."""
+    """Oriented gradients, block by block (columns first), as a vector of length 1."""
     import cv2
 
     values = _gradients().compute(cv2.cvtColor(square, cv2.COLOR_RGB2GRAY))
-    values = (values.reshape(_BLOCKS, _BLOCKS, -1) * _oval(_BLOCKS)[..., None] ** 0.5).ravel()
+    values = (values.reshape(_BLOCKS, _BLOCKS, -1) * _oval(_BLOCKS).T[..., None] ** 0.5).ravel()
     return np.asarray(values / max(float(np.linalg.norm(values)), 1e-9), np.float32)
 
 

@@ -98,7 +98,7 @@ class Outlines:
         best: tuple[float, _Place] | None = None
         for place in self._places(each, rect):
             area = (place.area[2] - place.area[0]) * (place.area[3] - place.area[1])
-            hidden = sum(_shared(place.area, other) for other in others)
+            hidden = float(sum(_shared(place.area, other) for other in others))
             hidden += 0.5 * _shared(place.area, rect)  # rather over its own face than another
             cost = hidden / area + _SHORTER * place.wording + _NEXT * place.place
             if self._before.get(each.key) == (place.wording, place.place):

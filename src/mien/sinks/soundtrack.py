@@ -46,7 +46,7 @@ class Soundtrack:
             av.FFmpegError,
             OSError,
             ValueError,
-        ):  # what mien can show, FFmpeg may not open: then no sound
+        ):  # then the film is silent
             return
         self._zero_s = self._zero()
         self.pictures_end_s = self._pictures_end()

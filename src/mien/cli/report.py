@@ -1,0 +1,27 @@
+"""``mien report``: a saved analysis of a film as one page to look at and to pass on."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def report(
+    table: Annotated[Path, typer.Argument(help="What `mien analyze -o` wrote.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Page to write: .html.")],
+    smooth: Annotated[
+        float | None, typer.Option(help="Smooth over so many seconds; as it was saved if left out.")
+    ] = None,
+) -> None:
+    """Write curves, segments, faces and settings as one HTML page that needs no network."""
+    from mien.report import write_report
+    from mien.timeline import Timeline
+
+    timeline = Timeline.load(table)
+    if smooth is not None:
+        timeline = timeline.smooth(smooth)
+    written = write_report(timeline, output)
+    print(f"wrote {written}", file=sys.stderr)  # noqa: T201

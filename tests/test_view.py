@@ -1,0 +1,437 @@
+"""The viewer of saved analyses: where keys lead, what is shown, and the road back to pictures."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import typer
+from actors import acted, lost, save, towards
+from films import number_of, picture, write_film
+from typer.testing import CliRunner
+
+from mien.cli.exits import told
+from mien.cli.rereading import Rereader
+from mien.cli.view import load, view
+from mien.cli.viewer import Viewer
+from mien.errors import InputError
+from mien.images import write_image
+from mien.labels import color_of
+from mien.result import Result
+
+FPS = 10
+BOXES = [[2.0, 2.0, 20.0, 20.0], [30.0, 10.0, 50.0, 30.0]]
+
+
+def results(source: Path, frames: int = 40) -> Iterator[Result]:
+    """Person 1 throughout, happy and then sad; person 2 in the second half; some frames failed."""
+    for i in range(frames):
+        if i in (5, 6):
+            failed = lost(i / FPS, index=i, dropped=i == 6)
+            object.__setattr__(failed, "source", str(source))
+            yield failed
+            continue
+        people = {1: towards("happiness" if i < frames // 2 else "sadness")}
+        if i >= frames // 2:
+            people[2] = towards("anger", 0.4)
+        if i == 10:
+            people = {}
+        shown = BOXES[: len(people)]
+        yield acted(i / FPS, people, index=i, boxes=shown, source=str(source))
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    film = write_film(tmp_path / "film.mp4", frames=40, fps=FPS)
+    return save(results(film), tmp_path / "film.parquet")
+
+
+@pytest.fixture
+def viewer(table: Path) -> Viewer:
+    return load(table)
+
+
+def press(viewer: Viewer, *keys: str) -> int:
+    for key in keys:
+        viewer.press(key)
+    return viewer.position
+
+
+def test_keys_lead_to_frames(viewer: Viewer) -> None:
+    assert len(viewer) == 40
+    assert press(viewer, "left") == 0
+    assert press(viewer, "right", "right") == 2
+    assert press(viewer, "pagedown") == 12
+    assert press(viewer, "pageup") == 2
+    assert press(viewer, "pageup") == 0
+    assert press(viewer, "end", "right") == 39
+    assert press(viewer, "pagedown") == 39
+    assert press(viewer, "home") == 0
+    viewer.at(1.26)
+    assert viewer.position == 12
+    viewer.point(1.0)
+    assert viewer.position == 39
+    assert not viewer.done
+    press(viewer, "q")
+    assert viewer.done
+
+
+def test_a_second_is_a_second_whatever_the_frame_rate(tmp_path: Path) -> None:
+    times = [0.0, 0.1, 0.2, 0.9, 1.05, 2.8, 2.9]
+    path = save((acted(t, index=i) for i, t in enumerate(times)), tmp_path / "t.parquet")
+    viewer = load(path)
+    assert [press(viewer, "pagedown") for _ in range(5)] == [3, 4, 5, 6, 6]
+    assert [press(viewer, "pageup") for _ in range(3)] == [4, 0, 0]
+
+
+def test_a_look_shows_the_frame_from_the_film_with_its_people(viewer: Viewer) -> None:
+    look = viewer.look()
+    assert look is not None
+    assert look.image is not None
+    assert number_of(look.image) == 0
+    assert viewer.look() is None  # nothing has changed
+    press(viewer, "end")
+    look = viewer.look()
+    assert look is not None
+    assert look.image is not None
+    assert number_of(look.image) == 39
+    assert [p.wordings[0] for p in look.people] == ["person 1: sadness 80 %", "person 2: uncertain"]
+    assert [p.box.tolist() for p in look.people] == BOXES
+    assert look.people[0].values.sum() == pytest.approx(1, abs=1e-5)
+    assert "3.90 s" in look.headline
+    assert "frame 39 (40 of 40)" in look.headline
+    assert "2 faces" in look.headline
+
+
+def test_the_selected_person_stays_selected(viewer: Viewer) -> None:
+    assert viewer.selected == 1
+    press(viewer, "end", "down")
+    assert viewer.selected == 2
+    press(viewer, "home")
+    assert viewer.selected == 1  # the other one is not there
+    press(viewer, "end")
+    assert viewer.selected == 2
+    press(viewer, "up")
+    assert viewer.selected == 1
+    viewer.go(10)
+    press(viewer, "down")
+    look = viewer.look()
+    assert look is not None
+    assert look.selected is None
+    assert look.message == "there is no face in this frame"
+
+
+def test_failed_and_dropped_frames_say_why(viewer: Viewer) -> None:
+    for position, status in ((5, "error"), (6, "dropped")):
+        viewer.go(position)
+        look = viewer.look()
+        assert look is not None
+        assert look.image is None
+        assert look.headline.endswith(status)
+        assert look.message == "the frame is damaged."
+        assert look.picture().shape == (480, 640, 3)
+
+
+def test_the_strip_has_the_colours_of_the_selected_person(viewer: Viewer) -> None:
+    def colors() -> list[tuple[int, ...]]:
+        press(viewer, "s" if False else "home" if viewer.position == 0 else "end")
+        look = viewer.look()
+        assert look is not None
+        assert look.strip is not None
+        assert look.cursor == viewer.position / 39
+        return [tuple(color) for color in look.strip.tolist()]
+
+    first = colors()
+    assert len(first) == 40
+    assert first[0] == color_of("happiness")
+    assert first[39] == color_of("sadness")
+    assert first[5] == first[6] == (60, 60, 60)
+    assert first[10] == (226, 228, 232)
+    press(viewer, "end", "down")
+    second = colors()
+    assert second[0] == (226, 228, 232)
+    assert second[39] == color_of("uncertain")
+
+
+def test_playing_follows_the_clock(table: Path) -> None:
+    now = [100.0]
+    made = load(table)
+    viewer = Viewer(*_tables(table), made._read, clock=lambda: now[0])
+    press(viewer, "space")
+    for passed, position in ((0.05, 0), (0.1, 1), (0.35, 3), (1.0, 10)):
+        now[0] = 100.0 + passed
+        viewer.look()
+        assert viewer.position == position
+    press(viewer, "space")
+    now[0] = 103.0
+    viewer.look()
+    assert viewer.position == 10
+    press(viewer, "space")
+    now[0] = 200.0
+    viewer.look()
+    assert viewer.position == 39
+    now[0] = 201.0
+    assert viewer.look() is None
+    press(viewer, "space")  # from the end it begins again
+    assert viewer.position == 0
+
+
+def _tables(table: Path) -> tuple[Any, Any, tuple[str, ...]]:
+    from mien.results import load_tables
+
+    faces, images, labels, _ = load_tables(table)
+    return faces, images, labels
+
+
+def test_photos_are_frames_too(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{i}.png" for i in range(25)]
+    for i, path in enumerate(paths):
+        write_image(path, picture(i, (64 + i, 48)))
+    made = [
+        acted(None, {0: towards("fear")}, image=picture(i, (64 + i, 48)), source=str(path))
+        for i, path in enumerate(paths)
+    ]
+    viewer = load(save(made, tmp_path / "t.csv"))
+    assert press(viewer, "right", "pagedown") == 11
+    look = viewer.look()
+    assert look is not None
+    assert look.image is not None
+    assert number_of(look.image) == 11
+    assert look.image.shape == (48, 75, 3)
+    assert look.headline.startswith("11.png   picture 12 of 25")
+    press(viewer, "space")
+    assert viewer.look() is not None
+    assert viewer.position == 11
+
+
+def test_a_film_that_has_gone_leaves_the_boxes(table: Path, tmp_path: Path) -> None:
+    (tmp_path / "film.mp4").unlink()
+    look = load(table).look()
+    assert look is not None
+    assert look.image is None
+    assert "film.mp4 is not there any more" in look.message
+    assert look.picture().shape == (48, 64, 3)
+    assert len(look.people) == 1
+
+
+def test_a_film_that_was_moved_with_its_table_is_found(table: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "elsewhere"
+    moved.mkdir()
+    for path in [*tmp_path.glob("film*")]:
+        path.rename(moved / path.name)
+    look = load(moved / table.name).look()
+    assert look is not None
+    assert look.image is not None
+
+
+def test_an_empty_table_is_said(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="has no frames"):
+        load(save([], tmp_path / "t.parquet"))
+
+
+def test_reading_again_in_any_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = [0.0, 0.05, 0.2, 0.21, 0.6, 1.3, 1.35, 2.0, 2.5, 3.0, 3.4]
+    film = write_film(tmp_path / "film.mp4", times=times)
+    opened: list[float] = []
+    from mien.sources import video
+
+    class Counted(video.VideoSource):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            opened.append(options["start"])
+            super().__init__(*args, **options)
+
+    monkeypatch.setattr(video, "VideoSource", Counted)
+    read = Rereader(tmp_path)
+    for order in (range(11), reversed(range(11)), [7, 2, 9, 9, 0, 10, 5]):
+        for i in order:
+            assert number_of(read(str(film), times[i], (64, 48))) == i
+    assert len(opened) == 1  # such a small film stays in memory
+    fresh = Rereader(tmp_path)
+    opened.clear()
+    for i in reversed(range(11)):
+        assert number_of(fresh(str(film), times[i], None)) == i
+    assert len(opened) <= 7  # stepping back reads some frames at once
+    with pytest.raises(InputError, match=r"no frame at 9\.000 s"):
+        read(str(film), 9.0, None)
+    assert read(str(film), 0.0, (32, 24)).shape == (48, 64, 3)  # kept from before
+    assert Rereader(tmp_path)(str(film), 0.0, (32, 24)).shape == (24, 32, 3)
+
+
+def test_memory_for_pictures_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mien.cli.rereading._BYTES", 3 * 64 * 48 * 3)
+    film = write_film(tmp_path / "film.mp4", frames=10)
+    read = Rereader(tmp_path)
+    for i in [*range(10), 3, 0, 9]:
+        assert number_of(read(str(film), i / 10, None)) == i
+        assert len(read._kept) <= 3
+
+
+@pytest.fixture
+def run() -> Callable[..., Any]:
+    app = typer.Typer(pretty_exceptions_enable=False)
+    app.command()(told(view))
+    return lambda *words: CliRunner().invoke(app, [*map(str, words)])
+
+
+def test_piped_it_prints_one_frame(run: Callable[..., Any], table: Path) -> None:
+    done = run(table)
+    assert done.exit_code == 0
+    assert "film.mp4   0.00 s   frame 0" in done.stdout
+    assert "happiness 80 %" in done.stdout
+    assert "--at" in done.stderr
+    done = run(table, "--at", "3.0")
+    assert "3.00 s" in done.stdout
+    assert "person 2" in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+def test_what_is_no_table_is_one_sentence(run: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "a.parquet").write_bytes(b"nothing of the kind")
+    for name, code in (("a.parquet", 3), ("gone.parquet", 3), ("a.mp4", 2)):
+        done = run(tmp_path / name)
+        assert done.exit_code == code
+        assert len(done.stderr.strip().splitlines()) == 1
+        assert name in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals on Windows")
+def test_in_a_terminal(table: Path) -> None:
+    """The whole command on a pseudo-terminal: frames change with the keys, q ends it."""
+    import pty
+    import select
+    import termios
+
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (30, 110))
+    before = termios.tcgetattr(theirs)
+    script = "import typer; from mien.cli.view import view; typer.run(view)"
+    env = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    env |= {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
+    child = subprocess.Popen(
+        [sys.executable, "-c", script, str(table)], stdin=theirs, stdout=theirs, env=env
+    )
+    sent = ""
+
+    def until(words: str) -> None:
+        nonlocal sent
+        end = time.monotonic() + 60
+        while words not in sent:
+            assert time.monotonic() < end, f"{words!r} did not come; there is {sent[-500:]!r}"
+            if select.select([ours], [], [], 0.1)[0]:
+                sent += os.read(ours, 65536).decode(errors="replace")
+
+    try:
+        until("frame 0 (1 of 40)")
+        assert "▀" in sent
+        os.write(ours, b"\x1b[C")
+        until("frame 1 (2 of 40)")
+        os.write(ours, b"\x1b[F\x1b[B")
+        until("▸ person 2")
+        os.write(ours, b"q")
+        until("\x1b[?1049l")  # the screen from before is back
+        assert child.wait(30) == 0
+        assert termios.tcgetattr(theirs) == before
+    finally:
+        child.kill()
+        child.wait()
+        os.close(ours)
+        os.close(theirs)
+
+
+@pytest.fixture
+def display(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """A screen: the one there is, or a virtual one."""
+    pytest.importorskip("tkinter")
+    if os.environ.get("DISPLAY") or sys.platform != "linux":
+        yield
+        return
+    if shutil.which("Xvfb") is None:
+        pytest.skip("there is no display, and Xvfb is not installed")
+    read, write = os.pipe()
+    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", "1000x700x24", "-nolisten", "tcp"]
+    server = subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL)
+    os.close(write)
+    try:
+        with os.fdopen(read) as number:
+            monkeypatch.setenv("DISPLAY", f":{number.readline().strip()}")
+        yield
+    finally:
+        server.terminate()
+        server.wait()
+
+
+@pytest.mark.usefixtures("display")
+@pytest.mark.parametrize("bridge", [True, False])
+def test_in_a_window(viewer: Viewer, monkeypatch: pytest.MonkeyPatch, bridge: bool) -> None:
+    """Keys and clicks arrive, the picture follows, with and without Pillow's bridge to Tk."""
+    from mien.cli import window
+
+    if not bridge:
+        monkeypatch.setitem(sys.modules, "PIL.ImageTk", None)
+    shown: list[int] = []
+    made: list[Any] = []
+    monkeypatch.setattr(viewer, "shown", lambda look: shown.append(look.index))
+    begin = window._Window.__init__
+
+    def scripted(self: Any, root: Any, app: Any) -> None:
+        begin(self, root, app)
+        made.append(self)
+        keys = ["<Key-Right>", "<Key-Next>", "<Key-End>", "<Key-Down>", "click", "<Key-q>"]
+
+        def step(i: int = 0) -> None:
+            root.focus_force()
+            if keys[i] == "click":
+                row = self.stage.strip_rows[3]
+                left = (self._label.winfo_width() - self._size[0]) // 2
+                top = (self._label.winfo_height() - self._size[1]) // 2
+                x, y = left + self._size[0] // 2, top + row
+                self._label.event_generate("<Button-1>", x=x, y=y)
+            else:
+                root.event_generate(keys[i])
+            if i + 1 < len(keys):
+                root.after(150, step, i + 1)
+
+        root.after(400, step)
+
+    monkeypatch.setattr(window._Window, "__init__", scripted)
+    assert window.show_in_window(viewer)
+    assert list(dict.fromkeys(shown)) == [0, 1, 11, 39, viewer.position]
+    assert viewer.position == pytest.approx(19.5, abs=1)
+    assert viewer._wanted == 2
+    assert (made[0]._photo.width(), made[0]._photo.height()) == made[0]._size
+
+
+@pytest.mark.usefixtures("display")
+def test_an_error_in_a_window_is_raised_outside(viewer: Viewer) -> None:
+    from mien.cli.window import show_in_window
+
+    def fail() -> None:
+        raise InputError("nothing to see.")
+
+    viewer.look = fail  # type: ignore[method-assign]
+    with pytest.raises(InputError, match="nothing to see"):
+        show_in_window(viewer)
+
+
+def test_without_a_display_there_is_no_window(
+    viewer: Viewer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mien.cli.window import show_in_window
+
+    if sys.platform != "linux":
+        pytest.skip("other systems always have one")
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    assert not show_in_window(viewer)
+    pytest.importorskip("tkinter")
+    monkeypatch.setenv("DISPLAY", ":987")  # named, but nobody is there
+    assert not show_in_window(viewer)
+    assert np.isfinite(viewer._times).all()
