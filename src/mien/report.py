@@ -97,7 +97,7 @@ def report_page(timeline: Timeline) -> str:
         films=[_film(timeline.film(source)) for source in films],
         untimed=len(timeline.sources) - len(films),
         settings=_settings(timeline.settings),
-        threshold=float(timeline.settings.get("uncertain_below") or 0.5),
+        threshold=_threshold(timeline),
         smooth_s=timeline.settings.get("smooth_s", ""),
         model=timeline.settings.get("classifier", ""),
         card=card,
@@ -125,7 +125,7 @@ def _film(film: Timeline) -> dict[str, Any]:
         return clock(seconds, 0.1 if span[1] <= 60 else 1)
 
     def card(person: int) -> dict[str, Any]:
-        peaks = [peak for peak in film.peaks if peak.track_id == person]
+        peaks = [peak for peak in _sure(film) if peak.track_id == person]
         return _person(film, rows[person], f"Person {person}", peaks, coarse)
 
     group = [] if len(ids[0]) == 1 else _group_curve(film)
@@ -172,11 +172,21 @@ def _overview(film: Timeline, clock: Clock) -> list[tuple[str, str, str]]:
     ]
 
 
+def _sure(film: Timeline) -> list[Peak]:
+    """The kept faces of which viewers would agree on the label."""
+    sure = _threshold(film)
+    return [p for p in film.peaks if p.probability >= sure and math.isfinite(p.time_s)]
+
+
+def _threshold(timeline: Timeline) -> float:
+    return float(timeline.settings.get("uncertain_below") or 0.5)
+
+
 def _curves(film: Timeline, people: Sequence[int]) -> list[PersonCurve]:
     found = []
     for i in people:
         rows = film.faces[(film.faces["track_id"] == i).fillna(False).astype(bool)]
-        faces = [(p.time_s, p.label, p.picture) for p in film.peaks if p.track_id == i]
+        faces = [(p.time_s, p.label, p.picture) for p in _sure(film) if p.track_id == i]
         found.append(_curve(f"Person {i}", rows, film.labels, faces))
     return found
 
@@ -268,7 +278,6 @@ def _person(
             "picture": picture_uri(peak.picture, _FACE),
         }
         for peak in sorted(peaks, key=lambda peak: -peak.probability)
-        if math.isfinite(peak.time_s)
     ]
     rate = float(row["changes_per_min"])
     return {
@@ -285,11 +294,14 @@ def _person(
 
 def _ticks(start: float, end: float) -> list[tuple[float, str]]:
     """Place in percent and text of round times."""
-    times = round_times(start, end, 8)
+    times = round_times(start, end, 11)
     step = times[1] - times[0] if len(times) > 1 else 0.1
     unit = f"{_NBSP}s" if end <= 60 else ""
     return [
-        (round(100 * (at - start) / (end - start), 3), time_text(at, step, end) + unit)
+        (
+            round(100 * (at - start) / (end - start), 3),
+            time_text(at, step, end) + (unit if at == times[-1] else ""),
+        )
         for at in times
     ]
 
@@ -297,15 +309,16 @@ def _ticks(start: float, end: float) -> list[tuple[float, str]]:
 def _settings(settings: Mapping[str, str]) -> list[tuple[str, str]]:
     """Names and values as people read them; what is not known here is told as it is."""
     found = []
-    for key, value in settings.items():
-        told = value
+    order = [*_SETTINGS, *(key for key in settings if key not in _SETTINGS)]
+    for key in order:
+        told = value = settings.get(key, "")
         if key == "uncertain_below" and value:
             told = _percent(float(value))
-        elif key == "smooth_s":
+        elif key == "smooth_s" and value:
             told = f"{value} s"
         elif key == "detector_settings":
             told = _told_json(value)
-        elif key == "without":
+        elif key == "without" and key in settings:
             told = value.replace(",", ", ") or "none"
         if told:
             found.append((_SETTINGS.get(key, key.replace("_", " ")), told))
@@ -319,7 +332,8 @@ def _told_json(value: str) -> str:
         return value
     if not isinstance(table, dict):
         return value
-    return ", ".join(f"{key.replace('_', ' ')} {told}" for key, told in table.items())
+    known = {key.replace("_", " "): told for key, told in table.items() if told is not None}
+    return ", ".join(f"{key} {told}" for key, told in known.items())
 
 
 def _card(settings: Mapping[str, str]) -> tuple[ModelCard | None, str]:

@@ -89,7 +89,7 @@ def show_people(timeline: Timeline) -> None:
         table.add_column(label[:9], justify="right", no_wrap=True)
     table.add_column("strongest", no_wrap=True)
     for row in timeline.summary().to_dict("records"):
-        nobody = row["track_id"] != row["track_id"] or str(row["track_id"]) == "<NA>"
+        nobody = str(row["track_id"]) in ("None", "<NA>", "nan")  # the group's row
         person = f"all {row['people']}" if nobody else str(row["track_id"])
         if not row["visible_s"]:
             table.add_row(Path(row["source"]).name, "-", "no face")

@@ -29,6 +29,8 @@ Floats = npt.NDArray[np.float64]
 
 #: A label whose curve never reaches this probability is not drawn.
 SEEN = 0.10
+#: A moment of a lower probability is not pointed out.
+TELLING = 0.40
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 _GUTTER, _RIGHT = 44, 22  # beside the panels: figures of probability, half a figure of time
 _PANEL, _SPACE, _FOOT = 92, 24, 26
@@ -157,7 +159,7 @@ def _moments(person: PersonCurve, x: Floats, values: Floats, axis: _Axis) -> lis
     found: list[_Moment] = []
     for column, label in enumerate(person.labels):
         shares = values[:, column]
-        ahead = shares >= np.maximum(values.max(axis=1), SEEN)
+        ahead = shares >= np.maximum(values.max(axis=1), TELLING)
         time_s, image = given.get(label, (0.0, None))
         row = int(np.abs(x - axis.x(time_s)).argmin())
         if image is None or not ahead[row]:  # no face, or one from a moment that smoothing evened
