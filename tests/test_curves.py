@@ -141,6 +141,20 @@ def test_without_faces_the_moments_are_told_in_words() -> None:
     assert not list(svg.iter(f"{SVG}image"))
 
 
+def test_a_face_from_a_moment_that_smoothing_evened_out_is_not_shown(astronaut: np.ndarray) -> None:
+    half = two_halves()
+    svg = drawing(person(half.times, half.values, thumbnails=[(2.0, "happiness", astronaut)]))
+    assert not list(svg.iter(f"{SVG}image"))
+    assert texts(svg)[-1] == "happiness"
+
+
+def test_only_telling_moments_are_pointed_out() -> None:
+    (panel,) = panels(drawing(person([0.0, 1.0], [[0.35, 0.33, 0.32]] * 2)))
+    assert not {"neutral", "happiness", "fear"} & set(texts(panel))
+    (panel,) = panels(drawing(person([0.0, 1.0], [[0.41, 0.3, 0.29]] * 2)))
+    assert "neutral" in texts(panel)
+
+
 def test_faces_of_one_moment_do_not_overlap(astronaut: np.ndarray) -> None:
     times = np.arange(80) / 10
     values = np.full((80, 8), 0.01)

@@ -162,6 +162,14 @@ def test_it_says_what_was_found(astronaut: np.ndarray) -> None:
     )  # two drawings, a card
 
 
+def test_a_face_is_shown_only_where_viewers_would_agree(astronaut: np.ndarray) -> None:
+    picture = astronaut[::4, ::4]
+    moments = [(2.5, 0.49), (float("nan"), 0.9)]
+    peaks = [Peak(1, "happiness", 25, t, p, picture, "walk.mp4") for t, p in moments]
+    assert page(couple(peaks=peaks)).addresses == []
+    assert len(page(couple(peaks=peaks, uncertain_below="0.4")).addresses) == 3
+
+
 def test_the_model_card_is_that_of_the_model_that_was_used() -> None:
     text = squeezed(page(couple()))
     assert "Model card" in text

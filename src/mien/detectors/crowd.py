@@ -9,17 +9,18 @@ import numpy as np
 
 from mien.detectors.assignment import Gains, assign
 from mien.detectors.candidates import Boxes
-from mien.detectors.motion import Changes
+from mien.detectors.motion import Changes, Usual
 from mien.detectors.people import Identity, Person
 from mien.errors import PluginError
 from mien.geometry import iou
 from mien.types import Faces, FloatArray, Image, IntArray
 
+_LEAP = 0.33  # the change around a face, in its own contrast, that may be a change of person
 _SURE = 0.98  # the confidence from which a new face needs no second look
 _HIDDEN_S, _GONE_S = 2.0, 30.0  # how long motion, and how long looks, can bring someone back
 _BLINK_S = 0.3  # so short a gap needs no look at the face
 _WAIT_S, _HOPE = 0.2, 0.08  # how long to wait for a better look, where so little is missing
-_REACH, _REACH_MORE, _REACH_MOST = 1.0, 0.1, 2.5  # in sizes of the face: now, a frame, at most
+_REACH, _REACH_MORE, _REACH_MOST = 1.0, 2.5, 2.5  # in sizes of the face: now, a second, at most
 _GROWTH = np.log(1.8)  # faces do not change their size by more from one sight to the next
 _CLEAR = 0.3  # a lead in closeness that leaves no doubt who is who
 
@@ -77,9 +78,9 @@ class Crowd:
         leapt = [p for p in self.here if cut or p.usual.exceeded(changes.around(p.box))]
         found = {} if cut else self._by_place(sight, leapt)
         hopes = self._by_looks(sight, found, leapt)
-        for row, face in enumerate(faces):
-            if row not in found and not _doubled(face, faces[list(found)]):
-                found[row] = Person(face, self._shot)
+        for row in range(len(faces)):
+            if row not in found and not _doubled(faces[row], faces[list(found)]):
+                found[row] = Person(faces[row], self._shot, Usual(_LEAP, self.fps))
         alone = iou(faces.boxes, faces.boxes).sum(axis=1) < 1.1
         for row, person in found.items():
             person.see(faces[row], self._shot)
@@ -115,7 +116,7 @@ class Crowd:
     def _by_place(self, sight: _Sight, leapt: list[Person]) -> dict[int, Person]:
         """Those who are about where they were going."""
         people = [p for p in self.people if self._expected(p, sight) and p not in leapt]
-        gains = close = _closeness(people, sight.faces)
+        gains = close = _closeness(people, sight.faces, self.fps)
         for one, row in zip(*np.nonzero(_doubtful(close)), strict=True):
             alike = (sight.likeness(people[one], row) - self.bars.stayed) / (1 - self.bars.stayed)
             gains = gains.copy() if gains is close else gains
@@ -137,7 +138,7 @@ class Crowd:
         people = [p for p in people if p not in found.values()]
         if not rows or not people:
             return {}
-        close = _closeness(people, sight.faces[rows])
+        close = _closeness(people, sight.faces[rows], self.fps)
         gains = np.zeros(close.shape)
         for i, person in enumerate(people):
             for j, row in enumerate(rows):
@@ -195,7 +196,7 @@ def _checked(vectors: FloatArray, count: int) -> FloatArray:
     return array
 
 
-def _closeness(people: list[Person], faces: Faces) -> Gains:
+def _closeness(people: list[Person], faces: Faces, fps: float) -> Gains:
     """``(people, faces)``: 1 at the expected place and size, 0 out of reach."""
     if not people or not len(faces):
         return np.zeros((len(people), len(faces)))
@@ -203,10 +204,10 @@ def _closeness(people: list[Person], faces: Faces) -> Gains:
     there: Boxes = faces.boxes.astype(np.float64)[None]
     sides = [np.sqrt((b[..., 2:] - b[..., :2]).prod(axis=-1)) + 1e-6 for b in (boxes, there)]
     apart = np.linalg.norm((boxes - there)[..., :2] + (boxes - there)[..., 2:], axis=-1) / 2
-    missed = np.array([person.missed for person in people])[:, None]
-    reach = np.minimum(_REACH + _REACH_MORE * missed, _REACH_MOST) * (sides[0] + sides[1]) / 2
+    away = np.array([person.missed + 1 for person in people])[:, None] / fps
+    reach = np.minimum(_REACH + _REACH_MORE * away, _REACH_MOST) * (sides[0] + sides[1]) / 2
     growth = np.abs(np.log(sides[0] / sides[1])) / _GROWTH
-    late = 0.3 * np.minimum(missed / 25, 1)  # of two at one place, the one who was there
+    late = 0.3 * np.minimum(away, 1)  # of two at one place, the one who was there
     close = 1 - apart / reach - 0.3 * growth - late
     return np.where((apart < reach) & (growth < 1), np.maximum(close, 0.01), 0.0)
 

@@ -13,25 +13,32 @@ from mien.types import Faces, FloatArray, Image
 
 _SIDE = 96  # longer side in pixels of the small picture on which changes are measured
 _CONTRAST = 16.0  # grey levels: a region flatter than this is taken as if it had this contrast
-_MEMORY = 0.2  # the weight of the newest frame in what is usual
+_MEMORY_S = 0.2  # how long a change counts for what is usual
 
 
 class Usual:
     """What a change is measured by: its own usual size of late.
 
     A cut is a change that is large and also far larger than those before it, so that someone
-    who dances, or a camera that pans, is not cut to pieces.
+    who dances, or a camera that pans, is not cut to pieces. With few frames a second every
+    frame may show something else, and then it is enough to be large.
+
+    Args:
+        limit: changes up to here are never a leap.
+        fps: frames a second.
     """
 
-    def __init__(self, limit: float) -> None:
+    def __init__(self, limit: float, fps: float) -> None:
         self.limit = limit
-        self.level: float | None = None
+        self._weight = min(1.0, 1 / (_MEMORY_S * fps))
+        self._ratio = float(np.clip(fps / 2, 1.5, 3))
+        self._level: float | None = None
 
     def exceeded(self, change: float) -> bool:
         """Whether `change` is a leap; it counts for what is usual from now on."""
-        usual = change if self.level is None else self.level
-        self.level = (1 - _MEMORY) * usual + _MEMORY * change
-        return change > max(self.limit, 3 * usual)
+        usual = change if self._level is None else self._level
+        self._level = usual + self._weight * (change - usual)
+        return change > max(self.limit, self._ratio * usual)
 
 
 class Changes:

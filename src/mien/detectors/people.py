@@ -16,9 +16,9 @@ from mien.types import Faces, FloatArray, Image
 Identity = Callable[[Image, Faces], FloatArray]
 """Of a picture and n faces in it makes ``(n, d)`` vectors of length 1, alike for one person."""
 
-LEAP = 0.33  # the change around a face, in its own contrast, that may be a change of person
 _STEADY = 0.5  # how much of the newest move goes into the velocity
 _DRAG = 0.95  # what is left of the velocity a frame later, out of sight
+_AROUND = 0.35  # of a face's side, kept on each side of it
 _SIDE = 112  # pixels: larger faces are kept as small as this
 _ALBUM = 5  # pictures kept of a person
 
@@ -30,11 +30,11 @@ class Portrait:
         import cv2
 
         height, width = image.shape[:2]
-        around = square(face.boxes, 0.5)[0]
+        around = square(face.boxes, _AROUND)[0]
         low = np.clip(np.floor(around[:2]).astype(int), 0, (width - 1, height - 1))
         high = np.clip(np.ceil(around[2:]).astype(int), low + 1, (width, height))
         part = image[low[1] : high[1], low[0] : high[0]]
-        shrink = min(1.0, _SIDE * 2 / float(around[2] - around[0] + 1e-6))
+        shrink = min(1.0, _SIDE * (1 + 2 * _AROUND) / float(around[2] - around[0] + 1e-6))
         size = (max(1, round(part.shape[1] * shrink)), max(1, round(part.shape[0] * shrink)))
         self.image: Image = np.array(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.uint8)
         scale = np.array(size) / (part.shape[1], part.shape[0])
@@ -57,20 +57,20 @@ class Person:
     Attributes:
         face: the one row where they were seen last.
         shot: the number of the shot, counted by cuts, in which they were seen last.
+        usual: how much their surroundings change from frame to frame.
         number: the track id; 0 while it is not sure that there is someone.
         missed: frames since they were seen.
         waited: frames for which they have had no number.
         velocity: of the box's centre, pixels a frame, ``(2,)``.
-        usual: how much their surroundings change from frame to frame.
     """
 
     face: Faces
     shot: int
+    usual: Usual
     number: int = 0
     missed: int = 0
     waited: int = 0
     velocity: Values = field(default_factory=lambda: np.zeros(2))
-    usual: Usual = field(default_factory=lambda: Usual(LEAP))
     album: deque[Portrait] = field(default_factory=lambda: deque(maxlen=_ALBUM))
     _newest: Portrait | None = None
     _age: int = 0

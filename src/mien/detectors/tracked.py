@@ -19,7 +19,7 @@ from mien.detectors.candidates import Boxes
 from mien.detectors.crowd import Bars, Crowd
 from mien.detectors.motion import Changes, Flow, Usual
 from mien.detectors.people import Identity, Person
-from mien.errors import UsageError
+from mien.errors import PluginError, UsageError
 from mien.geometry import iou
 from mien.types import Faces, Image
 
@@ -108,7 +108,7 @@ class Tracked:
         self.fps = _positive(self.fps if fps is None else fps)
         self._crowd = Crowd(self._identity, self._bars, self.fps)
         self._changes = Changes()
-        self._usual = Usual(_CUT)
+        self._usual = Usual(_CUT, self.fps)
         self._flow = Flow()
         self._count = self._searches = self._relief = 0
 
@@ -122,12 +122,14 @@ class Tracked:
             the faces, with ``track_ids``.
 
         Raises:
-            PluginError: `identity` does not return what it should.
+            PluginError: the detector or `identity` does not return what it should.
         """
         check_image(image)
         known = self._changes.update(image)
         cut = not known or self._usual.exceeded(self._changes.around())
         faces = self._look(image, cut)
+        if not isinstance(faces, Faces):
+            raise PluginError(f"a detector must return mien.Faces, got {type(faces).__name__}.")
         numbers = self._crowd.recognise(image, faces, self._changes, cut)
         self._count += 1
         sure = numbers > 0
