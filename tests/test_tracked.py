@@ -435,7 +435,7 @@ def test_reset_begins_to_count_anew() -> None:
     other: list[list[Place]] = [[("bob", 60.0, 60.0)]] * 10
     tracked.detector = Script(other)
     assert first[-1] == {"ann": 1}
-    assert list(watch(other, tracked))[0] == {"bob": 1}
+    assert next(watch(other, tracked)) == {"bob": 1}
 
 
 def test_two_trackers_know_nothing_of_each_other() -> None:

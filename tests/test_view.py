@@ -298,18 +298,6 @@ def test_what_is_no_table_is_one_sentence(run: Callable[..., Any], tmp_path: Pat
         assert name in done.stderr
 
 
-@pytest.mark.usefixtures("display")
-def test_an_error_in_a_window_is_raised_outside(viewer: Viewer) -> None:
-    from mien.cli.window import show_in_window
-
-    def fail() -> None:
-        raise InputError("nothing to see.")
-
-    viewer.look = fail  # type: ignore[method-assign]
-    with pytest.raises(InputError, match="nothing to see"):
-        show_in_window(viewer)
-
-
 def test_without_a_display_there_is_no_window(
     viewer: Viewer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,8 +36,10 @@ def appearance(image: Image, faces: Faces) -> FloatArray:
             detectors without landmarks are as good.
     """
     squares = cut(image, faces, _SIDE, _HEAD)
-    vectors = [np.concatenate([_shape(s), _colours(s)]) * np.sqrt(0.5) for s in squares]
-    return np.asarray(vectors, np.float32).reshape(len(faces), -1)
+    vectors = np.empty((len(faces), _gradients().getDescriptorSize() + _BINS**3), np.float32)
+    for row, face in enumerate(squares):
+        vectors[row] = np.concatenate([_shape(face), _colours(face)]) * np.sqrt(0.5)
+    return vectors
 
 
 @cache
