@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from mien.detectors.assignment import Gains, assign
 from mien.detectors.candidates import Boxes
@@ -81,10 +82,10 @@ class Crowd:
         for row in range(len(faces)):
             if row not in found and not _doubled(faces[row], faces[list(found)]):
                 found[row] = Person(faces[row], self._shot, Usual(_LEAP, self.fps))
-        alone = iou(faces.boxes, faces.boxes).sum(axis=1) < 1.1
+        clear = _clear(faces, sight.size)
         for row, person in found.items():
             person.see(faces[row], self._shot)
-            person.remember(image, round(self.fps), lasting=bool(alone[row]))
+            person.remember(image, round(self.fps), lasting=bool(clear[row]))
             if person.number == 0:
                 self._meet(person, hope=hopes.get(row, False), first=cut)
         self._part(list(found.values()))
@@ -221,6 +222,13 @@ def _doubtful(gains: Gains) -> Gains:
             close = (best[:, 1] > 0) & (best[:, 0] - best[:, 1] < _CLEAR)
             mark |= close[:, None] & (table > best[:, :1] - _CLEAR) & (table > 0)
     return rivals
+
+
+def _clear(faces: Faces, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """``(n,)``: which faces are whole, neither behind another nor over the picture's edge."""
+    alone = iou(faces.boxes, faces.boxes).sum(axis=1) < 1.1
+    within = (faces.boxes[:, :2] >= 0).all(axis=1) & (faces.boxes[:, 2:] <= size).all(axis=1)
+    return np.asarray(alone & within)
 
 
 def _doubled(face: Faces, known: Faces) -> bool:

@@ -97,10 +97,10 @@ class Person:
 
         Args:
             image: the frame in which they were seen.
-            often: every so many frames the picture before is kept for longer.
-            lasting: whether this one may be; not where somebody else is in it.
+            often: every so many frames the picture before is kept for longer; the first sooner.
+            lasting: whether this one may be: not where they are half hidden.
         """
-        if self._newest is not None and self._age >= often:
+        if self._newest is not None and self._age >= (often if self.album else often // 5):
             self.album.append(self._newest)
             self._age = 0
         if lasting or self._newest is None:
