@@ -60,7 +60,7 @@ def fit(
     steps_per_epoch = len(train) // recipe.batch
     if not steps_per_epoch:
         raise UsageError(f"a batch of {recipe.batch} needs more than {len(train)} faces.")
-    first = 0
+    first, taught = 0, torch.zeros_like(targets)
     checkpoint = out / "checkpoint.pt"
     made_with = _fingerprint(recipe, train)
     if checkpoint.is_file():
@@ -73,7 +73,7 @@ def fit(
         model.load_state_dict(state["model"])
         average.load_state_dict(state["average"])
         optimizer.load_state_dict(state["optimizer"])
-        first = state["epoch"]
+        first, taught = state["epoch"], state.get("taught", taught)
 
     def loss_of(batch: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         return soft_cross_entropy(model(batch)[0], target, weight)
@@ -84,6 +84,9 @@ def fit(
     for epoch in range(first, recipe.epochs):
         stage = recipe.stage_at(epoch)
         size, changes = stage.size, recipe.augmentation.scaled(stage.strength)
+        if stage.teacher and recipe.begins_stage(epoch):
+            taught = _opinion(average, train.pictures, stage.size)
+        aims = torch.lerp(targets, taught, stage.teacher)
         cycle = [steps_per_epoch * edge for edge in recipe.cycle_at(epoch)]
         # Order and changes depend on seed and epoch alone, so that a resumed run is the same run.
         rng = torch.Generator().manual_seed(recipe.seed * 1000 + epoch)
@@ -99,7 +102,7 @@ def fit(
             rows = order[step * recipe.batch : (step + 1) * recipe.batch]
             batch = augment(pictures[rows], size, changes, rng)
             batch = batch.contiguous(memory_format=torch.channels_last)
-            loss = step_loss(batch, targets[rows], weights[rows])
+            loss = step_loss(batch, aims[rows], weights[rows])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -111,7 +114,8 @@ def fit(
         line = {"epoch": epoch + 1, "size": size, "loss": losses / steps_per_epoch}
         line |= measure(predict(average, validation.pictures, recipe.size), validation)
         line["seconds"] = round(time.monotonic() - started)
-        _save(checkpoint, model, average, optimizer, epoch + 1, made_with)
+        state = {"epoch": epoch + 1, "made_with": made_with, "taught": taught}
+        _save(checkpoint, state, model=model, average=average, optimizer=optimizer)
         with (out / "log.jsonl").open("a") as log:
             log.write(json.dumps(line) + "\n")
         report(line)
@@ -131,6 +135,13 @@ def predict(model: nn.Module, pictures: npt.NDArray[np.uint8], size: int) -> npt
     model.eval()
     parts = torch.split(torch.from_numpy(pictures), 128)
     return torch.cat([model(to_input(part, size))[0] for part in parts]).numpy()
+
+
+def _opinion(model: nn.Module, pictures: npt.NDArray[np.uint8], size: int) -> Tensor:
+    """Probabilities ``(n, k)``, the mean of each picture's and its mirror image's."""
+    both = (pictures, np.ascontiguousarray(pictures[..., ::-1]))
+    views = [torch.from_numpy(predict(model, seen, size)).softmax(dim=1) for seen in both]
+    return torch.stack(views).mean(dim=0)
 
 
 def measure(logits: npt.NDArray[Any], faces: VotedFaces) -> dict[str, float]:
@@ -175,21 +186,8 @@ def _average(average: nn.Module, model: nn.Module, decay: float) -> None:
             statistic.lerp_(fresh, 1 - decay)
 
 
-def _save(
-    path: Path,
-    model: nn.Module,
-    average: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    epoch: int,
-    made_with: str,
-) -> None:
+def _save(path: Path, state: dict[str, Any], **parts: nn.Module | torch.optim.Optimizer) -> None:
     partial = path.with_suffix(".tmp")
-    state = {
-        "model": model.state_dict(),
-        "average": average.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "epoch": epoch,
-        "made_with": made_with,
-    }
+    state |= {name: part.state_dict() for name, part in parts.items()}
     torch.save(state, partial)
     partial.replace(path)

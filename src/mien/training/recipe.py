@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mien.errors import InputNotFoundError, UsageError
 from mien.training.augment import Augmentation
 
@@ -20,12 +22,16 @@ class Stage:
         size: input size, pixels.
         restart: start a new cycle of warm-up and cosine here (SGDR, arXiv 1608.03983).
         strength: factor of the augmentation's ranges.
+        teacher: share of each target that comes from the averaged network as it stood when the
+            stage began, not from the votes (born-again networks, arXiv 1805.04770): ten votes are
+            a noisy count, and what the network saw in like faces steadies them.
     """
 
     epochs: int
     size: int
     restart: bool = False
     strength: float = 1.0
+    teacher: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,10 @@ class Recipe:
                 return stage
             epoch -= stage.epochs
         return self.stages[-1]
+
+    def begins_stage(self, epoch: int) -> bool:
+        """Whether `epoch` is the first of its stage."""
+        return epoch in np.cumsum([0, *(stage.epochs for stage in self.stages)])
 
     def cycle_at(self, epoch: int) -> tuple[int, int]:
         """First epoch, and the one after the last, of the cosine cycle that holds `epoch`."""
