@@ -6,7 +6,8 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
@@ -32,12 +33,13 @@ from mien.registry import (
 )
 from mien.result import Result
 from mien.sources.photos import photos
+from mien.sources.prefetch import prefetched
 from mien.sources.video import VideoSource
 from mien.timeline import Timeline
 from mien.types import Crops, Faces, Frame, Image, Scores
 
-#: Pictures whose squares may wait for a full batch.
-PATIENCE = 16
+#: Pictures whose squares may wait for a full batch, and the bytes of those kept with them.
+PATIENCE, KEPT_BYTES = 8, 32_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +83,7 @@ class EmotionAnalyzer:
         min_score: float | None = None,
         uncertain_below: float = 0.5,
         without: Sequence[str] = (),
-        batch_size: int = 32,
+        batch_size: int = 16,
         threads: int | None = None,
     ) -> None:
         if not 0 <= uncertain_below <= 1:
@@ -133,7 +135,7 @@ class EmotionAnalyzer:
         while they wait, so memory does not grow with the number of pictures. An input that cannot
         be read becomes a result with `error`; the others are done.
         """
-        yield from self._road(photos(pictures), self.detector, PATIENCE, keep=False)
+        yield from self._road(photos(pictures), self.detector, keep=False)
 
     def stream(self, frames: Iterable[Frame], *, keep: bool = False) -> Iterator[Result]:
         """Analyse moving pictures, frame by frame, and follow the people in them.
@@ -151,8 +153,8 @@ class EmotionAnalyzer:
         if not isinstance(tracked, Tracked):
             tracked = Tracked(self.detector)
         tracked.reset(_rate(frames))
-        patience = 1 if getattr(frames, "live", False) else PATIENCE
-        yield from self._road(_by_source(frames, tracked), tracked, patience, keep=keep)
+        live = bool(getattr(frames, "live", False))
+        yield from self._road(_by_source(frames, tracked), tracked, live=live, keep=keep)
 
     def video(
         self,
@@ -184,23 +186,44 @@ class EmotionAnalyzer:
         return Timeline.from_results(self.stream(film))
 
     def _road(
-        self, frames: Iterable[Frame], detector: FaceDetector, patience: int, *, keep: bool
+        self, frames: Iterable[Frame], detector: FaceDetector, *, live: bool = False, keep: bool
     ) -> Iterator[Result]:
-        """Look at each frame, and judge the squares of several at once."""
-        waiting: list[_Seen] = []
-        for frame in frames:
-            try:
-                waiting.append(self._look(frame, detector, keep=keep))
-            except BaseException:  # also Ctrl-C: what was seen is judged and handed out first
-                if waiting:
-                    yield from self._judge(waiting)
-                raise
-            squares = sum(len(seen.crops) for seen in waiting)
-            if squares >= self.batch_size or len(waiting) >= patience:
-                yield from self._judge(waiting)
-                waiting = []
-        if waiting:
-            yield from self._judge(waiting)
+        """Look at each frame, and judge the squares of several at once.
+
+        The next frames are looked at, in a thread, while those before are judged and used; live
+        ones one by one instead, since a result that comes later is worth less.
+        """
+        batches = self._batches(frames, detector, 1 if live else PATIENCE, keep=keep)
+        if live:
+            for batch, _ in batches:
+                yield from self._judge(batch)
+            return
+        with closing(prefetched(batches, "mien-look", most=1)) as ready:
+            for batch in ready:
+                yield from self._judge(batch)
+
+    def _batches(
+        self, frames: Iterable[Frame], detector: FaceDetector, patience: int, *, keep: bool
+    ) -> Generator[tuple[list[_Seen], int]]:
+        """Frames that are looked at, some at a time, with the bytes that they hold."""
+        upcoming = iter(frames)
+        problem: BaseException | None = None
+        while problem is None:
+            waiting: list[_Seen] = []
+            squares = held = 0
+            while squares < self.batch_size and len(waiting) < patience and held < KEPT_BYTES:
+                try:
+                    seen = self._look(next(upcoming), detector, keep=keep)
+                except BaseException as error:  # noqa: BLE001 - raised when the rest is handed out
+                    problem = error
+                    break
+                waiting.append(seen)
+                squares += len(seen.crops)
+                held += seen.crops.nbytes + (3 * math.prod(seen.size) if keep and seen.size else 0)
+            if waiting:
+                yield waiting, held
+        if not isinstance(problem, StopIteration):
+            raise problem
 
     def _look(self, frame: Frame, detector: FaceDetector, *, keep: bool) -> _Seen:
         """Read a picture, find its faces, cut them out."""

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import closing
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-#: What may wait, in bytes: 23 pictures of 720p, two of 4K.
-LIMIT_BYTES = 64_000_000
+#: What may wait, in bytes: 11 pictures of 720p, one of 4K.
+LIMIT_BYTES = 32_000_000
 #: How many items may wait, however small they are.
 LIMIT_ITEMS = 64
 
 
-def prefetched(items: Generator[tuple[T, int] | None], name: str) -> Iterator[T]:
+def prefetched(
+    items: Generator[tuple[T, int] | None], name: str, most: int = LIMIT_ITEMS
+) -> Generator[T]:
     """Run `items` in a thread of its own, and hand on what it yields, in order.
 
-    The thread starts with the first ``next`` and waits while `LIMIT_BYTES` or `LIMIT_ITEMS` are
+    The thread starts with the first ``next`` and waits while `LIMIT_BYTES` or `most` items are
     ready. It ends with the iterator, be that exhausted, closed, given up in the middle of a loop
     or interrupted; `items` is then closed, in the thread that ran it.
 
@@ -27,11 +29,12 @@ def prefetched(items: Generator[tuple[T, int] | None], name: str) -> Iterator[T]
         items: yields each item with its size in bytes, or None where it has none yet, so that
             it can be stopped while it looks for one.
         name: the thread's, for debuggers.
+        most: how many items may wait.
 
     Raises:
         BaseException: whatever `items` raised, after all that it had yielded before.
     """
-    channel: _Channel[T] = _Channel()
+    channel: _Channel[T] = _Channel(most)
     thread = threading.Thread(target=channel.fill, args=(items,), name=name, daemon=True)
     thread.start()
     try:
@@ -47,7 +50,8 @@ def prefetched(items: Generator[tuple[T, int] | None], name: str) -> Iterator[T]
 class _Channel(Generic[T]):
     """A bounded queue between two threads, which either end can shut."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self.most = most
         self.error: BaseException | None = None
         self._waiting: deque[tuple[T, int]] = deque()
         self._bytes = 0
@@ -99,5 +103,5 @@ class _Channel(Generic[T]):
             return True
 
     def _full(self, more: int) -> bool:
-        over = self._bytes + more > LIMIT_BYTES or len(self._waiting) >= LIMIT_ITEMS
+        over = self._bytes + more > LIMIT_BYTES or len(self._waiting) >= self.most
         return bool(self._waiting) and over
