@@ -17,7 +17,6 @@ from mien.geometry import iou
 from mien.types import Faces, FloatArray, Image, IntArray
 
 _LEAP = 0.33  # the change around a face, in its own contrast, that may be a change of person
-_SURE = 0.98  # the confidence from which a new face needs no second look
 _HIDDEN_S, _GONE_S = 2.0, 30.0  # how long motion, and how long looks, can bring someone back
 _BLINK_S = 0.3  # so short a gap needs no look at the face
 _WAIT_S, _HOPE = 0.2, 0.08  # how long to wait for a better look, where so little is missing
@@ -101,8 +100,8 @@ class Crowd:
             first: whether a shot begins, so that there is nothing to wait for.
         """
         person.waited += 1
-        sure = float(np.asarray(person.face.scores)[0]) >= _SURE or person.waited > 1
-        if first or (sure and not hope) or person.waited > _WAIT_S * self.fps:
+        known = person.sure or person.waited > 1
+        if first or (known and not hope) or person.waited > _WAIT_S * self.fps:
             self._numbers += 1
             person.number = self._numbers
 

@@ -16,6 +16,7 @@ from mien.types import Faces, FloatArray, Image
 Identity = Callable[[Image, Faces], FloatArray]
 """Of a picture and n faces in it makes ``(n, d)`` vectors of length 1, alike for one person."""
 
+SURE = 0.98  # the confidence from which a new face needs no second look
 _STEADY = 0.5  # how much of the newest move goes into the velocity
 _DRAG = 0.95  # what is left of the velocity a frame later, out of sight
 _AROUND = 0.35  # of a face's side, kept on each side of it
@@ -61,6 +62,7 @@ class Person:
         number: the track id; 0 while it is not sure that there is someone.
         missed: frames since they were seen.
         waited: frames for which they have had no number.
+        sure: whether one look at least left no doubt that this is a face.
         velocity: of the box's centre, pixels a frame, ``(2,)``.
     """
 
@@ -70,6 +72,7 @@ class Person:
     number: int = 0
     missed: int = 0
     waited: int = 0
+    sure: bool = False
     velocity: Values = field(default_factory=lambda: np.zeros(2))
     album: deque[Portrait] = field(default_factory=lambda: deque(maxlen=_ALBUM))
     _newest: Portrait | None = None
@@ -91,6 +94,7 @@ class Person:
             move = (centres[1] - centres[0]) / (self.missed + 1)
             self.velocity += _STEADY * (move - self.velocity)
         self.face, self.shot, self.missed = face, shot, 0
+        self.sure |= float(np.asarray(face.scores)[0]) >= SURE
 
     def remember(self, image: Image, often: int, *, lasting: bool) -> None:
         """Keep a picture of how they look now.
