@@ -98,7 +98,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     how = "in a window" if windowed else "drawn, not shown"
     print(
         f"{W} x {H} at {options.fps:g} frames a second for {options.seconds:g} s, {how}: "
-        f"{len(late)} of {camera.count} frames shown, {view.counts['dropped']} left out; from frame to result {half:.0f} ms (median), "
+        f"{len(late)} of {camera.count} frames shown, {view.counts['dropped']} left out; "
+        f"from frame to result {half:.0f} ms (median), "
         f"{most:.0f} ms (95 %), {worst:.0f} ms (worst)"
     )
 
