@@ -15,7 +15,6 @@ from mien.cli.exits import SOME_FAILED
 from mien.errors import UsageError
 
 if TYPE_CHECKING:
-    from mien.analyzer import EmotionAnalyzer
     from mien.result import Result
 
 _ROWS = 50  # photos shown at once: a long run must not fill the memory
@@ -58,14 +57,14 @@ def analyze(
     Exit code 0 when all inputs were read, 3 when some were not, 2 for wrong use.
     """
     from mien.cli.console import Tally, progress, show_people, show_table
-    from mien.cli.road import Clip, load_analyzer, results
+    from mien.cli.road import Clip, load_analyzer, results, sinks_for
     from mien.timeline import Timeline
 
     if keep_faces and output is None:
         raise UsageError("--keep-faces keeps them beside the table; name one with -o.")
     analyzer = load_analyzer(detector, model, min_score, tuple(without or ()))
     tally, clip = Tally(), Clip(fps, every, start, end, width)
-    made = list(_sinks(analyzer, paths, output, annotate, keep_faces))
+    made = list(sinks_for(analyzer, paths, output, annotate, keep_faces))
 
     def run(sinks: Sequence[Any]) -> Iterator[Result]:
         road = results(analyzer, paths, clip, keep=annotate is not None)
@@ -94,23 +93,3 @@ def analyze(
     tally.show([path for path in (output, annotate) if path is not None])
     if tally.failed:
         raise typer.Exit(SOME_FAILED)
-
-
-def _sinks(
-    analyzer: EmotionAnalyzer,
-    paths: Sequence[str],
-    output: Path | None,
-    annotate: Path | None,
-    keep_faces: bool,
-) -> Iterator[Any]:
-    """Where results are written, not opened yet."""
-    if output is not None:
-        from mien.sinks.tables import TableSink
-
-        yield TableSink(output, analyzer.labels, analyzer.settings, keep_faces)
-    if annotate is not None:
-        from mien.cli.annotations import Annotations
-        from mien.cli.road import is_moving
-
-        films = [path for path in paths if is_moving(path)]
-        yield Annotations(annotate, films, photos=len(films) < len(paths))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mien.errors import InputError, UsageError
@@ -65,6 +66,25 @@ def results(
             continue
         for path in group:
             yield from analyzer.stream(_frames(path, clip), keep=keep)
+
+
+def sinks_for(
+    analyzer: EmotionAnalyzer,
+    paths: Sequence[str],
+    output: Path | None,
+    annotate: Path | None,
+    keep_faces: bool,
+) -> Iterator[Any]:
+    """Where the options of a command want results written; not opened yet."""
+    if output is not None:
+        from mien.sinks.tables import TableSink
+
+        yield TableSink(output, analyzer.labels, analyzer.settings, keep_faces)
+    if annotate is not None:
+        from mien.cli.annotations import Annotations
+
+        films = [path for path in paths if is_moving(path)]
+        yield Annotations(annotate, films, photos=len(films) < len(paths))
 
 
 def _frames(path: str, clip: Clip) -> Iterable[Frame]:
