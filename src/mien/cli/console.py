@@ -108,14 +108,16 @@ def show_people(timeline: Timeline) -> None:
 class Tally:
     """Counts a run, and says aloud what could not be read."""
 
-    seen: int = 0
+    photos: int = 0
+    frames: int = 0
     faces: int = 0
     failed: int = 0
     dropped: int = 0
 
     def add(self, result: Result) -> None:
         """Count one result; of very many failures only the first are told."""
-        self.seen += 1
+        self.frames += result.time_s is not None
+        self.photos += result.time_s is None
         self.faces += len(result)
         self.dropped += result.dropped
         if result.error is None or result.dropped:
@@ -128,7 +130,8 @@ class Tally:
 
     def show(self, written: Sequence[Path]) -> None:
         """One line about the whole run, and where things were written."""
-        counts = f"{_many(self.seen, 'picture')}, {_many(self.faces, 'face')}"
+        kinds = [(self.photos, "picture"), (self.frames, "frame"), (self.faces, "face")]
+        counts = ", ".join(_many(n, noun) for n, noun in kinds if n or noun == "face")
         bad = f", {self.failed} could not be read" if self.failed else ""
         late = f", {self.dropped} left out to keep up" if self.dropped else ""
         print(counts + bad + late, file=sys.stderr)  # noqa: T201
