@@ -67,6 +67,7 @@ def test_a_picture_on_standard_input(photo: Path) -> None:
         (["analyze"], 2, "Missing argument"),
         (["analyze", "PHOTO", "-o", "t.xlsx"], 2, ".parquet, .csv, .jsonl"),
         (["analyze", "PHOTO", "-o", "/nowhere/t.csv"], 2, "no folder /nowhere"),
+        (["analyze", "a.mp4", "--annotate", "a.avi"], 2, ".mp4, .m4v, .mov, .mkv"),
         (["analyze", "PHOTO", "--detector", "magic"], 2, "there is no detector 'magic'"),
         (["analyze", "PHOTO", "--detector", "yunet"], 2, "needs its file"),
         (["analyze", "PHOTO", "--model", "none.onnx"], 4, "no model file none.onnx"),

@@ -282,8 +282,11 @@ def test_the_command(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert str(out) in done.output
     assert "Smoothed over 0.5 s" in squeezed(Page(out.read_text("utf-8")))
+    assert run(app, [str(table)]).exit_code == 0
+    assert (tmp_path / "t.html").is_file()
     for arguments, code, words in (
         ([str(tmp_path / "no.parquet"), "-o", str(out)], 3, "no.parquet"),
+        ([str(tmp_path / "t.images.parquet")], 2, f"give that of faces, {table}"),
         ([str(table), "-o", str(tmp_path / "r.txt")], 2, "must end in .html"),
         ([str(table), "-o", str(out), "--smooth", "-1"], 2, "0 seconds or more"),
     ):

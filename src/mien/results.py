@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mien import tables
-from mien.errors import InputError
+from mien.errors import InputError, UsageError
 from mien.images import read_image
 from mien.labels import EMOTIONS
 from mien.quality import Quality
@@ -111,6 +111,9 @@ def load_tables(
     """
     target = Path(path)
     faces, settings = tables.read_table(target)
+    if Path(target.stem).suffix == ".images":
+        faces_path = target.with_name(Path(target.stem).stem + target.suffix)
+        raise UsageError(f"{target} is the table of inputs: give that of faces, {faces_path}.")
     images, known = tables.read_table(images_path(target))
     strangers = f"{target} and {images_path(target)} are not tables of one run."
     if settings and known and settings != known:

@@ -27,7 +27,7 @@ class Annotations:
         photos: whether there are other arguments.
 
     Raises:
-        UsageError: one file for several inputs, or for a photo.
+        UsageError: one file for several inputs, or for a photo; or another kind of film.
     """
 
     def __init__(self, target: Path, films: Sequence[str], *, photos: bool) -> None:
@@ -35,6 +35,10 @@ class Annotations:
         if self._one and (photos or len(films) != 1):
             raise UsageError(
                 f"{target.name} is one film, and the inputs are not; give --annotate a folder."
+            )
+        if films and not self._one and target.suffix and not target.is_dir():
+            raise UsageError(
+                f"an annotated film is one of {', '.join(FILM_SUFFIXES)}, not {target.name!r}."
             )
         self._target, self._films = target, set(films)
         self._stack = ExitStack()

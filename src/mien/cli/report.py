@@ -11,7 +11,9 @@ import typer
 
 def report(
     table: Annotated[Path, typer.Argument(help="What `mien analyze -o` wrote.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Page to write: .html.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Page to write; TABLE.html if left out.")
+    ] = None,
     smooth: Annotated[
         float | None, typer.Option(help="Smooth over so many seconds; as it was saved if left out.")
     ] = None,
@@ -23,5 +25,5 @@ def report(
     timeline = Timeline.load(table)
     if smooth is not None:
         timeline = timeline.smooth(smooth)
-    written = write_report(timeline, output)
+    written = write_report(timeline, output or table.with_suffix(".html"))
     print(f"wrote {written}", file=sys.stderr)  # noqa: T201
