@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import numpy as np
 
@@ -28,6 +29,7 @@ from mien.labels import UNCERTAIN, color_of
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mien.clips import Clip
     from mien.peaks import Peak
     from mien.timeline import Timeline
 
@@ -63,20 +65,26 @@ _FIGURES = {
 }
 
 
-def write_report(timeline: Timeline, path: str | Path) -> Path:
+def write_report(timeline: Timeline, path: str | Path, clips: Sequence[Clip] = ()) -> Path:
     """Write the page about a timeline to an ``.html`` file.
 
     It describes how faces look to viewers. Films of one table follow one another on the page;
     what has no times, such as photos, is left out and counted.
 
+    Args:
+        timeline: one film, or several.
+        path: the page.
+        clips: short films to show, as from `mien.clips.cut`; the page finds them by their names,
+            so they belong beside it.
+
     Raises:
         UsageError: nothing in the timeline has a time, its scores are not probabilities, the
             name does not end in .html, or nothing can be written there.
     """
-    return write_text(report_page(timeline), path, (".html", ".htm"))
+    return write_text(report_page(timeline, clips), path, (".html", ".htm"))
 
 
-def report_page(timeline: Timeline) -> str:
+def report_page(timeline: Timeline, clips: Sequence[Clip] = ()) -> str:
     """The page of `write_report` as text."""
     from importlib import resources
 
@@ -94,7 +102,11 @@ def report_page(timeline: Timeline) -> str:
     page.filters["percent"] = _percent
     return page.from_string(text).render(
         title=_base(films[0]) if len(films) == 1 else f"{len(films)} films",
-        films=[_film(timeline.film(source)) for source in films],
+        films=[
+            _film(timeline.film(source), [clip for clip in clips if clip.source == source])
+            for source in films
+        ],
+        has_clips=any(clip.file is not None for clip in clips),
         untimed=len(timeline.sources) - len(films),
         settings=_settings(timeline.settings),
         threshold=_threshold(timeline),
@@ -106,7 +118,7 @@ def report_page(timeline: Timeline) -> str:
     )
 
 
-def _film(film: Timeline) -> dict[str, Any]:
+def _film(film: Timeline, clips: Sequence[Clip]) -> dict[str, Any]:
     """What the page says of one film."""
     start = float(film.images["time_s"].min())
     span = (start, start + max(film.duration_s, 0.1))
@@ -142,6 +154,12 @@ def _film(film: Timeline) -> dict[str, Any]:
         ],
         "strips": [[_strip(segments, i, span, clock, film.labels) for i in part] for part in ids],
         "ticks": _ticks(*span),
+        "clips": [
+            (quote(c.file.name), quote(c.poster.name), c, _color(c.emotion, film.labels))
+            for c in clips
+            if c.file and c.poster
+        ],
+        "clock": clock,
         "segments": _segment_rows(segments, clock, film.labels),
         "segments_total": 0 if segments is None else len(segments),
         "group": _person(film, everyone, "Everyone" if rows else "All faces", (), coarse)

@@ -82,16 +82,24 @@ class Results(Sequence[Result]):
         Raises:
             InputNotFoundError, InputError: a table is missing, broken, or not of this run.
         """
-        faces, images, labels, settings = load_tables(path)
-        found, first = [], 0
-        for row in images.to_dict("records"):  # both tables are in the order of the inputs
-            rows = faces.iloc[first : first + int(row["n_faces"])]
-            first += len(rows)
-            found.append(_restore(row, rows, labels, settings))
-        return cls(found)
+        return cls(restored(*load_tables(path)))
 
     def _repr_html_(self) -> str:
         return str(tables.style(self.faces, self.labels).to_html())
+
+
+def restored(
+    faces: pd.DataFrame,
+    images: pd.DataFrame,
+    labels: tuple[str, ...],
+    settings: Mapping[str, str],
+) -> Iterator[Result]:
+    """A result for each row of `images`; `faces` holds their rows in the same order."""
+    first = 0
+    for row in images.to_dict("records"):
+        rows = faces.iloc[first : first + int(row["n_faces"])]
+        first += len(rows)
+        yield _restore(row, rows, labels, settings)
 
 
 def load_tables(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from mien.cli import analyze, demo, evaluate, export, models, report, train, view, watch
+from mien.cli import analyze, demo, evaluate, export, models, report, summarize, train, view, watch
 from mien.cli.exits import told
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ for command in (
     models.models,
     evaluate.evaluate,
     report.report,
+    summarize.summarize,
     train.train,
     view.view,
     watch.watch,

@@ -62,7 +62,7 @@ class VideoSource:
     the decoded picture once; later calls decode it from the file again, so that a result which
     is kept costs no picture's memory.
 
-    A thread decodes ahead, 64 MB at most. It ends when the iterator does, however that comes
+    A thread decodes ahead, 32 MB at most. It ends when the iterator does, however that comes
     about. A source can be iterated again.
 
     Args:

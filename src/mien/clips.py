@@ -1,0 +1,131 @@
+"""The strongest moments of a film: its longest runs of one expression, as short films."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mien.errors import InputError, UsageError
+from mien.images import write_image
+from mien.labels import UNCERTAIN
+from mien.results import restored
+from mien.sinks.film import FilmSink
+from mien.sources.video import VideoSource
+
+if TYPE_CHECKING:
+    from mien.timeline import Timeline
+
+_AROUND_S = 0.5  # shown before and after a run, so that one sees it begin and end
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A run of one expression in one person's face.
+
+    Attributes:
+        source: the film.
+        track_id: the person.
+        emotion: the apparent expression.
+        start_s, end_s: the run, seconds of the film.
+        strength: mean probability of the expression over the run.
+        peak_s: when it was highest, seconds.
+        file: the short film that shows it, or None; its ``poster`` lies beside it.
+    """
+
+    source: str
+    track_id: int
+    emotion: str
+    start_s: float
+    end_s: float
+    strength: float
+    peak_s: float
+    file: Path | None = None
+
+    @property
+    def duration_s(self) -> float:
+        """Length of the run, seconds."""
+        return self.end_s - self.start_s
+
+    @property
+    def poster(self) -> Path | None:
+        """A picture of the peak, for players that wait to be started."""
+        return None if self.file is None else self.file.with_suffix(".jpg")
+
+
+def strongest(
+    timeline: Timeline, most: int = 6, leave_out: Collection[str] = ("neutral", UNCERTAIN)
+) -> list[Clip]:
+    """The longest runs of one expression, longest first.
+
+    The longest are taken, as in Savchenko, Savchenko and Makarov 2022 (IEEE Transactions on
+    Affective Computing, "Classifying Emotions and Engagement in Online Learning"). Each
+    expression of each person has its longest run told before any has a second.
+
+    Args:
+        timeline: of one film or several; smooth it first, or short runs will fall apart.
+        most: how many to tell.
+        leave_out: expressions that are not told.
+
+    Raises:
+        UsageError: `most` is below 1, or the table has no times or people.
+    """
+    if most < 1:
+        raise UsageError(f"there is at least 1 clip to tell, got {most}.")
+    runs = timeline.segments()
+    runs = runs[~runs["emotion"].isin(list(leave_out))]
+    runs = runs.sort_values(["duration_s", "strength"], ascending=False, kind="stable")
+    again = runs.groupby(["source", "track_id", "emotion"]).cumcount()
+    runs = runs.assign(again=again).sort_values("again", kind="stable").head(most)
+    runs = runs.sort_values(["duration_s", "strength"], ascending=False, kind="stable")
+    names = ("source", "track_id", "emotion", "start_s", "end_s", "strength", "peak_s")
+    return [Clip(**{name: row[name] for name in names}) for row in runs.to_dict("records")]
+
+
+def cut(timeline: Timeline, clip: Clip, path: str | Path, *, longest_s: float = 10.0) -> Clip:
+    """Write a clip as a short film, with boxes, names and sound, and a picture beside it.
+
+    A run longer than `longest_s` is shown around its peak. The film is read again from where it
+    was when it was analysed.
+
+    Args:
+        timeline: that the clip is of.
+        clip: as from `strongest`.
+        path: ``.mp4``, ``.m4v``, ``.mov`` or ``.mkv``; a file that is there is replaced.
+        longest_s: seconds that are shown at most.
+
+    Returns:
+        the clip with its ``file``.
+
+    Raises:
+        InputError: the film is not there any more, or is another one.
+        UsageError: the file cannot be written.
+    """
+    start, end = clip.start_s - _AROUND_S, clip.end_s + _AROUND_S
+    if end - start > longest_s:
+        start = min(max(start, clip.peak_s - longest_s / 2), end - longest_s)
+        end = start + longest_s
+    start = max(0.0, start)
+    film = timeline.film(clip.source)
+    near = film.images["time_s"].between(start, end)
+    images = film.images[near & (film.images["status"] == "ok")]
+    faces = film.faces[film.faces["frame"].isin(images["frame"])]
+    known = {r.index: r for r in restored(faces, images, film.labels, film.settings)}
+    if not known:
+        raise InputError(f"{clip.source} has no frame from {start:.1f} to {end:.1f} s.")
+    width = max(result.size[0] for result in known.values() if result.size is not None)
+    made = replace(clip, file=Path(path))
+    nearest = min(known, key=lambda i: abs((known[i].time_s or 0.0) - clip.peak_s))
+    with FilmSink(path, audio_from=clip.source, margin=False) as sink:
+        for frame in VideoSource(clip.source, start=start, end=end, width=width):
+            if frame.index not in known:
+                continue
+            picture = frame.read()
+            sink.write(replace(known[frame.index], _read=partial(np.asarray, picture)))
+            if frame.index == nearest and made.poster is not None:
+                write_image(made.poster, picture)
+    return made
