@@ -1,0 +1,21 @@
+"""Labelled pictures of faces, read from whatever layout they lie in.
+
+`load_faces` reads any of them as `LabelledFaces`. `load_ferplus` reads the splits of FER+ that
+mien trains on straight into arrays.
+"""
+
+from mien.datasets.faces import Broken, LabelledFaces
+from mien.datasets.ferplus import SPLITS, VotedFaces, load_ferplus, read_list
+from mien.datasets.loading import load_faces
+from mien.datasets.records import NUMBERINGS
+
+__all__ = [
+    "NUMBERINGS",
+    "SPLITS",
+    "Broken",
+    "LabelledFaces",
+    "VotedFaces",
+    "load_faces",
+    "load_ferplus",
+    "read_list",
+]
