@@ -11,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.datasets.faces import THUMBNAIL, Broken, LabelledFaces
+from mien.datasets.fer import VOTES, read_fer, read_votes
 from mien.datasets.folders import read_folder
+from mien.datasets.parquet import read_parquet, read_parquets
 from mien.datasets.records import Records, in_split, split_word, to_votes, typed
 from mien.datasets.sheets import SUFFIXES, read_sheet, read_sheets
 from mien.errors import InputError, InputNotFoundError, PluginError
@@ -91,12 +93,22 @@ def _read(path: Path, split: str | None) -> Records:
     if not path.exists():
         raise InputNotFoundError(f"there is nothing at {path}; expected {LAYOUTS}.")
     if path.is_file():
+        if path.name == VOTES:
+            return read_votes(path)
         if path.suffix.lower() in SUFFIXES:
             return read_sheet(path)
+        if path.suffix.lower() == ".parquet":
+            return read_parquet(path)
         raise InputError(f"{path} is no data that mien reads: {LAYOUTS}.")
-    sheets = read_sheets(path)
-    if sheets:
-        return _joined(path, [(read_sheet(sheet), name) for sheet, name in sheets])
+    records = read_fer(path)
+    if records is not None:
+        return records
+    for files, read in (
+        (read_parquets(path, split), read_parquet),
+        (read_sheets(path), read_sheet),
+    ):
+        if files:
+            return _joined(path, [(read(file), name) for file, name in files])
     records = read_folder(path)
     if records is None:
         raise InputError(f"{path} holds no labelled pictures: expected {LAYOUTS}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -202,9 +203,7 @@ def _chunks(path: Path, rows: int = _CHUNK) -> Iterator[pd.DataFrame]:
 
 
 def _first(header: Sequence[str], wanted: Sequence[str]) -> str | None:
-    plain = {
-        name.strip().lower().replace(" ", "_").replace("-", "_"): name for name in header[::-1]
-    }
+    plain = {re.sub(r"[ .-]", "_", name.strip().lower()): name for name in header[::-1]}
     return next((plain[name] for name in wanted if name in plain), None)
 
 
