@@ -2,14 +2,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
+from mien import load_detector
 from mien.cards import CropSpec
 from mien.datasets import load_faces
-from mien.errors import InputError, InputNotFoundError, UsageError
+from mien.errors import InputError, InputNotFoundError, PluginError, UsageError
 from mien.images import write_image
 from mien.labels import EMOTIONS
 from mien.types import Faces, FloatArray, Image
@@ -172,6 +174,17 @@ def test_a_table_of_votes_or_shares(tmp_path: Path) -> None:
     assert faces.arrays(48).votes[0].sum() == pytest.approx(10)
 
 
+def test_scores_beside_a_label_are_further_columns(tmp_path: Path) -> None:
+    text = ",path,label,happy,sad,neutral\n0,pictures/0.png,sad,.9,.1,0\n"
+    faces = load_faces(sheet(tmp_path, text))
+    assert words(faces.distribution) == ["sadness"]
+    assert {name: values.tolist() for name, values in faces.columns.items()} == {
+        "happy": [0.9],
+        "sad": [0.1],
+        "neutral": [0],
+    }
+
+
 def test_tables_named_by_their_split(tmp_path: Path) -> None:
     sheet(tmp_path, "path,label\npictures/0.png,sad\n", "train.csv")
     sheet(tmp_path, "path,label,sex\npictures/1.png,happy,f\n", "test.csv")
@@ -188,6 +201,8 @@ def test_a_table_without_the_columns_is_told(tmp_path: Path) -> None:
         load_faces(sheet(tmp_path, "path,mood\npictures/0.png,sad\n"))
     with pytest.raises(InputError, match=r"has the columns \(none\)"):
         load_faces(sheet(tmp_path, ""))
+    with pytest.raises(InputError, match="more fields than the header"):
+        load_faces(sheet(tmp_path, "path,label\npictures/0.png,sad,1\n"))
     (tmp_path / "faces.csv").write_bytes(b"path,label\n\xff\xfe\xfa,sad\n")
     with pytest.raises(InputError, match="not a readable CSV file"):
         load_faces(tmp_path / "faces.csv")
@@ -230,6 +245,26 @@ def test_faces_in_whole_photos_are_found_and_misses_marked(tmp_path: Path) -> No
     np.testing.assert_array_equal(crops[1], face(1, 100, 200)[20:60, 100:140])
     assert len(faces.arrays(48)) == 1
     assert faces[faces.missed].missed.all()
+
+
+def test_a_detector_of_mien_finds_the_face_of_a_photo(tmp_path: Path, photo: Path) -> None:
+    place(tmp_path / "sad" / "nobody.png", 3, 120, 120)
+    (tmp_path / "happy").mkdir()
+    (tmp_path / "happy" / photo.name).write_bytes(photo.read_bytes())
+    faces = load_faces(tmp_path, find=load_detector("haar").detect)
+    assert faces.missed.tolist() == [False, True]
+    assert faces.found is not None
+    x1, y1, x2, y2 = faces.found[0].boxes[0]
+    whole = faces.picture(0)
+    assert 0.02 < (x2 - x1) * (y2 - y1) / (whole.shape[0] * whole.shape[1]) < 0.6
+
+
+def test_a_finder_that_returns_something_else_is_told(folder: Path) -> None:
+    def find(image: Image) -> Any:
+        return [image]
+
+    with pytest.raises(PluginError, match="returned list, not Faces"):
+        load_faces(folder, find=find)
 
 
 def test_progress_counts_batches(folder: Path) -> None:

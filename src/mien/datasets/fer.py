@@ -88,10 +88,13 @@ def _read_labels(folder: Path, tables: list[Path]) -> Records:
 def _rows(table: Path) -> list[list[str]]:
     """Name and ten counts a row; [] where the file is a table of another kind."""
     with table.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-        rows = [row for row in csv.reader(file) if row]
+        try:
+            rows = [row for row in csv.reader(file) if row]
+        except csv.Error:
+            return []
     for row in rows:
         if len(row) == len(_COUNTS) + 2:
             del row[1]  # the box, which is always the whole picture
-        if len(row) != len(_COUNTS) + 1 or not all(c.strip().isdigit() for c in row[1:]):
+        if len(row) != len(_COUNTS) + 1 or not all(c.strip().isdecimal() for c in row[1:]):
             return []
     return rows

@@ -30,7 +30,7 @@ class VotedFaces:
 
     Attributes:
         names: ``(n,)`` file names, the key of the published lists.
-        pictures: ``(n, 48, 48)`` uint8 grey.
+        pictures: ``(n, h, w)`` uint8 grey, 48 pixels in FER+; or ``(n, 3, h, w)`` in colour.
         votes: ``(n, 8)`` float32, people a label, in the order of `mien.labels.EMOTIONS`.
         fer2013: ``(n,)`` the older single label, "" where unknown.
         groups: ``(n,)`` int64, rows that are near-identical pictures share a number; -1 for none.

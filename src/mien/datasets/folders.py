@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mien.datasets.records import Records, is_split
-from mien.images import IMAGE_SUFFIXES
+from mien.images import IMAGE_SUFFIXES, name_of
 from mien.labels import known_as
 
 
@@ -27,7 +27,7 @@ def read_folder(folder: Path) -> Records | None:
     for split in splits or [top]:
         for label in _folders(split):
             for path in pictures_in(label):
-                records.names.append(path.relative_to(folder).as_posix())
+                records.names.append(name_of(path.relative_to(folder).as_posix()))
                 records.sources.append(str(path))
                 records.splits.append(split.name if splits else "")
                 labels.append(label.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,11 +12,12 @@ import numpy.typing as npt
 
 from mien.datasets.faces import THUMBNAIL, Broken, LabelledFaces
 from mien.datasets.fer import VOTES, read_fer, read_votes
+from mien.datasets.ferplus import read_list
 from mien.datasets.folders import read_folder
 from mien.datasets.parquet import read_parquet, read_parquets
 from mien.datasets.records import Records, in_split, split_word, to_votes, typed
 from mien.datasets.sheets import SUFFIXES, read_sheet, read_sheets
-from mien.errors import InputError, InputNotFoundError, PluginError
+from mien.errors import InputError, InputNotFoundError, MienError, PluginError
 from mien.images import read_image
 from mien.types import Faces, Image
 
@@ -43,7 +44,8 @@ def load_faces(
         path: a folder with a folder a label, also below ``train``, ``validation``, ``test``; a CSV
             file of path and label, or a folder with one; Kaggle's ``fer2013.csv``; FER+ as its
             authors lay it out; a Parquet file with an image column, or a folder of them.
-        split: read only this split: "train", "validation", "test", or as the data calls it.
+        split: read only this split: "train", "validation", "test", or as the data calls it; or
+            the rows that ``lists/SPLIT.csv`` in the folder names in its column ``image``.
         labels: what the data's labels mean, where mien's vocabulary and its aliases do not know
             them: a mapping to mien's words ("" leaves a label out), or for numbers the data set
             that counts like this: "fer2013", "ferplus", "rafdb" or "affectnet".
@@ -59,12 +61,21 @@ def load_faces(
         InputError: another layout, labels that are not known, or not one usable picture.
         UsageError: no such split, or an unknown numbering.
     """
-    records = _read(Path(path), split)
+    listed = _listed(Path(path), split)
+    try:
+        records = _read(Path(path), None if listed else split)
+    except OSError as error:  # a folder that may not be opened
+        if isinstance(error, MienError):
+            raise
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
     votes, kind = to_votes(records, labels)
     splits = np.array([split_word(name) for name in records.splits], np.str_)
     named = votes.sum(axis=1) > 0
     wanted = np.ones(len(named), np.bool_)
-    if split is not None:
+    if listed:
+        wanted = np.isin(records.names, list(listed))
+        _check_list(records, str(split), listed)
+    elif split is not None:
         wanted = in_split(splits, split, records.origin)
     rows = np.flatnonzero(wanted & named)
     seen = _look(records, rows, find, progress)
@@ -113,6 +124,20 @@ def _read(path: Path, split: str | None) -> Records:
     if records is None:
         raise InputError(f"{path} holds no labelled pictures: expected {LAYOUTS}.")
     return records
+
+
+def _listed(path: Path, split: str | None) -> Collection[str]:
+    table = path / "lists" / f"{split}.csv"
+    return read_list(table).keys() if split and table.is_file() else ()
+
+
+def _check_list(records: Records, name: str, listed: Collection[str]) -> None:
+    missing = set(listed) - set(records.names)
+    if missing:
+        raise InputError(
+            f"{records.origin} lacks {len(missing):,} of the {len(listed):,} pictures of the list"
+            f" {name}, such as {min(missing)}."
+        )
 
 
 def _joined(path: Path, parts: Sequence[tuple[Records, str]]) -> Records:
@@ -165,8 +190,9 @@ def _look(
 
     starts: Iterable[int] = range(0, len(rows), _BATCH)
     starts = progress(starts, len(range(0, len(rows), _BATCH))) if progress else starts
+    # More threads gain nothing: pictures wait for each other in Python.
     # A user's detector may not be safe in threads, and most use several of their own.
-    workers = 1 if find else min(8, os.cpu_count() or 1)
+    workers = 1 if find else min(4, os.cpu_count() or 1)
     with ThreadPoolExecutor(workers) as pool:
         return [
             seen

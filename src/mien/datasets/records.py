@@ -133,7 +133,8 @@ def _meanings(
             )
         renamed: Mapping[str, str] = _numbered(NUMBERINGS[given])
     elif given is not None:
-        renamed = {str(key).strip(): str(value or "") for key, value in given.items()}
+        own = {str(key).strip(): str(value or "") for key, value in given.items()}
+        renamed = _numbered(records.numbering) | own
     else:
         renamed = _numbered(records.numbering)
     found, unknown = {}, []
@@ -154,7 +155,7 @@ def _numbered(names: Iterable[str]) -> dict[str, str]:
 def _whole(label: str) -> str:
     """A number as pandas may have written it, 3.0, as 3."""
     plain = label.strip()
-    return plain[:-2] if plain.endswith(".0") and plain[:-2].isdigit() else plain
+    return plain[:-2] if plain.endswith(".0") and plain[:-2].isdecimal() else plain
 
 
 def _meaning(label: str) -> str | None:
@@ -168,7 +169,7 @@ def _meaning(label: str) -> str | None:
 def _unknown(origin: str, unknown: Sequence[str], counts: Counter[str]) -> str:
     told = ", ".join(f"{label!r} ({counts[label]}x)" for label in sorted(unknown)[:12])
     more = f" and {len(unknown) - 12} more" if len(unknown) > 12 else ""
-    if all(_whole(label).isdigit() for label in unknown):
+    if all(_whole(label).isdecimal() for label in unknown):
         ways = " or ".join(NUMBERINGS)
         return (
             f"{origin} has numbers for labels, {told}{more}, and does not say what they stand for:"

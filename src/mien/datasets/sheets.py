@@ -24,7 +24,7 @@ PICTURE = (
     *("subdirectory_filepath", "name"),
 )
 LABEL = ("emotion", "expression", "label", "labels", "class", "target", "category")
-SPLIT = ("split", "usage", "subset", "partition", "set")
+SPLIT = ("split", "usage", "subset", "partition")
 PIXELS = "pixels"
 _CHUNK = 2048  # rows of text that lie in memory together: those of fer2013.csv are 9 kB each
 
@@ -72,12 +72,13 @@ class Columns:
     def __init__(self, header: Sequence[str], picture: Sequence[str] = PICTURE) -> None:
         self.pixels = _first(header, (PIXELS,))
         self.picture = None if self.pixels else _first(header, picture)
-        self.votes = vote_columns(header)
-        self.label = None if self.votes else _first(header, LABEL)
+        label = _first(header, LABEL)
+        self.votes = vote_columns(header, bare=label is None)
+        self.label = None if self.votes else label
         self.split = _first(header, SPLIT)
         used = {self.pixels, self.picture, self.label, self.split}
         used |= {name for name, label in self.votes.items() if known_as(label)}
-        self.others = [name for name in header if name not in used]
+        self.others = [n for n in header if n not in used and not n.startswith("Unnamed: ")]
 
     @property
     def complete(self) -> bool:
@@ -112,18 +113,19 @@ def sheet_header(path: Path) -> list[str]:
     return [] if first is None else list(first.columns)
 
 
-def vote_columns(header: Sequence[str]) -> dict[str, str]:
+def vote_columns(header: Sequence[str], bare: bool) -> dict[str, str]:
     """Columns that hold votes, and the label of each; {} where the data has none.
 
-    Either ``votes_<label>``, or three and more columns with the bare names of expressions.
+    Either ``votes_<label>``, or, if `bare`, three and more columns named as expressions. Beside a
+    column of labels such columns are further columns: they may be what some model answered.
     """
     prefixed = {name: name[6:] for name in header if name.lower().startswith("votes_")}
     if prefixed:
         return prefixed
-    bare = {name: name for name in header if known_as(name)}
-    if len(bare) < 3:
+    named = {name: name for name in header if known_as(name)}
+    if not bare or len(named) < 3:
         return {}
-    return bare | {name: name for name in header if name.lower() in NO_LABEL - {""}}
+    return named | {name: name for name in header if name.lower() in NO_LABEL - {""}}
 
 
 def read_sheets(folder: Path) -> list[tuple[Path, str]]:
@@ -193,6 +195,8 @@ def _chunks(path: Path, rows: int = _CHUNK) -> Iterator[pd.DataFrame]:
             skipinitialspace=True,
         ) as parts:
             for part in parts:
+                if not isinstance(part.index, pd.RangeIndex):
+                    raise InputError(f"{path}: rows have more fields than the header has names.")
                 part.columns = part.columns.str.strip()
                 yield part
     except pd.errors.EmptyDataError:

@@ -86,7 +86,10 @@ def duplicates(*sets: LabelledFaces, names: tuple[str, ...] = ()) -> Duplicates:
 
 
 def twin_groups(thumbnails: npt.NDArray[np.uint8]) -> IntArray:
-    """``(n,)`` int64 of ``(n, 32, 32)`` grey: the same number is the same photo; -1 for alone."""
+    """``(n,)`` int64 of ``(n, 32, 32)`` grey: the same photo has the same number; -1 for alone.
+
+    Numbers go by the first row of each photo.
+    """
     flat = np.ascontiguousarray(thumbnails).reshape(len(thumbnails), -1)
     # The same file many times over would be a pair with each other one: look at each once.
     rows = flat.view(np.dtype((np.void, max(1, flat.shape[1])))).ravel()
@@ -95,9 +98,10 @@ def twin_groups(thumbnails: npt.NDArray[np.uint8]) -> IntArray:
     for first, second in _alike(thumbnails[unique]):
         join(parent, first, second)
     roots = np.array([root(parent, i) for i in range(len(parent))], np.int64)[copy_of.ravel()]
-    _, groups, sizes = np.unique(roots, return_inverse=True, return_counts=True)
+    _, heads, groups, sizes = np.unique(roots, True, True, True)
+    shared = np.flatnonzero(sizes > 1)
     numbers = np.full(len(sizes), -1)
-    numbers[sizes > 1] = np.arange((sizes > 1).sum())
+    numbers[shared[heads[shared].argsort()]] = np.arange(len(shared))
     return np.asarray(numbers[groups.ravel()], np.int64)
 
 
