@@ -87,6 +87,10 @@ def test_broken_pictures_are_listed_and_no_crash(folder: Path) -> None:
     assert [broken.name for broken in faces.broken] == ["happy/bad.jpg", "happy/cut.png"]
     assert "cut off" in faces.broken[1].reason
     assert len(faces[:2].broken) == 2
+    told = faces.describe()
+    assert told[0] == "12 faces: 3 happiness, 3 surprise, 3 anger, 3 fear."
+    assert told[1] == "2 broken pictures left out:"
+    assert told[2].startswith("  happy/bad.jpg: ")
 
 
 def test_unknown_labels_are_named_with_the_known_ones(folder: Path) -> None:
@@ -98,6 +102,7 @@ def test_unknown_labels_are_named_with_the_known_ones(folder: Path) -> None:
     assert len(faces) == 13
     assert faces.unlabelled == ("sleepy/1.png",)
     assert "neutral" in faces.labels
+    assert faces.describe()[1] == "1 pictures without an expression left out."
 
 
 def test_numbers_need_a_numbering(tmp_path: Path) -> None:
@@ -107,6 +112,8 @@ def test_numbers_need_a_numbering(tmp_path: Path) -> None:
         load_faces(tmp_path)
     with pytest.raises(UsageError, match="labels cannot be 'jaffe': give fer2013, "):
         load_faces(tmp_path, labels="jaffe")
+    with pytest.raises(InputError, match=r"outside the numbering fer2013, 0 to 6: '7' \(1x\)"):
+        load_faces(tmp_path, labels="fer2013")
     faces = load_faces(tmp_path, labels="rafdb")
     assert words(faces.distribution) == [
         *("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")
@@ -245,6 +252,7 @@ def test_faces_in_whole_photos_are_found_and_misses_marked(tmp_path: Path) -> No
     np.testing.assert_array_equal(crops[1], face(1, 100, 200)[20:60, 100:140])
     assert len(faces.arrays(48)) == 1
     assert faces[faces.missed].missed.all()
+    assert faces.describe()[1] == "1 photos in which no face was found."
 
 
 def test_a_detector_of_mien_finds_the_face_of_a_photo(tmp_path: Path, photo: Path) -> None:

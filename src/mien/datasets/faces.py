@@ -28,6 +28,7 @@ from mien.types import Crops, Faces, FloatArray, Image, IntArray
 #: Side of the thumbnails by which near-identical pictures are found.
 THUMBNAIL = 32
 VIEWERS = 10
+TOLD = 10
 
 Rows = slice | Sequence[int] | npt.NDArray[np.bool_] | npt.NDArray[np.integer[Any]]
 
@@ -117,6 +118,23 @@ class LabelledFaces:
         if self.found is None:
             return np.zeros(len(self), np.bool_)
         return np.array([not len(faces) for faces in self.found], np.bool_)
+
+    def describe(self) -> list[str]:
+        """What is there and what is not, a line each, to be told before training or judging."""
+        tops = self.votes.argmax(axis=1)
+        counts = {label: int((tops == EMOTIONS.index(label)).sum()) for label in self.labels}
+        told = ", ".join(f"{count:,} {label}" for label, count in counts.items() if count)
+        lines = [f"{len(self):,} faces: {told}."]
+        if self.missed.any():
+            lines.append(f"{int(self.missed.sum()):,} photos in which no face was found.")
+        if self.unlabelled:
+            lines.append(f"{len(self.unlabelled):,} pictures without an expression left out.")
+        if self.broken:
+            lines.append(f"{len(self.broken):,} broken pictures left out:")
+            lines += [f"  {broken.name}: {broken.reason}" for broken in self.broken[:TOLD]]
+            if len(self.broken) > TOLD:
+                lines.append(f"  and {len(self.broken) - TOLD:,} more.")
+        return lines
 
     def split(self, name: str) -> LabelledFaces:
         """The rows of one split.

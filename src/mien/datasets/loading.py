@@ -83,7 +83,7 @@ def load_faces(
     good = [(found, small) for found, small in seen if not isinstance(found, Broken)]
     broken = tuple(found for found, _ in seen if isinstance(found, Broken))
     if not len(kept):
-        first = f"; the first: {broken[0].reason}" if broken else ""
+        first = f"; the first: {broken[0].reason.rstrip('.')}" if broken else ""
         raise InputError(f"{records.origin} has no labelled picture that can be read{first}.")
     thumbnails = np.stack([small for _, small in good])
     return LabelledFaces(

@@ -84,7 +84,8 @@ def in_split(splits: npt.NDArray[np.str_], name: str, origin: str) -> npt.NDArra
     Raises:
         UsageError: none; the message names the splits that `origin` has.
     """
-    rows: npt.NDArray[np.bool_] = splits == split_word(name)
+    wanted = split_word(name).casefold()
+    rows = np.array([word.casefold() == wanted for word in splits.tolist()], np.bool_)
     if not rows.any():
         known = sorted(set(splits.tolist()) - {""})
         there = f"it has {', '.join(known)}" if known else "it is one set, without splits"
@@ -108,7 +109,7 @@ def to_votes(records: Records, given: Mapping[str, str] | str | None) -> tuple[F
         votes = np.zeros((len(records.names), len(EMOTIONS)), np.float32)
         for name in names:
             if meaning[name]:
-                values = np.nan_to_num(np.asarray(records.votes[name], np.float32))
+                values = np.nan_to_num(np.asarray(records.votes[name], np.float32), posinf=0)
                 votes[:, EMOTIONS.index(meaning[name])] += np.maximum(values, 0)
         counted = bool((votes == np.rint(votes)).all() and votes.sum(axis=1).max(initial=0) > 1)
         return votes, "votes" if counted else "shares"
@@ -144,7 +145,7 @@ def _meanings(
             unknown.append(label)
         found[label] = word or ""
     if unknown:
-        raise InputError(_unknown(records.origin, unknown, counts))
+        raise InputError(_unknown(records.origin, unknown, counts, given))
     return found
 
 
@@ -166,9 +167,17 @@ def _meaning(label: str) -> str | None:
     return known_as(plain) or known_as(plain.lstrip("0123456789. "))
 
 
-def _unknown(origin: str, unknown: Sequence[str], counts: Counter[str]) -> str:
+def _unknown(
+    origin: str,
+    unknown: Sequence[str],
+    counts: Counter[str],
+    given: Mapping[str, str] | str | None,
+) -> str:
     told = ", ".join(f"{label!r} ({counts[label]}x)" for label in sorted(unknown)[:12])
     more = f" and {len(unknown) - 12} more" if len(unknown) > 12 else ""
+    if isinstance(given, str):
+        last = len(NUMBERINGS[given]) - 1
+        return f"{origin} has labels outside the numbering {given}, 0 to {last}: {told}{more}."
     if all(_whole(label).isdecimal() for label in unknown):
         ways = " or ".join(NUMBERINGS)
         return (
@@ -186,6 +195,8 @@ def typed(values: Sequence[Any]) -> npt.NDArray[Any]:
     """A column as numbers where every filled field is one, else as text; "" and NaN are empty."""
     filled = [value for value in values if value is not None and value != ""]
     try:
+        if any(isinstance(value, bool) for value in filled):
+            raise TypeError
         numbers = [float(value) for value in filled]
     except (TypeError, ValueError):
         return np.array(["" if value is None else str(value) for value in values], np.str_)

@@ -167,7 +167,8 @@ def _add_pictures(
         return
     for name in chunk[columns.picture].astype(str):
         records.names.append(name)
-        records.sources.append(_at(path.parent, name))
+        missing = ImageError("the row names no picture.")
+        records.sources.append(_at(path.parent, name) if name else missing)
 
 
 def _at(folder: Path, name: str) -> str:
