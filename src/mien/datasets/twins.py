@@ -16,10 +16,16 @@ import numpy.typing as npt
 from mien.datasets.faces import LabelledFaces
 from mien.types import FloatArray, IntArray
 
-#: How alike two pictures must be. Set on FER+ (35,710 pictures): of 48 pairs between 0.93 and 0.95
-#: all were the same photo to the eye, of 96 pairs between 0.90 and 0.93 about seven of eight.
-HASH_BITS = 8
+#: How alike two pictures must be. Set by eye on FER+ (35,710 pictures), see docs/data.md: of 48
+#: pairs that correlate by 0.93 to 0.95 all were the same photo, of 96 by 0.90 to 0.93 seven of
+#: eight; of 20 pairs that do so by 0.94 to 0.96 once aligned all were, of 20 below 0.92 four.
+HASH_BITS = 12
 CORRELATION = 0.93
+ALIGNED = 0.94
+MIRRORED_BITS, MIRRORED = 8, 0.95
+_WORTH_ALIGNING = 0.8
+_INNER = slice(3, 29)  # what is left of a thumbnail to be moved about on the other one
+_SIDES = (26, 24, 25, 27, 28)  # and how large, 26 being as it is
 _FLAT = 1.0  # mean difference, grey levels, under which pictures without contrast are the same
 _BLOCK = 16
 
@@ -72,7 +78,8 @@ def duplicates(*sets: LabelledFaces, names: tuple[str, ...] = ()) -> Duplicates:
 
     Every pair is compared by a 64-bit difference hash, which takes time with the square of the
     number: seconds for 30,000. Those that differ in at most `HASH_BITS` bits are compared by the
-    correlation of their 32 x 32 thumbnails.
+    correlation of their 32 x 32 thumbnails, which are moved and scaled a little where that may
+    bring them together.
 
     Args:
         sets: one or more, such as training, validation and test.
@@ -120,30 +127,65 @@ def difference_hash(thumbnails: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]
 
 
 def _alike(thumbnails: npt.NDArray[np.uint8]) -> Iterator[tuple[int, int]]:
-    seen = difference_hash(thumbnails)
-    mirrored = difference_hash(np.ascontiguousarray(thumbnails[:, :, ::-1]))
     plain = _normalised(thumbnails)
-    turned = plain.reshape(thumbnails.shape)[:, :, ::-1]
+    for first, second, likeness in _near(thumbnails, plain, HASH_BITS):
+        small, large = thumbnails[first].astype(np.int16), thumbnails[second]
+        same = (likeness >= CORRELATION) | (np.abs(small - large).mean(axis=(1, 2)) <= _FLAT)
+        for i in np.flatnonzero((likeness >= _WORTH_ALIGNING) & ~same):
+            same[i] = _aligned(plain[first[i]], plain[second[i]])
+        yield from zip(first[same].tolist(), second[same].tolist(), strict=True)
+    # Mirrored twins are so few that a looser rule would find more that are none.
+    mirrored = np.ascontiguousarray(thumbnails[:, :, ::-1])
+    for first, second, likeness in _near(thumbnails, plain, MIRRORED_BITS, mirrored):
+        same = likeness >= MIRRORED
+        yield from zip(first[same].tolist(), second[same].tolist(), strict=True)
+
+
+def _near(
+    thumbnails: npt.NDArray[np.uint8],
+    plain: FloatArray,
+    bits: int,
+    others: npt.NDArray[np.uint8] | None = None,
+) -> Iterator[tuple[IntArray, IntArray, FloatArray]]:
+    """Pairs of rows of which the hashes differ in at most `bits`, and their correlation.
+
+    The second of each pair is looked up in `others`, where given.
+    """
+    seen = difference_hash(thumbnails)
+    hashes = seen if others is None else difference_hash(others)
+    values = (plain if others is None else _normalised(others)).reshape(len(plain), -1)
     for start in range(0, len(seen), _BLOCK):
         block = seen[start : start + _BLOCK, None]
-        for hashes, others in ((seen, plain), (mirrored, turned)):
-            near = np.bitwise_count(block ^ hashes[None, start:]) <= HASH_BITS
-            first, second = np.nonzero(near)
-            later = first < second
+        first, second = np.nonzero(np.bitwise_count(block ^ hashes[None, start:]) <= bits)
+        later = first < second
+        if later.any():
             first, second = first[later] + start, second[later] + start
-            if not len(first):
-                continue
-            likeness = np.einsum("ij,ij->i", plain[first], others[second].reshape(len(second), -1))
-            small, large = thumbnails[first].astype(np.int16), thumbnails[second]
-            same = (likeness >= CORRELATION) | (np.abs(small - large).mean(axis=(1, 2)) <= _FLAT)
-            yield from zip(first[same].tolist(), second[same].tolist(), strict=True)
+            flat = plain[first].reshape(len(first), -1)
+            yield first, second, np.einsum("ij,ij->i", flat, values[second])
+
+
+def _aligned(first: FloatArray, second: FloatArray) -> bool:
+    """Whether the middle of one lies somewhere in the other, a little larger or smaller."""
+    import cv2
+
+    inner = np.ascontiguousarray(first[_INNER, _INNER])
+    for side in _SIDES:
+        part = inner
+        if side != len(inner):
+            part = np.asarray(cv2.resize(inner, (side, side), interpolation=cv2.INTER_LINEAR))
+        best = float(cv2.matchTemplate(second, part, cv2.TM_CCOEFF_NORMED).max())
+        if best >= ALIGNED:
+            return True
+        if best < _WORTH_ALIGNING:
+            return False
+    return False
 
 
 def _normalised(thumbnails: npt.NDArray[np.uint8]) -> FloatArray:
-    """``(n, 1024)`` with mean 0 and length 1; all 0 where a picture has no contrast."""
-    values = thumbnails.reshape(len(thumbnails), -1).astype(np.float32)
-    values -= values.mean(axis=1, keepdims=True)
-    length = np.linalg.norm(values, axis=1, keepdims=True)
+    """``(n, 32, 32)`` with mean 0 and length 1; all 0 where a picture has no contrast."""
+    values = thumbnails.astype(np.float32)
+    values -= values.mean(axis=(1, 2), keepdims=True)
+    length = np.linalg.norm(values, axis=(1, 2), keepdims=True)
     return np.asarray(values / np.maximum(length, 1e-3), np.float32)
 
 
