@@ -62,21 +62,11 @@ def load_faces(
         UsageError: no such split, or an unknown numbering.
     """
     listed = _listed(Path(path), split)
-    try:
-        records = _read(Path(path), None if listed else split)
-    except OSError as error:  # a folder that may not be opened
-        if isinstance(error, MienError):
-            raise
-        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
+    records = _records(Path(path), None if listed else split)
     votes, kind = to_votes(records, labels)
     splits = np.array([split_word(name) for name in records.splits], np.str_)
     named = votes.sum(axis=1) > 0
-    wanted = np.ones(len(named), np.bool_)
-    if listed:
-        wanted = np.isin(records.names, list(listed))
-        _check_list(records, str(split), listed)
-    elif split is not None:
-        wanted = in_split(splits, split, records.origin)
+    wanted = _wanted(records, splits, split, listed)
     rows = np.flatnonzero(wanted & named)
     seen = _look(records, rows, find, progress)
     kept = rows[[not isinstance(found, Broken) for found, _ in seen]]
@@ -85,7 +75,6 @@ def load_faces(
     if not len(kept):
         first = f"; the first: {broken[0].reason.rstrip('.')}" if broken else ""
         raise InputError(f"{records.origin} has no labelled picture that can be read{first}.")
-    thumbnails = np.stack([small for _, small in good])
     return LabelledFaces(
         names=np.array(records.names, np.str_)[kept],
         sources=tuple(records.sources[i] for i in kept),
@@ -93,11 +82,20 @@ def load_faces(
         kind=kind,
         splits=splits[kept],
         columns={name: typed(values)[kept] for name, values in records.columns.items()},
-        thumbnails=thumbnails,
+        thumbnails=np.stack([small for _, small in good]),
         found=None if find is None else tuple(found for found, _ in good),  # type: ignore[misc]
         broken=broken,
         unlabelled=tuple(records.names[i] for i in np.flatnonzero(wanted & ~named)),
     )
+
+
+def _records(path: Path, split: str | None) -> Records:
+    try:
+        return _read(path, split)
+    except OSError as error:  # a folder that may not be opened
+        if isinstance(error, MienError):
+            raise
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
 def _read(path: Path, split: str | None) -> Records:
@@ -131,13 +129,23 @@ def _listed(path: Path, split: str | None) -> Collection[str]:
     return read_list(table).keys() if split and table.is_file() else ()
 
 
-def _check_list(records: Records, name: str, listed: Collection[str]) -> None:
+def _wanted(
+    records: Records,
+    splits: npt.NDArray[np.str_],
+    split: str | None,
+    listed: Collection[str],
+) -> npt.NDArray[np.bool_]:
+    """``(n,)``: the rows of a list, of a split, or all."""
+    if not listed:
+        every = np.ones(len(records.names), np.bool_)
+        return every if split is None else in_split(splits, split, records.origin)
     missing = set(listed) - set(records.names)
     if missing:
         raise InputError(
             f"{records.origin} lacks {len(missing):,} of the {len(listed):,} pictures of the list"
-            f" {name}, such as {min(missing)}."
+            f" {split}, such as {min(missing)}."
         )
+    return np.isin(records.names, list(listed))
 
 
 def _joined(path: Path, parts: Sequence[tuple[Records, str]]) -> Records:
