@@ -179,6 +179,9 @@ def test_a_list_chooses_rows(tmp_path: Path) -> None:
     assert load_faces(tmp_path, "few").names.tolist() == ["1.png", "3.png"]
     with pytest.raises(UsageError, match="no split 'other': it has test"):
         load_faces(tmp_path, "other")
+    (tmp_path / "lists" / "few.csv").write_text("1.png\n")
+    with pytest.raises(InputError, match="its first line must name image and label"):
+        load_faces(tmp_path, "few")
     (tmp_path / "lists" / "few.csv").write_text("image,label\n9.png,happiness\n")
     with pytest.raises(InputError, match="lacks 1 of the 1 pictures of the list few, such as 9"):
         load_faces(tmp_path, "few")

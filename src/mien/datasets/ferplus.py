@@ -105,4 +105,7 @@ def read_list(path: Path) -> dict[str, str]:
     if not path.is_file():
         raise InputNotFoundError(f"there is no list {path}.")
     with path.open(newline="") as lines:
-        return {row["image"]: row["label"] for row in csv.DictReader(lines)}
+        rows = csv.DictReader(lines)
+        if not {"image", "label"} <= set(rows.fieldnames or ()):
+            raise InputError(f"{path} is no list: its first line must name image and label.")
+        return {row["image"]: row["label"] for row in rows}
