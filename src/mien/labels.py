@@ -25,14 +25,14 @@ EMOTIONS = (
 UNCERTAIN = "uncertain"
 
 _ALIASES = {
-    "neutral": ("neutrality", "calm", "neutral face", "neu"),
-    "happiness": ("happy", "joy", "joyful", "smile", "hap"),
-    "surprise": ("surprised", "sur", "suprise"),
-    "sadness": ("sad",),
-    "anger": ("angry", "ang"),
-    "disgust": ("disgusted", "dis"),
-    "fear": ("fearful", "afraid", "scared", "fea"),
-    "contempt": ("contemptuous", "con"),
+    "neutral": ("neutrality", "calm", "natural", "neutral face", "no emotion", "neu", "ne"),
+    "happiness": ("happy", "joy", "joyful", "smile", "smiling", "hapiness", "hap", "ha"),
+    "surprise": ("surprised", "surprize", "suprise", "suprised", "astonished", "sur", "su"),
+    "sadness": ("sad", "sorrow", "unhappy", "sa"),
+    "anger": ("angry", "mad", "ang", "an"),
+    "disgust": ("disgusted", "dis", "di"),
+    "fear": ("fearful", "afraid", "scared", "fea", "fe", "af"),
+    "contempt": ("contemptuous", "scorn", "con"),
 }
 _CANON = {alias: name for name, known in _ALIASES.items() for alias in (name, *known)}
 
@@ -51,13 +51,18 @@ COLORS: dict[str, tuple[int, int, int]] = {
 _OTHER_COLORS = ((86, 180, 233), (170, 170, 0), (0, 128, 128), (255, 127, 80), (199, 21, 133))
 
 
+def known_as(name: str) -> str | None:
+    """The vocabulary's word for `name` ("Happy" is "happiness"), or None where there is none."""
+    return _CANON.get(name.strip().lower().replace("_", " ").replace("-", " "))
+
+
 def canonical(name: str) -> str:
     """The vocabulary's word for `name` ("Happy" is "happiness").
 
     Raises:
         UsageError: the name is not known; the message lists the known ones.
     """
-    found = _CANON.get(name.strip().lower().replace("_", " "))
+    found = known_as(name)
     if found is None:
         raise UsageError(f"unknown expression {name!r}; known: {', '.join(EMOTIONS)}.")
     return found
@@ -65,7 +70,7 @@ def canonical(name: str) -> str:
 
 def canonical_labels(names: Iterable[str]) -> tuple[str, ...]:
     """Map known names to the vocabulary and leave a model's other labels as they are."""
-    return tuple(_CANON.get(n.strip().lower().replace("_", " "), n.strip()) for n in names)
+    return tuple(known_as(name) or name.strip() for name in names)
 
 
 def color_of(label: str, labels: Sequence[str] = ()) -> tuple[int, int, int]:

@@ -30,7 +30,7 @@ class VotedFaces:
 
     Attributes:
         names: ``(n,)`` file names, the key of the published lists.
-        pictures: ``(n, 48, 48)`` uint8 grey.
+        pictures: ``(n, h, w)`` uint8 grey, 48 pixels in FER+; or ``(n, 3, h, w)`` in colour.
         votes: ``(n, 8)`` float32, people a label, in the order of `mien.labels.EMOTIONS`.
         fer2013: ``(n,)`` the older single label, "" where unknown.
         groups: ``(n,)`` int64, rows that are near-identical pictures share a number; -1 for none.
@@ -105,4 +105,7 @@ def read_list(path: Path) -> dict[str, str]:
     if not path.is_file():
         raise InputNotFoundError(f"there is no list {path}.")
     with path.open(newline="") as lines:
-        return {row["image"]: row["label"] for row in csv.DictReader(lines)}
+        rows = csv.DictReader(lines)
+        if not {"image", "label"} <= set(rows.fieldnames or ()):
+            raise InputError(f"{path} is no list: its first line must name image and label.")
+        return {row["image"]: row["label"] for row in rows}

@@ -1,0 +1,100 @@
+"""FER+ as its authors lay it out: votes in one place, the FER2013 pictures in another.
+
+Barsoum et al. 2016 (arXiv 1608.01041), https://github.com/microsoft/FERPlus: ``fer2013new.csv``
+has the votes, row by row those of Kaggle's ``fer2013.csv``, which holds the pixels. The authors'
+script makes of both the folders ``FER2013Train``, ``FER2013Valid`` and ``FER2013Test``, with
+pictures and a ``label.csv`` without a header: name, box (in newer files), ten counts.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from mien.datasets.records import NUMBERINGS, Records, split_word
+from mien.datasets.sheets import read_sheet
+from mien.errors import InputError
+
+VOTES, PIXELS, LABELS = "fer2013new.csv", "fer2013.csv", "label.csv"
+_FOLDERS = {"train": "FER2013Train", "validation": "FER2013Valid", "test": "FER2013Test"}
+_COUNTS = NUMBERINGS["ferplus"]
+
+
+def read_fer(folder: Path) -> Records | None:
+    """FER+ or FER2013 in a folder, or None where it holds neither."""
+    if (folder / VOTES).is_file():
+        return read_votes(folder / VOTES)
+    if (folder / PIXELS).is_file():
+        return read_sheet(folder / PIXELS)
+    places = [folder, *(root / name for root in _roots(folder) for name in _FOLDERS.values())]
+    tables = [place / LABELS for place in places if (place / LABELS).is_file()]
+    tables = [table for table in tables if _rows(table)]
+    return _read_labels(folder, tables) if tables else None
+
+
+def read_votes(path: Path) -> Records:
+    """``fer2013new.csv`` with the pixels of ``fer2013.csv`` beside it, or the folders of pictures.
+
+    Raises:
+        InputError: no pictures beside it, or the two tables differ in length.
+    """
+    records = read_sheet(path)
+    pixels = path.parent / PIXELS
+    if pixels.is_file():
+        pictures = read_sheet(pixels)
+        if len(pictures.names) != len(records.names):
+            raise InputError(
+                f"{path} has {len(records.names)} rows and {pixels} {len(pictures.names)}, but"
+                " they must go row by row: use the two files as published."
+            )
+        numbers = NUMBERINGS["fer2013"]
+        known = dict(zip(map(str, range(len(numbers))), numbers, strict=True))
+        records.columns["fer2013_label"] = [known.get(label, "") for label in pictures.labels or []]
+        records.sources = pictures.sources
+        pairs = zip(records.names, pictures.names, strict=True)
+        records.names = [name or other for name, other in pairs]
+        return records
+    for root in _roots(path.parent):
+        if any((root / name).is_dir() for name in _FOLDERS.values()):
+            folders = [root / _FOLDERS.get(split_word(split), "") for split in records.splits]
+            both = zip(folders, records.names, strict=True)
+            records.sources = [str(folder / name) for folder, name in both]
+            return records
+    raise InputError(
+        f"{path} has votes but no pictures: put Kaggle's {PIXELS} or the folders"
+        f" {', '.join(_FOLDERS.values())} beside it."
+    )
+
+
+def _roots(folder: Path) -> tuple[Path, ...]:
+    return folder, folder / "images", folder / "data"
+
+
+def _read_labels(folder: Path, tables: list[Path]) -> Records:
+    votes: dict[str, list[float]] = {label: [] for label in _COUNTS}
+    records = Records(str(folder), votes=votes)
+    for table in tables:
+        for name, *counts in _rows(table):
+            records.names.append(name)
+            records.sources.append(str(table.parent / name))
+            records.splits.append(table.parent.name if table.parent != folder else "")
+            for label, count in zip(_COUNTS, counts, strict=True):
+                votes[label].append(float(count))
+    for label in _COUNTS[-2:]:
+        records.columns[f"votes_{label.replace(' ', '_')}"] = list(votes[label])
+    return records
+
+
+def _rows(table: Path) -> list[list[str]]:
+    """Name and ten counts a row; [] where the file is a table of another kind."""
+    with table.open(newline="", encoding="utf-8-sig", errors="replace") as file:
+        try:
+            rows = [row for row in csv.reader(file) if row]
+        except csv.Error:
+            return []
+    for row in rows:
+        if len(row) == len(_COUNTS) + 2:
+            del row[1]  # the box, which is always the whole picture
+        if len(row) != len(_COUNTS) + 1 or not all(c.strip().isdecimal() for c in row[1:]):
+            return []
+    return rows

@@ -1,0 +1,124 @@
+"""Pictures in Parquet files, as the datasets library stores them, and mien's own FER+ files.
+
+The convention: a column ``image`` that is a struct of ``bytes`` and ``path``
+(https://huggingface.co/docs/datasets/image_dataset), files named ``train-00000-of-00002.parquet``,
+and class names of numbered labels in the file's metadata.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from mien.datasets.records import Records, is_split, split_word
+from mien.datasets.sheets import Columns
+from mien.errors import ImageError, InputError
+from mien.images import ImageSource
+
+_BINARY = (
+    "image",
+    "image.bytes",
+    "image_bytes",
+    "img",
+    "img.bytes",
+    "bytes",
+    "picture",
+    "jpg",
+    "png",
+)
+_BATCH = 1024
+
+
+def read_parquet(path: Path) -> Records:
+    """One Parquet file: an image column (or paths), and labels, votes or shares.
+
+    Raises:
+        InputError: no Parquet, or no column of pictures or labels.
+    """
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            return _read(path, file)
+    except (OSError, ValueError) as error:  # pyarrow's own errors are among these
+        raise InputError(f"{path} is not a readable Parquet file: {error}") from error
+
+
+def read_parquets(folder: Path, split: str | None) -> list[tuple[Path, str]]:
+    """The Parquet files of a folder, or of ``data`` in it, each with the split it is named by.
+
+    Args:
+        folder: where to look.
+        split: leave the others out, if there is one of that name.
+    """
+    for place in (folder, folder / "data"):
+        files = [(path, _split_of(path)) for path in sorted(place.glob("*.parquet"))]
+        if files:
+            wanted = [(path, name) for path, name in files if split and name == split_word(split)]
+            return wanted or files
+    return []
+
+
+def _split_of(path: Path) -> str:
+    stem = re.sub(r"-\d+(-of-\d+)?(-[0-9a-f]{16})?$", "", path.stem)
+    return split_word(stem) if is_split(stem) else ""
+
+
+def _read(path: Path, file: Any) -> Records:
+    schema = file.schema_arrow
+    image = next((name for name in _BINARY if name in schema.names and _holds(schema, name)), None)
+    columns = Columns([name for name in schema.names if name != image])
+    if not (image or columns.picture) or not (columns.label or columns.votes):
+        raise InputError(
+            f"{path} has the columns {', '.join(schema.names)}: an image column with bytes (or a"
+            " path), and a label (emotion, expression, label) or votes_<label> are needed."
+        )
+    records = Records(str(path), labels=None if columns.votes else [])
+    records.votes = {} if columns.votes else None
+    records.numbering = _class_names(schema, columns.label)
+    for batch in file.iter_batches(_BATCH):
+        table = {name: batch.column(name).to_pylist() for name in schema.names}
+        paths = table[columns.picture] if columns.picture else [None] * len(batch)
+        pictures = table.pop(image) if image else [None] * len(batch)
+        for picture, beside in zip(pictures, paths, strict=True):
+            data, name = _parts(picture, beside)
+            row = len(records.names)
+            records.names.append(name or f"{path.name}:{row}")
+            records.sources.append(_source(data, name, path))
+        columns.add_to(records, table)
+    return records
+
+
+def _holds(schema: Any, name: str) -> bool:
+    import pyarrow as pa
+
+    kind = schema.field(name).type
+    if pa.types.is_struct(kind):
+        return bool(kind.get_field_index("bytes") >= 0)
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _parts(picture: Any, beside: Any) -> tuple[bytes | None, str]:
+    if isinstance(picture, dict):
+        return picture.get("bytes"), str(picture.get("path") or beside or "")
+    return picture, str(beside or "")
+
+
+def _source(data: bytes | None, name: str, path: Path) -> ImageSource | Exception:
+    if data is not None:
+        return data
+    if not name:
+        return ImageError("the row holds neither the bytes of a picture nor a path.")
+    return os.path.join(path.parent, name)
+
+
+def _class_names(schema: Any, label: str | None) -> tuple[str, ...]:
+    """Names of numbered classes, which the datasets library writes into the metadata."""
+    try:
+        told = json.loads((schema.metadata or {})[b"huggingface"])
+        return tuple(map(str, told["info"]["features"][label]["names"]))
+    except (KeyError, TypeError, ValueError):
+        return ()
