@@ -92,8 +92,10 @@ def test_frames_without_length_and_no_frames() -> None:
     assert centred(times[:0], times[:0], values[:0], 1.0).shape == (0, 1)
     assert frame_lengths(times[:1]).tolist() == [0.04]
     assert frame_lengths(np.array([0.0, 0.1, 0.1, 0.4])).tolist() == pytest.approx(
-        [0.1, 0, 0.3, 0.2]
+        [0.1, 0, 0.3, 0.1]
     )
+    slip = np.array([0.0, 0.1, 0.1001, 0.2, 0.3])
+    assert frame_lengths(slip)[-1] == pytest.approx(0.0999)
 
 
 def test_runs_cover_the_presence_and_join_what_is_short() -> None:

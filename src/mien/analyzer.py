@@ -8,9 +8,10 @@ import math
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import metadata
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ from mien.result import Result
 from mien.sources.photos import photos
 from mien.sources.prefetch import prefetched
 from mien.sources.video import VideoSource
+from mien.steadiness import Follower, Shown, alike, in_shots
+from mien.strides import coarse_to_fine
 from mien.timeline import Timeline
 from mien.types import Crops, Faces, Frame, Image, Scores
 
@@ -137,7 +140,9 @@ class EmotionAnalyzer:
         """
         yield from self._road(photos(pictures), self.detector, keep=False)
 
-    def stream(self, frames: Iterable[Frame], *, keep: bool = False) -> Iterator[Result]:
+    def stream(
+        self, frames: Iterable[Frame], *, keep: bool = False, adaptive: bool = False
+    ) -> Iterator[Result]:
         """Analyse moving pictures, frame by frame, and follow the people in them.
 
         Every frame gives a result, in order: also one without a face, one that could not be
@@ -148,12 +153,22 @@ class EmotionAnalyzer:
             frames: a `VideoSource`, a `CameraSource`, or any iterable of frames. Where it has a
                 true attribute ``live``, each result comes at once, without waiting for a batch.
             keep: keep each frame's picture with its result, as drawing it needs.
+            adaptive: look at fewer frames where nothing changes, see `mien.strides`; the others
+                have no result.
+
+        Raises:
+            UsageError: `adaptive` for live frames, which cannot wait for later ones.
         """
         tracked = self.detector
         if not isinstance(tracked, Tracked):
             tracked = Tracked(self.detector)
         tracked.reset(_rate(frames))
         live = bool(getattr(frames, "live", False))
+        if adaptive:
+            if live:
+                raise UsageError("live frames cannot wait for later ones: leave out adaptive.")
+            yield from self._adaptive(frames, tracked, keep=keep)
+            return
         yield from self._road(_by_source(frames, tracked), tracked, live=live, keep=keep)
 
     def video(
@@ -165,6 +180,7 @@ class EmotionAnalyzer:
         start: float | None = None,
         end: float | None = None,
         width: int | None = None,
+        adaptive: bool = False,
     ) -> Timeline:
         """Analyse a film from beginning to end.
 
@@ -174,6 +190,7 @@ class EmotionAnalyzer:
             every: look at every n-th frame.
             start, end: seconds of the film.
             width: make wider frames this narrow first, pixels.
+            adaptive: look at fewer frames where nothing changes.
 
         Returns:
             all rows with time and person; of the pictures only the faces at their peaks.
@@ -183,7 +200,24 @@ class EmotionAnalyzer:
         """
         if isinstance(film, str | Path):
             film = VideoSource(film, fps=fps, every=every, start=start, end=end, width=width)
-        return Timeline.from_results(self.stream(film))
+        return Timeline.from_results(self.stream(film, adaptive=adaptive))
+
+    def _adaptive(
+        self, frames: Iterable[Frame], tracked: Tracked, *, keep: bool
+    ) -> Iterator[Result]:
+        """Look and judge coarse to fine, and follow people over what was looked at."""
+
+        def look(shown: Shown) -> tuple[Shown, Result]:
+            return shown, self._judge([self._look(shown.frame, tracked.detector, keep=True)])[0]
+
+        def same(one: tuple[Shown, Result], other: tuple[Shown, Result]) -> bool:
+            return one[0].shot == other[0].shot and alike(one[1], other[1])
+
+        for _, film in groupby(frames, lambda frame: frame.source):
+            follower = Follower(tracked)
+            for shown, result in coarse_to_fine(in_shots(film, tracked.fps), look, same):
+                followed = result if result.error else follower.follow(result, shown.shot)
+                yield followed if keep else replace(followed, _read=shown.again)
 
     def _road(
         self, frames: Iterable[Frame], detector: FaceDetector, *, live: bool = False, keep: bool

@@ -24,13 +24,17 @@ _REACH = 4096  # windows that one sum may run over: beyond, its last digits are 
 
 
 def frame_lengths(times: Floats) -> Floats:
-    """How long each frame of one source is shown: until the next, and the last for the median.
+    """How long each frame of one source is shown: until the next, and the last as the shortest.
+
+    The shortest, since frames may have been passed over; not counting those of less than a 20th
+    of the median, which are slips of the clock.
 
     Args:
         times: ``(n,)`` seconds, ascending. A frame alone counts as 1/25 s.
     """
     steps = np.maximum(np.diff(times), 0.0)
-    usual = float(np.median(steps[steps > 0])) if (steps > 0).any() else 0.04
+    known = steps[steps > 0]
+    usual = float(known[known >= np.median(known) / 20].min()) if len(known) else 0.04
     return np.append(steps, usual)[: len(times)]
 
 

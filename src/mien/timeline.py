@@ -37,8 +37,8 @@ class Timeline:
     """All faces of one film, or of several, with their times and people.
 
     A frame is shown until the next one begins (left-out live frames aside), the last one for as
-    long as most. Track ids count within one source. Rows without a time, such as photos in the
-    same table, and faces without an id stay in the tables and belong to nobody.
+    long as the shortest. Track ids count within one source. Rows without a time, such as photos
+    in the same table, and faces without an id stay in the tables and belong to nobody.
 
     Attributes:
         faces: the ``faces`` table, a row a face, by source (in the order of `images`) and frame.

@@ -48,6 +48,9 @@ def analyze(
     start: Annotated[float | None, typer.Option(help="Film: from this second.")] = None,
     end: Annotated[float | None, typer.Option(help="Film: until this second.")] = None,
     width: Annotated[int | None, typer.Option(help="Film: shrink wider frames to this.")] = None,
+    adaptive: Annotated[
+        bool, typer.Option("--adaptive", help="Film: fewer frames where nothing changes.")
+    ] = False,
     keep_faces: Annotated[
         bool, typer.Option("--keep-faces", help="Film: keep each person's strongest faces.")
     ] = False,
@@ -63,7 +66,7 @@ def analyze(
     if keep_faces and output is None:
         raise UsageError("--keep-faces keeps them beside the table; name one with -o.")
     analyzer = load_analyzer(detector, model, min_score, tuple(without or ()))
-    tally, clip = Tally(), Clip(fps, every, start, end, width)
+    tally, clip = Tally(), Clip(fps, every, start, end, width, adaptive)
     made = list(sinks_for(analyzer, paths, output, annotate, keep_faces))
 
     def run(sinks: Sequence[Any]) -> Iterator[Result]:

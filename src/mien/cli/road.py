@@ -26,6 +26,7 @@ class Clip:
     start: float | None = None
     end: float | None = None
     width: int | None = None
+    adaptive: bool = False
 
 
 def is_live(path: str) -> bool:
@@ -65,7 +66,7 @@ def results(
             yield from analyzer.analyze(_listed(group))
             continue
         for path in group:
-            yield from analyzer.stream(_frames(path, clip), keep=keep)
+            yield from analyzer.stream(_frames(path, clip), keep=keep, adaptive=clip.adaptive)
 
 
 def sinks_for(

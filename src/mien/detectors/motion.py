@@ -12,6 +12,7 @@ from mien.detectors.candidates import Boxes
 from mien.types import Faces, FloatArray, Image
 
 _SIDE = 96  # longer side in pixels of the small picture on which changes are measured
+_CUT = 0.22  # the change of the whole picture, in its own contrast, that may be a cut
 _CONTRAST = 16.0  # grey levels: a region flatter than this is taken as if it had this contrast
 _MEMORY_S = 0.2  # how long a change counts for what is usual
 
@@ -84,6 +85,26 @@ class Changes:
         plain = float(np.abs(now - before).mean()) / (sum(contrasts) / 2)
         now, before = ((s - s.mean()) / c for s, c in zip((now, before), contrasts, strict=True))
         return min(plain, float(np.abs(now - before).mean()))
+
+
+class Cuts:
+    """Tells where a new shot begins.
+
+    Args:
+        fps: frames a second that `begins` will be given.
+
+    Attributes:
+        changes: since the frame before.
+    """
+
+    def __init__(self, fps: float) -> None:
+        self.changes = Changes()
+        self._usual = Usual(_CUT, fps)
+
+    def begins(self, image: Image) -> bool:
+        """Whether the next frame is the first of a film or of a shot."""
+        known = self.changes.update(image)
+        return not known or self._usual.exceeded(self.changes.around())
 
 
 class Flow:

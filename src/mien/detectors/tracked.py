@@ -17,13 +17,12 @@ from mien.detectors.appearance import appearance
 from mien.detectors.base import FaceDetector, check_image, tidy
 from mien.detectors.candidates import Boxes
 from mien.detectors.crowd import Bars, Crowd
-from mien.detectors.motion import Changes, Flow, Usual
+from mien.detectors.motion import Cuts, Flow
 from mien.detectors.people import Identity, Person
 from mien.errors import PluginError, UsageError
 from mien.geometry import iou
 from mien.types import Faces, Image
 
-_CUT = 0.22  # the change of the whole picture, in its own contrast, that may be a cut
 _LENIENT = 2 / 3  # what is left of min_score for a face that is already followed
 _SMALL = 18  # most searches leave out faces below this part of the shorter side
 _THOROUGH = 4  # every so manieth search is for the small ones too
@@ -96,6 +95,10 @@ class Tracked:
         self._bars = Bars(alike / 2, alike, alike) if identity else _APPEARANCE
         self.reset()
 
+    def crowd(self, fps: float) -> Crowd:
+        """Nobody yet, but everyone will be recognised as by this tracker, `fps` looks a second."""
+        return Crowd(self._identity, self._bars, fps)
+
     def reset(self, fps: float | None = None) -> None:
         """Forget everyone: a new film begins, and with it the numbers.
 
@@ -106,9 +109,8 @@ class Tracked:
             UsageError: `fps` is not above 0.
         """
         self.fps = _positive(self.fps if fps is None else fps)
-        self._crowd = Crowd(self._identity, self._bars, self.fps)
-        self._changes = Changes()
-        self._usual = Usual(_CUT, self.fps)
+        self._crowd = self.crowd(self.fps)
+        self._cuts = Cuts(self.fps)
         self._flow = Flow()
         self._count = self._searches = self._relief = 0
 
@@ -125,12 +127,11 @@ class Tracked:
             PluginError: the detector or `identity` does not return what it should.
         """
         check_image(image)
-        known = self._changes.update(image)
-        cut = not known or self._usual.exceeded(self._changes.around())
+        cut = self._cuts.begins(image)
         faces = self._look(image, cut)
         if not isinstance(faces, Faces):
             raise PluginError(f"a detector must return mien.Faces, got {type(faces).__name__}.")
-        numbers = self._crowd.recognise(image, faces, self._changes, cut)
+        numbers = self._crowd.recognise(image, faces, self._cuts.changes, cut)
         self._count += 1
         sure = numbers > 0
         faces = faces[sure]

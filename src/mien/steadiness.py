@@ -1,0 +1,103 @@
+"""Looks at a film that lie apart: whether anything changed between two, and who is who in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+
+from mien.detectors.motion import Changes, Cuts
+from mien.detectors.tracked import Tracked
+from mien.errors import InputError
+from mien.geometry import iou
+from mien.quality import assess
+from mien.result import Result
+from mien.strides import STRIDE
+from mien.types import Faces, Frame, Image
+
+_STAYED = 0.4  # overlap of a face with itself, up to `STRIDE` frames later
+_STEADY = 0.3  # share of the distribution that may have moved
+
+
+def alike(one: Result, other: Result) -> bool:
+    """Whether two frames of a film tell the same: the same faces, each with the same expression.
+
+    A face stays where its boxes overlap by 0.4 (IoU); it tells the same where the label, or
+    ``uncertain``, is the same and at most 0.3 of the distribution has moved to other labels (total
+    variation distance). Frames without a face are alike; one that failed is like no other.
+    """
+    if one.error is not None or other.error is not None or len(one) != len(other):
+        return False
+    if not len(one):
+        return True
+    overlap = iou(one.faces.boxes, other.faces.boxes)
+    rows = overlap.argmax(axis=1)
+    if len(set(rows.tolist())) < len(one) or overlap.max(axis=1).min() < _STAYED:
+        return False
+    told = [other.emotions[row] for row in rows]
+    moved = np.abs(one.scores.values - other.scores.values[rows]).sum(axis=1) / 2
+    return list(one.emotions) == told and bool(moved.max() <= _STEADY)
+
+
+class Follower:
+    """Numbers the people of results that lie some frames apart.
+
+    Args:
+        tracked: the tracker that recognises them; it is not changed.
+    """
+
+    def __init__(self, tracked: Tracked) -> None:
+        # Looks are rarer than frames: about halfway between the longest stride and the next.
+        self._crowd = tracked.crowd(2 * tracked.fps / STRIDE)
+        # What moves between two looks is no leap; cuts are found from frame to frame.
+        self._still = Changes()
+        self._shot = -1
+
+    def follow(self, result: Result, shot: int) -> Result:
+        """The same result with ``track_ids``; faces that are not sure yet are left out.
+
+        Args:
+            result: of the next look.
+            shot: the number of the shot that it is in.
+        """
+        cut, self._shot = shot != self._shot, shot
+        numbers = self._crowd.recognise(result.image, result.faces, self._still, cut)
+        rows = np.flatnonzero(numbers)
+        faces, crops = result.faces[rows], result.crops[rows]
+        return replace(
+            result,
+            faces=Faces(faces.boxes, faces.scores, faces.landmarks, numbers[rows]),
+            scores=result.scores[rows],
+            quality=assess(faces, crops),
+            crops=crops,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """A frame of a film, with its picture, as long as it may still have to be looked at.
+
+    Attributes:
+        frame: gives the picture at once.
+        shot: the number of the shot that it is in.
+        again: reads the picture from the film, for when it is not held any more.
+    """
+
+    frame: Frame
+    shot: int
+    again: Callable[[], Image]
+
+
+def in_shots(frames: Iterable[Frame], fps: float) -> Iterator[Shown]:
+    """Read the frames and count the shots."""
+    cuts, shot = Cuts(fps), -1
+    for frame in frames:
+        try:
+            image = frame.read()
+        except InputError:
+            yield Shown(frame, shot, frame.read)
+            continue
+        shot += cuts.begins(image)
+        yield Shown(replace(frame, read=partial(np.asarray, image)), shot, frame.read)
