@@ -199,7 +199,7 @@ def test_strength_and_peak_of_a_segment_are_weighed_by_time() -> None:
     ]
     row = Timeline.from_results(results).segments().iloc[0]
     assert row["end_s"] == pytest.approx(2.2 + 0.1)  # the shortest step
-    lengths = np.array([1, 0.1, 0.1, 1, 0.55])
+    lengths = np.array([1, 0.1, 0.1, 1, 0.1])
     assert row["strength"] == pytest.approx(lengths @ levels / lengths.sum())
     assert row["peak_s"] == 1.0
 
