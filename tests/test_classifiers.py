@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 import pickle
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -194,3 +196,19 @@ def test_the_zoo_model_is_a_users_own_model(shared: Path) -> None:
 
     smile = EmotionAnalyzer(classifier=model)(shared / "media" / "photos" / "astronaut.png")
     assert smile.emotions == ("happy",)
+
+
+def test_a_card_may_lie_beside_a_model_that_carries_none(shared: Path, tmp_path: Path) -> None:
+    model = shared / "models" / "facial_expression_recognition_mobilefacenet_2022july_int8.onnx"
+    path = tmp_path / "zoo.onnx"
+    shutil.copyfile(model, path)
+    labels = ["angry", "disgust", "fearful", "happy", "neutral", "sad", "surprised"]
+    beside = tmp_path / "zoo.json"
+    beside.write_text(json.dumps({"labels": labels, "mean": 127.5, "std": 127.5, "color": "bgr"}))
+    zoo = OnnxClassifier(path)
+    assert zoo.labels == tuple(labels)
+    assert zoo.card.color == "bgr"
+    for text, words in (("[]", "not a JSON object"), ("{", "cannot be read"), ("{}", "no card")):
+        beside.write_text(text)
+        with pytest.raises(ModelError, match=words):
+            OnnxClassifier(path)

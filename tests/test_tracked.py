@@ -405,13 +405,14 @@ def test_most_searches_leave_small_faces_out() -> None:
             asked.append(min_face)
             return super().detect(image)
 
-    film: list[list[Place]] = [[("ann", 60.0, 60.0)]] * 30
+    film: list[list[Place]] = [[("ann", 60.0, 60.0)]] * 31
     detector = Asked(film)
     assert isinstance(detector, RefiningDetector)
     assert not isinstance(Script(film), RefiningDetector)
     list(watch(film, Tracked(detector, every=5)))
-    assert asked == [0, SIZE[1] // 18, SIZE[1] // 18, SIZE[1] // 18, 0, SIZE[1] // 18]
-    assert detector.refined == 29
+    small = SIZE[1] // 16
+    assert asked == [0, small, small, small, small, small, 0]
+    assert detector.refined == 30
 
 
 def test_the_frame_rate_turns_seconds_into_frames() -> None:

@@ -95,12 +95,14 @@ def report_page(timeline: Timeline, clips: Sequence[Clip] = ()) -> str:
     if not films:
         raise UsageError("a report is about a film, but nothing in this table has a time.")
     card, no_card = _card(timeline.settings)
-    text = (resources.files("mien") / "assets" / "report.html").read_text(encoding="utf-8")
+    assets = resources.files("mien") / "assets"
+    text = (assets / "report.html").read_text(encoding="utf-8")
     page = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     page.filters["percent"] = _percent
     return page.from_string(text).render(
+        style=(assets / "page.css").read_text(encoding="utf-8"),
         title=_base(films[0]) if len(films) == 1 else f"{len(films)} films",
         films=[
             _film(timeline.film(source), [clip for clip in clips if clip.source == source])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,8 @@ class OnnxClassifier:
     Args:
         path: the ``.onnx`` file.
         card: what the file does not say itself: a `ModelCard`, or a mapping with some of its
-            fields (``labels`` at least, where the file carries no card).
+            fields (``labels`` at least, where the file carries no card). Without it, a file
+            ``NAME.json`` beside a ``NAME.onnx`` that carries no card is read.
         threads: threads of one run; None for every processor.
         batch_size: faces a run at the most.
 
@@ -168,9 +170,12 @@ def check_crops(crops: Crops, size: int) -> None:
 
 
 def _find_card(net: Session, given: ModelCard | Mapping[str, Any] | None) -> ModelCard:
-    """The given card, completed by the file's own and by what the network itself shows."""
+    """The given card, completed by the file's own, or one beside it, and by the network itself."""
     text = net.metadata.get(METADATA_KEY)
     known: dict[str, Any] = {}
+    beside = net.path.with_suffix(".json")
+    if text is None and given is None and beside.is_file():
+        given = _read_card(beside)
     card = ModelCard.from_json(text) if text else None
     if isinstance(given, ModelCard):
         card = given
@@ -185,7 +190,8 @@ def _find_card(net: Session, given: ModelCard | Mapping[str, Any] | None) -> Mod
         if "labels" not in known:
             raise ModelError(
                 f"{net.path} carries no card; give its labels, for example "
-                "card={'labels': ('neutral', 'happiness'), 'input_size': 112}."
+                "card={'labels': ('neutral', 'happiness'), 'input_size': 112}, "
+                f"or write them as JSON into {beside.name} beside it."
             )
         known.setdefault("name", net.path.stem)
         known.setdefault("input_size", _side(net))
@@ -194,6 +200,17 @@ def _find_card(net: Session, given: ModelCard | Mapping[str, Any] | None) -> Mod
         except TypeError as error:
             raise ModelError(f"the card of {net.path} has a wrong field: {error}.") from error
     return card if card.scores else replace(card, scores=net.output_names[0])
+
+
+def _read_card(path: Path) -> dict[str, Any]:
+    """Fields of a card from a JSON file, for models that carry none."""
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"the model's card {path} cannot be read: {error}.") from error
+    if not isinstance(table, dict):
+        raise ModelError(f"the model's card {path} is not a JSON object.")
+    return table
 
 
 def _side(net: Session) -> int:

@@ -7,7 +7,19 @@ from __future__ import annotations
 
 import typer
 
-from mien.cli import analyze, demo, evaluate, export, models, report, summarize, train, view, watch
+from mien.cli import (
+    analyze,
+    compare,
+    demo,
+    evaluate,
+    export,
+    models,
+    report,
+    summarize,
+    train,
+    view,
+    watch,
+)
 from mien.cli.exits import told
 
 app = typer.Typer(
@@ -20,6 +32,7 @@ app = typer.Typer(
 )
 for command in (
     analyze.analyze,
+    compare.compare,
     demo.demo,
     export.export,
     models.models,

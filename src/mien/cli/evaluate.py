@@ -2,48 +2,66 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from mien.evaluation import Evaluation, Figure
 
 
 def evaluate(
     model: Annotated[str, typer.Argument(help="Model name or .onnx file.")],
-    data: Annotated[Path, typer.Argument(help="Folder with FER+ (parquet splits and lists).")],
+    data: Annotated[Path, typer.Argument(help="Labelled faces: a folder, a CSV or Parquet file.")],
+    split: Annotated[
+        str | None, typer.Option(help="Only this split, or the rows of lists/SPLIT.csv.")
+    ] = None,
+    by: Annotated[
+        list[str] | None, typer.Option(help="Tell the groups of a column of the data apart.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Folder for report.html and report.json.")
+    ] = None,
+    labels: Annotated[
+        str | None, typer.Option(help="Numbers count as in fer2013, ferplus, rafdb or affectnet.")
+    ] = None,
+    photos: Annotated[
+        bool, typer.Option("--photos", help="The pictures are whole photos: find the faces first.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Measure an expression model on the test rows of FER+."""
-    from mien.evaluation import evaluate_ferplus
-    from mien.registry import load_classifier
+    """Measure an expression model on labelled faces.
 
-    figures = evaluate_ferplus(load_classifier(model), data, _progress)
-    if json:
-        import json as writer
+    A folder with FER+ and its lists is measured by every list that papers report on.
+    """
+    from mien import evaluation
+    from mien.cli.measured import show_evaluation, show_figures, steps
+    from mien.datasets import load_faces
+    from mien.registry import load_classifier, load_detector
 
-        table = {f.name: {"value": round(f.value, 5), "faces": f.faces} for f in figures}
-        print(writer.dumps(table))  # noqa: T201
+    classifier = load_classifier(model)
+    figures: list[Figure] = []
+    literature = data / "lists" / "literature_test.csv"
+    if literature.is_file() and split is None:
+        figures = evaluation.evaluate_ferplus(classifier, data, steps("judging"))
+        if output is None and not by:
+            show_figures(f"{model} on {data}", figures, json=json)
+            return
+        split = "literature_test"
+    find = load_detector("mtcnn").detect if photos else None
+    faces = load_faces(data, split, labels=labels, find=find, progress=steps("reading"))
+    found = evaluation.evaluate(classifier, faces, by=by or (), progress=steps("judging"))
+    name = f"{data.name}, {split}" if split else data.name
+    _write(found, output, model, name, figures)
+    show_evaluation(found, f"{model} on {name}", faces.describe(), json=json)
+
+
+def _write(found: Evaluation, output: Path | None, model: str, data: str, figures: Any) -> None:
+    if output is None:
         return
-    from rich.table import Table
+    from mien.cli.measured import tell
+    from mien.evaluation.page import write_evaluation
 
-    from mien.cli.console import console
-
-    shown = Table(box=None, pad_edge=False, header_style="bold", title=f"{model} on {data}")
-    for name in ("figure", "value", "faces", "protocol"):
-        shown.add_column(name, justify="right" if name in ("value", "faces") else "left")
-    for figure in figures:
-        percent = not figure.name.startswith(("kl_", "ece_"))
-        value = f"{100 * figure.value:.2f} %" if percent else f"{figure.value:.4f}"
-        shown.add_row(figure.name, value, str(figure.faces), figure.protocol)
-    console().print(shown)
-
-
-def _progress(batches: Iterable[int], total: int) -> Iterator[int]:
-    for count, batch in enumerate(batches):
-        if sys.stderr.isatty():
-            print(f"\r{100 * count // total} %", end="", file=sys.stderr)  # noqa: T201
-        yield batch
-    if sys.stderr.isatty():
-        print("\r\033[K", end="", file=sys.stderr)  # noqa: T201
+    for path in write_evaluation(found, output, model=model, data=data, figures=figures):
+        tell(f"wrote {path}")

@@ -24,8 +24,9 @@ from mien.geometry import iou
 from mien.types import Faces, Image
 
 _LENIENT = 2 / 3  # what is left of min_score for a face that is already followed
-_SMALL = 18  # most searches leave out faces below this part of the shorter side
-_THOROUGH = 4  # every so manieth search is for the small ones too
+_REFINED_S, _FLOWN_S = 1 / 3, 1 / 4  # from one search to the next: boxes that flow drift
+_SMALL = 16  # most searches leave out faces below this part of the shorter side
+_THOROUGH = 6  # every so manieth search is for the small ones too
 _RELIEF = 3  # frames after a search for someone lost until the next one
 _APPEARANCE = Bars(near=0.82, stayed=0.92, again=0.94)  # measured: benchmarks/README.md
 
@@ -59,11 +60,11 @@ class Tracked:
         detector: any face detector. Where it is a `RefiningDetector`, as `MtcnnDetector` is,
             faces are followed by its method ``refine``, those once seen with a confidence of
             0.98 down to two thirds of its ``min_score``, and most searches leave out faces
-            smaller than an 18th of the picture's shorter side: these are found within a second,
-            the others within a quarter. For the other detectors faces are followed by optical
-            flow; confidences are then those of the last detection.
+            smaller than a 16th of the picture's shorter side: these are found within 2 s, the
+            others within a third. For the other detectors faces are followed by optical flow;
+            confidences are then those of the last detection.
         fps: frames a second that `detect` will be given: what turns these times into frames.
-        every: search the whole picture every so many frames; None for four times a second.
+        every: search the whole picture every so many frames; None for three or four times a second.
             A search is also made at a cut, and when someone is lost.
         identity: a function of an image and n faces in it that returns ``(n, d)`` vectors of
             length 1, alike for one person, asked for only where motion leaves a doubt; None for
@@ -140,7 +141,9 @@ class Tracked:
     def _look(self, image: Image, cut: bool) -> Faces:
         """The faces of this frame, found in the cheapest way that will do."""
         here = [] if cut else self._crowd.here
-        due = cut or self._count % (self.every or max(1, round(self.fps / 4))) == 0
+        refined = isinstance(self.detector, RefiningDetector)
+        often = max(1, round(self.fps * (_REFINED_S if refined else _FLOWN_S)))
+        due = cut or self._count % (self.every or often) == 0
         self._relief = max(0, self._relief - 1)
         if isinstance(self.detector, RefiningDetector):
             faces = self._refine(self.detector, image, here)

@@ -8,7 +8,7 @@ the model does not have counts as an error.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,13 +17,12 @@ import numpy.typing as npt
 
 from mien.classifiers.base import EmotionClassifier
 from mien.datasets import VotedFaces, load_ferplus, read_list
+from mien.evaluation.judging import Progress, judge
+from mien.evaluation.metrics import BINS, calibration_error, divergence
 from mien.labels import EMOTIONS, canonical_labels
-from mien.types import Crops, FloatArray
+from mien.types import FloatArray
 
 LISTS = ("literature_test", "test_occlusion", "test_pose30", "test_pose45")
-BINS = 15
-
-Progress = Callable[[Iterable[int], int], Iterable[int]]
 
 
 @dataclass(frozen=True)
@@ -57,57 +56,6 @@ def evaluate_ferplus(
         *_votes(scores, test),
         _fer2013(scores, test),
     ]
-
-
-def judge(
-    classifier: EmotionClassifier,
-    pictures: npt.NDArray[np.uint8],
-    progress: Progress | None = None,
-) -> FloatArray:
-    """``(n, 8)`` probabilities in the order of `EMOTIONS` for ``(n, h, w)`` grey pictures.
-
-    The picture itself is the square. A label that the model lacks gets 0.
-    """
-    labels = canonical_labels(classifier.labels)
-    columns = [EMOTIONS.index(label) if label in EMOTIONS else -1 for label in labels]
-    out = np.zeros((len(pictures), len(EMOTIONS)), np.float32)
-    batches: Iterable[int] = range(0, len(pictures), 64)
-    for start in progress(batches, len(range(0, len(pictures), 64))) if progress else batches:
-        crops = to_crops(pictures[start : start + 64], classifier.input_size)
-        values = classifier.classify(crops).values
-        for column, emotion in enumerate(columns):
-            if emotion >= 0:
-                out[start : start + 64, emotion] = values[:, column]
-    return out
-
-
-def to_crops(pictures: npt.NDArray[np.uint8], size: int) -> Crops:
-    """Enlarge ``(n, h, w)`` grey pictures to ``(n, size, size, 3)`` squares, bilinear."""
-    import cv2
-
-    crops = np.empty((len(pictures), size, size, 3), np.uint8)
-    for crop, picture in zip(crops, pictures, strict=True):
-        crop[:] = cv2.resize(picture, (size, size), interpolation=cv2.INTER_LINEAR)[..., None]
-    return crops
-
-
-def calibration_error(confidence: FloatArray, truth: FloatArray, bins: int = BINS) -> float:
-    """Expected calibration error: mean gap of confidence and truth over equal-width bins.
-
-    Args:
-        confidence: ``(n,)`` top probabilities.
-        truth: ``(n,)`` share of the viewers who chose that label, or 0 and 1 for wrong and right.
-        bins: how many bins between 0 and 1 (Naeini et al. 2015; Guo et al. 2017).
-    """
-    place = np.minimum((confidence * bins).astype(int), bins - 1)
-    gap = np.bincount(place, confidence - truth, bins)
-    return float(np.abs(gap).sum() / max(1, len(confidence)))
-
-
-def divergence(scores: FloatArray, votes: FloatArray) -> float:
-    """Mean Kullback-Leibler divergence of probabilities from vote shares, nats."""
-    ratio = np.maximum(votes, 1e-12) / np.maximum(scores, 1e-12)
-    return float((votes * np.log(ratio)).sum(axis=1).mean())
 
 
 def _lists(

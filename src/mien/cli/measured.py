@@ -1,0 +1,133 @@
+"""Evaluations and comparisons as people read them in a terminal."""
+
+from __future__ import annotations
+
+import json as writer
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from mien.evaluation import Comparison, Evaluation, Figure, Progress
+    from mien.evaluation.comparing import Difference
+
+
+def steps(what: str) -> Progress:
+    """Shows how far a loop over batches is, where somebody sees it."""
+
+    def shown(batches: Iterable[int], total: int) -> Iterator[int]:
+        seen = sys.stderr.isatty()
+        for count, batch in enumerate(batches):
+            if seen:
+                print(f"\r{what} {100 * count // total} %", end="", file=sys.stderr)  # noqa: T201
+            yield batch
+        if seen:
+            print("\r\033[K", end="", file=sys.stderr)  # noqa: T201
+
+    return shown
+
+
+def tell(line: str) -> None:
+    """A line beside the data."""
+    print(line, file=sys.stderr)  # noqa: T201
+
+
+def show_figures(title: str, figures: Sequence[Figure], *, json: bool) -> None:
+    """Every figure with its protocol."""
+    from mien.evaluation.page import told
+
+    if json:
+        table = {f.name: {"value": round(f.value, 5), "faces": f.faces} for f in figures}
+        print(writer.dumps(table))  # noqa: T201
+        return
+    shown = _table("figure", "value", "faces", "protocol", title=title, left=(0, 3))
+    for figure in figures:
+        shown.add_row(figure.name, told(figure), str(figure.faces), figure.protocol)
+    _print(shown)
+
+
+def show_evaluation(found: Evaluation, title: str, notes: Iterable[str], *, json: bool) -> None:
+    """The figures of an evaluation, its groups, and how they were measured."""
+    from mien.evaluation.page import percent, span
+
+    if json:
+        print(writer.dumps(found.to_dict()))  # noqa: T201
+        return
+    for line in notes:
+        tell(line)
+    shown = _table("figure", "value", "95 % interval", "faces", title=title)
+    for name, figure in (
+        ("accuracy", found.accuracy),
+        ("macro F1", found.macro_f1),
+        *((f"recall of {label}", figure) for label, figure in found.recalls.items()),
+    ):
+        shown.add_row(name, percent(figure.value), span(figure), f"{figure.faces:,}")
+    for name, value in {"calibration error": found.ece, **found.votes}.items():
+        shown.add_row(name, f"{value:.4f}", "", "")
+    sure = f"{percent(found.sure[1])} of {percent(found.sure[0], 0)}"
+    shown.add_row("right where not uncertain", sure, "", "")
+    _print(shown)
+    for part in found.groups:
+        shown = _table(part.column, "accuracy", "95 % interval", "faces")
+        for name, figure in part.parts:
+            shown.add_row(
+                name or "not known", percent(figure.value), span(figure), f"{figure.faces:,}"
+            )
+        _print(shown)
+        if part.worst:
+            print(f"largest gap: {percent(part.gap)}, {part.best} to {part.worst}\n")  # noqa: T201
+    _protocol(found.protocol)
+
+
+def show_comparison(found: Comparison, one: str, other: str, *, json: bool) -> None:
+    """Both accuracies, their difference, and whether it may be luck."""
+    if json:
+        print(writer.dumps(found.to_dict()))  # noqa: T201
+        return
+    shown = _table("faces with label", one, other, "difference", "95 % interval", "p", "faces")
+    rows: list[tuple[str, Difference]] = [("all", found.overall), *found.by_label.items()]
+    for name, part in rows:
+        shown.add_row(
+            name,
+            f"{100 * part.one:.1f} %",
+            f"{100 * part.other:.1f} %",
+            f"{100 * part.difference:+.1f}",
+            f"{100 * part.low:+.1f} to {100 * part.high:+.1f}",
+            f"{part.p:.2g}",
+            f"{part.faces:,}",
+        )
+    _print(shown)
+    print(verdict(found.overall, one, other))  # noqa: T201
+    _protocol(found.protocol)
+
+
+def verdict(part: Difference, one: str, other: str) -> str:
+    """The result in a sentence."""
+    counts = f"{part.only_one} faces only {one} gets right, {part.only_other} only {other}"
+    if part.p < 0.05:
+        better, worse = (other, one) if part.difference > 0 else (one, other)
+        return f"{better} is better than {worse} on these faces: {counts} (p = {part.p:.2g})."
+    return f"No difference that luck would not explain: {counts} (p = {part.p:.2g})."
+
+
+def _protocol(lines: Iterable[str]) -> None:
+    print("protocol:")  # noqa: T201
+    for line in lines:
+        print(f"- {line}")  # noqa: T201
+
+
+def _table(*columns: str, title: str | None = None, left: Sequence[int] = (0,)) -> Table:
+    from rich.table import Table
+
+    shown = Table(box=None, pad_edge=False, header_style="bold", title=title, title_justify="left")
+    for place, name in enumerate(columns):
+        shown.add_column(name, justify="left" if place in left else "right")
+    return shown
+
+
+def _print(shown: Any) -> None:
+    from mien.cli.console import console
+
+    console().print(shown)

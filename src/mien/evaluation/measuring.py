@@ -1,0 +1,306 @@
+"""How right is a classifier on labelled faces: every figure with its interval and its protocol."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mien.classifiers.base import EmotionClassifier
+from mien.datasets import LabelledFaces
+from mien.errors import InputError, UsageError
+from mien.evaluation.judging import Progress, judge_faces, vocabulary
+from mien.evaluation.metrics import (
+    Counts,
+    Floats,
+    Measured,
+    accuracy,
+    calibration,
+    calibration_error,
+    confusion,
+    coverage,
+    divergence,
+    macro_f1,
+    measured,
+    recalls,
+)
+from mien.labels import EMOTIONS
+from mien.types import FloatArray, IntArray
+
+_LEAST = 20  # faces that a group must have to count for the gap
+_MOST = 12  # groups told apart in a column of numbers or text
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Accuracy in each group of one column.
+
+    Attributes:
+        column: of the data.
+        parts: name and figure of each group, in order.
+        gap: between the best and the worst of those with at least 20 faces; NaN for fewer than two.
+        best, worst: their names.
+    """
+
+    column: str
+    parts: tuple[tuple[str, Measured], ...]
+    gap: float
+    best: str
+    worst: str
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What was measured.
+
+    Attributes:
+        labels: of the vocabulary, those that the data uses.
+        table: ``(k, k + 1)`` confusion counts, see `mien.evaluation.metrics.confusion`.
+        accuracy, macro_f1: over all judged faces.
+        recalls: by label.
+        votes: figures against the votes: ``kl_votes``, ``ece_votes``; empty for hard labels.
+        ece: calibration error against the label.
+        reliability: mean confidence, share that is right, and count, of each used bin.
+        selective: threshold, share of faces at or above it, and their accuracy.
+        sure: share of the faces that are not uncertain, and their accuracy.
+        groups: for each column asked for.
+        missed: photos in which no face was found; each counts as an error.
+        protocol: what was done, a sentence each.
+        rows: places in the data of the judged faces.
+        right: ``(n,)`` whether each was told right.
+    """
+
+    labels: tuple[str, ...]
+    table: Counts
+    accuracy: Measured
+    macro_f1: Measured
+    recalls: Mapping[str, Measured]
+    votes: Mapping[str, float]
+    ece: float
+    reliability: tuple[tuple[float, float, int], ...]
+    selective: tuple[Floats, Floats, Floats] = field(repr=False)
+    sure: tuple[float, float]
+    groups: tuple[Groups, ...]
+    missed: int
+    protocol: tuple[str, ...]
+    rows: IntArray = field(repr=False)
+    right: npt.NDArray[np.bool_] = field(repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the rows, for JSON; what is not known is None."""
+        return {
+            "accuracy": _told(self.accuracy),
+            "macro_f1": _told(self.macro_f1),
+            "recalls": {label: _told(figure) for label, figure in self.recalls.items()},
+            "votes": {name: round(value, 5) for name, value in self.votes.items()},
+            "ece": _known(self.ece),
+            "sure": {"share": _known(self.sure[0]), "accuracy": _known(self.sure[1])},
+            "missed": self.missed,
+            "labels": list(self.labels),
+            "confusion": self.table.tolist(),
+            "reliability": [
+                {"confidence": round(told, 5), "right": round(true, 5), "faces": count}
+                for told, true, count in self.reliability
+            ],
+            "groups": {
+                part.column: {
+                    "gap": _known(part.gap),
+                    "best": part.best,
+                    "worst": part.worst,
+                    "groups": {name: _told(figure) for name, figure in part.parts},
+                }
+                for part in self.groups
+            },
+            "protocol": list(self.protocol),
+        }
+
+
+def evaluate(
+    classifier: EmotionClassifier,
+    faces: LabelledFaces,
+    *,
+    by: Sequence[str] = (),
+    uncertain_below: float = 0.5,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Judge labelled faces and compare with their labels.
+
+    One crop, no flip, one model. Only faces count of which more than half of the viewers chose
+    one label. The answer is the most probable of the labels that the data uses; a label that the
+    model does not have is an error each time. Intervals are bootstrap percentiles (95 %).
+
+    Args:
+        classifier: any expression classifier; its labels are mapped by name.
+        faces: as from `mien.datasets.load_faces`.
+        by: columns of the data for which groups are told apart.
+        uncertain_below: a face whose top probability is lower counts as not answered in `sure`.
+        progress: wraps the loop over batches; gets it and the number of batches.
+
+    Raises:
+        UsageError: the data has no such column, or the model shares no label with it.
+        InputError: no face has a majority.
+    """
+    for column in by:
+        if column not in faces.columns:
+            there = ", ".join(faces.columns) or "none but picture and label"
+            raise UsageError(f"the data has no column {column!r}; it has {there}.")
+    rows = np.flatnonzero(faces.majority >= 0)
+    if not len(rows):
+        raise InputError("no face of the data has a label that most of its viewers chose.")
+    labels = faces.labels
+    known = [label for label in vocabulary(classifier) if label in labels]
+    if not known:
+        raise UsageError(
+            f"the model knows none of the data's labels: {', '.join(labels)}; "
+            f"it has {', '.join(classifier.labels)}."
+        )
+    judged = faces[rows]
+    scores = _normal(judge_faces(classifier, judged, progress), labels)
+    place = np.array([EMOTIONS.index(label) for label in labels])
+    truth = np.searchsorted(place, judged.majority)
+    told = np.where(judged.missed, -1, scores.argmax(axis=1))
+    table = confusion(truth, told, len(labels))
+    confidence = np.where(judged.missed, 0, scores.max(axis=1)).astype(np.float32)
+    right = told == truth
+    agreed = right.astype(np.float32)
+    _, mean_told, mean_true, counts = calibration(confidence, agreed)
+    answered = confidence >= uncertain_below
+    return Evaluation(
+        labels=labels,
+        table=table,
+        accuracy=measured(table, accuracy),
+        macro_f1=measured(table, macro_f1),
+        recalls=_recalls(table, labels),
+        votes=_votes(scores, judged, place) if faces.kind != "label" else {},
+        ece=calibration_error(confidence, agreed),
+        reliability=tuple(
+            zip(mean_told.tolist(), mean_true.tolist(), counts.tolist(), strict=True)
+        ),
+        selective=coverage(confidence, right),
+        sure=(
+            float(answered.mean()),
+            float(right[answered].mean()) if answered.any() else math.nan,
+        ),
+        groups=tuple(_groups(column, judged.columns[column], right) for column in by),
+        missed=int(judged.missed.sum()),
+        protocol=_protocol(classifier, faces, judged, known, uncertain_below),
+        rows=rows,
+        right=right,
+    )
+
+
+def _normal(scores: FloatArray, labels: Sequence[str]) -> FloatArray:
+    """The columns of `labels` only, as if the others had been left out before the softmax."""
+    kept = scores[:, [EMOTIONS.index(label) for label in labels]]
+    total = kept.sum(axis=1, keepdims=True)
+    return np.asarray(kept / np.where(total > 0, total, 1), np.float32)
+
+
+def _recalls(table: Counts, labels: Sequence[str]) -> dict[str, Measured]:
+    """Each label's own rows are drawn anew: how rare it is does not blur how well it is told."""
+    found = {}
+    for row, label in enumerate(labels):
+        alone = np.zeros_like(table)
+        alone[row] = table[row]
+        found[label] = measured(alone, lambda tables, row=row: recalls(tables)[..., row])  # type: ignore[misc]
+    return found
+
+
+def _votes(scores: FloatArray, faces: LabelledFaces, place: IntArray) -> dict[str, float]:
+    shares = faces.distribution[:, place]
+    seen = ~faces.missed
+    agreed = shares[np.arange(len(scores)), scores.argmax(axis=1)]
+    return {
+        "kl_votes": divergence(scores[seen], shares[seen]),
+        "ece_votes": calibration_error(scores.max(axis=1)[seen], agreed[seen]),
+    }
+
+
+def _groups(column: str, values: npt.NDArray[Any], right: npt.NDArray[np.bool_]) -> Groups:
+    names = _named(values)
+    parts = []
+    for name in dict.fromkeys(sorted(set(names.tolist()), key=_order)):
+        hits = right[names == name]
+        table = np.array([[hits.sum(), len(hits) - hits.sum()]], np.int64)
+        parts.append((name, measured(table, accuracy)))
+    enough = [(figure.value, name) for name, figure in parts if figure.faces >= _LEAST]
+    if len(enough) < 2:
+        return Groups(column, tuple(parts), math.nan, "", "")
+    (high, best), (low, worst) = max(enough), min(enough)
+    return Groups(column, tuple(parts), high - low, best, worst)
+
+
+def _named(values: npt.NDArray[Any]) -> npt.NDArray[np.str_]:
+    """Names of groups: text as it is, many different numbers as quarters of the faces."""
+    if np.issubdtype(values.dtype, np.number):
+        numbers = values.astype(np.float64)
+        known = numbers[~np.isnan(numbers)]
+        if len(np.unique(known)) > _MOST:
+            edges = np.quantile(known, [0, 0.25, 0.5, 0.75, 1])
+            part = np.clip(np.searchsorted(edges, numbers, side="right") - 1, 0, 3)
+            told = [f"{edges[i]:g} to {edges[i + 1]:g}" for i in range(4)]
+            return np.array(
+                ["" if np.isnan(n) else told[p] for n, p in zip(numbers, part, strict=True)],
+                np.str_,
+            )
+        return np.array(["" if np.isnan(n) else f"{n:g}" for n in numbers], np.str_)
+    text = values.astype(np.str_)
+    names, counts = np.unique(text, return_counts=True)
+    if len(names) > _MOST:
+        common = names[np.argsort(-counts, kind="stable")[: _MOST - 1]]
+        text = np.where(np.isin(text, common), text, "others")
+    return text
+
+
+def _order(name: str) -> tuple[int, float, str]:
+    try:
+        return 0, float(name.split(" to ")[0]), name
+    except ValueError:
+        return 1, 0.0, name
+
+
+def _protocol(
+    classifier: EmotionClassifier,
+    faces: LabelledFaces,
+    judged: LabelledFaces,
+    known: Sequence[str],
+    uncertain_below: float,
+) -> tuple[str, ...]:
+    agree = "on which more than half of the viewers agree"
+    told = [
+        f"{len(judged):,} faces with one label each"
+        if faces.kind == "label"
+        else f"{len(judged):,} faces, of {len(faces):,}, {agree}",
+        "one crop, no flip, one model",
+        "the answer is the most probable of the data's labels: " + ", ".join(faces.labels),
+        "intervals: 95 %, bootstrap over faces, 2,000 draws, seed 0",
+        f"uncertain: top probability below {uncertain_below:g}",
+    ]
+    lacking = [label for label in faces.labels if label not in known]
+    if lacking:
+        told.append(f"the model has no {', '.join(lacking)}: an error each time")
+    others = [label for label in classifier.labels if label not in faces.labels]
+    left_out = [label for label in vocabulary(classifier) if label not in faces.labels]
+    if left_out and others:
+        told.append(f"left out before the softmax, since the data lacks it: {', '.join(left_out)}")
+    if faces.found is not None:
+        told.append(
+            "faces were looked for in whole photos, the largest counts; "
+            f"{int(judged.missed.sum())} photos without one count as errors"
+        )
+    if faces.broken:
+        told.append(f"{len(faces.broken)} broken pictures left out")
+    return tuple(told)
+
+
+def _told(figure: Measured) -> dict[str, Any]:
+    values = {"value": figure.value, "low": figure.low, "high": figure.high}
+    return {**{name: _known(value) for name, value in values.items()}, "faces": figure.faces}
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else round(value, 5)

@@ -1,0 +1,169 @@
+"""Figures from what was told and what is true; pure functions on arrays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from mien.types import FloatArray, IntArray
+
+Counts = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+BINS = 15
+DRAWS = 2000
+LEVEL = 0.95
+_FEW = 10  # faces below which there is no interval
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One figure with its 95 % interval.
+
+    Attributes:
+        value: the figure, a share.
+        low, high: bootstrap interval (percentiles); NaN below 10 faces, where drawing a handful
+            of faces anew says nothing.
+        faces: how many faces it is about.
+    """
+
+    value: float
+    low: float
+    high: float
+    faces: int
+
+
+def confusion(truth: IntArray, told: IntArray, labels: int) -> Counts:
+    """``(labels, labels + 1)``: how often each true label (rows) was told as each (columns).
+
+    The last column counts what was told as none of them: -1 in `told`.
+    """
+    column = np.where(told < 0, labels, told)
+    flat = np.bincount(truth * (labels + 1) + column, minlength=labels * (labels + 1))
+    return flat.astype(np.int64).reshape(labels, labels + 1)
+
+
+def accuracy(tables: npt.NDArray[np.integer]) -> Floats:
+    """Share of right answers, of one table ``(k, k + 1)`` or of many ``(n, k, k + 1)``."""
+    right = np.trace(tables[..., :-1], axis1=-2, axis2=-1)
+    return np.asarray(right / np.maximum(tables.sum(axis=(-2, -1)), 1), np.float64)
+
+
+def recalls(tables: npt.NDArray[np.integer]) -> Floats:
+    """``(..., k)``: of each true label, the share that was told; NaN where it does not occur."""
+    occurs = tables.sum(axis=-1)
+    hits = np.diagonal(tables[..., :-1], axis1=-2, axis2=-1)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(hits / np.where(occurs, occurs, np.nan), np.float64)
+
+
+def macro_f1(tables: npt.NDArray[np.integer]) -> Floats:
+    """Mean over the labels that occur of ``2 tp / (2 tp + fp + fn)``, each counting the same."""
+    hits = np.diagonal(tables[..., :-1], axis1=-2, axis2=-1)
+    occurs, told = tables.sum(axis=-1), tables[..., :-1].sum(axis=-2)
+    f1 = 2 * hits / np.maximum(occurs + told, 1)
+    return np.asarray(
+        np.where(occurs, f1, 0).sum(axis=-1) / np.maximum((occurs > 0).sum(axis=-1), 1), np.float64
+    )
+
+
+def resampled(table: Counts, draws: int = DRAWS, seed: int = 0) -> Counts:
+    """`draws` bootstrap tables: the faces drawn anew, with replacement.
+
+    Drawing rows and counting them is drawing the cells of the table from a multinomial, so that
+    thousands of samples cost one call (Efron 1979).
+    """
+    total = int(table.sum())
+    if not total:
+        return np.zeros((draws, *table.shape), np.int64)
+    drawn = np.random.default_rng(seed).multinomial(total, table.ravel() / total, size=draws)
+    return np.asarray(drawn, np.int64).reshape(draws, *table.shape)
+
+
+def measured(table: Counts, figure: Callable[[Counts], Floats], seed: int = 0) -> Measured:
+    """A figure of a confusion table, with its bootstrap interval."""
+    faces = int(table.sum())
+    if not faces:
+        return Measured(math.nan, math.nan, math.nan, 0)
+    drawn = figure(resampled(table, seed=seed)) if faces >= _FEW else np.zeros(0)
+    low, high = interval(drawn)
+    return Measured(float(figure(table)), low, high, faces)
+
+
+def interval(values: Floats) -> tuple[float, float]:
+    """The middle 95 % of some bootstrap values; NaN where none is known."""
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return math.nan, math.nan
+    edges = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(edges[0]), float(edges[1])
+
+
+def calibration_error(confidence: FloatArray, truth: FloatArray, bins: int = BINS) -> float:
+    """Expected calibration error: mean gap of confidence and truth over equal-width bins.
+
+    Args:
+        confidence: ``(n,)`` top probabilities.
+        truth: ``(n,)`` share of the viewers who chose that label, or 0 and 1 for wrong and right.
+        bins: how many bins between 0 and 1 (Naeini et al. 2015; Guo et al. 2017).
+    """
+    _, told, true, counts = calibration(confidence, truth, bins)
+    return float((np.abs(told - true) * counts).sum() / max(1, len(confidence)))
+
+
+def calibration(
+    confidence: FloatArray, truth: FloatArray, bins: int = BINS
+) -> tuple[IntArray, Floats, Floats, IntArray]:
+    """The reliability diagram: number, mean confidence, mean truth and count of each used bin."""
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    counts = np.bincount(place, minlength=bins)
+    used = np.flatnonzero(counts)
+    told = np.bincount(place, confidence, bins)[used] / counts[used]
+    true = np.bincount(place, truth, bins)[used] / counts[used]
+    return used, told, true, counts[used]
+
+
+def divergence(scores: FloatArray, votes: FloatArray) -> float:
+    """Mean Kullback-Leibler divergence of probabilities from vote shares, nats."""
+    ratio = np.maximum(votes, 1e-12) / np.maximum(scores, 1e-12)
+    return float((votes * np.log(ratio)).sum(axis=1).mean())
+
+
+def coverage(confidence: FloatArray, right: npt.NDArray[np.bool_]) -> tuple[Floats, Floats, Floats]:
+    """Accuracy where only the surest answers count (El-Yaniv and Wiener 2010).
+
+    Returns:
+        thresholds, highest first; the share of faces at or above each; their accuracy.
+    """
+    if not len(right):
+        return np.zeros(0), np.zeros(0), np.zeros(0)
+    order = np.argsort(-confidence, kind="stable")
+    kept = np.arange(1, len(order) + 1)
+    last = np.append(np.diff(confidence[order]) != 0, True)  # faces as sure as each other go along
+    sure = np.cumsum(right[order]) / kept
+    return (
+        confidence[order][last].astype(np.float64),
+        (kept / len(order))[last],
+        np.asarray(sure[last], np.float64),
+    )
+
+
+def mcnemar(only_one: int, only_other: int) -> float:
+    """Exact two-sided p-value that two classifiers err equally often (McNemar 1947).
+
+    Args:
+        only_one, only_other: faces that only the one, or only the other, gets right.
+    """
+    n, fewer = only_one + only_other, min(only_one, only_other)
+    if not n:
+        return 1.0
+    logs = [
+        math.lgamma(n + 1) - math.lgamma(i + 1) - math.lgamma(n - i + 1) for i in range(fewer + 1)
+    ]
+    top = max(logs)
+    tail = top + math.log(sum(math.exp(value - top) for value in logs)) - n * math.log(2)
+    return min(1.0, 2 * math.exp(tail))

@@ -1,0 +1,100 @@
+"""One self-contained page about an evaluation, and the same for programs."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mien.curves import write_text
+from mien.errors import UsageError
+from mien.evaluation.ferplus import Figure
+from mien.evaluation.measuring import Evaluation
+from mien.evaluation.metrics import Measured
+from mien.evaluation.pictures import calibration_picture, confusion_picture, coverage_picture
+from mien.labels import color_of
+
+_NBSP = "\u00a0"
+
+
+def write_evaluation(
+    found: Evaluation,
+    folder: str | Path,
+    *,
+    model: str,
+    data: str,
+    figures: Sequence[Figure] = (),
+) -> list[Path]:
+    """Write ``report.html`` and ``report.json`` into a folder, which is made if need be.
+
+    Args:
+        found: as from `mien.evaluation.evaluate`.
+        folder: where to.
+        model, data: what they are called on the page.
+        figures: further figures with their protocols, as from `evaluate_ferplus`.
+
+    Raises:
+        UsageError: nothing can be written there.
+    """
+    target = Path(folder)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot make the folder {target}: {error.strerror}.") from error
+    table: dict[str, Any] = {"model": model, "data": data, **found.to_dict()}
+    table["figures"] = {
+        f.name: {"value": round(f.value, 5), "faces": f.faces, "protocol": f.protocol}
+        for f in figures
+    }
+    text = json.dumps(table, indent=1, ensure_ascii=False) + "\n"
+    page = evaluation_page(found, model=model, data=data, figures=figures)
+    return [
+        write_text(page, target / "report.html", (".html",)),
+        write_text(text, target / "report.json", (".json",)),
+    ]
+
+
+def evaluation_page(
+    found: Evaluation, *, model: str, data: str, figures: Sequence[Figure] = ()
+) -> str:
+    """The page as text."""
+    from importlib import resources
+
+    from jinja2 import Environment, StrictUndefined
+
+    assets = resources.files("mien") / "assets"
+    page = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    page.filters.update(percent=percent, span=span)
+    return page.from_string((assets / "evaluation.html").read_text(encoding="utf-8")).render(
+        style=(assets / "page.css").read_text(encoding="utf-8"),
+        model=model,
+        data=data,
+        found=found,
+        colors={label: "#{:02x}{:02x}{:02x}".format(*color_of(label)) for label in found.labels},
+        confusion=confusion_picture(found.table, found.labels).svg,
+        calibration=calibration_picture(found.reliability).svg,
+        coverage=coverage_picture(*found.selective, found.sure).svg,
+        figures=[(f.name, told(f), f"{f.faces:,}", f.protocol) for f in figures],
+    )
+
+
+def told(figure: Figure) -> str:
+    """A figure in its own unit: percent, or a plain number for distances."""
+    plain = figure.name.startswith(("kl_", "ece_"))
+    return f"{figure.value:.4f}" if plain else percent(figure.value, 2)
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """A share in percent; a dash where it is not known."""
+    return "–" if math.isnan(share) else f"{100 * share:.{digits}f}{_NBSP}%"
+
+
+def span(figure: Measured) -> str:
+    """The interval of a figure."""
+    if math.isnan(figure.low):
+        return ""
+    return f"{100 * figure.low:.1f} to {100 * figure.high:.1f}"

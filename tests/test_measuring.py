@@ -1,0 +1,183 @@
+"""Evaluations and comparisons on generated faces whose right answers are known."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as PilImage
+
+from mien import CustomClassifier
+from mien.classifiers.base import EmotionClassifier
+from mien.datasets import LabelledFaces, load_faces
+from mien.errors import UsageError
+from mien.evaluation import compare, evaluate
+from mien.evaluation.page import write_evaluation
+from mien.types import Crops, FloatArray
+
+LABELS = ("neutral", "happiness", "anger")
+#: The shade of grey that means each label.
+SHADES = dict(zip(LABELS, (40, 120, 200), strict=True))
+
+
+def reader(
+    labels: Sequence[str] = LABELS, blind_below: int = 0, sure: float = 0.9
+) -> EmotionClassifier:
+    """Reads the label off the shade; calls all that is darker than a limit its first label."""
+
+    def judge(crops: Crops) -> FloatArray:
+        shade = crops.mean(axis=(1, 2, 3))
+        told = np.abs(shade[:, None] - [SHADES.get(name, 999) for name in labels]).argmin(axis=1)
+        told[shade < blind_below] = 0
+        out = np.full((len(crops), len(labels)), (1 - sure) / (len(labels) - 1), np.float32)
+        out[np.arange(len(crops)), told] = sure
+        return out
+
+    return CustomClassifier(judge, labels=labels, input_size=8)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """60 pictures: 20 a label; group b holds all anger and half of neutral."""
+    rows = ["path,label,group,age"]
+    for label, shade in SHADES.items():
+        for i in range(20):
+            name = f"{label}{i}.png"
+            picture = np.full((12, 12), shade + i % 5, np.uint8)
+            picture[i % 12, i // 12] = 255  # no two alike
+            PilImage.fromarray(picture).save(tmp_path / name)
+            group = "b" if label == "anger" or (label == "neutral" and i < 10) else "a"
+            rows.append(f"{name},{label},{group},{20 + i}")
+    (tmp_path / "faces.csv").write_text("\n".join(rows))
+    return tmp_path / "faces.csv"
+
+
+@pytest.fixture
+def faces(data: Path) -> LabelledFaces:
+    return load_faces(data)
+
+
+def test_who_is_always_right(faces: LabelledFaces) -> None:
+    found = evaluate(reader(), faces)
+    assert found.accuracy.value == found.macro_f1.value == 1
+    assert found.labels == LABELS
+    assert found.table.sum() == np.trace(found.table) == 60
+    assert found.ece == pytest.approx(0.1, abs=1e-6)
+    assert found.sure == (1, 1)
+    assert found.votes == {}
+
+
+def test_who_calls_anger_neutral(faces: LabelledFaces) -> None:
+    def judge(crops: Crops) -> FloatArray:
+        happy = np.abs(crops.mean(axis=(1, 2, 3)) - 125) < 30
+        return np.stack([~happy * 0.8 + 0.1, happy * 0.8 + 0.1], axis=1).astype(np.float32)
+
+    model = CustomClassifier(judge, labels=("Neutral", "Happy"), input_size=8)
+    found = evaluate(model, faces, by=["group", "age"])
+    assert found.accuracy.value == pytest.approx(40 / 60)
+    assert found.accuracy.low < 40 / 60 < found.accuracy.high
+    assert [round(figure.value, 3) for figure in found.recalls.values()] == [1, 1, 0]
+    assert found.macro_f1.value == pytest.approx((2 * 20 / 60 + 1 + 0) / 3)
+    assert any("no anger: an error each time" in line for line in found.protocol)
+    group = found.groups[0]
+    assert {name: figure.value for name, figure in group.parts} == {"a": 1, "b": 10 / 30}
+    assert (group.best, group.worst) == ("a", "b")
+    assert group.gap == pytest.approx(20 / 30)
+    ages = [name for name, _ in found.groups[1].parts]
+    assert len(ages) == 4  # many numbers become quarters
+    assert sum(figure.faces for _, figure in found.groups[1].parts) == 60
+
+
+def test_labels_that_the_data_lacks_are_left_out(faces: LabelledFaces) -> None:
+    found = evaluate(reader((*LABELS, "fear")), faces)
+    assert found.accuracy.value == 1
+    assert any("left out before the softmax" in line and "fear" in line for line in found.protocol)
+
+
+def test_less_sure_answers_are_uncertain(faces: LabelledFaces) -> None:
+    found = evaluate(reader(sure=0.4), faces)
+    assert found.accuracy.value == 1
+    assert found.sure[0] == 0
+    assert math.isnan(found.sure[1])
+
+
+def test_wrong_use_is_told(faces: LabelledFaces) -> None:
+    with pytest.raises(UsageError, match="no column 'sex'; it has group, age"):
+        evaluate(reader(), faces, by=["sex"])
+    with pytest.raises(UsageError, match="knows none of the data's labels"):
+        evaluate(reader(("fear", "contempt")), faces)
+    with pytest.raises(UsageError, match="none of the model's labels"):
+        evaluate(reader(("yes", "no")), faces)
+
+
+def test_a_better_model_is_told_from_luck(faces: LabelledFaces) -> None:
+    good, poor = reader(), reader(("happiness", "neutral", "anger"), blind_below=60)
+    found = compare(poor, good, faces)
+    assert found.overall.difference == pytest.approx(20 / 60)
+    assert (found.overall.only_one, found.overall.only_other) == (0, 20)
+    assert found.overall.p == pytest.approx(2 / 2**20)
+    assert found.overall.low > 0
+    assert found.by_label["neutral"].difference == 1
+    assert found.by_label["anger"].difference == 0
+    same = compare(good, reader(tuple(reversed(LABELS))), faces)
+    assert same.overall.difference == 0
+    assert same.overall.p == 1
+
+
+def test_models_are_compared_on_labels_that_both_have(faces: LabelledFaces) -> None:
+    found = compare(reader(), reader(("anger", "neutral")), faces)
+    assert found.overall.faces == 40
+    assert set(found.by_label) == {"neutral", "anger"}
+    assert any("20 faces left out" in line for line in found.protocol)
+    with pytest.raises(UsageError, match="share 1 labels"):
+        compare(reader(), reader(("anger", "fear")), faces)
+
+
+def test_the_report_is_whole_and_machines_can_read_it(faces: LabelledFaces, tmp_path: Path) -> None:
+    found = evaluate(reader(blind_below=60), faces, by=["group"])
+    page, table = write_evaluation(found, tmp_path / "out", model="a <b>", data="faces")
+    text = page.read_text("utf-8")
+    assert text.count("<svg") == 3
+    assert "a &lt;b&gt;" in text
+    assert "src=" not in text
+    assert "By group" in text
+    told = json.loads(table.read_text("utf-8"))
+    assert told["accuracy"]["value"] == pytest.approx(1)
+    assert told["confusion"] == found.table.tolist()
+    assert told["groups"]["group"]["groups"]["a"]["faces"] == 30
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="cannot make the folder"):
+        write_evaluation(found, tmp_path / "file", model="m", data="d")
+
+
+def test_the_commands(data: Path, tmp_path: Path) -> None:
+    import typer
+    from typer.testing import CliRunner
+
+    from mien.cli.compare import compare as compare_command
+    from mien.cli.evaluate import evaluate as evaluate_command
+    from mien.cli.exits import told
+
+    def run(command: object, *arguments: str) -> tuple[int, str]:
+        app = typer.Typer()
+        app.command()(told(command))  # type: ignore[arg-type]
+        done = CliRunner().invoke(app, list(arguments))
+        return done.exit_code, done.output
+
+    code, text = run(evaluate_command, "mien-mobilenet", str(data), "-o", str(tmp_path / "r"))
+    assert code == 0, text
+    assert "macro F1" in text
+    assert "protocol:" in text
+    assert (tmp_path / "r" / "report.html").is_file()
+    code, text = run(evaluate_command, "mien-mobilenet", str(data), "--by", "shoe")
+    assert code == 2
+    assert "no column 'shoe'" in text
+    code, text = run(compare_command, "mien-mobilenet", "mien-mobilenet", str(data))
+    assert code == 0, text
+    assert "No difference that luck would not explain" in text
+    code, text = run(evaluate_command, "mien-mobilenet", str(tmp_path / "nothing"))
+    assert code == 3
