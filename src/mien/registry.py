@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from mien import hub
 from mien.cards import ModelCard
 from mien.classifiers.base import EmotionClassifier
 from mien.classifiers.onnx import OnnxClassifier
@@ -54,6 +55,8 @@ def load_detector(detector: DetectorLike, **options: Any) -> FaceDetector:
         UsageError: the name is not known, or the detector has no such option.
     """
     if isinstance(detector, str):
+        if detector == "yunet" and "model_path" not in options:
+            options["model_path"] = hub.path_of("yunet")
         if detector in BUILTIN:
             return make_detector(detector, **options)
         plugin: FaceDetector = _plugin(DETECTOR_GROUP, detector, BUILTIN, options)
@@ -78,14 +81,16 @@ def load_classifier(
     """An expression classifier by name or file, or the given one.
 
     Args:
-        classifier: ``mien-mobilenet``, the name of an installed plug-in, the path of an ``.onnx``
-            file, or an object with ``labels``, ``input_size`` and ``classify(crops)``.
+        classifier: ``mien-mobilenet``, a model that was fetched or added (``mien models``), the
+            name of an installed plug-in, the path of an ``.onnx`` file, or an object with
+            ``labels``, ``input_size`` and ``classify(crops)``.
         card: labels and preprocessing, for an ``.onnx`` file that does not carry them.
         options: ``threads`` and ``batch_size`` for ONNX models.
 
     Raises:
         UsageError: the name is not known.
-        ModelError: the file is missing or broken, or its labels are not known.
+        ModelError: the file is missing or broken, its labels are not known, or a model of the
+            hub's list has not been fetched.
     """
     if isinstance(classifier, str | Path):
         name = str(classifier)
@@ -93,6 +98,9 @@ def load_classifier(
             return OnnxClassifier(model_path(name), card, **options)
         if name.lower().endswith(".onnx"):
             return OnnxClassifier(name, card, **options)
+        if is_network(name):
+            path, known = _named(name)
+            return OnnxClassifier(path, card or known, **options)
         if card is not None:
             raise UsageError(f"{name} is not an .onnx file and takes no card.")
         plugin: EmotionClassifier = _plugin(CLASSIFIER_GROUP, name, CLASSIFIERS, options)
@@ -115,7 +123,20 @@ def load_classifier(
 def is_network(classifier: Any) -> bool:
     """Whether `load_classifier` would make an `OnnxClassifier` of it."""
     name = str(classifier) if isinstance(classifier, str | Path) else ""
-    return name in CLASSIFIERS or name.lower().endswith(".onnx")
+    known = hub.entry(name)
+    listed = known is not None and known.kind == "classifier"
+    return name in CLASSIFIERS or name.lower().endswith(".onnx") or listed or _is_own(name)
+
+
+def _is_own(name: str) -> bool:
+    return name in hub.own_models()
+
+
+def _named(name: str) -> tuple[Path, dict[str, Any] | None]:
+    """The file of a model that was fetched or added, and its card where the list has it."""
+    if _is_own(name):
+        return hub.own_models()[name], None
+    return hub.path_of(name), hub.find(name).card_fields()
 
 
 def _plugin(group: str, name: str, builtin: Sequence[str], options: Mapping[str, Any]) -> Any:

@@ -35,7 +35,6 @@ for command in (
     compare.compare,
     demo.demo,
     export.export,
-    models.models,
     evaluate.evaluate,
     report.report,
     summarize.summarize,
@@ -44,6 +43,7 @@ for command in (
     watch.watch,
 ):
     app.command(command.__name__)(told(command))
+app.add_typer(models.app, name="models")
 
 
 @app.callback(invoke_without_command=True)

@@ -1,35 +1,109 @@
-"""``mien models``: what is installed, under which licence, how accurate."""
+"""``mien models``: what is installed, what can be fetched, under which licence, how accurate."""
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+from typing import Annotated, Any
 
-def models() -> None:
-    """List the installed expression models and face detectors."""
-    from rich.table import Table
+import typer
 
+from mien.cli.exits import BROKEN, told
+
+app = typer.Typer(
+    help="List, fetch, check and pack models. Without a command: list those at hand.",
+    invoke_without_command=True,
+)
+
+
+@app.callback()
+def models(context: typer.Context) -> None:
+    """List, fetch, check and pack models."""
+    if context.invoked_subcommand is None:
+        told(_list)()
+
+
+def _list() -> None:
+    """Models at hand, and those that can be fetched by name."""
+    from mien.cli.shelf import show_shelf
+
+    show_shelf()
+
+
+def info(name: Annotated[str, typer.Argument(help="Name of a model.")]) -> None:
+    """Everything that is known about one model."""
+    from mien.cli.shelf import show_info
+
+    show_info(name)
+
+
+def pull(names: Annotated[list[str], typer.Argument(help="Names of models.")]) -> None:
+    """Download published weights, verify them, and keep them for offline use."""
+    from mien import hub
+    from mien.cli.shelf import bar
+
+    for name in names:
+        path = hub.pull(name, bar(name))
+        _say(f"{name}: {path}")
+
+
+def verify() -> None:
+    """Compare every fetched file with its published hash."""
+    from mien import hub
+
+    found = hub.verify()
+    for name, good in found:
+        _say(f"{name}: {'as published' if good else 'damaged; run: mien models pull ' + name}")
+    if not found:
+        _say("nothing has been fetched yet")
+    if not all(good for _, good in found):
+        raise typer.Exit(BROKEN)
+
+
+def add(
+    file: Annotated[Path, typer.Argument(help="An .onnx file, or what `bundle` packed.")],
+    name: Annotated[str | None, typer.Option(help="What the model is called from now on.")] = None,
+    card: Annotated[
+        str,
+        typer.Option(help='Its card, JSON: {"labels": ["sad", "happy"], "mean": 127.5}.'),
+    ] = "",
+) -> None:
+    """Keep a model of your own under a name, or take in a bundle."""
+    import json
+
+    from mien import hub
     from mien.classifiers.onnx import OnnxClassifier
-    from mien.cli.console import console
-    from mien.detectors import BUILTIN
-    from mien.registry import CLASSIFIERS, model_path
+    from mien.errors import UsageError
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("model", "labels", "input", "MB", "accuracy", "licence", "commercial use"):
-        table.add_column(name)
-    for name in CLASSIFIERS:
-        path = model_path(name)
-        card = OnnxClassifier(path).card
-        figure = card.accuracy.get("literature_test")
-        table.add_row(
-            card.name,
-            str(len(card.labels)),
-            f"{card.input_size} px",
-            f"{path.stat().st_size / 1e6:.1f}",
-            "-" if figure is None else f"{100 * figure:.1f} % (FER+ literature list)",
-            card.licence,
-            card.commercial,
-        )
-    out = console()
-    out.print(table)
-    out.print(
-        f"\ndetectors: {', '.join(BUILTIN)} (MTCNN's weights: MIT; OpenCV's Haar: Apache-2.0)"
-    )
+    if file.suffix.lower() != ".onnx":
+        for taken in hub.unpack(file):
+            _say(f"{taken}: as published")
+        return
+    try:
+        fields: Any = json.loads(card) if card else {}
+    except ValueError as error:
+        raise UsageError(f"--card is not JSON: {error}.") from error
+    OnnxClassifier(file, fields or None)  # says what is missing or wrong before it is kept
+    name = name or file.stem
+    hub.add(file, name, fields)
+    _say(f"{name}: use it as --model {name}")
+
+
+def bundle(
+    target: Annotated[Path, typer.Argument(help="A folder, or a .tar file.")],
+    names: Annotated[list[str] | None, typer.Argument(help="Models; all that are here.")] = None,
+) -> None:
+    """Pack fetched models for a machine without a network; `mien models add` takes them in."""
+    from mien import hub
+
+    packed = hub.bundle(names or [], target)
+    _say(f"wrote {target}: {', '.join(packed)}")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)  # noqa: T201
+
+
+app.command("list")(told(_list))
+for _command in (info, pull, verify, add, bundle):
+    app.command(_command.__name__)(told(_command))

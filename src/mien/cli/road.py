@@ -52,8 +52,6 @@ def load_analyzer(
         options = {} if min_score is None else {"min_score": min_score}
         yunet = load_detector("yunet", model_path=detector, **options)
         return EmotionAnalyzer(yunet, model, without=without)
-    if detector == "yunet":
-        raise UsageError("yunet needs its file: --detector face_detection_yunet_2023mar.onnx.")
     return EmotionAnalyzer(detector, model, min_score=min_score, without=without)
 
 

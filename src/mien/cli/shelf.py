@@ -1,0 +1,104 @@
+"""Models as people read about them in a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from mien.cards import ModelCard
+from mien.hub import Entry
+
+
+def show_shelf() -> None:
+    """Two tables: what is at hand, and what can be fetched."""
+    from mien import hub
+    from mien.cli.console import console
+    from mien.detectors import BUILTIN
+    from mien.registry import CLASSIFIERS, load_classifier
+
+    here = [*CLASSIFIERS, *(e.name for e in _fetched() if e.kind == "classifier")]
+    shown = _table("model", "labels", "input", "MB", "accuracy", "licence", "commercial use")
+    for name in (*here, *hub.own_models()):
+        model = load_classifier(name)
+        shown.add_row(*_row(name, model.card, model.path))  # type: ignore[attr-defined]
+    out = console()
+    out.print(shown)
+    yunet = [] if hub.cached(hub.find("yunet")).is_file() else ["yunet"]
+    names = ", ".join(name for name in BUILTIN if name not in yunet)
+    out.print(f"\ndetectors: {names} (MTCNN's weights: MIT; OpenCV's Haar: Apache-2.0)")
+    missing = [known for known in hub.ENTRIES if known not in _fetched()]
+    if missing:
+        out.print("\nto be fetched with mien models pull NAME:")
+        shown = _table("name", "kind", "MB", "licence", "commercial use")
+        for known in missing:
+            size = f"{known.size / 1e6:.1f}" if known.size else "?"
+            shown.add_row(known.name, known.kind, size, known.licence, known.commercial)
+        out.print(shown)
+
+
+def show_info(name: str) -> None:
+    """All fields of a model's card, or of its entry in the list."""
+    from mien import hub
+    from mien.cli.console import console
+    from mien.registry import is_network, load_classifier
+
+    known = hub.entry(name)
+    fields: dict[str, object] = {}
+    if known is not None:
+        path = hub.cached(known)
+        fields = {"kind": known.kind, "url": known.url, "sha256": known.sha256}
+        fields["file"] = path if path.is_file() else f"not here; mien models pull {name}"
+        fields |= known.card_fields()
+    elif is_network(name):
+        card: ModelCard = load_classifier(name).card  # type: ignore[attr-defined]
+        fields = vars(card)
+    else:
+        hub.find(name)  # says which names there are
+    shown = _table("field", "value")
+    shown.show_header = False
+    for key, value in fields.items():
+        told = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        shown.add_row(key.replace("_", " "), told)
+    console().print(shown)
+
+
+def bar(name: str) -> Callable[[int, int], None]:
+    """Shows how much of a download has come."""
+    seen = sys.stderr.isatty()
+
+    def report(have: int, total: int) -> None:
+        if seen:
+            share = f" of {total / 1e6:.1f}" if total else ""
+            end = "\r\033[K" if total and have >= total else ""
+            print(f"\r{name}: {have / 1e6:.1f}{share} MB{end}", end="", file=sys.stderr)  # noqa: T201
+
+    return report
+
+
+def _fetched() -> list[Entry]:
+    from mien import hub
+
+    return [known for known in hub.ENTRIES if hub.cached(known).is_file()]
+
+
+def _row(name: str, card: ModelCard, path: Path) -> tuple[str, ...]:
+    figure = card.accuracy.get("literature_test")
+    return (
+        name,
+        str(len(card.labels)),
+        f"{card.input_size} px",
+        f"{path.stat().st_size / 1e6:.1f}",
+        "-" if figure is None else f"{100 * figure:.1f} % (FER+ literature list)",
+        card.licence,
+        card.commercial,
+    )
+
+
+def _table(*columns: str):  # type: ignore[no-untyped-def]
+    from rich.table import Table
+
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        shown.add_column(name)
+    return shown

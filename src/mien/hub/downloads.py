@@ -1,0 +1,103 @@
+"""One file over HTTP: resumed, retried, verified, and only then under its own name."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import http.client
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+from mien.errors import ModelError
+
+#: Is told how many bytes there are, and how many there will be (0 for not known).
+Report = Callable[[int, int], None]
+
+_TRIES, _WAIT_S, _TIMEOUT_S = 4, 0.5, 30.0
+_CHUNK = 1 << 18
+
+
+def download(url: str, target: Path, sha256: str, report: Report | None = None) -> Path:
+    """Fetch a file. What was fetched of it before is not fetched again.
+
+    The bytes lie in ``NAME.partial`` until all have come and have the right hash.
+
+    Raises:
+        ModelError: no network, a full disk, or a file with another hash, which is thrown away.
+    """
+    partial = target.with_name(f"{target.name}.partial")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _fetch(url, partial, report or (lambda _have, _all: None))
+        found = file_hash(partial)
+        if found != sha256:
+            partial.unlink()
+            raise ModelError(
+                f"{url} is not the file that was published: its SHA-256 is {found}, "
+                f"expected {sha256}. Nothing was kept."
+            )
+        partial.replace(target)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
+            raise ModelError(
+                f"there is no space left for {target}: free some, or set MIEN_CACHE to a folder "
+                "on another disk."
+            ) from error
+        raise ModelError(f"{target} cannot be written: {error.strerror or error}.") from error
+    return target
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _fetch(url: str, partial: Path, report: Report) -> None:
+    """All bytes into `partial`, in several goes if need be."""
+    for attempt in range(1, _TRIES + 1):
+        try:
+            _go_on(url, partial, report)
+            return
+        except urllib.error.HTTPError as error:
+            if error.code < 500:
+                raise ModelError(f"{url} cannot be had: the server says {error.code}.") from error
+            problem = f"the server says {error.code}"
+        except urllib.error.URLError as error:
+            problem = str(getattr(error.reason, "strerror", None) or error.reason)
+        except (TimeoutError, ConnectionError, http.client.HTTPException) as error:
+            problem = str(error) or type(error).__name__
+        if attempt < _TRIES:
+            time.sleep(_WAIT_S * 2 ** (attempt - 1))
+    raise ModelError(
+        f"{url} cannot be reached ({problem}). What has come so far is kept, so the same command "
+        "goes on from there; for a machine without a network see: mien models bundle --help."
+    )
+
+
+def _go_on(url: str, partial: Path, report: Report) -> None:
+    """Ask for what is missing; a server that does not know parts sends everything anew."""
+    have = partial.stat().st_size if partial.exists() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    try:
+        answer = urllib.request.urlopen(request, timeout=_TIMEOUT_S)
+    except urllib.error.HTTPError as error:
+        if error.code == 416 and have:  # there is nothing after what is here
+            return
+        raise
+    with answer:
+        have = have if answer.status == 206 else 0
+        total = have + int(answer.headers.get("Content-Length") or 0)
+        with partial.open("ab" if have else "wb") as file:
+            while chunk := answer.read(_CHUNK):
+                file.write(chunk)
+                have += len(chunk)
+                report(have, total)
+        if have < total:
+            raise http.client.IncompleteRead(b"", total - have)

@@ -1,0 +1,160 @@
+"""The hub's list: published weights of others, where they lie, their hash and their contract.
+
+Nothing of it is downloaded unless somebody asks for it by name. Hashes and contracts are those
+that the authors publish; see docs/hub.md for which of them have been run with their real weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+_HSE = (
+    "https://raw.githubusercontent.com/sb-ai-lab/EmotiEffLib/"
+    "af833487321c3efdcb1768a91a6c656a1986fdf6/models/affectnet_emotions/onnx/"
+)
+_ZOO = (
+    "https://media.githubusercontent.com/media/opencv/opencv_zoo/"
+    "47534e27c9851bb1128ccc0102f1145e27f23f98/models/"
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Published weights.
+
+    Attributes:
+        name: what they are called here.
+        kind: what they do.
+        url: where they lie.
+        sha256: of the file.
+        size: bytes; 0 where the authors do not say.
+        licence: of the weights.
+        commercial: whether commercial use is clear.
+        training_data: what they were trained on.
+        source: who made them.
+        card: for classifiers, the fields of a `mien.cards.ModelCard`.
+    """
+
+    name: str
+    kind: Literal["classifier", "detector"]
+    url: str
+    sha256: str
+    size: int
+    licence: str
+    commercial: Literal["yes", "no", "unclear"]
+    training_data: str
+    source: str
+    card: Mapping[str, Any] = field(default_factory=dict)
+
+    def card_fields(self) -> dict[str, Any]:
+        """What a classifier of it is made with."""
+        told = ("name", "licence", "commercial", "training_data", "source")
+        return {**{key: getattr(self, key) for key in told}, **self.card}
+
+
+_SEVEN = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
+_EIGHT = ("anger", "contempt", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
+#: Where the zoo's model wants eyes, nose tip and mouth corners, pixels of 112.
+_ZOO_POINTS = (
+    (38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655),
+    (70.7299, 92.2041),
+)  # fmt: skip
+
+
+def _hsemotion(name: str, sha256: str, size: int, side: int, labels: tuple[str, ...]) -> Entry:
+    return Entry(
+        name=name,
+        kind="classifier",
+        url=f"{_HSE}{name}.onnx",
+        sha256=sha256,
+        size=size,
+        licence="Apache-2.0 (code); AffectNet and VGGFace2 are for research",
+        commercial="no",
+        training_data="VGGFace2 identities, then AffectNet expressions",
+        source="HSEmotion, A. V. Savchenko (arXiv 2203.13436)",
+        card={
+            "labels": labels,
+            "input_size": side,
+            "mean": (123.675, 116.28, 103.53),
+            "std": (58.395, 57.12, 57.375),
+        },
+    )
+
+
+def _zoo_faces(name: str, file: str, sha256: str, size: int) -> Entry:
+    return Entry(
+        name=name,
+        kind="classifier",
+        url=f"{_ZOO}facial_expression_recognition/{file}",
+        sha256=sha256,
+        size=size,
+        licence="Apache-2.0",
+        commercial="unclear",
+        training_data="RAF-DB, which is for research",
+        source="OpenCV Zoo, MobileFaceNet with a progressive teacher",
+        card={
+            "labels": ("angry", "disgust", "fearful", "happy", "neutral", "sad", "surprised"),
+            "input_size": 112,
+            "mean": 127.5,
+            "std": 127.5,
+            "crop": {"template": tuple((x / 112, y / 112) for x, y in _ZOO_POINTS)},
+        },
+    )
+
+
+_FER = "facial_expression_recognition_mobilefacenet_2022july"
+ENTRIES = (
+    Entry(
+        name="yunet",
+        kind="detector",
+        url=f"{_ZOO}face_detection_yunet/face_detection_yunet_2023mar.onnx",
+        sha256="8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4",
+        size=232_589,
+        licence="MIT",
+        commercial="yes",
+        training_data="WIDER FACE",
+        source="OpenCV Zoo; Wu, Peng and Yu 2023",
+    ),
+    _zoo_faces(
+        "mobilefacenet-fer",
+        f"{_FER}.onnx",
+        "4f61307602fc089ce20488a31d4e4614e3c9753a7d6c41578c854858b183e1a9",
+        4_791_892,
+    ),
+    _zoo_faces(
+        "mobilefacenet-fer-int8",
+        f"{_FER}_int8.onnx",
+        "f0d7093aff10e2638c734c5f18a6a7eabd2b9239b20bdb9b8090865a6f69a1ed",
+        1_364_007,
+    ),
+    _hsemotion(
+        "enet_b0_8_best_vgaf",
+        "fa07e841fd06c7a67ee651ea4e6e4a3a2bb5695f47b37a7da50492526f59c898",
+        0,
+        224,
+        _EIGHT,
+    ),
+    _hsemotion(
+        "enet_b0_8_best_afew",
+        "7aa2ea31c1311f4f8aa9d3fdb085d418dd4e7a48c4b9ed41df8c044f91d0213f",
+        0,
+        224,
+        _EIGHT,
+    ),
+    _hsemotion(
+        "enet_b2_8",
+        "180a9d4845b59393de4511598a0d1d34b705034691ea32959ce5009db7cf52b7",
+        30_779_724,
+        260,
+        _EIGHT,
+    ),
+    _hsemotion(
+        "enet_b2_7",
+        "7863032d8c0c0bc259aa0dd7b8ebf6b607af454e7a0ea82be2b37767914ecd0f",
+        0,
+        260,
+        _SEVEN,
+    ),
+)

