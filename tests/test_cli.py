@@ -75,7 +75,7 @@ def test_a_picture_on_standard_input(photo: Path) -> None:
         (["analyze", "PHOTO", "--min-score", "7"], 2, "between 0 and 1"),
         (["analyze", "PHOTO", "--without", "joy"], 2, "no label 'joy' to leave out"),
         (["analyze", "/nowhere/*.jpg"], 3, "/nowhere/*.jpg"),
-        (["evaluate", "mien-mobilenet", "/nowhere"], 3, "there is no /nowhere"),
+        (["evaluate", "mien-mobilenet", "/nowhere"], 3, "there is nothing at /nowhere"),
         (["train", "none.toml", "--data", "/nowhere"], 3, "there is no recipe none.toml"),
     ],
 )
