@@ -117,7 +117,11 @@ def test_a_reader_that_leaves_early_is_no_error(photo: Path) -> None:
 
 def test_ctrl_c_keeps_what_was_done(photo: Path, tmp_path: Path) -> None:
     table = tmp_path / "t.csv"
-    code = "from mien.cli import main; main()"
+    # Python answers Ctrl-C only where it was not told to ignore it, as jobs in the background are.
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from mien.cli import main; main()"
+    )
     many = [str(photo)] * 3000
     command = [sys.executable, "-c", code, "analyze", *many, "--json", "-o", str(table)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
