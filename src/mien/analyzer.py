@@ -135,8 +135,9 @@ class EmotionAnalyzer:
         """Analyse any number of pictures: paths, folders, patterns, arrays, a generator of those.
 
         Lazy and in order. Squares are judged in batches across pictures, and only they are kept
-        while they wait, so memory does not grow with the number of pictures. An input that cannot
-        be read becomes a result with `error`; the others are done.
+        while they wait, so memory does not grow with the number of pictures. Two batches at most
+        are looked at ahead, in a thread. An input that cannot be read becomes a result with
+        `error`; the others are done.
         """
         yield from self._road(photos(pictures), self.detector, keep=False)
 
