@@ -82,7 +82,7 @@ def quantize(source: Path, target: Path, data: Path) -> None:
 
         def get_next(self) -> dict[str, Any] | None:
             batch = next(self.batches, None)
-            return None if batch is None else {"input": classifier._prepare(batch)}
+            return None if batch is None else {"input": classifier.prepare(batch)}
 
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder) / "float32.onnx"

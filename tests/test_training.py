@@ -7,28 +7,33 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image as PILImage
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra train)")
 
 from mien.classifiers.onnx import OnnxClassifier  # noqa: E402
-from mien.datasets import VotedFaces  # noqa: E402
-from mien.errors import InputNotFoundError, UsageError  # noqa: E402
+from mien.datasets import VotedFaces, load_faces  # noqa: E402
+from mien.errors import InputError, InputNotFoundError, ModelError, UsageError  # noqa: E402
 from mien.evaluation import to_crops  # noqa: E402
 from mien.testing import check_classifier  # noqa: E402
 from mien.training import run as whole  # noqa: E402
 from mien.training.augment import Augmentation, augment, to_input  # noqa: E402
-from mien.training.backbone import ConvBN, MobileNetV1, restore_batchnorm  # noqa: E402
 from mien.training.export import export  # noqa: E402
-from mien.training.fit import soft_cross_entropy  # noqa: E402
+from mien.training.losses import attention_consistency, mix, soft_cross_entropy  # noqa: E402
+from mien.training.networks import CBAM, NETWORKS, ConvBN, Network, make_network  # noqa: E402
 from mien.training.recipe import Recipe, Stage, load_recipe  # noqa: E402
+from mien.training.sharpness import sam_gradients  # noqa: E402
+from mien.training.start import convolutions, load_exported, restore_batchnorm  # noqa: E402
+from mien.training.targets import for_training, lesson  # noqa: E402
+from mien.training.tune import tune  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 
 
-def lively() -> MobileNetV1:
+def lively(name: str = "mobilenet", attention: str = "") -> Network:
     """A network with random weights whose every layer has a say."""
     torch.manual_seed(0)
-    model = MobileNetV1(8)
+    model = make_network(name, 8, attention=attention)
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             torch.nn.init.uniform_(module.weight, 0.8, 1.6)
@@ -50,18 +55,35 @@ def faces(count: int) -> VotedFaces:
     return VotedFaces(names, pictures, votes, np.full(count, ""), np.full(count, -1))
 
 
-def test_torch_and_onnx_agree(tmp_path: Path) -> None:
-    model = lively()
+def stored(folder: Path, count: int) -> Path:
+    """The same faces as a folder a label, once for training and once for validation."""
+    told = faces(2 * count)
+    for row, picture in enumerate(told.pictures):
+        split = "train" if row < count else "validation"
+        label = "happiness" if told.votes[row, 1] else "sadness"
+        path = folder / split / label / f"{row}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        PILImage.fromarray(picture).save(path)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "attention", "size"),
+    [("mobilenet", "", 64), ("mobilenet", "cbam", 65), ("inception", "", 80), ("rca", "", 48)],
+)
+def test_torch_and_onnx_agree(tmp_path: Path, name: str, attention: str, size: int) -> None:
+    model = lively(name, attention)
     path = tmp_path / "net.onnx"
-    export(model, whole.default_card(Recipe("net", size=64), 1.0), path, half=False)
+    card = whole.default_card(Recipe("net", network=name, size=size), model, 1.0)
+    export(model, card, path, half=False)
     pictures = faces(4).pictures
     assert whole.parity(model, path, pictures) < 1e-3
     classifier = OnnxClassifier(path)
     check_classifier(classifier)
-    inside = classifier.activations(to_crops(pictures, 64))
+    inside = classifier.activations(to_crops(pictures, size))
     with torch.no_grad():
-        batch = torch.from_numpy(to_crops(pictures, 64)).permute(0, 3, 1, 2)
-        _, embedding, maps = model(to_input(batch, 64))
+        batch = torch.from_numpy(to_crops(pictures, size)).permute(0, 3, 1, 2)
+        _, embedding, maps = model(to_input(batch, size))
     assert inside.embedding == pytest.approx(embedding.numpy(), abs=1e-3)
     assert inside.feature_map == pytest.approx(maps.numpy(), abs=1e-3)
     assert classifier.head_weights == pytest.approx(model.head.weight.detach().numpy())
@@ -74,9 +96,7 @@ def test_batchnorm_comes_back_without_changing_the_function() -> None:
         before = model(images)[0]
         restore_batchnorm(model, images)
         assert torch.allclose(model(images)[0], before, atol=1e-3)
-        first = model.features[0]
-        assert isinstance(first, ConvBN)
-        mean = first.bn.running_mean
+        mean = convolutions(model)[0].bn.running_mean
         assert mean is not None
         assert mean.abs().max() > 1  # the statistics are the data's now, no longer the start's
 
@@ -84,7 +104,7 @@ def test_batchnorm_comes_back_without_changing_the_function() -> None:
 @pytest.mark.parametrize("size", [64, 65])
 def test_stride_two_pads_as_tensorflow_does(size: int) -> None:
     """SAME: ceil(size / 2) places; for even sizes the first window starts at pixel 0."""
-    layer = ConvBN(1, 1, 3, 2, 1).eval()
+    layer = ConvBN(1, 1, 3, 2).eval()
     torch.nn.init.zeros_(layer.conv.weight)
     layer.conv.weight.data[0, 0, 0, 0] = 1  # each place shows its window's top left pixel
     image = torch.rand(1, 1, size, size)
@@ -124,16 +144,11 @@ def test_augmentation_is_repeatable_and_switched_off_changes_nothing() -> None:
     assert 0 <= wild[0].min() <= wild[0].max() <= 255
 
 
-def test_a_training_learns_stops_and_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_training_learns_stops_and_goes_on(tmp_path: Path) -> None:
     """From a random start on a task a child could do, in two runs that equal one."""
-    # A random start instead of the face network: BatchNorm itself keeps such a deep net alive.
-    monkeypatch.setattr("mien.training.fit.load_faceres", lambda model, folder: None)
-    monkeypatch.setattr("mien.training.fit.restore_batchnorm", lambda model, images: None)
-    monkeypatch.setattr(whole, "load_ferplus", lambda folder, split: faces(96))
+    data = stored(tmp_path / "data", 96)
     recipe = tmp_path / "small.toml"
-    text = 'name="small"\nsize=32\nbatch=16\nlr=1e-3\nema=0.5\n'
+    text = 'name="small"\nstart=""\nsize=32\nbatch=16\nlr=1e-3\nema=0.5\n'
     recipe.write_text(text + "stages=[{epochs=4, size=32}]\n")
     lines: list[dict[str, Any]] = []
 
@@ -142,14 +157,14 @@ def test_a_training_learns_stops_and_goes_on(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        whole.run(recipe, tmp_path, tmp_path / "out", tmp_path, None, stop_after_one)
-    path = whole.run(recipe, tmp_path, tmp_path / "out", tmp_path, None, lines.append)
+        whole.run(recipe, data, tmp_path / "out", tmp_path, None, stop_after_one)
+    path = whole.run(recipe, data, tmp_path / "out", tmp_path, None, lines.append)
     epochs = [line for line in lines if "loss" in line]
     assert [line["epoch"] for line in epochs] == [2, 3, 4]
     assert epochs[-1]["loss"] < 0.5  # guessing costs 0.69 once the six other labels are ruled out
     log = (tmp_path / "out" / "small" / "log.jsonl").read_text().splitlines()
     assert [json.loads(line)["epoch"] for line in log] == [1, 2, 3, 4]
-    whole.run(recipe, tmp_path, tmp_path / "once", tmp_path, None, lines.append)
+    whole.run(recipe, data, tmp_path / "once", tmp_path, None, lines.append)
     stopped, straight = (
         torch.load(tmp_path / name / "small" / "checkpoint.pt", weights_only=True)["average"]
         for name in ("out", "once")
@@ -161,18 +176,15 @@ def test_a_training_learns_stops_and_goes_on(
     assert found.values.shape == (4, 8)
 
 
-def test_a_checkpoint_of_another_training_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("mien.training.fit.load_faceres", lambda model, folder: None)
-    monkeypatch.setattr(whole, "load_ferplus", lambda folder, split: faces(32))
+def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
+    data = stored(tmp_path / "data", 32)
     recipe = tmp_path / "small.toml"
-    text = 'name="small"\nsize=32\nbatch=16\nstages=[{epochs=1, size=32}]\n'
+    text = 'name="small"\nstart=""\nsize=32\nbatch=16\nstages=[{epochs=1, size=32}]\n'
     recipe.write_text(text)
-    whole.run(recipe, tmp_path, tmp_path / "out", tmp_path, None, lambda line: None)
+    whole.run(recipe, data, tmp_path / "out", tmp_path, None, lambda line: None)
     recipe.write_text(text + "lr=0.5\n")
     with pytest.raises(UsageError, match="comes from another recipe or other data"):
-        whole.run(recipe, tmp_path, tmp_path / "out", tmp_path, None, lambda line: None)
+        whole.run(recipe, data, tmp_path / "out", tmp_path, None, lambda line: None)
 
 
 def test_every_recipe_can_be_read() -> None:
@@ -200,3 +212,175 @@ def test_a_wrong_recipe_is_told(tmp_path: Path, text: str, words: str) -> None:
         load_recipe(path)
     with pytest.raises(InputNotFoundError):
         load_recipe(tmp_path / "none.toml")
+
+
+RECIPES = sorted((ROOT / "recipes").glob("*.toml"))
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_every_recipe_trains_to_the_end(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a sample, one epoch a stage, with random weights where the face network would start."""
+    monkeypatch.setattr(whole, "load_faceres", lambda model, folder: None)
+    monkeypatch.setattr(whole, "restore_batchnorm", lambda model, images: None)
+    data = stored(tmp_path / "data", 64)
+    lines: list[dict[str, Any]] = []
+    path = whole.run(recipe, data, tmp_path / "out", tmp_path, 64, lines.append)
+    classifier = OnnxClassifier(path)
+    told = load_recipe(recipe)
+    assert classifier.labels == told.labels
+    assert classifier.input_size == told.size
+    assert sum("loss" in line for line in lines) == len(told.stages)
+    small = OnnxClassifier(path.with_name(f"{told.name}-int8.onnx"))
+    assert small.card.name == f"{told.name}-int8"
+    crops = to_crops(faces(8).pictures, told.size)
+    assert small.classify(crops).values == pytest.approx(
+        classifier.classify(crops).values, abs=0.15
+    )
+    figures = json.loads((path.parent / "figures.json").read_text())
+    assert figures["int8_mb"] < figures["float_mb"]
+    assert figures["int8_faces_per_s"] > 0
+
+
+def test_inception_has_the_published_size() -> None:
+    count = sum(p.numel() for p in make_network("inception", 7).parameters())
+    assert count == pytest.approx(10.44e6, rel=0.002)
+    maps = make_network("inception", 7).eval()(torch.zeros(1, 3, 160, 160))[2]
+    assert maps.shape == (1, 256, 8, 8)
+
+
+def test_cbam_starts_open_and_weighs_channels_and_places() -> None:
+    block = CBAM(16).eval()
+    x = torch.rand(2, 16, 6, 6)
+    with torch.no_grad():
+        assert (block(x) / x).min() > 0.9
+        last = block.mlp[2]
+        assert isinstance(last, torch.nn.Conv2d)
+        assert last.bias is not None
+        last.bias[3] = -20.0  # the gate of channel 3 shuts
+        closed = block(x)
+        assert closed[:, 3].abs().max() < 1e-6
+        assert (closed[:, 4] / x[:, 4]).min() > 0.9
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_attention_goes_into_any_network(name: str) -> None:
+    model = make_network(name, 3, attention="cbam").eval()
+    blocks = [module for module in model.modules() if isinstance(module, CBAM)]
+    assert len(blocks) == {"mobilenet": 5, "inception": 2, "rca": 4}[name]
+    assert model(torch.zeros(1, 3, 64, 64))[0].shape == (1, 3)
+
+
+def test_attention_consistency_keeps_its_promises() -> None:
+    torch.manual_seed(1)
+    maps = torch.rand(4, 6, 5, 5, requires_grad=True)
+    head = torch.rand(3, 6, requires_grad=True)
+    same = attention_consistency(maps, maps.flip(-1), head).item()
+    assert same == pytest.approx(0, abs=1e-9)
+    loss = attention_consistency(maps, torch.rand(4, 6, 5, 5), head)
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert loss > 0
+    assert head.grad is None
+    assert maps.grad is not None
+    other = torch.rand(4, 6, 5, 5)
+    turn = torch.tensor([2, 0, 3, 1])
+    plain = attention_consistency(maps, other, head).item()
+    turned = attention_consistency(maps[turn], other[turn], head).item()
+    assert turned == pytest.approx(plain)
+
+
+def test_mixing_keeps_shares_and_blends_pairs() -> None:
+    batch, targets = torch.arange(6.0).view(6, 1, 1, 1), torch.eye(6)
+    mixed, aims = mix(batch, targets, 0.4, torch.Generator().manual_seed(2))
+    assert torch.allclose(aims.sum(dim=1), torch.ones(6))
+    assert torch.allclose(mixed.flatten(), aims @ torch.arange(6.0))
+    assert not torch.equal(mixed, batch)
+
+
+def test_sharpness_takes_the_gradient_uphill() -> None:
+    """For x^4 at 1 with rho 0.5 the gradient is that at 1.5; the weight stays."""
+    weight = torch.nn.Parameter(torch.tensor([1.0]))
+    loss = sam_gradients([weight], lambda: (weight**4).sum(), 0.5)
+    assert float(loss) == 1
+    assert weight.grad is not None
+    assert float(weight.grad) == pytest.approx(4 * 1.5**3)
+    assert float(weight) == pytest.approx(1)
+
+
+def test_targets_are_votes_the_majority_or_the_older_label() -> None:
+    votes = np.zeros((4, 8), np.float32)
+    votes[0, :2] = [4, 4]
+    votes[1, 1] = 10
+    votes[2, 7] = 8
+    votes[3, 3] = 6
+    told = replace(faces(4), votes=votes, fer2013=np.array(["anger", "", "happiness", "sadness"]))
+    soft = lesson(Recipe("r"), told)
+    assert soft.targets[0, :2].tolist() == [0.5, 0.5]
+    assert soft.weights.tolist() == pytest.approx([0.8, 1.0, 0.8, 0.6])
+    assert soft.answers.tolist() == [-1, 1, 7, 3]
+    hard = lesson(Recipe("r", targets="majority"), told)
+    assert hard.answers.tolist() == [1, 7, 3]
+    seven = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
+    older = lesson(Recipe("r", targets="fer2013", labels=seven), told)
+    assert older.answers.tolist() == [0, 3, 4]
+    assert older.targets.shape == (3, 7)
+    view = lesson(Recipe("r", labels=seven), told)  # contempt drops out, and so does its face
+    assert view.answers.tolist() == [-1, 3, 4]
+    with pytest.raises(UsageError, match="targets are votes, majority, fer2013"):
+        lesson(Recipe("r", targets="guess"), told)
+
+
+def test_class_weights_and_smoothing() -> None:
+    told = replace(faces(4), votes=np.eye(8, dtype=np.float32)[[1, 1, 1, 3]] * 10)
+    two = Recipe("r", labels=("happiness", "sadness"), class_weights=1.0, label_smoothing=0.2)
+    found = for_training(two, lesson(two, told))
+    assert found.weights == pytest.approx(np.array([2, 2, 2, 6]) / 3)  # each class weighs the same
+    assert found.targets[0].tolist() == pytest.approx([0.9, 0.1])
+
+
+@pytest.mark.parametrize(
+    "options", ["eac=0.5", "sam=0.05", "mixup=0.3", "class_weights=1.0\nlabel_smoothing=0.1"]
+)
+def test_every_option_trains(tmp_path: Path, options: str) -> None:
+    recipe = tmp_path / "r.toml"
+    text = 'network="rca"\nstart=""\nsize=32\nbatch=16\nlr=2e-3\nema=0.5\n'
+    recipe.write_text(f"{text}{options}\nstages=[{{epochs=3, size=32}}]\n")
+    lines: list[dict[str, Any]] = []
+    whole.run(recipe, stored(tmp_path / "d", 64), tmp_path / "o", None, None, lines.append)
+    last = [line for line in lines if "loss" in line][-1]
+    assert last["val_accuracy"] > 0.9
+
+
+def test_an_exported_model_can_be_taken_up_again(tmp_path: Path) -> None:
+    model = lively()
+    path = tmp_path / "net.onnx"
+    export(model, whole.default_card(Recipe("net", size=64), model, 1.0), path, half=False)
+    again = make_network("mobilenet", 3)
+    load_exported(again, path, ("sadness", "happiness", "boredom"))
+    batch = to_input(torch.from_numpy(faces(4).pictures), 64)
+    with torch.no_grad():
+        before, after = model(batch)[0], again.eval()(batch)[0]
+    assert torch.allclose(after[:, 0], before[:, 3], atol=1e-3)
+    assert torch.allclose(after[:, 1], before[:, 1], atol=1e-3)
+    assert after[:, 2].abs().max() == 0
+    with pytest.raises(ModelError, match="is no RCA that mien exported"):
+        load_exported(make_network("rca", 3), path, ("sadness", "happiness", "boredom"))
+
+
+def test_fine_tuning_learns_a_new_task(tmp_path: Path) -> None:
+    """From a network that knows nothing to one that tells left from right."""
+    model = lively()
+    start = tmp_path / "start.onnx"
+    export(model, whole.default_card(Recipe("start", size=32), model, 1.0), start)
+    data = load_faces(stored(tmp_path / "data", 80))
+    tuned = tune(start, data, tmp_path / "mine.onnx", lambda line: None)
+    assert (tuned.learned, tuned.held_out) == (80, 80)
+    assert tuned.gain.overall.other > 0.9
+    assert tuned.gain.overall.other > tuned.gain.overall.one
+    card = OnnxClassifier(tuned.path).card
+    assert card.name == "mine"
+    assert "fine-tuned on 80 faces" in card.training_data
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "mine.onnx", "start.onnx"]
+    with pytest.raises(InputError, match="at least 40 faces"):
+        tune(start, data[:30], tmp_path / "few.onnx", lambda line: None)

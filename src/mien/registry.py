@@ -43,6 +43,23 @@ def model_path(name: str) -> Path:
     return path
 
 
+def find_model(name: str | Path) -> Path:
+    """Where the file of an expression model lies, by name or path.
+
+    Raises:
+        ModelError: it is not there, or has not been fetched.
+        UsageError: there is no model of that name.
+    """
+    known = str(name)
+    if known in CLASSIFIERS:
+        return model_path(known)
+    if known.lower().endswith(".onnx"):
+        if not Path(known).is_file():
+            raise ModelError(f"there is no model file {known}.")
+        return Path(known)
+    return _named(known)[0]
+
+
 def load_detector(detector: DetectorLike, **options: Any) -> FaceDetector:
     """A face detector by name, or the given one.
 

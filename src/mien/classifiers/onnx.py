@@ -82,7 +82,7 @@ class OnnxClassifier:
         if not self.card.head:
             return None
         size = self.input_size
-        blank = self._prepare(np.zeros((self._fixed_batch or 1, size, size, 3), np.uint8))
+        blank = self.prepare(np.zeros((self._fixed_batch or 1, size, size, 3), np.uint8))
         return np.asarray(self._net.run([self.card.head], blank)[0], np.float32)
 
     def classify(self, crops: Crops) -> Scores:
@@ -129,7 +129,7 @@ class OnnxClassifier:
             short = (self._fixed_batch or len(batch)) - len(batch)
             if short:
                 batch = np.concatenate([batch, np.repeat(batch[-1:], short, axis=0)])
-            values = self._net.run(outputs, self._prepare(batch))
+            values = self._net.run(outputs, self.prepare(batch))
             rows = len(batch) - short
             parts.append([np.asarray(v, np.float32)[:rows] for v in values])
         joined = [np.concatenate(column) for column in zip(*parts, strict=True)]
@@ -141,7 +141,8 @@ class OnnxClassifier:
             )
         return joined
 
-    def _prepare(self, crops: Crops) -> FloatArray:
+    def prepare(self, crops: Crops) -> FloatArray:
+        """Squares as the network wants them: colour order, mean and deviation, order of axes."""
         card = self.card
         if card.color == "gray":  # ITU-R BT.601 brightness
             values = crops.astype(np.float32) @ np.array([[0.299], [0.587], [0.114]], np.float32)

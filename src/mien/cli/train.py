@@ -13,7 +13,7 @@ from mien.errors import MissingExtraError
 
 def train(
     recipe: Annotated[Path, typer.Argument(help="A recipe, such as recipes/mien-mobilenet.toml.")],
-    data: Annotated[Path, typer.Option(help="Folder with FER+ (parquet splits and lists).")],
+    data: Annotated[Path, typer.Option(help="Faces with labels, split in train and validation.")],
     output: Annotated[
         Path, typer.Option("-o", "--output", help="Folder for checkpoints, log and model.")
     ] = Path("runs"),
@@ -21,7 +21,7 @@ def train(
         Path | None, typer.Option(help="Folder with faceres.json and .bin; fetched by default.")
     ] = None,
     sample: Annotated[
-        int | None, typer.Option(min=64, help="Use only so many faces, for a trial.")
+        int | None, typer.Option(min=64, help="Use so many faces, one epoch a stage: a trial.")
     ] = None,
 ) -> None:
     """Train the model that a recipe describes; starts again from the last checkpoint."""
@@ -34,12 +34,15 @@ def train(
             "training needs PyTorch and onnx; install them with: pip install 'mien[train]'."
         ) from error
 
-    path = run(recipe, data, output, backbone, sample, _report)
+    path = run(recipe, data, output, backbone, sample, show)
     print(path)  # noqa: T201
 
 
-def _report(line: dict[str, Any]) -> None:
+def show(line: dict[str, Any]) -> None:
     """Steps overwrite each other on a terminal; epochs stay."""
+    if "told" in line:
+        print(line["told"], file=sys.stderr)  # noqa: T201
+        return
     if "step" in line:
         if sys.stderr.isatty():
             done = f"\repoch {line['epoch'] + 1}, step {line['step']} of {line['of']}"

@@ -56,12 +56,15 @@ def vocabulary(classifier: EmotionClassifier) -> tuple[str, ...]:
 
 
 def to_crops(pictures: npt.NDArray[np.uint8], size: int) -> Crops:
-    """Enlarge ``(n, h, w)`` grey pictures to ``(n, size, size, 3)`` squares, bilinear."""
+    """Resize ``(n, h, w)`` or ``(n, 3, h, w)`` to ``(n, size, size, 3)`` squares, bilinear."""
     import cv2
 
+    if pictures.ndim == 3:
+        pictures = np.repeat(pictures[:, None], 3, axis=1)
     crops = np.empty((len(pictures), size, size, 3), np.uint8)
-    for crop, picture in zip(crops, pictures, strict=True):
-        crop[:] = cv2.resize(picture, (size, size), interpolation=cv2.INTER_LINEAR)[..., None]
+    for crop, picture in zip(crops, pictures.transpose(0, 2, 3, 1), strict=True):
+        whole = np.ascontiguousarray(picture)
+        crop[:] = cv2.resize(whole, (size, size), interpolation=cv2.INTER_LINEAR)
     return crops
 
 

@@ -28,7 +28,7 @@ class Archive:
     licence: str
 
 
-#: The face network that training starts from, see `mien.training.backbone`.
+#: The face network that training starts from, see `mien.training.start`.
 FACERES = Archive(
     name="faceres",
     url="https://registry.npmjs.org/@vladmandic/human/-/human-3.3.6.tgz",

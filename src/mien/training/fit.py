@@ -9,124 +9,162 @@ import math
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mien.datasets import VotedFaces
 from mien.errors import UsageError
-from mien.labels import EMOTIONS
 from mien.training.augment import augment, to_input
-from mien.training.backbone import MobileNetV1, load_faceres, restore_batchnorm
-from mien.training.recipe import Recipe
+from mien.training.losses import attention_consistency, mix, soft_cross_entropy
+from mien.training.networks import Network
+from mien.training.recipe import Recipe, Stage
+from mien.training.sharpness import sam_gradients
+from mien.training.targets import Lesson, for_training
 
 Report = Callable[[dict[str, Any]], None]
+#: Settings that a checkpoint does not depend on.
+_APART = ("crop_margin", "crop_template", "compile")
 
 
 def fit(
-    recipe: Recipe,
-    train: VotedFaces,
-    validation: VotedFaces,
-    backbone: Path,
-    out: Path,
-    report: Report,
-) -> MobileNetV1:
-    """Train until the recipe's last epoch and return the averaged network.
+    recipe: Recipe, model: Network, train: Lesson, validation: Lesson, out: Path, report: Report
+) -> Network:
+    """Train `model` until the recipe's last epoch and return the averaged network.
 
     Writes ``out/checkpoint.pt`` after every epoch and starts from it when it is there, and one
     line an epoch to ``out/log.jsonl``. `report` gets those lines, and one every 20 steps.
+
+    Raises:
+        UsageError: the checkpoint comes from another training, or there are too few faces.
     """
     out.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(recipe.seed)
-    pictures = torch.from_numpy(train.pictures)
-    targets = torch.from_numpy(train.distribution)
-    # A face on which few of the ten named an emotion says less.
-    weights = torch.from_numpy(train.votes.sum(axis=1) / 10)
-
-    model = MobileNetV1(len(EMOTIONS), recipe.dropout)
-    load_faceres(model, backbone)
-    restore_batchnorm(
-        model, to_input(pictures[:: len(pictures) // 512 + 1], recipe.stage_at(0).size)
-    )
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    average = copy.deepcopy(model).requires_grad_(False)
-    optimizer = torch.optim.AdamW(_groups(model, recipe.weight_decay), lr=recipe.lr)
-    steps_per_epoch = len(train) // recipe.batch
-    if not steps_per_epoch:
-        raise UsageError(f"a batch of {recipe.batch} needs more than {len(train)} faces.")
-    first, taught = 0, torch.zeros_like(targets)
+    training = _Training(recipe, model, for_training(recipe, train))
     checkpoint = out / "checkpoint.pt"
-    made_with = _fingerprint(recipe, train)
-    if checkpoint.is_file():
+    first = training.resume(checkpoint) if checkpoint.is_file() else 0
+    for epoch in range(first, recipe.epochs):
+        started = time.monotonic()
+        loss = training.epoch(epoch, report)
+        line = {"epoch": epoch + 1, "size": recipe.stage_at(epoch).size, "loss": loss}
+        line |= measure(predict(training.average, validation.pictures, recipe.size), validation)
+        line["seconds"] = round(time.monotonic() - started)
+        training.save(checkpoint, epoch + 1)
+        with (out / "log.jsonl").open("a") as log:
+            log.write(json.dumps(line) + "\n")
+        report(line)
+    return training.average.eval()
+
+
+class _Training:
+    """A network, its moving average and its optimizer, on their way through a recipe."""
+
+    def __init__(self, recipe: Recipe, model: Network, train: Lesson) -> None:
+        self.recipe, self.train = recipe, train
+        self.steps = len(train) // recipe.batch
+        if not self.steps:
+            raise UsageError(f"a batch of {recipe.batch} needs more than {len(train)} faces.")
+        self.pictures = torch.from_numpy(train.pictures)
+        self.targets = torch.from_numpy(train.targets)
+        self.weights = torch.from_numpy(train.weights)
+        self.taught = torch.zeros_like(self.targets)
+        self.model = model
+        self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = copy.deepcopy(model).requires_grad_(False)
+        self.optimizer = torch.optim.AdamW(_groups(model, recipe.weight_decay), lr=recipe.lr)
+        self.made_with = _fingerprint(recipe, train)
+        compiled = recipe.compile and shutil.which("c++") is not None
+        self.loss = torch.compile(self._loss) if compiled else self._loss
+
+    def resume(self, checkpoint: Path) -> int:
+        """Take everything from a checkpoint; returns the epoch that comes next."""
         state = torch.load(checkpoint, weights_only=True)
-        if state.get("made_with") != made_with:
+        if state.get("made_with") != self.made_with:
             raise UsageError(
                 f"{checkpoint} comes from another recipe or other data; "
                 "give another output folder or remove it."
             )
-        model.load_state_dict(state["model"])
-        average.load_state_dict(state["average"])
-        optimizer.load_state_dict(state["optimizer"])
-        first, taught = state["epoch"], state.get("taught", taught)
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.taught = state.get("taught", self.taught)
+        return int(state["epoch"])
 
-    def loss_of(batch: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-        return soft_cross_entropy(model(batch)[0], target, weight)
+    def save(self, checkpoint: Path, done: int) -> None:
+        """Write a checkpoint after `done` epochs, whole or not at all."""
+        state = {
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "epoch": done,
+            "made_with": self.made_with,
+            "taught": self.taught,
+        }
+        partial = checkpoint.with_suffix(".tmp")
+        torch.save(state, partial)
+        partial.replace(checkpoint)
 
-    compiled = recipe.compile and shutil.which("c++") is not None
-    step_loss = torch.compile(loss_of) if compiled else loss_of
-
-    for epoch in range(first, recipe.epochs):
-        stage = recipe.stage_at(epoch)
-        size, changes = stage.size, recipe.augmentation.scaled(stage.strength)
+    def epoch(self, epoch: int, report: Report) -> float:
+        """One epoch; returns the mean loss."""
+        recipe, stage = self.recipe, self.recipe.stage_at(epoch)
         if stage.teacher and recipe.begins_stage(epoch):
-            taught = _opinion(average, train.pictures, stage.size)
-        aims = torch.lerp(targets, taught, stage.teacher)
-        cycle = [steps_per_epoch * edge for edge in recipe.cycle_at(epoch)]
+            self.taught = _opinion(self.average, self.train.pictures, stage.size)
+        aims = torch.lerp(self.targets, self.taught, stage.teacher)
+        changes = recipe.augmentation.scaled(stage.strength)
         # Order and changes depend on seed and epoch alone, so that a resumed run is the same run.
         rng = torch.Generator().manual_seed(recipe.seed * 1000 + epoch)
         torch.manual_seed(recipe.seed * 1000 + epoch)  # dropout draws from the global one
-        order = torch.randperm(len(train), generator=rng)
-        model.train()
+        order = torch.randperm(len(self.train), generator=rng)
+        self._prepare(stage)
         started, losses = time.monotonic(), 0.0
-        for step in range(steps_per_epoch):
-            done = epoch * steps_per_epoch + step
-            for group in optimizer.param_groups:
-                part = (done - cycle[0]) / (cycle[1] - cycle[0])
-                group["lr"] = recipe.lr * _schedule(part, recipe.warmup)
+        for step in range(self.steps):
             rows = order[step * recipe.batch : (step + 1) * recipe.batch]
-            batch = augment(pictures[rows], size, changes, rng)
-            batch = batch.contiguous(memory_format=torch.channels_last)
-            loss = step_loss(batch, aims[rows], weights[rows])
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            _average(average, model, min(recipe.ema, (1 + done) / (10 + done)))
-            losses += loss.item()
+            batch, aim = augment(self.pictures[rows], stage.size, changes, rng), aims[rows]
+            if recipe.mixup:
+                batch, aim = mix(batch, aim, recipe.mixup, rng)
+            losses += self._step(batch, aim, self.weights[rows], epoch * self.steps + step)
             if step % 20 == 19:
                 rate = (step + 1) * recipe.batch / (time.monotonic() - started)
-                report({"epoch": epoch, "step": step + 1, "of": steps_per_epoch, "per_s": rate})
-        line = {"epoch": epoch + 1, "size": size, "loss": losses / steps_per_epoch}
-        line |= measure(predict(average, validation.pictures, recipe.size), validation)
-        line["seconds"] = round(time.monotonic() - started)
-        state = {"epoch": epoch + 1, "made_with": made_with, "taught": taught}
-        _save(checkpoint, state, model=model, average=average, optimizer=optimizer)
-        with (out / "log.jsonl").open("a") as log:
-            log.write(json.dumps(line) + "\n")
-        report(line)
-    average.eval()
-    return average
+                report({"epoch": epoch, "step": step + 1, "of": self.steps, "per_s": rate})
+        return losses / self.steps
 
+    def _prepare(self, stage: Stage) -> None:
+        """Set what learns in this stage."""
+        self.model.train()
+        if self.recipe.fixed_norm or stage.head_only:
+            for module in self.model.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
+        self.model.features.requires_grad_(not stage.head_only)
 
-def soft_cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-    """Weighted mean of ``-sum(target * log softmax)``; all arguments have n rows."""
-    losses = -(targets * F.log_softmax(logits, dim=1)).sum(dim=1)
-    return (losses * weights).sum() / weights.sum()
+    def _step(self, batch: Tensor, aims: Tensor, weights: Tensor, done: int) -> float:
+        """One step of the optimizer; returns the loss."""
+        recipe = self.recipe
+        begin, end = (self.steps * edge for edge in recipe.cycle_at(done // self.steps))
+        peak = recipe.lr * recipe.stage_at(done // self.steps).rate
+        rate = peak * _schedule((done - begin) / (end - begin), recipe.warmup)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        batch = batch.contiguous(memory_format=torch.channels_last)
+        self.optimizer.zero_grad(set_to_none=True)
+        learning = [p for p in self.model.parameters() if p.requires_grad]
+        loss = sam_gradients(learning, lambda: self.loss(batch, aims, weights), recipe.sam)
+        self.optimizer.step()
+        _average(self.average, self.model, min(recipe.ema, (1 + done) / (10 + done)))
+        return float(loss)
+
+    def _loss(self, batch: Tensor, aims: Tensor, weights: Tensor) -> Tensor:
+        logits, _, maps = self.model(batch)
+        loss = soft_cross_entropy(logits, aims, weights)
+        if not self.recipe.eac:
+            return loss
+        mirrored = self.model(batch.flip(-1))[2]
+        return loss + self.recipe.eac * attention_consistency(
+            maps, mirrored, self.model.head.weight
+        )
 
 
 @torch.no_grad()
@@ -138,27 +176,38 @@ def predict(model: nn.Module, pictures: npt.NDArray[np.uint8], size: int) -> npt
 
 
 def _opinion(model: nn.Module, pictures: npt.NDArray[np.uint8], size: int) -> Tensor:
-    """Probabilities ``(n, k)``, the mean of each picture's and its mirror image's."""
+    """Probabilities ``(n, k)``: the mean over each picture, its mirror image and a finer size."""
     both = (pictures, np.ascontiguousarray(pictures[..., ::-1]))
-    views = [torch.from_numpy(predict(model, seen, size)).softmax(dim=1) for seen in both]
-    return torch.stack(views).mean(dim=0)
+    views = [(seen, pixels) for seen in both for pixels in (size, size + 8)]
+    return torch.stack(
+        [torch.from_numpy(predict(model, seen, pixels)).softmax(dim=1) for seen, pixels in views]
+    ).mean(dim=0)
 
 
-def measure(logits: npt.NDArray[Any], faces: VotedFaces) -> dict[str, float]:
-    """Accuracy on faces with a majority, and the mean KL divergence from the votes (in nats)."""
+def measure(logits: npt.NDArray[Any], told: Lesson) -> dict[str, float]:
+    """Accuracy where there is a right answer, and mean KL divergence from the targets (nats)."""
     log_p = logits - logits.max(axis=1, keepdims=True)
     log_p = log_p - np.log(np.exp(log_p).sum(axis=1, keepdims=True))
-    share = faces.distribution
-    kl = (share * (np.log(np.maximum(share, 1e-12)) - log_p)).sum(axis=1)
-    clear = faces.majority
-    right = logits.argmax(axis=1)[clear >= 0] == clear[clear >= 0]
-    return {"val_accuracy": float(right.mean()), "val_kl": float(kl.mean())}
+    kl = (told.targets * (np.log(np.maximum(told.targets, 1e-12)) - log_p)).sum(axis=1)
+    clear = told.answers >= 0
+    right = logits.argmax(axis=1)[clear] == told.answers[clear]
+    accuracy = float(right.mean()) if clear.any() else math.nan
+    return {"val_accuracy": accuracy, "val_kl": float(kl.mean())}
 
 
-def _fingerprint(recipe: Recipe, faces: VotedFaces) -> str:
-    """Tells whether a checkpoint belongs to this recipe and these faces."""
-    told = replace(recipe, crop_margin=0.0, crop_template=(), compile=False)
-    rows = "".join(faces.names.tolist())
+def _fingerprint(recipe: Recipe, train: Lesson) -> str:
+    """Tells whether a checkpoint belongs to this recipe and these faces.
+
+    Settings at their default say nothing, so that a new option does not end old trainings.
+    """
+    plain = Recipe(recipe.name)
+    settings = {field.name: getattr(recipe, field.name) for field in fields(recipe)}
+    told = {
+        name: value
+        for name, value in settings.items()
+        if name not in _APART and value != getattr(plain, name)
+    }
+    rows = "".join(train.names.tolist())
     return hashlib.sha256(f"{told}{rows}".encode()).hexdigest()
 
 
@@ -184,10 +233,3 @@ def _average(average: nn.Module, model: nn.Module, decay: float) -> None:
     for statistic, fresh in zip(average.buffers(), model.buffers(), strict=True):
         if statistic.is_floating_point():
             statistic.lerp_(fresh, 1 - decay)
-
-
-def _save(path: Path, state: dict[str, Any], **parts: nn.Module | torch.optim.Optimizer) -> None:
-    partial = path.with_suffix(".tmp")
-    state |= {name: part.state_dict() for name, part in parts.items()}
-    torch.save(state, partial)
-    partial.replace(path)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mien.errors import InputNotFoundError, UsageError
+from mien.labels import EMOTIONS
 from mien.training.augment import Augmentation
 
 
@@ -25,6 +26,8 @@ class Stage:
         teacher: share of each target that comes from the averaged network as it stood when the
             stage began, not from the votes (born-again networks, arXiv 1805.04770): ten votes are
             a noisy count, and what the network saw in like faces steadies them.
+        rate: factor of the recipe's learning rate.
+        head_only: train the last layer alone, which few faces suffice for.
     """
 
     epochs: int
@@ -32,6 +35,8 @@ class Stage:
     restart: bool = False
     strength: float = 1.0
     teacher: float = 0.0
+    rate: float = 1.0
+    head_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,12 @@ class Recipe:
 
     Attributes:
         name: the model's name.
+        network: "mobilenet", "inception" or "rca", see `mien.training.networks`.
+        attention: "cbam" puts such a block at the end of each stage of the network.
+        start: "faceres" for the face network's weights, or "" for random ones.
+        labels: the network's outputs.
+        targets: "votes" are soft labels; "majority" is the label of more than half of the votes;
+            "fer2013" is FER2013's single label.
         size: input size of the exported model, pixels.
         stages: epochs and input size, coarse to fine.
         batch: pictures a step.
@@ -50,11 +61,23 @@ class Recipe:
         ema: decay of the moving average of the weights that is evaluated and exported.
         compile: whether to compile the step; left out on machines without a C++ compiler.
         seed: of weights, order and augmentation.
+        fixed_norm: leave BatchNorm's statistics as they are, as fine-tuning on few faces does.
+        label_smoothing: share of each target that is spread over all labels.
+        class_weights: exponent of a class's rarity in the weight of its faces; 1 makes all classes
+            count the same, 0 each face.
+        mixup: alpha of the blend of pairs, see `mien.training.losses.mix`; 0 is none.
+        eac: weight of attention consistency in the loss, 5 in its paper; 0 is none. Half as fast.
+        sam: how far sharpness-aware minimisation looks, 0.05 is usual; 0 is none. Half as fast.
         crop_margin, crop_template: how faces are cut in use, see `mien.cards.CropSpec`.
         augmentation: see `mien.training.augment.Augmentation`.
     """
 
     name: str
+    network: str = "mobilenet"
+    attention: str = ""
+    start: str = "faceres"
+    labels: tuple[str, ...] = EMOTIONS
+    targets: str = "votes"
     size: int = 112
     stages: tuple[Stage, ...] = (Stage(12, 112),)
     batch: int = 64
@@ -65,6 +88,12 @@ class Recipe:
     ema: float = 0.998
     compile: bool = False
     seed: int = 0
+    fixed_norm: bool = False
+    label_smoothing: float = 0.0
+    class_weights: float = 0.0
+    mixup: float = 0.0
+    eac: float = 0.0
+    sam: float = 0.0
     crop_margin: float = 0.0
     crop_template: tuple[tuple[float, float], ...] = ()
     augmentation: Augmentation = field(default_factory=Augmentation)
@@ -73,6 +102,11 @@ class Recipe:
     def epochs(self) -> int:
         """Epochs of all stages."""
         return sum(stage.epochs for stage in self.stages)
+
+    def trial(self) -> Recipe:
+        """One epoch a stage, for a look at whether everything works."""
+        stages = tuple(replace(stage, epochs=1) for stage in self.stages)
+        return replace(self, stages=stages, compile=False)
 
     def stage_at(self, epoch: int) -> Stage:
         """The stage of epoch `epoch`, counted from 0."""

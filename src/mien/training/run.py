@@ -1,8 +1,8 @@
-"""A whole training: data, fit, temperature, export, parity."""
+"""A whole training: data, fit, temperature, export, parity, int8."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,19 +11,23 @@ import torch
 
 from mien.cards import CropSpec, ModelCard
 from mien.classifiers.onnx import OnnxClassifier
-from mien.datasets import VotedFaces, load_ferplus
-from mien.errors import ModelError
+from mien.datasets import duplicates, load_faces
+from mien.errors import ModelError, UsageError
 from mien.evaluation import divergence, to_crops
 from mien.hub import FACERES, fetch
-from mien.labels import EMOTIONS
 from mien.training.augment import to_input
-from mien.training.backbone import MEAN, MobileNetV1
 from mien.training.export import EMBEDDED, HEAD, MAP, SCORES, export
 from mien.training.fit import Report, fit, predict
+from mien.training.networks import MobileNetV1, Network, make_network
+from mien.training.quantize import compare, quantize
 from mien.training.recipe import Recipe, load_recipe
+from mien.training.start import load_faceres, restore_batchnorm
+from mien.training.targets import Lesson, lesson
 
 #: Largest difference of a logit between PyTorch and the exported file; float16 weights cost some.
 PARITY = 0.15
+_FACERES_WORDS = "face network pre-trained on VGGFace2 identities (a research set); "
+_PICTURE_WORDS = "FER2013 pictures, whose image rights are unresolved; "
 
 
 def run(
@@ -36,39 +40,90 @@ def run(
 ) -> Path:
     """Train what `recipe_path` describes and write ``output/NAME/NAME.onnx``.
 
+    Beside it lie ``NAME-int8.onnx`` and ``figures.json``, which compares the two.
+
     Args:
         recipe_path: the TOML file.
-        data: folder with the FER+ splits.
-        output: a folder of the recipe's name is made in it, for checkpoints, log and model.
+        data: labelled faces with the splits train and validation, in any layout of
+            `mien.datasets.load_faces`.
+        output: a folder of the recipe's name is made in it, for checkpoints, log and models.
         backbone: folder with the starting weights; None fetches them (see `mien.hub`).
-        sample: use only that many faces.
+        sample: use only that many faces and one epoch a stage, to see whether all works.
         report: gets progress, see `mien.training.fit.fit`.
     """
     recipe = load_recipe(recipe_path)
-    train, validation = load_ferplus(data, "train"), load_ferplus(data, "validation")
+    train, validation = read_lessons(recipe, data, report)
     if sample is not None:
-        train, validation = _first(train, sample), _first(validation, sample)
+        recipe, train, validation = recipe.trial(), train.first(sample), validation.first(sample)
     out = output / (recipe.name if sample is None else f"{recipe.name}-sample{sample}")
-    model = fit(recipe, train, validation, backbone or fetch(FACERES), out, report)
+    model = starting_network(recipe, train, backbone)
+    model = fit(recipe, model, train, validation, out, report)
+    return finish(recipe, model, validation, out, report)
+
+
+def read_lessons(recipe: Recipe, data: Path, report: Report) -> tuple[Lesson, Lesson]:
+    """What to learn and what to be measured by; tells of pictures that lie in both."""
+    faces = [load_faces(data, split) for split in ("train", "validation")]
+    for line in duplicates(*faces).summary():
+        report({"told": line})
+    # Small pictures stay small until augmentation resamples them once.
+    seen = (some.picture(row) for some in faces for row in range(min(8, len(some))))
+    side = min(recipe.size, max(max(picture.shape[:2]) for picture in seen))
+    train, validation = (lesson(recipe, read.arrays(side)) for read in faces)
+    return train, validation
+
+
+def starting_network(recipe: Recipe, train: Lesson, backbone: Path | None) -> Network:
+    """The recipe's network with the weights it starts from."""
+    torch.manual_seed(recipe.seed)
+    model = make_network(
+        recipe.network, len(recipe.labels), dropout=recipe.dropout, attention=recipe.attention
+    )
+    if recipe.start == "faceres":
+        if not isinstance(model, MobileNetV1):
+            raise UsageError(f'"faceres" are weights of mobilenet; give {recipe.name} start = "".')
+        load_faceres(model, backbone or fetch(FACERES))
+        some = torch.from_numpy(train.pictures[:: len(train) // 512 + 1])
+        restore_batchnorm(model, to_input(some, recipe.stage_at(0).size))
+    elif recipe.start:
+        raise UsageError(f'start is "faceres" or "", got {recipe.start!r}.')
+    return model
+
+
+def finish(recipe: Recipe, model: Network, validation: Lesson, out: Path, report: Report) -> Path:
+    """Temperature, export, parity and int8 copy of a trained network."""
     path = out / f"{recipe.name}.onnx"
     logits = predict(model, validation.pictures, recipe.size)
-    card = default_card(recipe, fit_temperature(logits, validation.distribution))
+    card = default_card(recipe, model, fit_temperature(logits, validation.targets))
     export(model, card, path)
     difference = parity(model, path, validation.pictures[:64])
     if difference > PARITY:
         raise ModelError(f"{path} differs from the trained network by {difference:.3f}.")
+    plain, small = out / "float32.onnx", out / f"{recipe.name}-int8.onnx"
+    export(model, card, plain, half=False)
+    quantize(plain, card, validation, small)
+    plain.unlink()
+    figures = compare(path, small, validation)
+    figures["parameters"] = sum(p.numel() for p in model.parameters())
+    (out / "figures.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    report(figures)
     return path
 
 
-def default_card(recipe: Recipe, temperature: float) -> ModelCard:
+def default_card(recipe: Recipe, model: Network, temperature: float) -> ModelCard:
     """The card of a network of ours, before it is measured."""
+    pretrained = recipe.start == "faceres"
+    votes = "FER2013's labels" if recipe.targets == "fer2013" else "FER+ votes (MIT)"
+    source = "trained by mien"
+    if pretrained:
+        source += " from @vladmandic/human 3.3.6 faceres (MIT), A. V. Savchenko"
     return ModelCard(
         name=recipe.name,
-        labels=EMOTIONS,
+        labels=recipe.labels,
         input_size=recipe.size,
-        color="rgb",
-        mean=MEAN,
-        std=(1.0, 1.0, 1.0),
+        color=model.color,
+        mean=model.MEAN,
+        std=(model.STD,),
         temperature=temperature,
         crop=CropSpec(margin=recipe.crop_margin, template=recipe.crop_template),
         scores=SCORES,
@@ -77,11 +132,8 @@ def default_card(recipe: Recipe, temperature: float) -> ModelCard:
         head=HEAD,
         licence="MIT",
         commercial="unclear",
-        training_data=(
-            "face network pre-trained on VGGFace2 identities (a research set); FER2013 pictures, "
-            "whose image rights are unresolved; FER+ votes (MIT)"
-        ),
-        source="trained by mien from @vladmandic/human 3.3.6 faceres (MIT), A. V. Savchenko",
+        training_data=(_FACERES_WORDS if pretrained else "") + _PICTURE_WORDS + votes,
+        source=source,
     )
 
 
@@ -97,7 +149,7 @@ def fit_temperature(logits: npt.NDArray[np.float32], votes: npt.NDArray[np.float
     return round(float(min(grid, key=distance)), 4)
 
 
-def parity(model: MobileNetV1, path: Path, pictures: npt.NDArray[np.uint8]) -> float:
+def parity(model: Network, path: Path, pictures: npt.NDArray[np.uint8]) -> float:
     """Largest difference of a logit between `model` and the file, over ``(n, h, w)`` pictures."""
     classifier = OnnxClassifier(path)
     crops = to_crops(pictures, classifier.input_size)
@@ -105,8 +157,3 @@ def parity(model: MobileNetV1, path: Path, pictures: npt.NDArray[np.uint8]) -> f
         batch = torch.from_numpy(crops).permute(0, 3, 1, 2)
         expected = model.eval()(to_input(batch, classifier.input_size))[0].numpy()
     return float(np.abs(classifier.activations(crops).logits - expected).max())
-
-
-def _first(faces: VotedFaces, count: int) -> VotedFaces:
-    names = ("names", "pictures", "votes", "fer2013", "groups")
-    return replace(faces, **{name: getattr(faces, name)[:count] for name in names})

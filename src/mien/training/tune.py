@@ -1,0 +1,126 @@
+"""Fine-tuning: a model of ours, adapted to a few hundred faces of the user's own."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mien.classifiers.onnx import OnnxClassifier
+from mien.datasets import LabelledFaces, split_faces
+from mien.errors import InputError, ModelError, UsageError
+from mien.evaluation import Comparison, Progress, compare
+from mien.training.augment import Augmentation
+from mien.training.export import export
+from mien.training.fit import Report, fit
+from mien.training.networks import MobileNetV1
+from mien.training.recipe import Recipe, Stage
+from mien.training.run import PARITY, parity
+from mien.training.start import load_exported
+from mien.training.targets import lesson
+
+#: Few faces, so: first the last layer alone, then everything, slowly, with BatchNorm held.
+STAGES = (
+    Stage(6, 112, strength=0.5, head_only=True),
+    Stage(14, 112, restart=True, strength=0.7, rate=0.3),
+)
+BATCH = 32
+LEAST = 40
+HELD_OUT = 0.3
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A fine-tuned model and what it gained.
+
+    Attributes:
+        path: the new ``.onnx``.
+        learned, held_out: how many faces it learned from, and how many it was measured on.
+        gain: the model before against the one after, on faces that it did not learn from.
+    """
+
+    path: Path
+    learned: int
+    held_out: int
+    gain: Comparison
+
+
+def tune(
+    model: Path, faces: LabelledFaces, path: Path, report: Report, progress: Progress | None = None
+) -> Tuned:
+    """Fine-tune `model` on faces with labels and write the result to `path`.
+
+    Where the faces have splits, "train" teaches and "test" (or "validation") measures; otherwise
+    three in ten of each label are held out. Nothing is chosen on these: epochs and rates are fixed.
+
+    Args:
+        model: an ``.onnx`` that mien exported, with a MobileNet inside.
+        faces: at least 40, with two labels or more.
+        path: where the new model goes.
+        report: gets progress, see `mien.training.fit.fit`.
+        progress: wraps the measuring, see `mien.evaluation.evaluate`.
+
+    Raises:
+        InputError: too few faces or labels.
+        ModelError: `model` is no MobileNet of ours.
+        UsageError: a label that the model does not have.
+    """
+    own = OnnxClassifier(model)
+    strange = [label for label in faces.labels if label not in own.labels]
+    if strange:
+        raise UsageError(
+            f"{own.card.name} has no label {strange[0]!r}; it has {', '.join(own.labels)}."
+        )
+    learned, held_out = _divided(faces)
+    recipe = Recipe(
+        path.stem,
+        start="",
+        labels=own.labels,
+        size=own.input_size,
+        stages=tuple(replace(stage, size=own.input_size) for stage in STAGES),
+        batch=min(BATCH, len(learned)),
+        lr=1e-3,
+        ema=0.98,
+        fixed_norm=True,
+        label_smoothing=0.1,
+        augmentation=Augmentation(erase=0.3),
+    )
+    network = MobileNetV1(len(own.labels), recipe.dropout)
+    torch.manual_seed(recipe.seed)
+    card = load_exported(network, model, own.labels)
+    told = lesson(recipe, learned.arrays(own.input_size, color=True))
+    measured = lesson(recipe, held_out.arrays(own.input_size, color=True))
+    work = path.with_suffix(".training")
+    shutil.rmtree(work, ignore_errors=True)
+    network = fit(recipe, network, told, measured, work, report)  # type: ignore[assignment]
+    shutil.rmtree(work)
+    words = f"{card.training_data}; fine-tuned on {len(learned):,} faces of the user's"
+    card = replace(card, name=path.stem, training_data=words, accuracy={})
+    partial = path.with_name(f"{path.stem}.partial.onnx")
+    export(network, card, partial)
+    difference = parity(network, partial, measured.pictures[:64])
+    if difference > PARITY:
+        raise ModelError(f"{path} differs from the trained network by {difference:.3f}.")
+    partial.replace(path)
+    gain = compare(own, OnnxClassifier(path), held_out, progress=progress)
+    return Tuned(path, len(learned), len(held_out), gain)
+
+
+def _divided(faces: LabelledFaces) -> tuple[LabelledFaces, LabelledFaces]:
+    """What teaches, and what measures."""
+    names = set(faces.splits.tolist())
+    if "train" not in names or not names & {"test", "validation"}:
+        faces = split_faces(faces, validation=0, test=HELD_OUT)
+        names = {"train", "test"}
+    learned = faces.split("train")
+    held_out = faces.split("test" if "test" in names else "validation")
+    clear = np.unique(learned.majority[learned.majority >= 0])
+    if len(faces) < LEAST or len(clear) < 2:
+        raise InputError(
+            f"fine-tuning needs at least {LEAST} faces with two labels or more, got {len(faces)} "
+            f"with {len(clear)}."
+        )
+    return learned, held_out
