@@ -64,7 +64,7 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[type[Han
         monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "cache"))
         monkeypatch.setenv("MIEN_MIRROR", f"http://127.0.0.1:{running.server_port}/weights/")
         monkeypatch.setattr(downloads, "_WAIT_S", 0.01)
-        known = replace(hub.find(NAME), sha256=hashlib.sha256(DATA).hexdigest())
+        known = replace(hub.find(NAME), pin=hashlib.sha256(DATA).hexdigest())
         others = tuple(other for other in hub.ENTRIES if other.name != NAME)
         monkeypatch.setattr(store, "ENTRIES", (known, *others))
         yield kind

@@ -102,6 +102,7 @@ class EmotionAnalyzer:
         options: dict[str, Any] = {"threads": threads, "batch_size": batch_size}
         self.classifier = load_classifier(classifier, **(options if is_network(classifier) else {}))
         self.labels = tuple(name for name in self.classifier.labels if name not in without)
+        self.measures: tuple[str, ...] = tuple(getattr(self.classifier, "measures", ()))
         for name in without:
             if name not in self.classifier.labels:
                 raise UsageError(

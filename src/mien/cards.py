@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 from mien.errors import ModelError
+from mien.labels import MEASURES
 
 METADATA_KEY = "mien.card"
 
@@ -56,6 +57,8 @@ class ModelCard:
         activation: what turns the score output into probabilities.
         temperature: the logits are divided by it first; fitted on validation data.
         crop: how a face becomes a square.
+        measures: what the last columns of the score output are, after the labels': some of
+            `mien.labels.MEASURES`.
         scores, embedding, feature_map: names of the outputs; "" for none.
         head: name of an output that repeats the last layer's weights ``(k, c)``; "" for none.
         licence: of the weights.
@@ -75,6 +78,7 @@ class ModelCard:
     activation: Activation = "softmax"
     temperature: float = 1.0
     crop: CropSpec = field(default_factory=CropSpec)
+    measures: tuple[str, ...] = ()
     scores: str = ""
     embedding: str = ""
     feature_map: str = ""
@@ -87,6 +91,7 @@ class ModelCard:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", tuple(self.labels))
+        object.__setattr__(self, "measures", tuple(self.measures))
         channels = 1 if self.color == "gray" else 3
         for name in ("mean", "std"):
             value = getattr(self, name)
@@ -102,6 +107,8 @@ class ModelCard:
         _one_of(self.name, "color", self.color, ("rgb", "bgr", "gray"))
         _one_of(self.name, "layout", self.layout, ("nchw", "nhwc"))
         _one_of(self.name, "activation", self.activation, ("softmax", "none"))
+        for measure in self.measures:
+            _one_of(self.name, "a measure", measure, MEASURES)
         _one_of(self.name, "commercial", self.commercial, ("yes", "no", "unclear"))
         if len(set(self.labels)) != len(self.labels) or not self.labels:
             raise ModelError(f"{self.name!r} needs different labels, got {self.labels}.")

@@ -45,11 +45,7 @@ def class_activation(
             f"feature maps must be (n, c, h, w) and head weights (k, c), "
             f"got {maps.shape} and {head.shape}."
         )
-    wanted = np.asarray(targets)
-    if wanted.shape == (len(maps), len(head)):
-        weights = wanted.astype(np.float32) @ head
-    else:
-        weights = head[_numbers(wanted, len(maps), len(head))]
+    weights = _weights(np.asarray(targets), len(maps), len(head)) @ head
     heat = np.maximum(np.einsum("nc,nchw->nhw", weights, maps), 0)
     largest = heat.max(axis=(1, 2), keepdims=True, initial=0)
     shares: FloatArray = np.divide(heat, largest, out=np.zeros_like(heat), where=largest > 0)
@@ -75,7 +71,8 @@ def occlusion(
         classify: takes ``(m, S, S, 3)`` uint8, returns ``(m, k)`` probabilities; it is called
             with at most 64 squares at a time.
         crops: ``(n, S, S, 3)`` uint8 RGB; they are not changed.
-        targets: ``(n,)`` whole numbers, the label to explain in each face.
+        targets: ``(n,)`` whole numbers, the label to explain in each face; or ``(n, k)`` weights
+            of the labels: then the weighted sum of their probabilities is the target's.
         window: side of the patch in pixels; None takes a quarter of S.
         stride: pixels between patches, at most `window`; None takes half of it.
 
@@ -99,20 +96,27 @@ def occlusion(
     if not n:
         return np.zeros((0, height, width), np.float32)
     whole = _classified(classify, squares)
-    wanted = _numbers(np.asarray(targets), n, whole.shape[1])
+    weights = _weights(np.asarray(targets), n, whole.shape[1])
     patches = [(y, x) for y in _starts(height, side, step) for x in _starts(width, side, step)]
     maps = np.zeros((n, height, width))
     for i, square in enumerate(squares):
         covered = np.repeat(square[None], len(patches), axis=0)
         for hidden, (y, x) in zip(covered, patches, strict=True):
             hidden[y : y + side, x : x + side] = _GREY
-        drops = whole[i, wanted[i]] - _classified(classify, covered)[:, wanted[i]]
+        drops = (whole[i] - _classified(classify, covered)) @ weights[i]
         times = np.zeros((height, width))
         for drop, (y, x) in zip(drops, patches, strict=True):
             maps[i, y : y + side, x : x + side] += drop
             times[y : y + side, x : x + side] += 1
         maps[i] /= times
     return np.clip(maps, 0, 1).astype(np.float32)
+
+
+def _weights(targets: npt.NDArray[np.generic], n: int, labels: int) -> FloatArray:
+    """``(n, labels)``: weights as given, or 1 for the label of each number."""
+    if targets.shape == (n, labels):
+        return targets.astype(np.float32)
+    return np.eye(labels, dtype=np.float32)[_numbers(targets, n, labels)]
 
 
 def _numbers(targets: npt.NDArray[np.generic], n: int, labels: int) -> IntArray:

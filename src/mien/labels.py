@@ -21,6 +21,9 @@ EMOTIONS = (
     "fear",
     "contempt",
 )
+#: What a model may measure besides, from -1 to 1 (Russell 1980): unpleasant to pleasant, calm to
+#: excited.
+MEASURES = ("valence", "arousal")
 #: The answer where no label would win a majority of viewers.
 UNCERTAIN = "uncertain"
 

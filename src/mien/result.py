@@ -18,10 +18,13 @@ from mien.errors import InputError, UsageError
 from mien.images import encode_png, write_image
 from mien.labels import UNCERTAIN, color_of
 from mien.quality import Quality, assess
-from mien.types import Crops, Faces, FloatArray, Image, Scores
+from mien.types import Crops, Faces, FloatArray, Image, IntArray, Scores
 
 if TYPE_CHECKING:
     import pandas as pd
+
+#: In place of a label, for maps: all labels, each as much as it is probable.
+MIX = "mix"
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,7 +164,8 @@ class Result:
         head; otherwise the drop in probability under a moving grey patch.
 
         Args:
-            label: the label to explain; None for each face's own top label.
+            label: the label to explain; None for each face's own top label; "mix" for all labels,
+                each as much as it is probable.
         """
         maps = self.activation_maps(label)
         captions = [label or self.labels[top] for top in self.scores.top]
@@ -173,17 +177,28 @@ class Result:
         model = self._classifier
         if model is None:
             raise UsageError("heatmaps need the model; analyse the picture again.")
-        if label is not None and label not in self.labels:
-            raise UsageError(f"there is no label {label!r}; there are {', '.join(self.labels)}.")
-        targets = [label or self.labels[top] for top in self.scores.top]
-        columns = np.array([model.labels.index(name) for name in targets], np.int64)
+        if label is not None and label not in (*self.labels, MIX):
+            raise UsageError(
+                f"there is no label {label!r}; there are {', '.join(self.labels)}, and {MIX!r}."
+            )
+        targets = self._targets(model, label)
         if isinstance(model, OnnxClassifier) and model.card.feature_map:
             head = model.head_weights
             if head is not None:
                 inside = model.activations(self.crops)
                 assert inside.feature_map is not None
-                return explain.class_activation(inside.feature_map, head, columns)
-        return explain.occlusion(lambda crops: model.classify(crops).values, self.crops, columns)
+                return explain.class_activation(inside.feature_map, head, targets)
+        return explain.occlusion(lambda crops: model.classify(crops).values, self.crops, targets)
+
+    def _targets(self, model: EmotionClassifier, label: str | None) -> FloatArray | IntArray:
+        """What a map explains of each face: the number of a label, or weights of all of them."""
+        place = {name: column for column, name in enumerate(model.labels)}
+        if label == MIX:
+            weights = np.zeros((len(self), len(place)), np.float32)
+            weights[:, [place[name] for name in self.labels]] = self.scores.values
+            return weights
+        wanted = [label or self.labels[top] for top in self.scores.top]
+        return np.array([place[name] for name in wanted], np.int64)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as `to_json` writes them."""
@@ -197,6 +212,7 @@ class Result:
                 name: _plain(value)
                 for name, value in zip(self.labels, self.scores.values[row], strict=True)
             }
+            face |= {name: _plain(v[row]) for name, v in self.scores.measures.items()}
             face["quality"] = {k: _plain(v[row]) for k, v in self.quality.columns().items()}
             if self.faces.landmarks is not None:
                 face["landmarks"] = _plain(self.faces.landmarks[row])

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from mien.errors import InputError, InputNotFoundError, MissingExtraError, UsageError
-from mien.labels import color_of
+from mien.labels import MEASURES, color_of
 from mien.tablefiles import (
     PARTIAL,
     GrowingTable,
@@ -49,6 +49,7 @@ _FACE_HEAD = {
     "emotion": "string",
     "probability": "float32",
 }
+_MEASURES = dict.fromkeys(MEASURES, "float32")
 _QUALITY = {
     "size_px": "float32",
     "sharpness": "float32",
@@ -74,22 +75,27 @@ QUALITY_COLUMNS = tuple(_QUALITY)
 IMAGE_COLUMNS = tuple(IMAGE_DTYPES)
 
 _log = logging.getLogger(__name__)
-_KNOWN = {**IMAGE_DTYPES, **_FACE_HEAD, **_QUALITY}
+_KNOWN = {**IMAGE_DTYPES, **_FACE_HEAD, **_MEASURES, **_QUALITY}
 _ROWS_AT_ONCE = 8192  # as many rows as a file of a million pictures keeps in memory
 _SECONDS_AT_ONCE = 2.0  # as much work as a run that is killed may lose
 _CELL = "background-color: rgb({}, {}, {}); color: rgb({}, {}, {})"
 
 
-def face_dtypes(labels: Sequence[str]) -> dict[str, str]:
+def face_dtypes(labels: Sequence[str], measures: Sequence[str] = ()) -> dict[str, str]:
     """Name and pandas type of every column of the ``faces`` table, in order.
+
+    Args:
+        labels: the model's labels.
+        measures: what it measures besides, from `mien.labels.MEASURES`.
 
     Raises:
         UsageError: a label has the name of one of the other columns.
     """
-    taken = [label for label in labels if label in _FACE_HEAD or label in _QUALITY]
+    taken = [label for label in labels if label in {**_FACE_HEAD, **_MEASURES, **_QUALITY}]
     if taken:
         raise UsageError(f"the label {taken[0]!r} is the name of another column of the table.")
-    return {**_FACE_HEAD, **dict.fromkeys(labels, "float32"), **_QUALITY}
+    numbers = dict.fromkeys((*labels, *measures), "float32")
+    return {**_FACE_HEAD, **numbers, **_QUALITY}
 
 
 def face_columns(
@@ -109,7 +115,7 @@ def face_columns(
         frame: number of the picture in its input, 0 for a photo.
         time_s: presentation time in seconds, or None for a photo.
         faces: boxes in pixels, detection scores, track numbers or None.
-        scores: ``(n, k)``: a column for each label.
+        scores: ``(n, k)``: a column for each label, and one for each measure.
         emotions: n names, as told to the user.
         probabilities: ``(n,)`` of these names.
         quality: ``(n,)`` arrays by name; a missing one becomes a column without values.
@@ -129,9 +135,10 @@ def face_columns(
         "emotion": list(emotions),
         "probability": np.asarray(probabilities, np.float32),
         **{label: scores.values[:, i] for i, label in enumerate(scores.labels)},
+        **scores.measures,
         **{name: quality.get(name, [None] * n) for name in _QUALITY},
     }
-    _check(columns, face_dtypes(scores.labels))
+    _check(columns, face_dtypes(scores.labels, tuple(scores.measures)))
     return columns
 
 
@@ -141,7 +148,8 @@ def to_dataframe(parts: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> p
     Raises:
         UsageError: a part lacks a column, or its columns differ in length.
     """
-    return _frame(parts, face_dtypes(labels))
+    measures = [name for name in MEASURES if any(name in part for part in parts)]
+    return _frame(parts, face_dtypes(labels, measures))
 
 
 def images_dataframe(parts: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
@@ -162,7 +170,7 @@ def label_columns(dataframe: pd.DataFrame) -> tuple[str, ...]:
         return ()
     start = names.index("probability") + 1
     ends = [i for i, name in enumerate(names) if i >= start and name in _QUALITY]
-    return tuple(names[start : ends[0] if ends else len(names)])
+    return tuple(n for n in names[start : ends[0] if ends else len(names)] if n not in _MEASURES)
 
 
 def style(dataframe: pd.DataFrame, labels: Sequence[str]) -> Styler:
@@ -194,6 +202,7 @@ def style(dataframe: pd.DataFrame, labels: Sequence[str]) -> Styler:
     formats = {"time_s": "{:.2f}", "detection_score": "{:.2f}", "sharpness": "{:.3f}"}
     formats |= dict.fromkeys(("x1", "y1", "x2", "y2", "size_px", "roll_deg", "yaw_deg"), "{:.0f}")
     formats |= dict.fromkeys((*shown, "probability"), "{:.0%}")
+    formats |= dict.fromkeys(MEASURES, "{:+.2f}")
     known: dict[Any, Any] = {name: text for name, text in formats.items() if name in table.columns}
     rules: list[Any] = [
         {"selector": "th, td", "props": "padding: 0.25em 0.6em; white-space: nowrap"},
@@ -325,9 +334,9 @@ class TableWriter:
 def _check(columns: Mapping[str, Any], dtypes: Mapping[str, str]) -> int:
     """Number of rows of columns that are all there and equally long."""
     missing = [name for name in dtypes if name not in columns]
-    if missing:
+    if missing and not set(missing) <= set(MEASURES):
         raise UsageError(f"the table needs the columns {', '.join(missing)}.")
-    lengths = {name: len(columns[name]) for name in dtypes}
+    lengths = {name: len(columns[name]) for name in dtypes if name in columns}
     if len(set(lengths.values())) > 1:
         raise UsageError(f"the columns of a table must be equally long, got {lengths}.")
     return next(iter(lengths.values()), 0)
@@ -340,11 +349,16 @@ def _frame(parts: Sequence[Mapping[str, Any]], dtypes: Mapping[str, str]) -> pd.
     filled = [part for part in parts if _check(part, dtypes)]
     columns: dict[str, Any] = {}
     for name, dtype in dtypes.items():
-        values = [part[name] for part in filled]
+        values = [_column(part, name) for part in filled]
         arrays = bool(values) and all(isinstance(value, np.ndarray) for value in values)
         joined = np.concatenate(values) if arrays else list(chain.from_iterable(values))
         columns[name] = pd.Series(joined, dtype=dtype)
     return pd.DataFrame(columns)
+
+
+def _column(part: Mapping[str, Any], name: str) -> Any:
+    """A measure that a picture does not have, because it could not be read, has no values."""
+    return part[name] if name in part else np.full(len(part["source"]), np.nan, np.float32)
 
 
 def _tint(color: tuple[int, int, int], share: float) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 
 from mien import exports, tables
 from mien.errors import UsageError
-from mien.labels import UNCERTAIN
+from mien.labels import MEASURES, UNCERTAIN
 from mien.peaks import Peak, Peaks, read_peaks, write_peaks
 from mien.presence import Presence
 from mien.results import images_path, load_tables
@@ -176,7 +176,7 @@ class Timeline:
         )
 
     def smooth(self, seconds: float = 1.0) -> Timeline:
-        """The same, smoothed: each person's scores become means over a window of time.
+        """The same, smoothed: each person's scores and measures become means over a window of time.
 
         The window is a triangle, `seconds` wide, around each frame (see `mien.smoothing.centred`).
         Smoothing begins from the raw scores again each time; they stay in `raw`. ``emotion`` and
@@ -191,15 +191,18 @@ class Timeline:
         if not seconds:
             return raw
         starts, ends = raw._presence.spans
-        values = raw.faces[list(raw.labels)].to_numpy(np.float32, copy=True)
+        measures = [name for name in MEASURES if name in raw.faces]
+        both = [*raw.labels, *measures]
+        values = raw.faces[both].to_numpy(np.float32, copy=True)
         for rows in raw._presence.people.values():
             values[rows] = centred(starts[rows], ends[rows], values[rows], seconds)
         told = np.array([*raw.labels, UNCERTAIN], dtype=object)
-        tops = values.argmax(axis=1) if len(values) else np.zeros(0, np.int64)
-        probability = values.max(axis=1, initial=-math.inf)
+        shares = values[:, : len(raw.labels)]
+        tops = shares.argmax(axis=1) if len(shares) else np.zeros(0, np.int64)
+        probability = shares.max(axis=1, initial=-math.inf)
         if self._distribution:
             tops = np.where(probability >= self._uncertain_below, tops, len(raw.labels))
-        columns = dict(zip(raw.labels, values.T, strict=True))
+        columns = dict(zip(both, values.T, strict=True))
         faces = raw.faces.assign(**columns, probability=probability, emotion=told[tops])
         faces = faces.astype({"emotion": "string"})
         settings = {**raw.settings, _SMOOTH: f"{seconds:g}"}

@@ -7,7 +7,7 @@ Conventions, everywhere: images are ``(H, W, 3)`` uint8 RGB and upright; boxes a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -140,11 +140,14 @@ class Scores:
         values: ``(n, k)`` float32; rows sum to 1 where `kind` is ``probability``.
         labels: the k names of the columns.
         kind: ``probability``, or ``score`` for values that are not a distribution.
+        measures: further numbers a face by name, each ``(n,)`` float32: ``valence`` and
+            ``arousal`` from -1 to 1, where the model gives them.
     """
 
     values: FloatArray
     labels: tuple[str, ...]
     kind: ScoreKind = "probability"
+    measures: Mapping[str, FloatArray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         labels = tuple(self.labels)
@@ -162,6 +165,11 @@ class Scores:
                 )
         object.__setattr__(self, "labels", labels)
         object.__setattr__(self, "values", values)
+        measures = {
+            name: _frozen(column, np.float32, (len(values),), name)
+            for name, column in self.measures.items()
+        }
+        object.__setattr__(self, "measures", measures)
 
     @classmethod
     def empty(cls, labels: Sequence[str]) -> Scores:
@@ -174,7 +182,9 @@ class Scores:
     def __getitem__(self, index: Index) -> Scores:
         if isinstance(index, int | np.integer) and not -len(self) <= index < len(self):
             raise IndexError(f"there is no row {index} among {len(self)}.")
-        return Scores(self.values[_rows(index)], self.labels, self.kind)
+        rows = _rows(index)
+        measures = {name: column[rows] for name, column in self.measures.items()}
+        return Scores(self.values[rows], self.labels, self.kind, measures)
 
     @property
     def top(self) -> IntArray:
@@ -189,7 +199,8 @@ class Scores:
         values = self.values[:, keep]
         if self.kind == "probability" and len(values):
             values = values / np.maximum(values.sum(axis=1, keepdims=True), 1e-12)
-        return Scores(values, tuple(self.labels[i] for i in keep), self.kind)
+        labels = tuple(self.labels[i] for i in keep)
+        return Scores(values, labels, self.kind, self.measures)
 
 
 @dataclass(frozen=True, eq=False)

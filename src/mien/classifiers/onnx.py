@@ -67,6 +67,11 @@ class OnnxClassifier:
         return self.card.labels
 
     @property
+    def measures(self) -> tuple[str, ...]:
+        """What it measures besides, see `mien.labels.MEASURES`."""
+        return self.card.measures
+
+    @property
     def input_size(self) -> int:
         """Side of the squares, pixels."""
         return self.card.input_size
@@ -96,8 +101,10 @@ class OnnxClassifier:
             UsageError: the squares have another shape or dtype.
         """
         values = self._run(crops, [self.card.scores])[0]
+        k = len(self.labels)
+        measures = {name: values[:, k + i] for i, name in enumerate(self.card.measures)}
         try:
-            return Scores(self.probabilities(values), self.labels)
+            return Scores(self.probabilities(values[:, :k]), self.labels, measures=measures)
         except UsageError as error:
             raise ModelError(f"{self.path} does not give probabilities: {error}") from error
 
@@ -107,7 +114,7 @@ class OnnxClassifier:
         values = iter(self._run(crops, [name for name in names if name]))
         found = [next(values) if name else None for name in names]
         assert found[0] is not None
-        return Activations(found[0], found[1], found[2])
+        return Activations(found[0][:, : len(self.labels)], found[1], found[2])
 
     def probabilities(self, values: FloatArray) -> FloatArray:
         """Turn the network's raw scores ``(n, k)`` into probabilities, as the card says."""
@@ -134,10 +141,12 @@ class OnnxClassifier:
             parts.append([np.asarray(v, np.float32)[:rows] for v in values])
         joined = [np.concatenate(column) for column in zip(*parts, strict=True)]
         joined[0] = joined[0].reshape(len(crops), -1)
-        if joined[0].shape[1] != len(self.labels) and outputs[0] == self.card.scores:
+        wanted = len(self.labels) + len(self.card.measures)
+        if joined[0].shape[1] != wanted and outputs[0] == self.card.scores:
+            measures = f" and {len(self.card.measures)} measures" if self.card.measures else ""
             raise ModelError(
                 f"{self.path} gives {joined[0].shape[1]} scores a face, but its card names "
-                f"{len(self.labels)} labels."
+                f"{len(self.labels)} labels{measures}."
             )
         return joined
 

@@ -78,7 +78,7 @@ def sinks_for(
     if output is not None:
         from mien.sinks.tables import TableSink
 
-        yield TableSink(output, analyzer.labels, analyzer.settings, keep_faces)
+        yield TableSink(output, analyzer.labels, analyzer.settings, keep_faces, analyzer.measures)
     if annotate is not None:
         from mien.cli.annotations import Annotations
 

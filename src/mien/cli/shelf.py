@@ -47,7 +47,7 @@ def show_info(name: str) -> None:
     fields: dict[str, object] = {}
     if known is not None:
         path = hub.cached(known)
-        fields = {"kind": known.kind, "url": known.url, "sha256": known.sha256}
+        fields = {"kind": known.kind, "url": known.url, "pin": known.pin}
         fields["file"] = path if path.is_file() else f"not here; mien models pull {name}"
         fields |= known.card_fields()
     elif is_network(name):

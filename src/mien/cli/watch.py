@@ -50,7 +50,9 @@ def watch(
     if output is not None:
         from mien.sinks.tables import TableSink
 
-        sinks.append(TableSink(output, analyzer.labels, analyzer.settings))
+        sinks.append(
+            TableSink(output, analyzer.labels, analyzer.settings, measures=analyzer.measures)
+        )
     live = Live(
         f"camera {source}" if source.isdigit() else Path(source).name,
         frames,

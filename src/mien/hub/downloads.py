@@ -21,7 +21,7 @@ _TRIES, _WAIT_S, _TIMEOUT_S = 4, 0.5, 30.0
 _CHUNK = 1 << 18
 
 
-def download(url: str, target: Path, sha256: str, report: Report | None = None) -> Path:
+def download(url: str, target: Path, pin: str, report: Report | None = None) -> Path:
     """Fetch a file. What was fetched of it before is not fetched again.
 
     The bytes lie in ``NAME.partial`` until all have come and have the right hash.
@@ -33,12 +33,12 @@ def download(url: str, target: Path, sha256: str, report: Report | None = None) 
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _fetch(url, partial, report or (lambda _have, _all: None))
-        found = file_hash(partial)
-        if found != sha256:
+        found = file_hash(partial, pin)
+        if found != pin:
             partial.unlink()
             raise ModelError(
-                f"{url} is not the file that was published: its SHA-256 is {found}, "
-                f"expected {sha256}. Nothing was kept."
+                f"{url} is not the file that was published: its hash is {found}, "
+                f"expected {pin}. Nothing was kept."
             )
         partial.replace(target)
     except OSError as error:
@@ -53,10 +53,18 @@ def download(url: str, target: Path, sha256: str, report: Report | None = None) 
     return target
 
 
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file."""
+def file_hash(path: Path, like: str) -> str:
+    """Hash of a file, of the kind of `like`: SHA-256 or, of 40 digits, the SHA-1 of a git blob.
+
+    Git hashes ``"blob SIZE\\0"`` before the bytes; for files on GitHub that is always public.
+    """
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        if len(like) != 40:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+        digest = hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+        return digest.hexdigest()
 
 
 def _fetch(url: str, partial: Path, report: Report) -> None:

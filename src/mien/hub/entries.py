@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from mien.labels import MEASURES
+
 _HSE = (
     "https://raw.githubusercontent.com/sb-ai-lab/EmotiEffLib/"
     "af833487321c3efdcb1768a91a6c656a1986fdf6/models/affectnet_emotions/onnx/"
@@ -28,25 +30,32 @@ class Entry:
         name: what they are called here.
         kind: what they do.
         url: where they lie.
-        sha256: of the file.
+        pin: of the file: its SHA-256, or the SHA-1 of its git blob where only that is published.
         size: bytes; 0 where the authors do not say.
         licence: of the weights.
         commercial: whether commercial use is clear.
         training_data: what they were trained on.
         source: who made them.
         card: for classifiers, the fields of a `mien.cards.ModelCard`.
+        suffix: ".h5" for Keras files, which become ``.onnx`` on arrival.
     """
 
     name: str
     kind: Literal["classifier", "detector"]
     url: str
-    sha256: str
+    pin: str
     size: int
     licence: str
     commercial: Literal["yes", "no", "unclear"]
     training_data: str
     source: str
     card: Mapping[str, Any] = field(default_factory=dict)
+    suffix: Literal[".onnx", ".h5"] = ".onnx"
+
+    @property
+    def file(self) -> str:
+        """What the published file is called here."""
+        return f"{self.name}{self.suffix}"
 
     def card_fields(self) -> dict[str, Any]:
         """What a classifier of it is made with."""
@@ -63,12 +72,23 @@ _ZOO_POINTS = (
 )  # fmt: skip
 
 
-def _hsemotion(name: str, sha256: str, size: int, side: int, labels: tuple[str, ...]) -> Entry:
+def _hsemotion(
+    name: str,
+    pin: str,
+    size: int,
+    side: int,
+    labels: tuple[str, ...],
+    measures: tuple[str, ...] = (),
+) -> Entry:
+    if name.startswith("mbf"):  # MobileFaceNet, which has its own scale
+        scale: dict[str, Any] = {"mean": 127.5, "std": 127.5}
+    else:
+        scale = {"mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375)}
     return Entry(
         name=name,
         kind="classifier",
         url=f"{_HSE}{name}.onnx",
-        sha256=sha256,
+        pin=pin,
         size=size,
         licence="Apache-2.0 (code); AffectNet and VGGFace2 are for research",
         commercial="no",
@@ -76,19 +96,19 @@ def _hsemotion(name: str, sha256: str, size: int, side: int, labels: tuple[str, 
         source="HSEmotion, A. V. Savchenko (arXiv 2203.13436)",
         card={
             "labels": labels,
+            "measures": measures,
             "input_size": side,
-            "mean": (123.675, 116.28, 103.53),
-            "std": (58.395, 57.12, 57.375),
+            **scale,
         },
     )
 
 
-def _zoo_faces(name: str, file: str, sha256: str, size: int) -> Entry:
+def _zoo_faces(name: str, file: str, pin: str, size: int) -> Entry:
     return Entry(
         name=name,
         kind="classifier",
         url=f"{_ZOO}facial_expression_recognition/{file}",
-        sha256=sha256,
+        pin=pin,
         size=size,
         licence="Apache-2.0",
         commercial="unclear",
@@ -110,7 +130,7 @@ ENTRIES = (
         name="yunet",
         kind="detector",
         url=f"{_ZOO}face_detection_yunet/face_detection_yunet_2023mar.onnx",
-        sha256="8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4",
+        pin="8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4",
         size=232_589,
         licence="MIT",
         commercial="yes",
@@ -156,5 +176,51 @@ ENTRIES = (
         0,
         260,
         _SEVEN,
+    ),
+    _hsemotion(
+        "enet_b0_8_va_mtl",
+        "c43e056ad388d4a8dc911832b8291435b2af537f967e5870ebd731574ec7e812",
+        16_049_834,
+        224,
+        _EIGHT,
+        MEASURES,
+    ),
+    _hsemotion(
+        "mobilevit_va_mtl",
+        "93a2bee1f2e0b04e313c695078e9351c75e8fb4c457af4268a1716cb35601b0c",
+        0,
+        224,
+        _EIGHT,
+        MEASURES,
+    ),
+    _hsemotion(
+        "mbf_va_mtl",
+        "0323ace52ea6dbe9aa4a909d20933f7b8629c3fb41249e338f4316abf2a4828c",
+        0,
+        112,
+        _EIGHT,
+        MEASURES,
+    ),
+    Entry(
+        name="mobilenet_7",
+        kind="classifier",
+        url=f"{_HSE.removesuffix('onnx/')}mobilenet_7.h5",
+        pin="3a3d5bb84506960a3ace7586b42b010623bae099",
+        size=0,
+        licence="Apache-2.0 (code); AffectNet and VGGFace2 are for research",
+        commercial="no",
+        training_data="VGGFace2 identities, then AffectNet expressions",
+        source="HSEmotion, A. V. Savchenko (arXiv 2103.17107); the default of mien's forerunner",
+        card={
+            "labels": _SEVEN,
+            "input_size": 224,
+            # The means of BGR, subtracted from RGB: so its authors measured 64.71 %.
+            "mean": (103.939, 116.779, 123.68),
+            "std": 1.0,
+            "activation": "none",
+            "scores": "scores",
+            "embedding": "embedding",
+        },
+        suffix=".h5",
     ),
 )

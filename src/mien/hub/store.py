@@ -43,6 +43,11 @@ def cached(known: Entry) -> Path:
     return cache_folder() / "models" / f"{known.name}.onnx"
 
 
+def original(known: Entry) -> Path:
+    """Where the file lies as it was published; that of a Keras model beside its ``.onnx``."""
+    return cached(known).with_name(known.file)
+
+
 def own_models() -> dict[str, Path]:
     """The models that the user added, by name."""
     folder = cache_folder() / _OWN
@@ -66,7 +71,7 @@ def path_of(name: str) -> Path:
 def pull(name: str, report: Report | None = None) -> Path:
     """Fetch published weights, unless they are here.
 
-    ``$MIEN_MIRROR`` is a URL under which ``NAME.onnx`` is looked for instead of at its source;
+    ``$MIEN_MIRROR`` is a URL under which the file is looked for instead of at its source;
     the hash must be the same.
 
     Raises:
@@ -74,18 +79,28 @@ def pull(name: str, report: Report | None = None) -> Path:
         ModelError: no network, no space, or not the published file.
     """
     known = find(name)
+    path = original(known)
+    if not (path.is_file() and file_hash(path, known.pin) == known.pin):
+        mirror = os.environ.get("MIEN_MIRROR")
+        url = f"{mirror.rstrip('/')}/{known.file}" if mirror else known.url
+        download(url, path, known.pin, report)
+    return _ready(known)
+
+
+def _ready(known: Entry) -> Path:
+    """The ``.onnx`` of a file that is here; made of it where it is a Keras file."""
     path = cached(known)
-    if path.is_file() and file_hash(path) == known.sha256:
-        return path
-    mirror = os.environ.get("MIEN_MIRROR")
-    url = f"{mirror.rstrip('/')}/{known.name}.onnx" if mirror else known.url
-    return download(url, path, known.sha256, report)
+    if known.suffix == ".h5" and not path.is_file():
+        from mien.hub.keras import convert_keras
+
+        convert_keras(original(known), path)
+    return path
 
 
 def verify() -> list[tuple[str, bool]]:
     """Every fetched model, and whether its file is the published one."""
-    here = [known for known in ENTRIES if cached(known).is_file()]
-    return [(known.name, file_hash(cached(known)) == known.sha256) for known in here]
+    here = [(known, original(known)) for known in ENTRIES if original(known).is_file()]
+    return [(known.name, file_hash(path, known.pin) == known.pin) for known, path in here]
 
 
 def add(file: Path, name: str, card: Mapping[str, Any]) -> Path:
@@ -121,9 +136,11 @@ def bundle(names: Sequence[str], target: Path) -> list[str]:
     wanted = list(names) or [name for name, _ in verify()]
     if not wanted:
         raise UsageError("nothing has been fetched yet; run: mien models pull NAME")
-    paths = {name: path_of(name) for name in wanted}
+    for name in wanted:
+        path_of(name)  # says what to run for one that is not here
+    paths = {name: original(find(name)) for name in wanted}
     for name, path in paths.items():
-        if file_hash(path) != find(name).sha256:
+        if file_hash(path, find(name).pin) != find(name).pin:
             raise ModelError(f"{path} is damaged; run: mien models pull {name}")
     try:
         if target.suffix == ".tar":
@@ -161,17 +178,18 @@ def unpack(source: Path) -> list[str]:
         raise ModelError(f"{source} holds no model of the hub's list.")
     taken = []
     for file, data in found.items():
-        known = find(file.removesuffix(".onnx"))
-        path = cached(known)
+        known = find(Path(file).stem)
+        path = original(known)
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f"{path.name}.unpacked")
         partial.write_bytes(data)
-        if file_hash(partial) != known.sha256:
+        if file_hash(partial, known.pin) != known.pin:
             partial.unlink()
             raise ModelError(
                 f"{file} in {source} is not the published file; nothing of it is kept."
             )
         partial.replace(path)
+        _ready(known)
         taken.append(known.name)
     return taken
 
@@ -187,4 +205,4 @@ def _members(source: Path) -> dict[str, bytes]:
 
 
 def _is_known(file: str) -> bool:
-    return file.endswith(".onnx") and entry(file.removesuffix(".onnx")) is not None
+    return any(file == known.file for known in ENTRIES)

@@ -24,6 +24,7 @@ class TableSink:
         path: ``.parquet``, ``.csv`` or ``.jsonl``; files that are there are replaced at the end.
         labels: the score columns.
         settings: kept in the metadata of Parquet files.
+        measures: the columns of `mien.labels.MEASURES` that the model gives.
         keep_faces: also write ``NAME.peaks.parquet`` at the end: each person's face at the
             strongest moment of each label.
 
@@ -37,10 +38,11 @@ class TableSink:
         labels: Sequence[str],
         settings: Mapping[str, str],
         keep_faces: bool = False,
+        measures: Sequence[str] = (),
     ) -> None:
         self._path = Path(path)
         known = {**settings, "labels": json.dumps(list(labels))}
-        self._faces = TableWriter(self._path, face_dtypes(labels), known)
+        self._faces = TableWriter(self._path, face_dtypes(labels, measures), known)
         self._images = TableWriter(images_path(self._path), IMAGE_DTYPES, known)
         self._peaks = Peaks() if keep_faces else None
         self._stack = ExitStack()

@@ -28,6 +28,7 @@ def quantize(plain: Path, card: ModelCard, told: Lesson, path: Path) -> None:
     without VNNI overflow with eight.
     """
     from onnxruntime import quantization
+    from onnxruntime.quantization.shape_inference import quant_pre_process
 
     classifier = OnnxClassifier(plain, card)
     rows = np.linspace(0, len(told) - 1, min(len(told), CALIBRATION)).astype(int)
@@ -42,9 +43,10 @@ def quantize(plain: Path, card: ModelCard, told: Lesson, path: Path) -> None:
             return next(self.batches, None)
 
     with tempfile.TemporaryDirectory() as folder:
-        partial = Path(folder) / "int8.onnx"
+        prepared, partial = Path(folder) / "prepared.onnx", Path(folder) / "int8.onnx"
+        quant_pre_process(str(plain), str(prepared), skip_symbolic_shape=True)
         quantization.quantize_static(
-            str(plain),
+            str(prepared),
             str(partial),
             Reader(),
             op_types_to_quantize=["Conv"],

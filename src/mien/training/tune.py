@@ -22,11 +22,9 @@ from mien.training.run import PARITY, parity
 from mien.training.start import load_exported
 from mien.training.targets import lesson
 
-#: Few faces, so: first the last layer alone, then everything, slowly, with BatchNorm held.
-STAGES = (
-    Stage(6, 112, strength=0.5, head_only=True),
-    Stage(14, 112, restart=True, strength=0.7, rate=0.3),
-)
+#: Few faces, so: first the last layer alone, then everything, slowly, with BatchNorm held. Steps
+#: of the optimizer, because an epoch of a few hundred faces is next to nothing.
+HEAD_STEPS, ALL_STEPS = 80, 240
 BATCH = 32
 LEAST = 40
 HELD_OUT = 0.3
@@ -80,7 +78,7 @@ def tune(
         start="",
         labels=own.labels,
         size=own.input_size,
-        stages=tuple(replace(stage, size=own.input_size) for stage in STAGES),
+        stages=_stages(own.input_size, max(len(learned) // BATCH, 1)),
         batch=min(BATCH, len(learned)),
         lr=1e-3,
         ema=0.98,
@@ -107,6 +105,15 @@ def tune(
     partial.replace(path)
     gain = compare(own, OnnxClassifier(path), held_out, progress=progress)
     return Tuned(path, len(learned), len(held_out), gain)
+
+
+def _stages(size: int, steps: int) -> tuple[Stage, Stage]:
+    """The two stages, for epochs of so many steps."""
+    head, everything = (max(4, -(-wanted // steps)) for wanted in (HEAD_STEPS, ALL_STEPS))
+    return (
+        Stage(head, size, strength=0.5, head_only=True),
+        Stage(everything, size, restart=True, strength=0.7, rate=0.3),
+    )
 
 
 def _divided(faces: LabelledFaces) -> tuple[LabelledFaces, LabelledFaces]:
