@@ -224,6 +224,10 @@ def test_heatmaps_look_at_the_mouth_for_a_smile(smile: Result) -> None:
     assert heat.max() == pytest.approx(1)
     assert heat[2:].sum() > heat[:2].sum()
     assert smile.heatmaps().shape == smile.square_images().shape
+    mixed = smile.activation_maps("mix")[0]  # a sure smile: nearly the same map
+    assert np.corrcoef(mixed.ravel(), heat.ravel())[0, 1] > 0.9
+    assert not np.array_equal(mixed, heat)
+    assert smile.heatmaps("mix").shape == smile.square_images().shape
     with pytest.raises(UsageError, match="no label 'joy'"):
         smile.activation_maps("joy")
 

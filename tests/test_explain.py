@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 import pytest
 
+from mien import EmotionAnalyzer
+from mien.classifiers.onnx import OnnxClassifier
 from mien.errors import UsageError
 from mien.explain import class_activation, occlusion
+from mien.registry import model_path
 
 RNG = np.random.default_rng(7)
 
@@ -120,3 +125,56 @@ def test_occlusion_asks_in_batches_and_reaches_every_edge() -> None:
 def test_patches_must_cover_the_square(window: int, stride: int) -> None:
     with pytest.raises(UsageError, match="stride"):
         occlusion(corner, np.zeros((1, 32, 32, 3), np.uint8), [0], window=window, stride=stride)
+
+
+def test_weights_of_labels_mix_their_maps() -> None:
+    maps, head = case()
+    weights = np.eye(8, dtype=np.float32)[[0, 3, 7]]
+    np.testing.assert_allclose(
+        class_activation(maps, head, weights), class_activation(maps, head, [0, 3, 7]), rtol=1e-5
+    )
+    halves = (weights + np.roll(weights, 1, axis=1)) / 2
+    expected = class_activation(maps, halves @ head, [0, 1, 2])
+    np.testing.assert_allclose(class_activation(maps, head, halves), expected, rtol=1e-5)
+
+
+def test_occlusion_of_a_mix_is_the_sum_of_its_parts() -> None:
+    rng = np.random.default_rng(3)
+    crops = rng.integers(0, 255, (2, 16, 16, 3)).astype(np.uint8)
+
+    def classify(batch: np.ndarray) -> np.ndarray:
+        """Light above and light below: covering either place lowers its share."""
+        halves = np.stack([batch[:, :8].mean((1, 2, 3)), batch[:, 8:].mean((1, 2, 3))], axis=1)
+        return halves / 510
+
+    crops[:] = 255
+    above, below = (occlusion(classify, crops, [k, k]) for k in (0, 1))
+    mixed = occlusion(classify, crops, np.full((2, 2), 0.5, np.float32))
+    np.testing.assert_allclose(mixed, (above + below) / 2, atol=1e-6)
+    assert above[0, 2, 8] > 0 == above[0, 14, 8]
+
+
+def test_a_network_with_random_weights_gives_other_maps(tmp_path: Path) -> None:
+    """The sanity check of Adebayo et al. 2018 (arXiv 1810.03292): maps must depend on weights."""
+    onnx = pytest.importorskip("onnx")
+    result = EmotionAnalyzer()(Path(__file__).parents[1] / "src/mien/assets/astronaut.jpg")
+    face = result.crops
+    trained = OnnxClassifier(model_path("mien-mobilenet"))
+    graph = onnx.load(str(trained.path))
+    rng = np.random.default_rng(1)
+    last = [tensor for tensor in graph.graph.initializer if tensor.name.endswith(".half")][-3:]
+    for tensor in last:  # the last convolution, its bias, and the head
+        values = onnx.numpy_helper.to_array(tensor)
+        shuffled = rng.permutation(values.ravel()).reshape(values.shape)
+        tensor.CopyFrom(onnx.numpy_helper.from_array(shuffled, tensor.name))
+    assert {"w26.half", "head_weights.half"} <= {tensor.name for tensor in last}
+    random = tmp_path / "random.onnx"
+    random.write_bytes(graph.SerializeToString())
+    maps = []
+    for model in (trained, OnnxClassifier(random)):
+        inside, head = model.activations(face), model.head_weights
+        assert inside.feature_map is not None
+        assert head is not None
+        maps.append(class_activation(inside.feature_map, head, [1])[0].ravel())
+    assert min(found.std() for found in maps) > 0.05  # there is a pattern to compare
+    assert abs(np.corrcoef(*maps)[0, 1]) < 0.5

@@ -41,7 +41,7 @@ def convert_keras(source: Path, target: Path) -> None:
     try:
         with h5py.File(source) as file:
             layers = json.loads(file.attrs["model_config"])["config"]["layers"]
-            stored = file["model_weights"] if "model_weights" in file else file
+            stored = file.get("model_weights", file)
             graph = _Graph()
             for layer in layers:
                 graph.take(layer, _weights(stored, layer["config"]["name"]))
