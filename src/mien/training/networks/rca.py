@@ -5,7 +5,7 @@ convolutions with CBAM between them; no paper defines it, so this is the definit
 each convolution - BatchNorm - ReLU - CBAM - convolution - BatchNorm - ReLU - max pooling; kernels
 of 5, 5, 3 and 3. Ours is a third as wide as that one (32, 64, 256, 256 channels), and ends in the
 mean over places and one linear layer in place of 6912 flattened values and two more layers, so
-that it has 2.3 million parameters, trains without a GPU, and heatmaps can be read off.
+that it has 2.1 million parameters, trains without a GPU, and heatmaps can be read off.
 """
 
 from __future__ import annotations
