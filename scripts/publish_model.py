@@ -58,7 +58,8 @@ is trained on all faces.
 - Votes: FER+ (Barsoum et al. 2016, MIT).
 - Recipe: `recipes/{name}.toml`; `mien train recipes/{name}.toml --data FOLDER`. The shipped
   file was made with it, except that the learning rate of the first cycle was laid out for twelve
-  epochs and shortened to ten after the sixth; a fresh run should differ a little.
+  epochs and shortened to ten after the sixth, and that the third cycle's teacher saw pictures and
+  mirror images at one size; a fresh run should differ a little.
 
 Licence of the weights: {licence}. Whether commercial use is clear: **{commercial}**, because of
 the pictures.

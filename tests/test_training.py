@@ -187,6 +187,23 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
         whole.run(recipe, data, tmp_path / "out", tmp_path, None, lambda line: None)
 
 
+def test_a_stage_may_end_half_way_back(tmp_path: Path) -> None:
+    """The blend of a stage is the mean of the network before it and of the one without a blend."""
+    data, averages = stored(tmp_path / "d", 32), {}
+    for name, stages in {
+        "first": "{epochs=1, size=32}",
+        "plain": "{epochs=1, size=32}, {epochs=2, size=32, restart=true}",
+        "blended": "{epochs=1, size=32}, {epochs=2, size=32, restart=true, blend=0.5}",
+    }.items():
+        recipe = tmp_path / f"{name}.toml"
+        recipe.write_text(f'network="rca"\nstart=""\nsize=32\nbatch=16\nstages=[{stages}]\n')
+        whole.run(recipe, data, tmp_path / "o", None, None, lambda line: None)
+        checkpoint = torch.load(tmp_path / "o" / name / "checkpoint.pt", weights_only=True)
+        averages[name] = checkpoint["average"]["head.weight"]
+    expected = (averages["first"] + averages["plain"]) / 2
+    assert torch.allclose(averages["blended"], expected, atol=1e-6)
+
+
 def test_every_recipe_can_be_read() -> None:
     recipes = list((ROOT / "recipes").glob("*.toml"))
     assert recipes

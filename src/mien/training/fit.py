@@ -75,6 +75,7 @@ class _Training:
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(model).requires_grad_(False)
         self.optimizer = torch.optim.AdamW(_groups(model, recipe.weight_decay), lr=recipe.lr)
+        self.before = copy.deepcopy(self.average.state_dict())  # as the stage began
         self.made_with = _fingerprint(recipe, train)
         compiled = recipe.compile and shutil.which("c++") is not None
         self.loss = torch.compile(self._loss) if compiled else self._loss
@@ -91,6 +92,7 @@ class _Training:
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.taught = state.get("taught", self.taught)
+        self.before = state.get("before", self.before)
         return int(state["epoch"])
 
     def save(self, checkpoint: Path, done: int) -> None:
@@ -102,6 +104,7 @@ class _Training:
             "epoch": done,
             "made_with": self.made_with,
             "taught": self.taught,
+            "before": self.before,
         }
         partial = checkpoint.with_suffix(".tmp")
         torch.save(state, partial)
@@ -110,8 +113,10 @@ class _Training:
     def epoch(self, epoch: int, report: Report) -> float:
         """One epoch; returns the mean loss."""
         recipe, stage = self.recipe, self.recipe.stage_at(epoch)
-        if stage.teacher and recipe.begins_stage(epoch):
-            self.taught = _opinion(self.average, self.train.pictures, stage.size)
+        if recipe.begins_stage(epoch):
+            self.before = copy.deepcopy(self.average.state_dict())
+            if stage.teacher:
+                self.taught = _opinion(self.average, self.train.pictures, stage.size)
         aims = torch.lerp(self.targets, self.taught, stage.teacher)
         changes = recipe.augmentation.scaled(stage.strength)
         # Order and changes depend on seed and epoch alone, so that a resumed run is the same run.
@@ -129,7 +134,16 @@ class _Training:
             if step % 20 == 19:
                 rate = (step + 1) * recipe.batch / (time.monotonic() - started)
                 report({"epoch": epoch, "step": step + 1, "of": self.steps, "per_s": rate})
+        if stage.blend and recipe.begins_stage(epoch + 1):
+            self._blend(stage.blend)
         return losses / self.steps
+
+    @torch.no_grad()
+    def _blend(self, share: float) -> None:
+        """Mix the averaged network with itself as the stage began."""
+        for name, values in self.average.state_dict().items():
+            if values.is_floating_point():
+                values.lerp_(self.before[name], share)
 
     def _prepare(self, stage: Stage) -> None:
         """Set what learns in this stage."""

@@ -26,6 +26,8 @@ class Stage:
         teacher: share of each target that comes from the averaged network as it stood when the
             stage began, not from the votes (born-again networks, arXiv 1805.04770): ten votes are
             a noisy count, and what the network saw in like faces steadies them.
+        blend: share of the averaged network as it stood when the stage began that is mixed into
+            it at the stage's end (weights of one basin, arXiv 2203.05482).
         rate: factor of the recipe's learning rate.
         head_only: train the last layer alone, which few faces suffice for.
     """
@@ -35,6 +37,7 @@ class Stage:
     restart: bool = False
     strength: float = 1.0
     teacher: float = 0.0
+    blend: float = 0.0
     rate: float = 1.0
     head_only: bool = False
 
