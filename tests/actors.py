@@ -65,6 +65,7 @@ class Analyst:
     """Stands in for `EmotionAnalyzer`: one happy person in every frame."""
 
     labels = EMOTIONS
+    measures: tuple[str, ...] = ()
     settings: dict[str, str] = {"uncertain_below": "0.5"}  # noqa: RUF012
 
     def stream(self, frames: Iterable[Frame], *, keep: bool = False) -> Iterator[Result]:

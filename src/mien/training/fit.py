@@ -168,7 +168,7 @@ class _Training:
         loss = sam_gradients(learning, lambda: self.loss(batch, aims, weights), recipe.sam)
         self.optimizer.step()
         _average(self.average, self.model, min(recipe.ema, (1 + done) / (10 + done)))
-        return float(loss)
+        return float(loss.detach())
 
     def _loss(self, batch: Tensor, aims: Tensor, weights: Tensor) -> Tensor:
         logits, _, maps = self.model(batch)

@@ -50,7 +50,8 @@ class Recipe:
         name: the model's name.
         network: "mobilenet", "inception" or "rca", see `mien.training.networks`.
         attention: "cbam" puts such a block at the end of each stage of the network.
-        start: "faceres" for the face network's weights, or "" for random ones.
+        start: "faceres" for the face network's weights, the name of a model of ours, or "" for
+            random ones.
         labels: the network's outputs.
         targets: "votes" are soft labels; "majority" is the label of more than half of the votes;
             "fer2013" is FER2013's single label.

@@ -15,13 +15,14 @@ from mien.datasets import duplicates, load_faces
 from mien.errors import ModelError, UsageError
 from mien.evaluation import divergence, to_crops
 from mien.hub import FACERES, fetch
+from mien.registry import find_model
 from mien.training.augment import to_input
 from mien.training.export import EMBEDDED, HEAD, MAP, SCORES, export
 from mien.training.fit import Report, fit, predict
 from mien.training.networks import MobileNetV1, Network, make_network
 from mien.training.quantize import compare, quantize
 from mien.training.recipe import Recipe, load_recipe
-from mien.training.start import load_faceres, restore_batchnorm
+from mien.training.start import load_exported, load_faceres, restore_batchnorm
 from mien.training.targets import Lesson, lesson
 
 #: Largest difference of a logit between PyTorch and the exported file; float16 weights cost some.
@@ -83,10 +84,11 @@ def starting_network(recipe: Recipe, train: Lesson, backbone: Path | None) -> Ne
         if not isinstance(model, MobileNetV1):
             raise UsageError(f'"faceres" are weights of mobilenet; give {recipe.name} start = "".')
         load_faceres(model, backbone or fetch(FACERES))
+    elif recipe.start:
+        load_exported(model, find_model(recipe.start), recipe.labels)
+    if recipe.start:
         some = torch.from_numpy(train.pictures[:: len(train) // 512 + 1])
         restore_batchnorm(model, to_input(some, recipe.stage_at(0).size))
-    elif recipe.start:
-        raise UsageError(f'start is "faceres" or "", got {recipe.start!r}.')
     return model
 
 
@@ -112,11 +114,15 @@ def finish(recipe: Recipe, model: Network, validation: Lesson, out: Path, report
 
 def default_card(recipe: Recipe, model: Network, temperature: float) -> ModelCard:
     """The card of a network of ours, before it is measured."""
-    pretrained = recipe.start == "faceres"
-    votes = "FER2013's labels" if recipe.targets == "fer2013" else "FER+ votes (MIT)"
+    words = _PICTURE_WORDS
+    words += "FER2013's labels" if recipe.targets == "fer2013" else "FER+ votes (MIT)"
     source = "trained by mien"
-    if pretrained:
+    if recipe.start == "faceres":
+        words = _FACERES_WORDS + words
         source += " from @vladmandic/human 3.3.6 faceres (MIT), A. V. Savchenko"
+    elif recipe.start:
+        words = f"{OnnxClassifier(find_model(recipe.start)).card.training_data}; then {words}"
+        source += f" from {recipe.start}"
     return ModelCard(
         name=recipe.name,
         labels=recipe.labels,
@@ -132,7 +138,7 @@ def default_card(recipe: Recipe, model: Network, temperature: float) -> ModelCar
         head=HEAD,
         licence="MIT",
         commercial="unclear",
-        training_data=(_FACERES_WORDS if pretrained else "") + _PICTURE_WORDS + votes,
+        training_data=words,
         source=source,
     )
 
