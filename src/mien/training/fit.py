@@ -28,7 +28,7 @@ from mien.training.targets import Lesson, for_training
 
 Report = Callable[[dict[str, Any]], None]
 #: Settings that a checkpoint does not depend on.
-_APART = ("crop_margin", "crop_template", "compile")
+_APART = ("crop_margin", "crop_template", "compile", "bfloat16")
 
 
 def fit(
@@ -77,6 +77,7 @@ class _Training:
         self.optimizer = torch.optim.AdamW(_groups(model, recipe.weight_decay), lr=recipe.lr)
         self.before = copy.deepcopy(self.average.state_dict())  # as the stage began
         self.made_with = _fingerprint(recipe, train)
+        self.narrow = recipe.bfloat16 and torch.cpu._is_avx512_bf16_supported()
         compiled = recipe.compile and shutil.which("c++") is not None
         self.loss = torch.compile(self._loss) if compiled else self._loss
 
@@ -171,13 +172,14 @@ class _Training:
         return float(loss.detach())
 
     def _loss(self, batch: Tensor, aims: Tensor, weights: Tensor) -> Tensor:
-        logits, _, maps = self.model(batch)
-        loss = soft_cross_entropy(logits, aims, weights)
-        if not self.recipe.eac:
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.narrow):
+            logits, _, maps = self.model(batch)
+            mirrored = self.model(batch.flip(-1))[2] if self.recipe.eac else None
+        loss = soft_cross_entropy(logits.float(), aims, weights)
+        if mirrored is None:
             return loss
-        mirrored = self.model(batch.flip(-1))[2]
         return loss + self.recipe.eac * attention_consistency(
-            maps, mirrored, self.model.head.weight
+            maps.float(), mirrored.float(), self.model.head.weight
         )
 
 

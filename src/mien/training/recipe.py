@@ -64,6 +64,8 @@ class Recipe:
         dropout: on the embedding, before the head.
         ema: decay of the moving average of the weights that is evaluated and exported.
         compile: whether to compile the step; left out on machines without a C++ compiler.
+        bfloat16: whether to compute in bfloat16 where the processor is fast at it; weights and loss
+            stay in float32.
         seed: of weights, order and augmentation.
         fixed_norm: leave BatchNorm's statistics as they are, as fine-tuning on few faces does.
         label_smoothing: share of each target that is spread over all labels.
@@ -91,6 +93,7 @@ class Recipe:
     dropout: float = 0.2
     ema: float = 0.998
     compile: bool = False
+    bfloat16: bool = False
     seed: int = 0
     fixed_norm: bool = False
     label_smoothing: float = 0.0
