@@ -72,10 +72,12 @@ class EmotionAnalyzer:
             seven-class view.
         batch_size: faces judged at once, across pictures.
         threads: threads a network may use; None for every processor.
+        also: what the model shall tell of each face besides: "age", "gender" (see
+            `mien.labels.ATTRIBUTES`), "identity", "features" (see `mien.labels.EMBEDDINGS`).
 
     Raises:
-        UsageError: an unknown name, or a number out of range.
-        ModelError: a model file is missing or broken.
+        UsageError: an unknown name, a number out of range, or `also` for a ready classifier.
+        ModelError: a model file is missing or broken, or does not tell what `also` names.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class EmotionAnalyzer:
         without: Sequence[str] = (),
         batch_size: int = 16,
         threads: int | None = None,
+        also: Sequence[str] = (),
     ) -> None:
         if not 0 <= uncertain_below <= 1:
             raise UsageError(f"uncertain_below lies between 0 and 1, got {uncertain_below}.")
@@ -99,7 +102,9 @@ class EmotionAnalyzer:
         if isinstance(detector, str) and detector == DEFAULT_DETECTOR and threads is not None:
             wanted["threads"] = threads
         self.detector = load_detector(detector, **wanted)
-        options: dict[str, Any] = {"threads": threads, "batch_size": batch_size}
+        options: dict[str, Any] = {"threads": threads, "batch_size": batch_size, "also": also}
+        if also and not is_network(classifier):
+            raise UsageError(f"this classifier cannot be asked for {', '.join(also)} of a face.")
         self.classifier = load_classifier(classifier, **(options if is_network(classifier) else {}))
         self.labels = tuple(name for name in self.classifier.labels if name not in without)
         self.measures: tuple[str, ...] = tuple(getattr(self.classifier, "measures", ()))
@@ -335,6 +340,7 @@ class EmotionAnalyzer:
             "classifier": card.name if card else type(self.classifier).__name__,
             "classifier_sha256": hashlib.sha256(path.read_bytes()).hexdigest() if path else "",
             "without": ",".join(self._without),
+            "also": ",".join(getattr(self.classifier, "also", ())),
             "uncertain_below": str(self.uncertain_below),
         }
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 from mien.errors import ModelError
-from mien.labels import MEASURES
+from mien.labels import ATTRIBUTES, MEASURES
 
 METADATA_KEY = "mien.card"
 
@@ -59,7 +59,11 @@ class ModelCard:
         crop: how a face becomes a square.
         measures: what the last columns of the score output are, after the labels': some of
             `mien.labels.MEASURES`.
+        attributes: which of `mien.labels.ATTRIBUTES` it can tell; the output of each, ``(n,)``, is
+            called as its column.
         scores, embedding, feature_map: names of the outputs; "" for none.
+        identity: name of an output ``(n, d)`` that tells people apart, rows of length 1; "" for
+            none.
         head: name of an output that repeats the last layer's weights ``(k, c)``; "" for none.
         licence: of the weights.
         commercial: whether commercial use is clear: yes, no or unclear.
@@ -79,8 +83,10 @@ class ModelCard:
     temperature: float = 1.0
     crop: CropSpec = field(default_factory=CropSpec)
     measures: tuple[str, ...] = ()
+    attributes: tuple[str, ...] = ()
     scores: str = ""
     embedding: str = ""
+    identity: str = ""
     feature_map: str = ""
     head: str = ""
     licence: str = "unknown"
@@ -92,6 +98,7 @@ class ModelCard:
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", tuple(self.labels))
         object.__setattr__(self, "measures", tuple(self.measures))
+        object.__setattr__(self, "attributes", tuple(self.attributes))
         channels = 1 if self.color == "gray" else 3
         for name in ("mean", "std"):
             value = getattr(self, name)
@@ -109,6 +116,8 @@ class ModelCard:
         _one_of(self.name, "activation", self.activation, ("softmax", "none"))
         for measure in self.measures:
             _one_of(self.name, "a measure", measure, MEASURES)
+        for attribute in self.attributes:
+            _one_of(self.name, "an attribute", attribute, tuple(ATTRIBUTES))
         _one_of(self.name, "commercial", self.commercial, ("yes", "no", "unclear"))
         if len(set(self.labels)) != len(self.labels) or not self.labels:
             raise ModelError(f"{self.name!r} needs different labels, got {self.labels}.")

@@ -102,7 +102,7 @@ def load_classifier(
             name of an installed plug-in, the path of an ``.onnx`` file, or an object with
             ``labels``, ``input_size`` and ``classify(crops)``.
         card: labels and preprocessing, for an ``.onnx`` file that does not carry them.
-        options: ``threads`` and ``batch_size`` for ONNX models.
+        options: ``threads``, ``batch_size`` and ``also`` for ONNX models, see `OnnxClassifier`.
 
     Raises:
         UsageError: the name is not known.

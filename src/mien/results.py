@@ -13,7 +13,7 @@ import numpy as np
 from mien import tables
 from mien.errors import InputError, UsageError
 from mien.images import read_image
-from mien.labels import EMOTIONS, MEASURES
+from mien.labels import EMOTIONS
 from mien.quality import Quality
 from mien.result import Result
 from mien.tablefiles import PARTIAL, partial_path
@@ -179,7 +179,7 @@ def _restore(
     )
     values = rows[list(labels)].to_numpy(np.float32)
     distribution = bool(np.allclose(values.sum(axis=1), 1, atol=1e-2)) if len(values) else True
-    measures = {name: rows[name].to_numpy(np.float32) for name in MEASURES if name in rows}
+    measures = {name: rows[name].to_numpy(np.float32) for name in tables.measure_columns(rows)}
     known_of = {name: rows[name].to_numpy(np.float32) for name in tables.QUALITY_COLUMNS[:-1]}
     quality = Quality(**known_of, fit=rows["fit"].to_numpy(bool))
     return Result(

@@ -38,10 +38,11 @@ class TableFile(Protocol):
         """Finish the file."""
 
 
-def _schema(like: pd.DataFrame, metadata: Mapping[str, str]) -> Any:
+def _schema(like: Any, metadata: Mapping[str, str]) -> Any:
     import pyarrow as pa
 
-    schema = pa.Schema.from_pandas(like, preserve_index=False)
+    arrow = isinstance(like, pa.Table)
+    schema = like.schema if arrow else pa.Schema.from_pandas(like, preserve_index=False)
     own = {f"{_PREFIX}{key}": value for key, value in metadata.items()}
     return schema.with_metadata({**(schema.metadata or {}), **own})
 
@@ -74,7 +75,7 @@ class _StreamFile:
         self._file, self._schema = file, _schema(like, metadata)
         options = pa.ipc.IpcWriteOptions(compression="zstd")
         self._writer = pa.ipc.new_stream(file, self._schema, options=options)
-        self._write(like.head(0))  # the schema is written with the first batch, not before
+        self._write(like[:0])  # the schema is written with the first batch, not before
 
     def append(self, table: pd.DataFrame) -> None:
         if len(table):
@@ -83,9 +84,12 @@ class _StreamFile:
     def _write(self, table: pd.DataFrame) -> None:
         import pyarrow as pa
 
-        self._writer.write_batch(
-            pa.RecordBatch.from_pandas(table, schema=self._schema, preserve_index=False)
-        )
+        if not isinstance(table, pa.Table):
+            table = pa.Table.from_pandas(table, schema=self._schema, preserve_index=False)
+        rows = table.replace_schema_metadata(self._schema.metadata)
+        nothing = pa.RecordBatch.from_pylist([], schema=self._schema)
+        for batch in rows.combine_chunks().to_batches() or [nothing]:
+            self._writer.write_batch(batch)
         self._file.flush()
 
     def close(self) -> None:
@@ -123,7 +127,8 @@ class GrowingTable:
 
     Args:
         target: the name that it takes; its suffix chooses the format.
-        like: a table with the columns and their types.
+        like: a table with the columns and their types; one of pyarrow's for columns that pandas
+            does not know, and then the rows are such tables, too.
         metadata: kept by Parquet.
 
     Raises:

@@ -86,7 +86,8 @@ def face_dtypes(labels: Sequence[str], measures: Sequence[str] = ()) -> dict[str
 
     Args:
         labels: the model's labels.
-        measures: what it measures besides, from `mien.labels.MEASURES`.
+        measures: what it measures besides: those of `mien.labels.MEASURES` stand behind the
+            labels, others at the end.
 
     Raises:
         UsageError: a label has the name of one of the other columns.
@@ -94,8 +95,13 @@ def face_dtypes(labels: Sequence[str], measures: Sequence[str] = ()) -> dict[str
     taken = [label for label in labels if label in {**_FACE_HEAD, **_MEASURES, **_QUALITY}]
     if taken:
         raise UsageError(f"the label {taken[0]!r} is the name of another column of the table.")
-    numbers = dict.fromkeys((*labels, *measures), "float32")
-    return {**_FACE_HEAD, **numbers, **_QUALITY}
+    inner = [name for name in measures if name in _MEASURES]
+    outer = [name for name in measures if name not in _MEASURES]
+    taken = [name for name in outer if name in {*_FACE_HEAD, *labels, *_QUALITY}]
+    if taken:
+        raise UsageError(f"the measure {taken[0]!r} is the name of another column of the table.")
+    numbers = dict.fromkeys((*labels, *inner), "float32")
+    return {**_FACE_HEAD, **numbers, **_QUALITY, **dict.fromkeys(outer, "float32")}
 
 
 def face_columns(
@@ -148,8 +154,9 @@ def to_dataframe(parts: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> p
     Raises:
         UsageError: a part lacks a column, or its columns differ in length.
     """
-    measures = [name for name in MEASURES if any(name in part for part in parts)]
-    return _frame(parts, face_dtypes(labels, measures))
+    plain = {*_FACE_HEAD, *labels, *_QUALITY}
+    measures = dict.fromkeys(name for part in parts for name in part if name not in plain)
+    return _frame(parts, face_dtypes(labels, tuple(measures)))
 
 
 def images_dataframe(parts: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
@@ -171,6 +178,15 @@ def label_columns(dataframe: pd.DataFrame) -> tuple[str, ...]:
     start = names.index("probability") + 1
     ends = [i for i, name in enumerate(names) if i >= start and name in _QUALITY]
     return tuple(n for n in names[start : ends[0] if ends else len(names)] if n not in _MEASURES)
+
+
+def measure_columns(dataframe: pd.DataFrame) -> tuple[str, ...]:
+    """The measures of a ``faces`` table: `mien.labels.MEASURES`, and the floats behind ``fit``."""
+    names = [str(name) for name in dataframe.columns]
+    inner = [name for name in MEASURES if name in names]
+    last = next(reversed(_QUALITY))
+    outer = names[names.index(last) + 1 :] if last in names else []
+    return (*inner, *(name for name in outer if dataframe[name].dtype.kind == "f"))
 
 
 def style(dataframe: pd.DataFrame, labels: Sequence[str]) -> Styler:
@@ -334,12 +350,19 @@ class TableWriter:
 def _check(columns: Mapping[str, Any], dtypes: Mapping[str, str]) -> int:
     """Number of rows of columns that are all there and equally long."""
     missing = [name for name in dtypes if name not in columns]
-    if missing and not set(missing) <= set(MEASURES):
+    if missing and not set(missing) <= _measures_of(dtypes):
         raise UsageError(f"the table needs the columns {', '.join(missing)}.")
     lengths = {name: len(columns[name]) for name in dtypes if name in columns}
     if len(set(lengths.values())) > 1:
         raise UsageError(f"the columns of a table must be equally long, got {lengths}.")
     return next(iter(lengths.values()), 0)
+
+
+def _measures_of(dtypes: Mapping[str, str]) -> set[str]:
+    """Columns that a part may lack, because its picture could not be read."""
+    names = list(dtypes)
+    last = next(reversed(_QUALITY))
+    return {*MEASURES, *(names[names.index(last) + 1 :] if last in dtypes else ())}
 
 
 def _frame(parts: Sequence[Mapping[str, Any]], dtypes: Mapping[str, str]) -> pd.DataFrame:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mien import exports, tables
+from mien.embeddings import Embeddings, Gathering, read_embeddings, write_embeddings
 from mien.errors import UsageError
-from mien.labels import MEASURES, UNCERTAIN
+from mien.labels import UNCERTAIN
 from mien.peaks import Peak, Peaks, read_peaks, write_peaks
 from mien.presence import Presence
 from mien.results import images_path, load_tables
@@ -46,6 +47,8 @@ class Timeline:
         settings: what the run was made with.
         labels: names of the score columns.
         peaks: the faces that were kept: each person's strongest moment of each label.
+        embeddings: vectors of the faces, where they were asked for; also of faces that are not in
+            this timeline, such as those of other films.
     """
 
     faces: pd.DataFrame
@@ -53,6 +56,7 @@ class Timeline:
     settings: Mapping[str, str]
     labels: tuple[str, ...]
     peaks: Sequence[Peak] = ()
+    embeddings: Embeddings | None = None
     _raw: Timeline | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -80,7 +84,7 @@ class Timeline:
         faces: list[pd.DataFrame] = []
         images: list[pd.DataFrame] = []
         waiting: list[tuple[dict[str, Any], dict[str, Any]]] = []
-        peaks = Peaks()
+        peaks, embeddings = Peaks(), Gathering()
         labels: tuple[str, ...] = ()
         settings: dict[str, str] = {}
 
@@ -94,13 +98,14 @@ class Timeline:
                 settings = {"uncertain_below": str(result.uncertain_below), **result.settings}
                 labels = result.labels
             waiting.append((result.face_columns(), result.image_columns()))
+            embeddings.add(result)
             if keep_faces:
                 peaks.add(result)
             if len(waiting) >= _FRAMES_AT_ONCE:
                 flush()
         flush()
         joined = pd.concat(faces, ignore_index=True), pd.concat(images, ignore_index=True)
-        return cls(*joined, settings, labels, peaks.found())
+        return cls(*joined, settings, labels, peaks.found(), embeddings.found())
 
     def __repr__(self) -> str:
         frames, people = len(self.images), len(self._presence.people)
@@ -191,7 +196,7 @@ class Timeline:
         if not seconds:
             return raw
         starts, ends = raw._presence.spans
-        measures = [name for name in MEASURES if name in raw.faces]
+        measures = tables.measure_columns(raw.faces)
         both = [*raw.labels, *measures]
         values = raw.faces[both].to_numpy(np.float32, copy=True)
         for rows in raw._presence.people.values():
@@ -282,6 +287,7 @@ class Timeline:
             known = {name: text for name, text in self.settings.items() if name != _SMOOTH}
             if _SMOOTH in self.settings:
                 known["values"] = f"smoothed over {self.settings[_SMOOTH]} s"
+            write_embeddings(None, target, {})  # those of an older table would stay beside it
             return self._write(target, known, ())
         if len(self.sources) > 1:
             told = ", ".join(self.sources)
@@ -304,13 +310,16 @@ class Timeline:
         """Write it so that `load` gives it back.
 
         The raw ``faces`` table goes to `path` (``.parquet``, ``.csv`` or ``.jsonl``), the
-        ``images`` table and the kept faces beside it, as ``NAME.images.SUFFIX`` and
-        ``NAME.peaks.parquet``. Only Parquet keeps the settings, and with them the smoothing.
+        ``images`` table, the kept faces and the embeddings beside it, as ``NAME.images.SUFFIX``,
+        ``NAME.peaks.parquet`` and ``NAME.embeddings.parquet``. Only Parquet keeps the settings, and
+        with them the smoothing.
 
         Raises:
             UsageError: another suffix, or nothing can be written there.
         """
-        return self.raw._write(Path(path), self.settings, self.peaks)
+        target = self.raw._write(Path(path), self.settings, self.peaks)
+        write_embeddings(self.embeddings, target, self.settings)
+        return target
 
     @classmethod
     def load(cls, path: str | Path) -> Timeline:
@@ -321,7 +330,7 @@ class Timeline:
         """
         faces, images, labels, settings = load_tables(path)
         smooth_s = float(settings.pop(_SMOOTH, 0))
-        raw = cls(faces, images, settings, labels, read_peaks(path))
+        raw = cls(faces, images, settings, labels, read_peaks(path), read_embeddings(path))
         return raw.smooth(smooth_s) if smooth_s else raw
 
     def _write(self, target: Path, settings: Mapping[str, str], peaks: Sequence[Peak]) -> Path:

@@ -140,14 +140,17 @@ class Scores:
         values: ``(n, k)`` float32; rows sum to 1 where `kind` is ``probability``.
         labels: the k names of the columns.
         kind: ``probability``, or ``score`` for values that are not a distribution.
-        measures: further numbers a face by name, each ``(n,)`` float32: ``valence`` and
-            ``arousal`` from -1 to 1, where the model gives them.
+        measures: further numbers a face by column name, each ``(n,)`` float32: ``valence`` and
+            ``arousal`` from -1 to 1, where the model gives them, ``apparent_age`` in years ...
+        embeddings: vectors a face by name, see `mien.labels.EMBEDDINGS`, each ``(n, d)`` float32;
+            only where they were asked for.
     """
 
     values: FloatArray
     labels: tuple[str, ...]
     kind: ScoreKind = "probability"
     measures: Mapping[str, FloatArray] = field(default_factory=dict)
+    embeddings: Mapping[str, FloatArray] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         labels = tuple(self.labels)
@@ -170,6 +173,11 @@ class Scores:
             for name, column in self.measures.items()
         }
         object.__setattr__(self, "measures", measures)
+        embeddings = {
+            name: _frozen(vectors, np.float32, (len(values), None), name)
+            for name, vectors in self.embeddings.items()
+        }
+        object.__setattr__(self, "embeddings", embeddings)
 
     @classmethod
     def empty(cls, labels: Sequence[str]) -> Scores:
@@ -184,7 +192,8 @@ class Scores:
             raise IndexError(f"there is no row {index} among {len(self)}.")
         rows = _rows(index)
         measures = {name: column[rows] for name, column in self.measures.items()}
-        return Scores(self.values[rows], self.labels, self.kind, measures)
+        embeddings = {name: vectors[rows] for name, vectors in self.embeddings.items()}
+        return Scores(self.values[rows], self.labels, self.kind, measures, embeddings)
 
     @property
     def top(self) -> IntArray:
@@ -200,7 +209,7 @@ class Scores:
         if self.kind == "probability" and len(values):
             values = values / np.maximum(values.sum(axis=1, keepdims=True), 1e-12)
         labels = tuple(self.labels[i] for i in keep)
-        return Scores(values, labels, self.kind, self.measures)
+        return Scores(values, labels, self.kind, self.measures, self.embeddings)
 
 
 @dataclass(frozen=True, eq=False)

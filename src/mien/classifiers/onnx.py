@@ -13,6 +13,7 @@ import numpy as np
 from mien.cards import METADATA_KEY, CropSpec, ModelCard
 from mien.classifiers.base import Activations
 from mien.errors import ModelError, UsageError
+from mien.labels import ATTRIBUTES, EMBEDDINGS
 from mien.onnx import Session
 from mien.types import Crops, FloatArray, Scores
 
@@ -27,10 +28,12 @@ class OnnxClassifier:
             ``NAME.json`` beside a ``NAME.onnx`` that carries no card is read.
         threads: threads of one run; None for every processor.
         batch_size: faces a run at the most.
+        also: what to give besides: of `mien.labels.ATTRIBUTES` and `mien.labels.EMBEDDINGS`.
 
     Raises:
-        ModelError: the file is missing or broken, carries no card and none was given, or the
-            card does not fit the network.
+        ModelError: the file is missing or broken, carries no card and none was given, the card
+            does not fit the network, or the model does not give what `also` names.
+        UsageError: nothing is called as in `also`.
     """
 
     def __init__(
@@ -40,18 +43,23 @@ class OnnxClassifier:
         *,
         threads: int | None = None,
         batch_size: int = 32,
+        also: Sequence[str] = (),
     ) -> None:
         if batch_size < 1:
             raise UsageError(f"batch_size must be at least 1, got {batch_size}.")
         self._net = Session(path, threads)
         self._batch_size = batch_size
         self.card = _find_card(self._net, card)
-        for name in (self.card.scores, self.card.embedding, self.card.feature_map, self.card.head):
+        named = (self.card.scores, self.card.embedding, self.card.feature_map, self.card.head)
+        told = tuple(ATTRIBUTES[name] for name in self.card.attributes)
+        for name in (*named, self.card.identity, *told):
             if name and name not in self._net.output_names:
                 raise ModelError(
                     f"{self._net.path} has no output {name!r}; it has "
                     f"{', '.join(self._net.output_names)}."
                 )
+        self.also = tuple(also)
+        self._further = _outputs(self.card, self.also)
         # A network with a fixed batch is fed exactly that many.
         batch = self._net.input_shape[0]
         self._fixed_batch = batch if isinstance(batch, int) else None
@@ -68,8 +76,9 @@ class OnnxClassifier:
 
     @property
     def measures(self) -> tuple[str, ...]:
-        """What it measures besides, see `mien.labels.MEASURES`."""
-        return self.card.measures
+        """Further columns of numbers: `mien.labels.MEASURES`, and the attributes asked for."""
+        asked = tuple(ATTRIBUTES[name] for name in self.also if name in ATTRIBUTES)
+        return (*self.card.measures, *asked)
 
     @property
     def input_size(self) -> int:
@@ -100,11 +109,15 @@ class OnnxClassifier:
         Raises:
             UsageError: the squares have another shape or dtype.
         """
-        values = self._run(crops, [self.card.scores])[0]
+        values, *others = self._run(crops, [self.card.scores, *self._further.values()])
         k = len(self.labels)
         measures = {name: values[:, k + i] for i, name in enumerate(self.card.measures)}
+        further = dict(zip(self._further, others, strict=True))
+        embeddings = {name: further.pop(name) for name in EMBEDDINGS if name in further}
+        measures |= {ATTRIBUTES[name]: column.reshape(-1) for name, column in further.items()}
+        shares = self.probabilities(values[:, :k])
         try:
-            return Scores(self.probabilities(values[:, :k]), self.labels, measures=measures)
+            return Scores(shares, self.labels, measures=measures, embeddings=embeddings)
         except UsageError as error:
             raise ModelError(f"{self.path} does not give probabilities: {error}") from error
 
@@ -162,6 +175,20 @@ class OnnxClassifier:
         if card.layout == "nchw":
             values = np.ascontiguousarray(values.transpose(0, 3, 1, 2))
         return values
+
+
+def _outputs(card: ModelCard, also: Sequence[str]) -> dict[str, str]:
+    """Which output of the network gives each thing that is asked for besides."""
+    known = {name: ATTRIBUTES[name] for name in card.attributes}
+    known |= {"identity": card.identity, "features": card.embedding}
+    for name in also:
+        if name not in (*ATTRIBUTES, *EMBEDDINGS):
+            every = ", ".join((*ATTRIBUTES, *EMBEDDINGS))
+            raise UsageError(f"a model cannot give {name!r} of a face; there are {every}.")
+        if not known.get(name):
+            given = ", ".join(n for n, output in known.items() if output) or "nothing besides"
+            raise ModelError(f"{card.name} does not give {name!r} of a face; it gives {given}.")
+    return {name: known[name] for name in also}
 
 
 def check_crops(crops: Crops, size: int) -> None:

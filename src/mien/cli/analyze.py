@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mien.cli import options
 from mien.cli.exits import SOME_FAILED
 from mien.errors import UsageError
 
@@ -30,30 +31,22 @@ def analyze(
     annotate: Annotated[
         Path | None, typer.Option(help="Folder for annotated copies; or an .mp4 for one film.")
     ] = None,
-    detector: Annotated[str, typer.Option(help="mtcnn, haar, or a YuNet .onnx file.")] = "mtcnn",
-    model: Annotated[
-        str, typer.Option(help="Model name, or an .onnx file that carries its card.")
-    ] = "mien-mobilenet",
-    min_score: Annotated[
-        float | None, typer.Option(help="Drop faces found with less confidence, 0 to 1.")
-    ] = None,
-    without: Annotated[
-        list[str] | None, typer.Option(help="Leave out a label, such as contempt.")
-    ] = None,
+    detector: options.Detector = "mtcnn",
+    model: options.Model = "mien-mobilenet",
+    min_score: options.MinScore = None,
+    without: options.Without = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a picture.")] = False,
-    fps: Annotated[
-        float | None, typer.Option(help="Film: at most so many frames a second.")
-    ] = None,
-    every: Annotated[int, typer.Option(min=1, help="Film: every n-th frame.")] = 1,
-    start: Annotated[float | None, typer.Option(help="Film: from this second.")] = None,
-    end: Annotated[float | None, typer.Option(help="Film: until this second.")] = None,
-    width: Annotated[int | None, typer.Option(help="Film: shrink wider frames to this.")] = None,
-    adaptive: Annotated[
-        bool, typer.Option("--adaptive", help="Film: fewer frames where nothing changes.")
-    ] = False,
+    fps: options.Fps = None,
+    every: options.Every = 1,
+    start: options.Start = None,
+    end: options.End = None,
+    width: options.Width = None,
+    adaptive: options.Adaptive = False,
     keep_faces: Annotated[
         bool, typer.Option("--keep-faces", help="Film: keep each person's strongest faces.")
     ] = False,
+    attributes: options.Attributes = "",
+    embeddings: options.Kept = "",
 ) -> None:
     """Find every face and say which expression viewers would see.
 
@@ -65,7 +58,10 @@ def analyze(
 
     if keep_faces and output is None:
         raise UsageError("--keep-faces keeps them beside the table; name one with -o.")
-    analyzer = load_analyzer(detector, model, min_score, tuple(without or ()))
+    if embeddings and output is None:
+        raise UsageError("--embeddings keeps them beside the table; name one with -o.")
+    also = (*options.named(attributes), *options.named(embeddings))
+    analyzer = load_analyzer(detector, model, min_score, tuple(without or ()), also)
     tally, clip = Tally(), Clip(fps, every, start, end, width, adaptive)
     made = list(sinks_for(analyzer, paths, output, annotate, keep_faces))
 

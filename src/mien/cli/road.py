@@ -42,7 +42,11 @@ def is_moving(path: str) -> bool:
 
 
 def load_analyzer(
-    detector: str, model: str, min_score: float | None, without: tuple[str, ...]
+    detector: str,
+    model: str,
+    min_score: float | None,
+    without: tuple[str, ...],
+    also: tuple[str, ...] = (),
 ) -> EmotionAnalyzer:
     """The analyzer that the options of a command ask for."""
     from mien.analyzer import EmotionAnalyzer
@@ -51,8 +55,8 @@ def load_analyzer(
     if detector.lower().endswith(".onnx"):
         options = {} if min_score is None else {"min_score": min_score}
         yunet = load_detector("yunet", model_path=detector, **options)
-        return EmotionAnalyzer(yunet, model, without=without)
-    return EmotionAnalyzer(detector, model, min_score=min_score, without=without)
+        return EmotionAnalyzer(yunet, model, without=without, also=also)
+    return EmotionAnalyzer(detector, model, min_score=min_score, without=without, also=also)
 
 
 def results(

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from mien.embeddings import EmbeddingsWriter
 from mien.peaks import Peaks, write_peaks
 from mien.result import Result
 from mien.results import images_path
@@ -28,6 +29,8 @@ class TableSink:
         keep_faces: also write ``NAME.peaks.parquet`` at the end: each person's face at the
             strongest moment of each label.
 
+    Embeddings, where the results carry some, go to ``NAME.embeddings.parquet``.
+
     Raises:
         UsageError: another suffix, a folder that cannot be written, or another run writes there.
     """
@@ -44,6 +47,7 @@ class TableSink:
         known = {**settings, "labels": json.dumps(list(labels))}
         self._faces = TableWriter(self._path, face_dtypes(labels, measures), known)
         self._images = TableWriter(images_path(self._path), IMAGE_DTYPES, known)
+        self._embeddings = EmbeddingsWriter(self._path, known)
         self._peaks = Peaks() if keep_faces else None
         self._stack = ExitStack()
 
@@ -51,6 +55,7 @@ class TableSink:
         with ExitStack() as stack:  # when the second cannot be opened, the first is closed
             stack.enter_context(self._faces)
             stack.enter_context(self._images)
+            stack.enter_context(self._embeddings)
             self._stack = stack.pop_all()
         return self
 
@@ -67,5 +72,6 @@ class TableSink:
         """Append one result's rows."""
         self._faces.write(result.face_columns())
         self._images.write(result.image_columns())
+        self._embeddings.write(result)
         if self._peaks is not None:
             self._peaks.add(result)

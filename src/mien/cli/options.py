@@ -1,0 +1,36 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Detector = Annotated[str, typer.Option(help="mtcnn, haar, or a YuNet .onnx file.")]
+Model = Annotated[str, typer.Option(help="Model name, or an .onnx file that carries its card.")]
+MinScore = Annotated[
+    float | None, typer.Option(help="Drop faces found with less confidence, 0 to 1.")
+]
+Without = Annotated[list[str] | None, typer.Option(help="Leave out a label, such as contempt.")]
+Fps = Annotated[float | None, typer.Option(help="Film: at most so many frames a second.")]
+Every = Annotated[int, typer.Option(min=1, help="Film: every n-th frame.")]
+Start = Annotated[float | None, typer.Option(help="Film: from this second.")]
+End = Annotated[float | None, typer.Option(help="Film: until this second.")]
+Width = Annotated[int | None, typer.Option(help="Film: shrink wider frames to this.")]
+Adaptive = Annotated[
+    bool, typer.Option("--adaptive", help="Film: fewer frames where nothing changes.")
+]
+Attributes = Annotated[
+    str, typer.Option(help="Further columns: age, gender, or both, such as age,gender.")
+]
+Kept = Annotated[
+    str,
+    typer.Option(
+        "--embeddings", help="Keep vectors beside the table: identity, features, or both."
+    ),
+]
+
+
+def named(text: str) -> tuple[str, ...]:
+    """The words of a list such as ``age,gender``."""
+    return tuple(word.strip() for word in text.split(",") if word.strip())

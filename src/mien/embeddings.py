@@ -1,0 +1,256 @@
+"""Vectors of faces, kept beside their table and only when asked for: who it is, what a model sees.
+
+A vector of the kind "identity" tells people apart as a fingerprint does: keep such a file as you
+would keep the names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from mien.errors import InputError, UsageError
+from mien.tablefiles import PARTIAL, GrowingTable, partial_path, read_rows
+from mien.types import FloatArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mien.result import Result
+
+_KEY = ("source", "frame", "face")
+_MODEL = "classifier_sha256"
+_ROWS_AT_ONCE = 4096
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Embeddings:
+    """The vectors of n faces.
+
+    Attributes:
+        keys: source, frame and face of each row, as in the ``faces`` table.
+        vectors: by name (see `mien.labels.EMBEDDINGS`), each ``(n, d)`` float32.
+        model: SHA-256 of the model's file; "" where it is not known. Vectors of different models
+            cannot be compared.
+    """
+
+    keys: pd.DataFrame
+    vectors: Mapping[str, FloatArray]
+    model: str = ""
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def __repr__(self) -> str:
+        return f"Embeddings({len(self)} faces, {', '.join(self.names)})"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Which kinds there are."""
+        return tuple(self.vectors)
+
+    def of(self, faces: pd.DataFrame, name: str) -> FloatArray:
+        """The vectors of the rows of a ``faces`` table, ``(len(faces), d)``, in its order.
+
+        Raises:
+            UsageError: there are none of this name, or none for some of the rows.
+        """
+        if name not in self.vectors:
+            known = ", ".join(self.names) or "none"
+            raise UsageError(
+                f"the embeddings {name!r} were not kept, but {known}: "
+                f"analyse again with --embeddings {name}."
+            )
+        places = self._places(faces)
+        if (places < 0).any():
+            count = int((places < 0).sum())
+            raise UsageError(f"{count} of {len(faces)} faces have no embedding: analyse again.")
+        return np.asarray(self.vectors[name][places])
+
+    def _places(self, faces: pd.DataFrame) -> Any:
+        import pandas as pd
+
+        known = pd.MultiIndex.from_frame(self.keys)
+        return known.get_indexer(pd.MultiIndex.from_frame(faces[list(_KEY)].astype(_types())))
+
+    @classmethod
+    def concat(cls, parts: Sequence[Embeddings]) -> Embeddings:
+        """Those of several tables together.
+
+        Raises:
+            UsageError: they come from different models, or tell different things.
+        """
+        import pandas as pd
+
+        if len({(part.model, part.names) for part in parts}) > 1:
+            raise UsageError(
+                "these tables keep embeddings of different models or kinds: "
+                "analyse their films again, with one model."
+            )
+        vectors = {
+            name: np.concatenate([part.vectors[name] for part in parts]) for name in parts[0].names
+        }
+        keys = pd.concat([part.keys for part in parts], ignore_index=True)
+        return cls(keys, vectors, parts[0].model)
+
+
+class Gathering:
+    """Takes results as they come and keeps the vectors of their faces in memory."""
+
+    def __init__(self) -> None:
+        self._keys: list[tuple[str, int, int]] = []
+        self._vectors: dict[str, list[FloatArray]] = {}
+        self._model = ""
+
+    def add(self, result: Result) -> None:
+        """Look at one frame; where it has no vectors, nothing is kept of it."""
+        vectors = result.scores.embeddings
+        if not vectors or not len(result):
+            return
+        self._model = result.settings.get(_MODEL, "")
+        self._keys += [(result.source, result.index, face) for face in range(len(result))]
+        for name, values in vectors.items():
+            self._vectors.setdefault(name, []).append(values)
+
+    def found(self) -> Embeddings | None:
+        """What was kept, or None where there was nothing."""
+        if not self._keys:
+            return None
+        vectors = {name: np.concatenate(parts) for name, parts in self._vectors.items()}
+        return Embeddings(_keys(self._keys), vectors, self._model)
+
+    def take(self) -> Embeddings | None:
+        """What was kept since the last time."""
+        found = self.found()
+        self._keys, self._vectors = [], {}
+        return found
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+
+class EmbeddingsWriter:
+    """Writes vectors beside a table while the run goes on; use it as a context manager.
+
+    Like the tables, they grow at ``NAME.embeddings.parquet.partial``. Nothing is written, and an
+    older file goes, where no face has vectors.
+
+    Args:
+        table: path of the ``faces`` table.
+        settings: kept in the file's metadata.
+    """
+
+    def __init__(self, table: str | Path, settings: Mapping[str, str]) -> None:
+        self._path = embeddings_path(table)
+        self._settings = dict(settings)
+        self._waiting = Gathering()
+        self._file: GrowingTable | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def write(self, result: Result) -> None:
+        """Add the faces of one frame."""
+        self._waiting.add(result)
+        if len(self._waiting) >= _ROWS_AT_ONCE:
+            self._flush()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with ExitStack() as stack:
+            stack.callback(self._finish)
+            self._flush()
+
+    def _finish(self) -> None:
+        if self._file is None:
+            self._path.unlink(missing_ok=True)
+        else:
+            self._file.finish()
+
+    def _flush(self) -> None:
+        part = self._waiting.take()
+        if part is None:
+            return
+        table = _to_arrow(part)
+        if self._file is None:
+            self._file = GrowingTable(self._path, table.slice(0, 0), self._settings)
+        self._file.append(table)
+
+
+def embeddings_path(path: str | Path) -> Path:
+    """Where the vectors lie, given the path of the ``faces`` table: ``NAME.embeddings.parquet``."""
+    table = Path(path)
+    stem = Path(table.name.removesuffix(PARTIAL)).stem
+    return table.with_name(f"{stem}.embeddings.parquet")
+
+
+def write_embeddings(
+    found: Embeddings | None, path: str | Path, settings: Mapping[str, str]
+) -> None:
+    """Write the vectors beside the table at `path`; without any, remove older ones."""
+    target = embeddings_path(path)
+    if found is None:
+        target.unlink(missing_ok=True)
+        return
+    table = _to_arrow(found)
+    known = {**settings, _MODEL: found.model}
+    file = GrowingTable(target, table.slice(0, 0), known)
+    file.append(table)
+    file.finish()
+
+
+def read_embeddings(path: str | Path) -> Embeddings | None:
+    """The vectors beside the table at `path`, or None where there is no such file.
+
+    Raises:
+        InputError: the file does not hold them.
+    """
+    source = embeddings_path(path)
+    if not source.is_file():
+        source = partial_path(source)
+    if not source.is_file():
+        return None
+    try:
+        table, settings = read_rows(source, {})
+        keys = table[list(_KEY)].astype(_types())
+        vectors = {
+            str(name): np.stack(table[name].tolist()).astype(np.float32)
+            for name in table.columns
+            if name not in _KEY
+        }
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{source} does not hold embeddings: {error}.") from error
+    return Embeddings(keys, vectors, settings.get(_MODEL, ""))
+
+
+def _types() -> dict[str, Any]:
+    return {"source": "string", "frame": "int64", "face": "int64"}
+
+
+def _keys(rows: Sequence[tuple[str, int, int]]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(list(rows), columns=list(_KEY)).astype(_types())
+
+
+def _to_arrow(part: Embeddings) -> Any:
+    """As an Arrow table, the vectors in float16: three digits are more than they are worth."""
+    import pyarrow as pa
+
+    columns = pa.Table.from_pandas(part.keys, preserve_index=False)
+    for name, values in part.vectors.items():
+        flat = pa.array(values.astype(np.float16).reshape(-1))
+        columns = columns.append_column(
+            name, pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
+        )
+    return columns
