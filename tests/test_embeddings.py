@@ -51,7 +51,7 @@ def test_scores_keep_vectors_when_they_are_cut_and_narrowed() -> None:
     assert scores[1].embeddings["identity"].tolist() == [[2, 0, 0.5]]
     assert scores.without("contempt").embeddings["features"].shape == (2, 3)
     with pytest.raises(UsageError, match="identity must have shape"):
-        Scores(scores.values, EMOTIONS, embeddings={"identity": np.zeros((1, 3))})
+        Scores(scores.values, EMOTIONS, embeddings={"identity": np.zeros((1, 3), np.float32)})
 
 
 def test_a_timeline_keeps_them_and_gives_them_back(tmp_path: Path) -> None:

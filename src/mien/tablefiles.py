@@ -81,7 +81,7 @@ class _StreamFile:
         if len(table):
             self._write(table)
 
-    def _write(self, table: pd.DataFrame) -> None:
+    def _write(self, table: Any) -> None:
         import pyarrow as pa
 
         if not isinstance(table, pa.Table):
