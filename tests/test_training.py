@@ -21,13 +21,15 @@ from mien.training.augment import Augmentation, augment, to_input  # noqa: E402
 from mien.training.export import export  # noqa: E402
 from mien.training.losses import attention_consistency, mix, soft_cross_entropy  # noqa: E402
 from mien.training.networks import CBAM, NETWORKS, ConvBN, Network, make_network  # noqa: E402
-from mien.training.recipe import Recipe, Stage, load_recipe  # noqa: E402
+from mien.training.recipe import Recipe, Stage, load_branch, load_recipe  # noqa: E402
 from mien.training.sharpness import sam_gradients  # noqa: E402
 from mien.training.start import convolutions, load_exported, restore_batchnorm  # noqa: E402
 from mien.training.targets import for_training, lesson  # noqa: E402
 from mien.training.tune import tune  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
+#: Those of whole networks; branches are in test_branch.py.
+RECIPES = sorted(p for p in (ROOT / "recipes").glob("*.toml") if load_branch(p) is None)
 
 
 def lively(name: str = "mobilenet", attention: str = "") -> Network:
@@ -205,9 +207,8 @@ def test_a_stage_may_end_half_way_back(tmp_path: Path) -> None:
 
 
 def test_every_recipe_can_be_read() -> None:
-    recipes = list((ROOT / "recipes").glob("*.toml"))
-    assert recipes
-    for path in recipes:
+    assert len(RECIPES) > 5
+    for path in RECIPES:
         recipe = load_recipe(path)
         assert recipe.name == path.stem
         assert recipe.stage_at(recipe.epochs - 1).size == recipe.size
@@ -229,9 +230,6 @@ def test_a_wrong_recipe_is_told(tmp_path: Path, text: str, words: str) -> None:
         load_recipe(path)
     with pytest.raises(InputNotFoundError):
         load_recipe(tmp_path / "none.toml")
-
-
-RECIPES = sorted((ROOT / "recipes").glob("*.toml"))
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)

@@ -140,7 +140,7 @@ class _Graph:
 
     def _convolution(self, layer: ConvBN, x: str, source: fx.Node, name: str) -> str:
         number, self._convolutions = self._convolutions, self._convolutions + 1
-        kernel, bias = _folded(layer)
+        kernel, bias = folded(layer)
         shape = source.meta["tensor_meta"].shape
         inputs = [x, self._weight(f"w{number}", kernel), self._weight(f"b{number}", bias)]
         last = name if layer.activation == "none" else f"conv{number}"
@@ -208,7 +208,8 @@ def _array(values: Tensor) -> npt.NDArray[np.float32]:
     return values.detach().contiguous().numpy()
 
 
-def _folded(layer: ConvBN) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+def folded(layer: ConvBN) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Kernel and bias of a convolution that does what it and its BatchNorm do together."""
     bn = layer.bn
     assert bn.running_mean is not None
     assert bn.running_var is not None

@@ -139,6 +139,40 @@ class Recipe:
         return first, end
 
 
+@dataclass(frozen=True)
+class BranchRecipe:
+    """Settings of a branch on a trunk that stays as it is, see `mien.training.branch`.
+
+    Attributes:
+        name: the model's name.
+        trunk: name or file of the model that it goes on; this key tells such recipes from others.
+        after: the layer of the trunk that it leaves after, counted from 0.
+        width: its channels.
+        identity: length of the identity vector.
+        epochs: how many, in one cosine.
+        batch: pictures a step.
+        lr: peak learning rate of AdamW.
+        weight_decay: of AdamW.
+        ages, male: weights of the losses of age and gender beside that of the identity.
+        seed: of weights, order and augmentation.
+        augmentation: see `mien.training.augment.Augmentation`.
+    """
+
+    name: str
+    trunk: str
+    after: int = 12
+    width: int = 512
+    identity: int = 256
+    epochs: int = 8
+    batch: int = 128
+    lr: float = 2e-3
+    weight_decay: float = 0.05
+    ages: float = 0.2
+    male: float = 0.3
+    seed: int = 0
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+
 def load_recipe(path: Path) -> Recipe:
     """Read a recipe.
 
@@ -146,6 +180,27 @@ def load_recipe(path: Path) -> Recipe:
         InputNotFoundError: no such file.
         UsageError: not TOML, or a key that no recipe has.
     """
+    table = _read(path)
+    if "stages" in table:
+        table["stages"] = tuple(_build(Stage, stage, path) for stage in table["stages"])
+    recipe: Recipe = _build(Recipe, table, path)
+    return recipe
+
+
+def load_branch(path: Path) -> BranchRecipe | None:
+    """Read a recipe of a branch; None where it has no ``trunk`` and so is one of a whole network.
+
+    Raises:
+        InputNotFoundError, UsageError: as `load_recipe`.
+    """
+    table = _read(path)
+    if "trunk" not in table:
+        return None
+    recipe: BranchRecipe = _build(BranchRecipe, table, path)
+    return recipe
+
+
+def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputNotFoundError(f"there is no recipe {path}.")
     try:
@@ -153,12 +208,9 @@ def load_recipe(path: Path) -> Recipe:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not a TOML file: {error}.") from error
     table.setdefault("name", path.stem)
-    if "stages" in table:
-        table["stages"] = tuple(_build(Stage, stage, path) for stage in table["stages"])
     if "augmentation" in table:
         table["augmentation"] = _build(Augmentation, table["augmentation"], path)
-    recipe: Recipe = _build(Recipe, table, path)
-    return recipe
+    return table
 
 
 def _build(kind: Any, table: dict[str, Any], path: Path) -> Any:

@@ -19,9 +19,10 @@ from mien.registry import find_model
 from mien.training.augment import to_input
 from mien.training.export import EMBEDDED, HEAD, MAP, SCORES, export
 from mien.training.fit import Report, fit, predict
+from mien.training.grow import grow
 from mien.training.networks import MobileNetV1, Network, make_network
 from mien.training.quantize import compare, quantize
-from mien.training.recipe import Recipe, load_recipe
+from mien.training.recipe import Recipe, load_branch, load_recipe
 from mien.training.start import load_exported, load_faceres, restore_batchnorm
 from mien.training.targets import Lesson, lesson
 
@@ -52,6 +53,9 @@ def run(
         sample: use only that many faces and one epoch a stage, to see whether all works.
         report: gets progress, see `mien.training.fit.fit`.
     """
+    grown = load_branch(recipe_path)
+    if grown is not None:
+        return grow(grown, data, output / f"{grown.name}-branch", backbone, sample, report)
     recipe = load_recipe(recipe_path)
     train, validation = read_lessons(recipe, data, report)
     if sample is not None:

@@ -1,0 +1,160 @@
+"""Puts a trained branch into an exported ``.onnx`` file; what was in it stays bit for bit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+
+from mien.cards import METADATA_KEY, ModelCard
+from mien.errors import ModelError
+from mien.labels import ATTRIBUTES
+from mien.training.branch import Branch
+from mien.training.export import EMBEDDED, folded
+from mien.training.networks import ConvBN
+
+IDENTITY = "identity"
+AGE, FEMALE = ATTRIBUTES["age"], ATTRIBUTES["gender"]
+
+
+def graft(source: Path, branch: Branch, place: int, side: int, card: ModelCard, path: Path) -> None:
+    """Write `path`: the file `source`, grown by the branch (in place of an older), with the card.
+
+    Age and gender are decoded inside, so that each is one number a face.
+
+    Args:
+        source: a file that `mien.training.export` wrote.
+        branch: trained; it is exported as it judges.
+        place: after which layer of the trunk it leaves.
+        side: height and width of the map there, pixels.
+        card: the new card; `identity` and `attributes` are filled in here.
+
+    Raises:
+        ModelError: `source` is no such file.
+    """
+    model = onnx.load(str(source))
+    _prune(model.graph)
+    known = {name for node in model.graph.node for name in node.output}
+    start = f"network_features_{place}"
+    if start not in known or EMBEDDED not in known:
+        raise ModelError(f"{source} is no trunk that a branch can be put on.")
+    grown = _Grown(model.graph)
+    x = start
+    for layer in branch.eval().body:
+        assert isinstance(layer, ConvBN)
+        x, side = grown.convolution(layer, x, side)
+    x = grown.add("ReduceMean", [x], "branch.mean", axes=[2, 3], keepdims=0)
+    x = grown.add("Concat", [x, EMBEDDED], "branch.pooled", axis=1)
+    vectors = grown.linear(branch.identity, x, "branch.identity", branch.norm)
+    length = grown.add("ReduceL2", [vectors], "branch.length", axes=[1], keepdims=1)
+    least = grown.constant("branch.least", np.full((), 1e-12, np.float32))
+    length = grown.add("Max", [length, least], "branch.length_")
+    grown.add("Div", [vectors, length], IDENTITY)
+    hidden = grown.linear(branch.hidden, x, "branch.hidden_", branch.norm)
+    hidden = grown.add("Relu", [hidden], "branch.hidden")
+    _add_age(grown, grown.linear(branch.ages, hidden, "branch.ages"))
+    # The teacher tells how probable "male" is.
+    male = grown.linear(branch.male, hidden, "branch.male")
+    male = grown.add("Squeeze", [male, grown.constant("branch.axis", np.array([1]))], "branch.m")
+    grown.add("Sigmoid", [grown.add("Neg", [male], "branch.female")], FEMALE)
+    size = branch.identity.out_features
+    shapes: dict[str, list[str | int | None]] = {IDENTITY: ["n", size], AGE: ["n"], FEMALE: ["n"]}
+    for name, shape in shapes.items():
+        model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+    helper.set_model_props(model, {METADATA_KEY: card.to_json()})
+    onnx.checker.check_model(model)
+    path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def _prune(graph: onnx.GraphProto) -> None:
+    """Take an older branch away."""
+
+    def kept(name: str) -> bool:
+        return not name.startswith("branch.") and name not in (IDENTITY, AGE, FEMALE)
+
+    for parts in (graph.node, graph.initializer, graph.output):
+        rest = [part for part in parts if kept(part.name)]
+        del parts[:]
+        parts.extend(rest)
+
+
+def _add_age(grown: _Grown, ages: str) -> None:
+    """The expectation over the two most probable years; the first place is one year."""
+    shares = grown.add("Softmax", [ages], "branch.shares", axis=1)
+    two = grown.constant("branch.two", np.array([2]))
+    one = grown.constant("branch.one", np.ones((), np.float32))
+    grown.node("TopK", [shares, two], ["branch.top", "branch.places"], axis=1)
+    places = grown.add("Cast", ["branch.places"], "branch.places_", to=TensorProto.FLOAT)
+    years = grown.add("Add", [places, one], "branch.years")
+    product = grown.add("Mul", ["branch.top", years], "branch.product")
+    axis = grown.constant("branch.axes", np.array([1]))
+    total = grown.add("ReduceSum", [product, axis], "branch.total", keepdims=0)
+    weight = grown.add("ReduceSum", ["branch.top", axis], "branch.weight", keepdims=0)
+    grown.add("Div", [total, weight], AGE)
+
+
+class _Grown:
+    """A graph that nodes and float16 weights are added to."""
+
+    def __init__(self, graph: onnx.GraphProto) -> None:
+        self._graph = graph
+        self._convolutions = 0
+
+    def convolution(self, layer: ConvBN, x: str, side: int) -> tuple[str, int]:
+        """A convolution with ReLU6; returns its output's name and side."""
+        number, self._convolutions = self._convolutions, self._convolutions + 1
+        kernel, bias = folded(layer)
+        names = [x, self._weight(f"branch.w{number}", kernel)]
+        names.append(self.constant(f"branch.b{number}", bias))
+        name = self.add(
+            "Conv",
+            names,
+            f"branch.conv{number}",
+            kernel_shape=list(layer.kernel),
+            strides=[layer.stride] * 2,
+            pads=list(layer.pads(side, side)),
+            group=layer.conv.groups,
+        )
+        return self.add("Clip", [name, "low", "high"], f"branch.x{number}"), -(
+            -side // layer.stride
+        )
+
+    def linear(
+        self, layer: nn.Linear, x: str, name: str, norm: nn.BatchNorm1d | None = None
+    ) -> str:
+        """A linear layer, with the BatchNorm before it folded in."""
+        weight, bias = layer.weight.detach(), layer.bias.detach()
+        if norm is not None:
+            assert norm.running_mean is not None
+            assert norm.running_var is not None
+            scale = (norm.weight / torch.sqrt(norm.running_var + norm.eps)).detach()
+            bias = bias + weight @ (norm.bias.detach() - norm.running_mean * scale)
+            weight = weight * scale
+        inputs = [x, self._weight(f"{name}.w", weight.numpy())]
+        inputs.append(self.constant(f"{name}.b", bias.numpy()))
+        return self.add("Gemm", inputs, name, transB=1)
+
+    def _weight(self, name: str, values: npt.NDArray[np.float32]) -> str:
+        stored = self.constant(f"{name}.half", values.astype(np.float16))
+        return self.add("Cast", [stored], name, to=TensorProto.FLOAT)
+
+    def constant(self, name: str, values: npt.NDArray[Any]) -> str:
+        """A weight as it is; returns its name."""
+        self._graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+        return name
+
+    def add(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
+        """A node with one output; returns its name."""
+        self.node(kind, inputs, [output], **attributes)
+        return output
+
+    def node(self, kind: str, inputs: list[str], outputs: list[str], **attributes: Any) -> None:
+        """Any node."""
+        made = helper.make_node(kind, inputs, outputs, name=outputs[0], **attributes)
+        self._graph.node.append(made)

@@ -1,0 +1,274 @@
+"""Trains a branch on a finished model: teacher's answers, loop, export, parity, figures."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mien.classifiers.onnx import OnnxClassifier
+from mien.datasets import load_faces
+from mien.errors import ModelError, UsageError
+from mien.evaluation import to_crops
+from mien.hub import FACERES, fetch
+from mien.labels import ATTRIBUTES
+from mien.registry import find_model
+from mien.training.augment import augment, to_input
+from mien.training.branch import Branch, FaceNetwork, Knowledge, ask, years
+from mien.training.fit import Report
+from mien.training.graft import IDENTITY, graft
+from mien.training.networks import MobileNetV1
+from mien.training.recipe import BranchRecipe
+from mien.training.start import load_exported
+
+#: Largest difference between PyTorch and the file: of a coordinate of the identity, and of years.
+PARITY, PARITY_YEARS = 0.02, 1.0
+_SPLITS = ("train", "validation", "test")
+
+
+def grow(
+    recipe: BranchRecipe,
+    data: Path,
+    out: Path,
+    backbone: Path | None,
+    sample: int | None,
+    report: Report,
+) -> Path:
+    """Train what `recipe` describes and write ``out/NAME.onnx`` and ``out/figures.json``.
+
+    The teacher is asked once for every picture, in parts; its answers, and a checkpoint after
+    every epoch, lie in `out`, so that a stopped run goes on.
+
+    Args:
+        recipe: see `mien.training.recipe.load_branch`.
+        data: faces with the splits train, validation and test; their labels are not used.
+        out: folder for everything.
+        backbone: folder of the face network; None fetches it.
+        sample: use only that many faces of each split and one epoch.
+        report: gets progress, see `mien.training.fit.fit`.
+
+    Raises:
+        ModelError: the trunk is no MobileNet of ours, or the file differs from the network.
+    """
+    if sample is not None:
+        recipe, out = replace(recipe, epochs=1), out.with_name(f"{out.name}-sample{sample}")
+    out.mkdir(parents=True, exist_ok=True)
+    source = find_model(recipe.trunk)
+    trunk = _Trunk(source, recipe.after)
+    teacher = FaceNetwork(backbone or fetch(FACERES))
+    known: dict[str, tuple[npt.NDArray[np.uint8], Knowledge]] = {}
+    for split in _SPLITS:
+        pictures = load_faces(data, split).arrays(48).pictures[:sample]
+        known[split] = pictures, _asked(teacher, pictures, out / f"teacher-{split}.pt", report)
+    aims = {
+        split: _centred(knowledge, known["train"][1]) for split, (_, knowledge) in known.items()
+    }
+    basis = _directions(aims["train"], recipe.identity)
+    wanted = {
+        split: replace(known[split][1], identity=F.normalize(aims[split] @ basis, dim=1))
+        for split in _SPLITS
+    }
+    branch = _fit(recipe, trunk, known["train"][0], wanted["train"], out, report)
+    card = replace(
+        OnnxClassifier(source).card,
+        name=recipe.name,
+        identity=IDENTITY,
+        attributes=tuple(ATTRIBUTES),
+    )
+    path = out / f"{recipe.name}.onnx"
+    graft(source, branch, recipe.after, trunk.side, card, path)
+    figures: dict[str, float] = {}
+    for split in ("validation", "test"):
+        told = _answers(path, known[split][0])
+        figures |= {f"{split}_{n}": v for n, v in agreement(told, wanted[split]).items()}
+    _check(branch, trunk, path, known["validation"][0][:64])
+    (out / "figures.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    report(figures)
+    return path
+
+
+class _Trunk:
+    """The finished network, as far as the branch needs it; nothing in it learns."""
+
+    def __init__(self, source: Path, after: int) -> None:
+        card = OnnxClassifier(source).card
+        self.network = MobileNetV1(len(card.labels))
+        load_exported(self.network, source, card.labels)
+        self.network.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.after, self.size = after, card.input_size
+        if not 0 <= after < len(self.network.features):
+            last = len(self.network.features) - 1
+            raise UsageError(f"a branch leaves after layer 0 to {last}, got {after}.")
+        maps, self.embedding = self(torch.zeros(1, 3, self.size, self.size))
+        self.channels, self.side = maps.shape[1], maps.shape[2]
+
+    def __call__(self, batch: Tensor) -> tuple[Tensor, Any]:
+        """The map after the layer, and the embedding, of ``(n, 3, S, S)`` RGB 0..255."""
+        maps = None
+        with torch.no_grad():
+            x = self.network.prepare(batch).contiguous(memory_format=torch.channels_last)
+            for place, layer in enumerate(self.network.features):
+                x = layer(x)
+                maps = x if place == self.after else maps
+        assert maps is not None
+        return maps, x.float().mean(dim=(2, 3))
+
+
+def _asked(
+    teacher: FaceNetwork, pictures: npt.NDArray[np.uint8], kept: Path, report: Report
+) -> Knowledge:
+    """The teacher's answers, from the file `kept` as far as they lie there."""
+    found = torch.load(kept, weights_only=True) if kept.is_file() else []
+    step, started, before = 1024, time.monotonic(), len(found)
+    for first in range(len(found) * step, len(pictures), step):
+        part = ask(teacher, pictures[first : first + step])
+        found.append((part.identity, part.ages, part.male))
+        partial = kept.with_suffix(".tmp")
+        torch.save(found, partial)
+        partial.replace(kept)
+        done = len(found) - before
+        rate = done * step / (time.monotonic() - started)
+        report({"epoch": -1, "step": first + step, "of": len(pictures), "per_s": rate})
+    joined = [torch.cat(column)[: len(pictures)] for column in zip(*found, strict=True)]
+    return Knowledge(*joined)
+
+
+def _centred(knowledge: Knowledge, train: Knowledge) -> Tensor:
+    """The identity without what all faces share, which only hides how they differ."""
+    return knowledge.identity - train.identity.mean(dim=0)
+
+
+def _directions(centred: Tensor, count: int) -> Tensor:
+    """``(1024, count)``: the directions in which faces differ most."""
+    vectors: Tensor = torch.linalg.eigh(centred.T @ centred).eigenvectors
+    return vectors.flip(1)[:, : min(count, *centred.shape)]
+
+
+def _fit(
+    recipe: BranchRecipe,
+    trunk: _Trunk,
+    pictures: npt.NDArray[np.uint8],
+    wanted: Knowledge,
+    out: Path,
+    report: Report,
+) -> Branch:
+    """Train the branch; goes on from ``out/checkpoint.pt``."""
+    torch.manual_seed(recipe.seed)
+    inputs = trunk.channels, trunk.embedding.shape[1]
+    branch = Branch(*inputs, recipe.width, wanted.identity.shape[1])
+    optimizer = torch.optim.AdamW(branch.parameters(), recipe.lr, weight_decay=recipe.weight_decay)
+    checkpoint, settings, first = out / "checkpoint.pt", json.dumps(asdict(recipe)), 0
+    if checkpoint.is_file():
+        state = torch.load(checkpoint, weights_only=True)
+        if state["settings"] != settings:
+            raise UsageError(f"{checkpoint} comes from another recipe; remove it.")
+        branch.load_state_dict(state["branch"])
+        optimizer.load_state_dict(state["optimizer"])
+        first = state["epoch"]
+    for epoch in range(first, recipe.epochs):
+        loss = _epoch(recipe, epoch, (trunk, branch, optimizer), pictures, wanted, report)
+        state = {"branch": branch.state_dict(), "optimizer": optimizer.state_dict()}
+        partial = checkpoint.with_suffix(".tmp")
+        torch.save(state | {"epoch": epoch + 1, "settings": settings}, partial)
+        partial.replace(checkpoint)
+        line = {"epoch": epoch + 1, "loss": loss}
+        with (out / "log.jsonl").open("a") as log:
+            log.write(json.dumps(line) + "\n")
+        report(line)
+    return branch.eval()
+
+
+def _epoch(
+    recipe: BranchRecipe,
+    epoch: int,
+    learning: tuple[_Trunk, Branch, torch.optim.Optimizer],
+    pictures: npt.NDArray[np.uint8],
+    wanted: Knowledge,
+    report: Report,
+) -> float:
+    """One epoch; returns the mean loss."""
+    trunk, branch, optimizer = learning
+    branch.train()
+    rng = torch.Generator().manual_seed(recipe.seed * 1000 + epoch)
+    torch.manual_seed(recipe.seed * 1000 + epoch)  # dropout draws from the global one
+    order = torch.randperm(len(pictures), generator=rng)
+    fast = torch.cpu._is_avx512_bf16_supported()
+    steps, losses, started = max(len(pictures) // recipe.batch, 1), 0.0, time.monotonic()
+    for step in range(steps):
+        rows = order[step * recipe.batch : (step + 1) * recipe.batch]
+        done = (epoch * steps + step) / (recipe.epochs * steps)
+        for group in optimizer.param_groups:
+            warm = min(1.0, (done + 1e-3) / 0.05)
+            group["lr"] = recipe.lr * warm * 0.5 * (1 + math.cos(math.pi * done))
+        seen = torch.from_numpy(pictures[rows.numpy()])
+        batch = augment(seen, trunk.size, recipe.augmentation, rng)
+        with torch.autocast("cpu", torch.bfloat16, enabled=fast):
+            told: Knowledge = branch(*trunk(batch))
+        loss = distance(recipe, told, wanted, rows)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        losses += float(loss.detach())
+        if step % 20 == 19:
+            rate = (step + 1) * recipe.batch / (time.monotonic() - started)
+            report({"epoch": epoch, "step": step + 1, "of": steps, "per_s": rate})
+    return losses / steps
+
+
+def distance(recipe: BranchRecipe, told: Knowledge, wanted: Knowledge, rows: Tensor) -> Tensor:
+    """What training minimises: ``1 - cosine`` of the identity, KL of the ages, BCE of gender."""
+    identity = 1 - (told.identity * wanted.identity[rows]).sum(dim=1).mean()
+    ages = F.kl_div(
+        told.ages.log_softmax(dim=1), wanted.ages[rows].softmax(dim=1), reduction="batchmean"
+    )
+    male = F.binary_cross_entropy_with_logits(told.male, wanted.male[rows].sigmoid())
+    return identity + recipe.ages * ages + recipe.male * male
+
+
+def _answers(path: Path, pictures: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.float32]]:
+    """What the file says of the pictures: identity, age in years, how probable "a woman" is."""
+    model = OnnxClassifier(path, also=(*ATTRIBUTES, IDENTITY))
+    scores = model.classify(to_crops(pictures, model.input_size))
+    return {IDENTITY: scores.embeddings[IDENTITY], **scores.measures}
+
+
+def agreement(told: dict[str, npt.NDArray[np.float32]], wanted: Knowledge) -> dict[str, float]:
+    """How near the answers are to the face network's.
+
+    ``identity_cosine`` is the mean cosine between its embedding (without the mean over faces, in
+    the directions that are kept) and ours, ``similarity_correlation`` the correlation of the
+    similarities of all pairs of the first thousand faces, ``age_difference`` the mean absolute
+    difference in years, ``gender_agreement`` the share of faces that both call alike.
+    """
+    ours, theirs = told[IDENTITY], wanted.identity.numpy()
+    pairs = np.triu_indices(min(len(ours), 1000), 1)
+    near = np.stack([(vectors[:1000] @ vectors[:1000].T)[pairs] for vectors in (ours, theirs)])
+    age = np.abs(told[ATTRIBUTES["age"]] - years(wanted.ages).numpy())
+    female = (told[ATTRIBUTES["gender"]] > 0.5) == (wanted.male.numpy() < 0)
+    return {
+        "identity_cosine": float((ours * theirs).sum(axis=1).mean()),
+        "similarity_correlation": float(np.corrcoef(near)[0, 1]),
+        "age_difference": float(age.mean()),
+        "gender_agreement": float(female.mean()),
+    }
+
+
+def _check(branch: Branch, trunk: _Trunk, path: Path, pictures: npt.NDArray[np.uint8]) -> None:
+    """Compare the file with the network in PyTorch."""
+    file = _answers(path, pictures)
+    crops = torch.from_numpy(to_crops(pictures, trunk.size)).permute(0, 3, 1, 2)
+    with torch.no_grad():
+        torch_ = branch(*trunk(to_input(crops, trunk.size)))
+    apart = np.abs(file[IDENTITY] - torch_.identity.numpy()).max()
+    apart_years = np.abs(file[ATTRIBUTES["age"]] - years(torch_.ages).numpy())
+    if apart > PARITY or np.median(apart_years) > PARITY_YEARS:
+        raise ModelError(f"{path} differs from the trained branch by {apart:.3f}.")
