@@ -115,7 +115,7 @@ def test_file_and_network_agree(tmp_path: Path) -> None:
     """Also where BatchNorm's statistics are not those of the beginning."""
     torch.manual_seed(0)
     trunk = growing._Trunk(TRUNK, 12)
-    branch = Branch(trunk.channels, 1024, 48, 16)
+    branch = Branch(trunk.channels, 1024, 48, 2, 16)
     with torch.no_grad():
         for module in branch.modules():
             if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):

@@ -71,24 +71,27 @@ class FaceNetwork(nn.Module):
 class Branch(nn.Module):
     """From a map in the middle of the trunk and the trunk's embedding to what is told of a person.
 
-    Two depthwise-separable blocks, the mean over places, and beside it the embedding; from these
+    Some depthwise-separable blocks, the mean over places, and beside it the embedding; from these
     the identity and, through a layer of 256, age and gender.
 
     Args:
         channels: of the map, ``(n, channels, 7, 7)`` at 112 px.
         embedding: length of the trunk's embedding.
         width: channels of the branch.
+        blocks: how many blocks; the first halves the sides of the map.
         identity: length of the identity vector.
     """
 
-    def __init__(self, channels: int, embedding: int, width: int, identity: int) -> None:
+    def __init__(
+        self, channels: int, embedding: int, width: int, blocks: int, identity: int
+    ) -> None:
         super().__init__()
-        self.body = nn.Sequential(
-            ConvBN(channels, channels, 3, 2, channels),
-            ConvBN(channels, width, 1),
-            ConvBN(width, width, 3, 1, width),
-            ConvBN(width, width, 1),
-        )
+        layers: list[nn.Module] = []
+        for block in range(blocks):
+            layers.append(ConvBN(channels, channels, 3, 1 if block else 2, channels))
+            layers.append(ConvBN(channels, width, 1))
+            channels = width
+        self.body = nn.Sequential(*layers)
         self.norm = nn.BatchNorm1d(width + embedding)
         self.dropout = nn.Dropout(0.1)
         self.identity = nn.Linear(width + embedding, identity)

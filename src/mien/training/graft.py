@@ -39,7 +39,7 @@ def graft(source: Path, branch: Branch, place: int, side: int, card: ModelCard, 
         ModelError: `source` is no such file.
     """
     model = onnx.load(str(source))
-    _prune(model.graph)
+    prune(model.graph)
     known = {name for node in model.graph.node for name in node.output}
     start = f"network_features_{place}"
     if start not in known or EMBEDDED not in known:
@@ -72,7 +72,7 @@ def graft(source: Path, branch: Branch, place: int, side: int, card: ModelCard, 
     path.write_bytes(model.SerializeToString(deterministic=True))
 
 
-def _prune(graph: onnx.GraphProto) -> None:
+def prune(graph: onnx.GraphProto) -> None:
     """Take an older branch away."""
 
     def kept(name: str) -> bool:

@@ -164,7 +164,7 @@ def _fit(
     """Train the branch; goes on from ``out/checkpoint.pt``."""
     torch.manual_seed(recipe.seed)
     inputs = trunk.channels, trunk.embedding.shape[1]
-    branch = Branch(*inputs, recipe.width, wanted.identity.shape[1])
+    branch = Branch(*inputs, recipe.width, recipe.blocks, wanted.identity.shape[1])
     optimizer = torch.optim.AdamW(branch.parameters(), recipe.lr, weight_decay=recipe.weight_decay)
     checkpoint, settings, first = out / "checkpoint.pt", json.dumps(asdict(recipe)), 0
     if checkpoint.is_file():

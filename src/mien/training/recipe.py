@@ -147,7 +147,7 @@ class BranchRecipe:
         name: the model's name.
         trunk: name or file of the model that it goes on; this key tells such recipes from others.
         after: the layer of the trunk that it leaves after, counted from 0.
-        width: its channels.
+        width, blocks: its channels, and how many blocks it has.
         identity: length of the identity vector.
         epochs: how many, in one cosine.
         batch: pictures a step.
@@ -162,6 +162,7 @@ class BranchRecipe:
     trunk: str
     after: int = 12
     width: int = 512
+    blocks: int = 3
     identity: int = 256
     epochs: int = 8
     batch: int = 128
