@@ -1,17 +1,20 @@
 """Measure a trained model, write the figures into its card, and install it in the package.
 
-    python scripts/publish_model.py runs/mien-mobilenet/mien-mobilenet.onnx --data FOLDER
+    python scripts/publish_model.py runs/mien-mobilenet-branch/mien-mobilenet.onnx --data FOLDER
 
-Writes ``src/mien/models/NAME.onnx`` and ``docs/models/NAME.md``.
+Beside the model lies the ``figures.json`` of its branch. Writes ``src/mien/models/NAME.onnx`` and ``docs/models/NAME.md``.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from mien.classifiers.onnx import OnnxClassifier
 from mien.evaluation import Figure, evaluate_ferplus
@@ -48,6 +51,27 @@ Classes with few test faces (disgust, contempt) have wide error bars: 16 faces g
 interval of up to 25 points to each side. In practice the model hardly ever names either.
 `ece_majority` is large by design: the list holds only faces on which viewers agreed, and the model
 is trained on all faces.
+
+## What it tells besides, when asked
+
+`mien analyze --attributes age,gender --embeddings identity`, or `EmotionAnalyzer(also=...)`: an
+apparent age in years, how probable it is that viewers would say "a woman", and a vector of
+{dimensions} numbers that is near for pictures of one person. They come from a branch on the same
+network, in the same pass; the expressions are bit for bit those of the file without it. The branch
+learned from the starting network below, on the pictures of `train.parquet` without their labels
+(`recipes/{name}-person.toml`), so it can be no better than that network, whose author reports a
+mean error of 5.4 to 6.0 years and 92 to 94 % right genders on UTKFace. How near it comes to it,
+on pictures that it did not learn from:
+
+| figure | validation | test |
+|---|--:|--:|
+{branch}
+
+`identity_cosine`: mean cosine between its vector and that network's (without the mean over faces,
+in the {dimensions} directions in which faces differ most). `similarity_correlation`: over all pairs
+of 1,000 faces. `age_difference`: mean, years. `gender_agreement`: share called alike; these are
+grey pictures of 48 px, of which the teacher itself is unsure in 28 % (between 0.3 and 0.7).
+Verification of people: [people](../people.md). What these are not for: [person](../person.md).
 
 ## Where it comes from
 
@@ -94,21 +118,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
     write_card(target, card)
     page = ROOT / "docs" / "models" / f"{name}.md"
     page.parent.mkdir(parents=True, exist_ok=True)
-    page.write_text(_page(OnnxClassifier(target), figures), encoding="utf-8")
+    branch = json.loads((options.model.parent / "figures.json").read_text())
+    page.write_text(_page(OnnxClassifier(target), figures, branch), encoding="utf-8")
     print(f"{target}\n{page}")
 
 
-def _page(classifier: OnnxClassifier, figures: list[Figure]) -> str:
+def _page(classifier: OnnxClassifier, figures: list[Figure], branch: dict[str, float]) -> str:
     card = classifier.card
+    names = [name.removeprefix("test_") for name in branch if name.startswith("test_")]
+    pairs = [(name, branch[f"validation_{name}"], branch[f"test_{name}"]) for name in names]
+    told = OnnxClassifier(classifier.path, also=("identity",)).classify(
+        np.zeros((1, card.input_size, card.input_size, 3), np.uint8)
+    )
     return WORDS.format(
         name=card.name,
-        parameters="3.2 million",
+        parameters="3.2 million (and the branch)",
         size=card.input_size,
         megabytes=classifier.path.stat().st_size / 1e6,
         count=len(card.labels),
         labels=", ".join(card.labels),
         temperature=card.temperature,
         rows="\n".join(_row(figure) for figure in figures),
+        branch="\n".join(f"| {name} | {v:.3f} | {t:.3f} |" for name, v, t in pairs),
+        dimensions=told.embeddings["identity"].shape[1],
         licence=card.licence,
         commercial=card.commercial,
     )
