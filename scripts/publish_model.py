@@ -2,7 +2,8 @@
 
     python scripts/publish_model.py runs/mien-mobilenet-branch/mien-mobilenet.onnx --data FOLDER
 
-Beside the model lies the ``figures.json`` of its branch. Writes ``src/mien/models/NAME.onnx`` and ``docs/models/NAME.md``.
+Beside the model lies the ``figures.json`` of its branch. Writes ``src/mien/models/NAME.onnx``
+and ``docs/models/NAME.md``.
 """
 
 from __future__ import annotations
