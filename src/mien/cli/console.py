@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mien.labels import UNCERTAIN, color_of
+from mien.labels import ATTRIBUTES, UNCERTAIN, color_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -62,6 +62,9 @@ def show_table(results: Sequence[Result]) -> None:
     table.add_column("apparent expression", no_wrap=True)
     for label in labels:
         table.add_column(label[:9], justify="right", no_wrap=True)
+    measures = list(dict.fromkeys(name for r in results for name in r.scores.measures))
+    for name in measures:
+        table.add_column(name.replace("_", " "), justify="right")
     for result in results:
         name = Path(result.source).name
         if not len(result):
@@ -71,8 +74,15 @@ def show_table(results: Sequence[Result]) -> None:
             shade = f"rgb({red},{green},{blue})"
             doubt = "" if result.quality.fit[row] else " (poor view)"
             values = [f"{100 * value:.0f}" for value in result.scores.values[row]]
+            known = result.scores.measures
+            values += [f"{known[m][row]:{_format(m)}}" if m in known else "-" for m in measures]
             table.add_row(name, str(row), Text(emotion + doubt, style=f"bold {shade}"), *values)
     console().print(table)
+
+
+def _format(measure: str) -> str:
+    """Years without a fraction, everything else with two digits of it."""
+    return ".0f" if measure == ATTRIBUTES["age"] else ".2f"
 
 
 def show_people(timeline: Timeline) -> None:
