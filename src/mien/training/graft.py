@@ -51,12 +51,13 @@ def graft(source: Path, branch: Branch, place: int, side: int, card: ModelCard, 
         x, side = grown.convolution(layer, x, side)
     x = grown.add("ReduceMean", [x], "branch.mean", axes=[2, 3], keepdims=0)
     x = grown.add("Concat", [x, EMBEDDED], "branch.pooled", axis=1)
-    vectors = grown.linear(branch.identity, x, "branch.identity", branch.norm)
+    x = grown.norm(branch.norm, x, "branch.norm")
+    vectors = grown.linear(branch.identity, x, "branch.identity")
     length = grown.add("ReduceL2", [vectors], "branch.length", axes=[1], keepdims=1)
     least = grown.constant("branch.least", np.full((), 1e-12, np.float32))
     length = grown.add("Max", [length, least], "branch.length_")
     grown.add("Div", [vectors, length], IDENTITY)
-    hidden = grown.linear(branch.hidden, x, "branch.hidden_", branch.norm)
+    hidden = grown.linear(branch.hidden, x, "branch.hidden_")
     hidden = grown.add("Relu", [hidden], "branch.hidden")
     _add_age(grown, grown.linear(branch.ages, hidden, "branch.ages"))
     # The teacher tells how probable "male" is.
@@ -100,7 +101,7 @@ def _add_age(grown: _Grown, ages: str) -> None:
 
 
 class _Grown:
-    """A graph that nodes and float16 weights are added to."""
+    """A graph that nodes and int8 weights are added to."""
 
     def __init__(self, graph: onnx.GraphProto) -> None:
         self._graph = graph
@@ -125,24 +126,31 @@ class _Grown:
             -side // layer.stride
         )
 
-    def linear(
-        self, layer: nn.Linear, x: str, name: str, norm: nn.BatchNorm1d | None = None
-    ) -> str:
-        """A linear layer, with the BatchNorm before it folded in."""
-        weight, bias = layer.weight.detach(), layer.bias.detach()
-        if norm is not None:
-            assert norm.running_mean is not None
-            assert norm.running_var is not None
-            scale = (norm.weight / torch.sqrt(norm.running_var + norm.eps)).detach()
-            bias = bias + weight @ (norm.bias.detach() - norm.running_mean * scale)
-            weight = weight * scale
-        inputs = [x, self._weight(f"{name}.w", weight.numpy())]
-        inputs.append(self.constant(f"{name}.b", bias.numpy()))
+    def norm(self, norm: nn.BatchNorm1d, x: str, name: str) -> str:
+        """A BatchNorm, not folded into the next layer: its weights would not fit into int8."""
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        scale = (norm.weight / torch.sqrt(norm.running_var + norm.eps)).detach()
+        shift = norm.bias.detach() - norm.running_mean * scale
+        x = self.add("Mul", [x, self.constant(f"{name}.scale", scale.numpy())], f"{name}.scaled")
+        return self.add("Add", [x, self.constant(f"{name}.shift", shift.numpy())], name)
+
+    def linear(self, layer: nn.Linear, x: str, name: str) -> str:
+        """A linear layer."""
+        inputs = [x, self._weight(f"{name}.w", layer.weight.detach().numpy())]
+        inputs.append(self.constant(f"{name}.b", layer.bias.detach().numpy()))
         return self.add("Gemm", inputs, name, transB=1)
 
     def _weight(self, name: str, values: npt.NDArray[np.float32]) -> str:
-        stored = self.constant(f"{name}.half", values.astype(np.float16))
-        return self.add("Cast", [stored], name, to=TensorProto.FLOAT)
+        """Stored in int8 with a scale a row, which ONNX Runtime widens once as it opens the file.
+
+        By Cast and Mul, since it would leave DequantizeLinear where it is and widen in every run.
+        """
+        largest = np.abs(values).max(axis=tuple(range(1, values.ndim)), keepdims=True)
+        scale = np.maximum(largest, 1e-12).astype(np.float32) / 127
+        stored = self.constant(f"{name}.int8", np.rint(values / scale).astype(np.int8))
+        wide = self.add("Cast", [stored], f"{name}.wide", to=TensorProto.FLOAT)
+        return self.add("Mul", [wide, self.constant(f"{name}.scale", scale)], name)
 
     def constant(self, name: str, values: npt.NDArray[Any]) -> str:
         """A weight as it is; returns its name."""

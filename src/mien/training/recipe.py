@@ -163,7 +163,7 @@ class BranchRecipe:
     after: int = 12
     width: int = 512
     blocks: int = 3
-    identity: int = 256
+    identity: int = 192
     epochs: int = 8
     batch: int = 128
     lr: float = 2e-3
