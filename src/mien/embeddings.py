@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from mien.errors import InputError, UsageError
 from mien.tablefiles import PARTIAL, GrowingTable, partial_path, read_rows
@@ -72,6 +73,10 @@ class Embeddings:
             count = int((places < 0).sum())
             raise UsageError(f"{count} of {len(faces)} faces have no embedding: analyse again.")
         return np.asarray(self.vectors[name][places])
+
+    def known(self, faces: pd.DataFrame) -> npt.NDArray[np.bool_]:
+        """``(len(faces),)``: which rows of a ``faces`` table have vectors."""
+        return np.asarray(self._places(faces) >= 0)
 
     def _places(self, faces: pd.DataFrame) -> Any:
         import pandas as pd

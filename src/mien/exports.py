@@ -14,10 +14,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 from xml.etree import ElementTree
 
+from mien.labels import UNCERTAIN
 from mien.tablefiles import replacing, writable_place
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SUFFIXES = (".vtt", ".eaf")
 _SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
@@ -42,6 +47,22 @@ class Stretch:
     start_s: float
     end_s: float
     strength: float | None = None
+
+
+def stretches(segments: pd.DataFrame, strength: bool) -> list[Stretch]:
+    """The rows of `Timeline.segments`.
+
+    Args:
+        segments: the table.
+        strength: whether it is a probability, so that it can be told.
+    """
+    told = [
+        row["strength"] if strength and row["emotion"] != UNCERTAIN else None
+        for row in segments.to_dict("records")
+    ]
+    times = segments["start_s"], segments["end_s"]
+    rows = zip(segments["track_id"], segments["emotion"], *times, told, strict=True)
+    return [Stretch(f"Person {person}", *known) for person, *known in rows]
 
 
 def write_webvtt(stretches: Sequence[Stretch], path: str | Path) -> Path:

@@ -42,11 +42,11 @@ class Presence:
         self._faces, self._images, self._labels = faces, images, labels
 
     @cached_property
-    def spans(self) -> tuple[Floats, Floats]:
-        """When each row's frame begins and ends, ``(n,)`` seconds; NaN for rows without a time.
+    def frames(self) -> tuple[Floats, Floats]:
+        """When each row of `images` begins and ends, ``(m,)`` seconds; NaN where it was not shown.
 
         Raises:
-            UsageError: there are only photos, or faces of frames that `images` does not have.
+            UsageError: there are only photos.
         """
         status, times = self._images["status"], self._images["time_s"].to_numpy(np.float64)
         if (status == "ok").any() and np.isnan(times).all():
@@ -56,6 +56,16 @@ class Presence:
         for rows in self._images.groupby("source", sort=False).indices.values():
             shown = rows[counted[rows]]
             ends[shown] = times[shown] + frame_lengths(times[shown])
+        return times, ends
+
+    @cached_property
+    def spans(self) -> tuple[Floats, Floats]:
+        """When each row's frame begins and ends, ``(n,)`` seconds; NaN for rows without a time.
+
+        Raises:
+            UsageError: there are only photos, or faces of frames that `images` does not have.
+        """
+        ends = self.frames[1]
         key = ["source", "frame"]
         known = self._images[key].assign(end=ends).drop_duplicates(key)
         found = self._faces[key].merge(known, on=key, how="left")["end"].to_numpy(np.float64)

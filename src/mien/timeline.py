@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mien import exports, tables
+from mien.descriptors import Descriptor, describe
 from mien.embeddings import Embeddings, Gathering, read_embeddings, write_embeddings
 from mien.errors import UsageError
+from mien.groups import mood
 from mien.labels import UNCERTAIN
 from mien.peaks import Peak, Peaks, read_peaks, write_peaks
 from mien.presence import Presence
@@ -246,27 +248,64 @@ class Timeline:
         """
         return self._presence.summary(_TOLD_S)
 
-    def plot(self) -> Plot:
+    def group(self, seconds: float | None = None) -> pd.DataFrame:
+        """The mood of everyone together: what is seen on average, and how far faces differ.
+
+        Args:
+            seconds: how long a row is; 0 gives a row a frame, None one a film.
+
+        Returns:
+            source, start_s, end_s, visible_s (with anybody in sight), n_faces (mean number in
+            sight), emotion, probability (as told of the mean), ``mean_LABEL`` (over the faces of
+            each moment first, then over the time with a face; NaN without one) and
+            ``spread_LABEL`` (standard deviation over the faces of each moment, then the mean over
+            the time with two and more; NaN without). Measures, such as valence, likewise.
+
+        Raises:
+            UsageError: `seconds` is negative or infinite, or the table has no times.
+        """
+        columns = self.labels, tables.measure_columns(self.faces)
+        below = self._uncertain_below if self._distribution else -math.inf
+        return mood(self._presence, self.faces, self.images, *columns, seconds, below)
+
+    def descriptor(
+        self, person: int | None = None, source: str | None = None, *, group: bool = False
+    ) -> Descriptor:
+        """A film in one vector, of a person or of the group, see `mien.descriptors`.
+
+        Frames whose features are missing are left out and counted.
+
+        Args:
+            person: as in `track_ids`; None for the one who is seen longest.
+            source: the film, where there are several.
+            group: of everyone together.
+
+        Raises:
+            UsageError: the features were not kept (``--embeddings features``), there is no such
+                person, or it has to be said which film.
+            InputError: no face was found, or in one frame only.
+        """
+        film = self if source is None else self.film(source)
+        if len(film.sources) > 1:
+            raise UsageError(f"say of which film: source=... of {', '.join(film.sources)}.")
+        name = next(iter(film.sources), "an empty table")
+        return describe(film._presence, film.faces, film.embeddings, name, person, group)
+
+    def plot(self, group: bool = False) -> Plot:
         """Curves of every person over time, with faces at their peaks where they were kept.
+
+        Args:
+            group: one panel a film instead: the mean of everyone in sight, and as a band around
+                each curve how far their faces differ (one standard deviation to either side).
 
         Raises:
             UsageError: the table has no times or people.
         """
-        from mien.curves import PersonCurve, timeline_plot
+        from mien import panels
 
-        self._presence.need_people()
-        people = []
-        for (source, person), rows in self._presence.people.items():
-            film = f" in {Path(source).name}" if len(self.sources) > 1 else ""
-            faces = [
-                (peak.time_s, peak.label, peak.picture)
-                for peak in self.peaks
-                if (peak.source, peak.track_id) == (source, person)
-            ]
-            times = self._presence.spans[0][rows]
-            values = self._presence.values[rows, :-1].astype(np.float64)
-            people.append(PersonCurve(f"Person {person}{film}", times, values, self.labels, faces))
-        return timeline_plot(people)
+        if group:
+            return panels.draw_groups(self.group(0), self.labels)
+        return panels.draw_people(self._presence, self.sources, self.labels, self.peaks)
 
     def export(self, path: str | Path, min_s: float = _TOLD_S) -> Path:
         """Write one form of it, as it is now (smoothed, if it is), by the suffix of `path`.
@@ -292,16 +331,7 @@ class Timeline:
         if len(self.sources) > 1:
             told = ", ".join(self.sources)
             raise UsageError(f"a {suffix} file is of one film: choose with film(...) from {told}.")
-        stretches = [
-            exports.Stretch(
-                f"Person {row['track_id']}",
-                row["emotion"],
-                row["start_s"],
-                row["end_s"],
-                row["strength"] if self._distribution and row["emotion"] != UNCERTAIN else None,
-            )
-            for row in self.segments(min_s).to_dict("records")
-        ]
+        stretches = exports.stretches(self.segments(min_s), self._distribution)
         if suffix == ".vtt":
             return exports.write_webvtt(stretches, target)
         return exports.write_elan(stretches, target, next(iter(self.sources), ""))

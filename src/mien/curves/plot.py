@@ -70,13 +70,15 @@ class _Moment(NamedTuple):
 class _Curve:
     """A person's curve: ``(m,)`` places on the axis, about one a unit, ``(m, k)`` means there.
 
-    `starts` are the first points of runs: point 0, and each one after a time away.
+    `starts` are the first points of runs: point 0, and each one after a time away. `spread` is
+    like `values`, where there is one.
     """
 
     x: Floats
     values: Floats
     starts: list[int]
     moments: list[_Moment]
+    spread: Floats | None = None
 
     def runs(self) -> Iterator[slice]:
         return (slice(a, b) for a, b in pairwise([*self.starts, len(self.x)]))
@@ -150,7 +152,10 @@ def _curve(person: PersonCurve, axis: _Axis) -> _Curve:
     x = axis.x(np.add.reduceat(times, first) / count)
     means = np.add.reduceat(values, first, axis=0) / count[:, None]
     moments = _moments(person, x, means, axis)
-    return _Curve(x, means, [0, *(np.flatnonzero(away) + 1).tolist()], moments)
+    spread = None
+    if person.spread is not None:
+        spread = np.add.reduceat(person.spread[inside], first, axis=0) / count[:, None]
+    return _Curve(x, means, [0, *(np.flatnonzero(away) + 1).tolist()], moments, spread)
 
 
 def _moments(person: PersonCurve, x: Floats, values: Floats, axis: _Axis) -> list[_Moment]:
@@ -217,10 +222,28 @@ def _panel(person: PersonCurve, curve: _Curve, axis: _Axis, y: float, top: float
             f'<text x="{_GUTTER - 7}" y="{level}" dy=".35em" text-anchor="end" '
             f'fill-opacity=".72">{text}</text>'
         )
+    if curve.spread is not None:
+        out += [_band(person, curve, column, base) for column in range(len(person.labels))]
     out += [_line(person, curve, column, base) for column in range(len(person.labels))]
     out.append(_pointed_out(curve, person.labels, axis, top))
     place = f'data-name="{told(person.name)}" data-top="{number(top)}" data-base="{number(base)}"'
     return f'<g class="mien-panel" {place}>{"".join(out)}</g>'
+
+
+def _band(person: PersonCurve, curve: _Curve, column: int, base: float) -> str:
+    """How far the values of a label's line spread, as a tint around it."""
+    values = curve.values[:, column]
+    if values.max(initial=0.0) < SEEN or curve.spread is None:
+        return ""
+    spread, area = curve.spread[:, column], []
+    for run in curve.runs():
+        above, below = (
+            base - np.clip(values[run] + way * spread[run], 0, 1) * _PANEL for way in (1, -1)
+        )
+        both = np.concatenate([above, below[::-1]])
+        area.append(path(np.concatenate([curve.x[run], curve.x[run][::-1]]), both) + "Z")
+    paints = paint(person.labels[column], person.labels)
+    return f'<path class="mien-band" d="{"".join(area)}" fill-opacity=".25" {paints}/>'
 
 
 def _line(person: PersonCurve, curve: _Curve, column: int, base: float) -> str:
@@ -242,7 +265,8 @@ def _line(person: PersonCurve, curve: _Curve, column: int, base: float) -> str:
             tint.append(path(places, np.interp(places, x, y[run])) + under)
     out = f'<path d="{"".join(tint)}" fill-opacity=".22" {paint(label, person.labels)}/>'
     thick = 1.75 if tint else 1
-    return (out if tint else "") + (
+    bare = not tint or curve.spread is not None  # tints and bands over each other are mud
+    return ("" if bare else out) + (
         f'<path class="mien-line" d="{"".join(line)}" fill="none" stroke-width="{thick}" '
         f'stroke-linejoin="round" stroke-linecap="round" {paint(label, person.labels, "stroke")}/>'
     )

@@ -26,6 +26,7 @@ class PersonCurve:
         values: ``(n, k)`` probabilities; rows with NaN are left out.
         labels: the k names of the columns.
         thumbnails: moments to show: time in seconds, label, picture ``(h, w, 3)`` uint8 RGB.
+        spread: ``(n, k)``, drawn as a band of so much to either side of `values`; None for none.
 
     Raises:
         UsageError: the shapes do not fit, or a value is not from 0 to 1.
@@ -36,6 +37,7 @@ class PersonCurve:
     values: Floats
     labels: tuple[str, ...]
     thumbnails: Sequence[tuple[float, str, Image]] = ()
+    spread: Floats | None = None
 
     def __post_init__(self) -> None:
         times = np.asarray(self.times, np.float64).reshape(-1)
@@ -51,6 +53,11 @@ class PersonCurve:
         if values.size and (values.min() < -0.01 or values.max() > 1.01):
             raise UsageError("curves show probabilities, but these values are not from 0 to 1.")
         values = np.clip(values, 0, 1)
+        if self.spread is not None:
+            spread = np.asarray(self.spread, np.float64)
+            if spread.shape != (len(known), len(labels)):
+                raise UsageError(f"the spread must have a row for each time, got {spread.shape}.")
+            object.__setattr__(self, "spread", spread[order])
         for name, value in (("times", times), ("values", values), ("labels", labels)):
             object.__setattr__(self, name, value)
 
