@@ -138,7 +138,7 @@ def test_what_cannot_be_described_says_why(group: bool) -> None:
     nobody = Timeline.from_results(shown(i, {}) for i in range(5))
     with pytest.raises(InputError, match=r"no face was found in film\.mp4"):
         describe(nobody)
-    with pytest.raises(InputError, match="too short: it has 1 frame with a face; a film needs 2"):
+    with pytest.raises(InputError, match="too short: 1 frame with a face; it takes 2"):
         describe(acted(lambda i: {1: [1.0]} if i == 2 else {}))
     gaps = [shown(0, {1: (EVEN, [1.0])}), shown(1, {1: (EVEN, None)})]
     with pytest.raises(InputError, match="1 frame with a face, and 1 without features"):

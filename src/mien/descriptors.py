@@ -111,8 +111,10 @@ def describe(
         person: of it; None for the one who is seen longest.
         group: everyone, instead of a person.
     """
-    rows = _everyone(presence, faces, source) if group else None
-    if rows is None:
+    subject = source if person is None else f"person {person} of {source}"
+    if group:
+        rows = _everyone(presence, faces, source)
+    else:
         person, rows = _somebody(presence, faces, source, person)
     if embeddings is None:
         raise UsageError(
@@ -126,8 +128,8 @@ def describe(
     if len(shown) < LEAST:
         missing = f", and {seen - len(shown)} without features" if seen > len(shown) else ""
         raise InputError(
-            f"{source} is too short: it has {len(shown)} frame{'s' * (len(shown) != 1)} with a "
-            f"face{missing}; a film needs {LEAST} and more."
+            f"{subject} is too short: {len(shown)} frame{'s' * (len(shown) != 1)} with a face"
+            f"{missing}; it takes {LEAST} and more."
         )
     features = embeddings.of(faces.iloc[rows], _NAME)
     seconds = presence.seconds[rows]

@@ -18,6 +18,7 @@ from mien.cli import (
     report,
     summarize,
     train,
+    train_video,
     view,
     watch,
 )
@@ -41,10 +42,11 @@ for command in (
     report.report,
     summarize.summarize,
     train.train,
+    train_video.train_video,
     view.view,
     watch.watch,
 ):
-    app.command(command.__name__)(told(command))
+    app.command(command.__name__.replace("_", "-"))(told(command))
 app.add_typer(models.app, name="models")
 
 

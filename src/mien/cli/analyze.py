@@ -28,31 +28,29 @@ def analyze(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Table: .parquet, .csv or .jsonl.")
     ] = None,
-    annotate: Annotated[
-        Path | None, typer.Option(help="Folder for annotated copies; or an .mp4 for one film.")
-    ] = None,
+    annotate: options.Annotate = None,
     detector: options.Detector = "mtcnn",
     model: options.Model = "mien-mobilenet",
     min_score: options.MinScore = None,
     without: options.Without = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object a picture.")] = False,
+    json: options.Json = False,
     fps: options.Fps = None,
     every: options.Every = 1,
     start: options.Start = None,
     end: options.End = None,
     width: options.Width = None,
     adaptive: options.Adaptive = False,
-    keep_faces: Annotated[
-        bool, typer.Option("--keep-faces", help="Film: keep each person's strongest faces.")
-    ] = False,
+    keep_faces: options.KeepFaces = False,
     attributes: options.Attributes = "",
     embeddings: options.Kept = "",
+    film_model: options.FilmModel = None,
 ) -> None:
     """Find every face and say which expression viewers would see.
 
     Exit code 0 when all inputs were read, 3 when some were not, 2 for wrong use.
     """
     from mien.cli.console import Tally, progress, show_people, show_table
+    from mien.cli.filmed import FilmAnswers
     from mien.cli.road import Clip, load_analyzer, results, sinks_for
     from mien.timeline import Timeline
 
@@ -60,20 +58,24 @@ def analyze(
         raise UsageError("--keep-faces keeps them beside the table; name one with -o.")
     if embeddings and output is None:
         raise UsageError("--embeddings keeps them beside the table; name one with -o.")
-    also = (*options.named(attributes), *options.named(embeddings))
+    kept = options.named(embeddings)
+    answers = FilmAnswers(film_model, paths, output, kept, json)
+    also = (*options.named(attributes), *kept, *answers.also)
     analyzer = load_analyzer(detector, model, min_score, tuple(without or ()), also)
+    answers.check(analyzer)
     tally, clip = Tally(), Clip(fps, every, start, end, width, adaptive)
     made = list(sinks_for(analyzer, paths, output, annotate, keep_faces))
 
     def run(sinks: Sequence[Any]) -> Iterator[Result]:
         road = results(analyzer, paths, clip, keep=annotate is not None)
-        for result in progress(road):
+        for result in answers.through(progress(road)):
             for sink in sinks:
                 sink.write(result)
             tally.add(result)
             yield result
 
     with ExitStack() as stack:
+        stack.enter_context(answers)
         sinks = [stack.enter_context(s) for s in made]
         if json:
             from mien.sinks.json_lines import JsonSink

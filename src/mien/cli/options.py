@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,6 +22,13 @@ Width = Annotated[int | None, typer.Option(help="Film: shrink wider frames to th
 Adaptive = Annotated[
     bool, typer.Option("--adaptive", help="Film: fewer frames where nothing changes.")
 ]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a picture.")]
+Annotate = Annotated[
+    Path | None, typer.Option(help="Folder for annotated copies; or an .mp4 for one film.")
+]
+KeepFaces = Annotated[
+    bool, typer.Option("--keep-faces", help="Film: keep each person's strongest faces.")
+]
 Attributes = Annotated[
     str, typer.Option(help="Further columns: age, gender, or both, such as age,gender.")
 ]
@@ -29,6 +38,23 @@ Kept = Annotated[
         "--embeddings", help="Keep vectors beside the table: identity, features, or both."
     ),
 ]
+FilmModel = Annotated[
+    Path | None, typer.Option(help="Film: also judge it whole, by a model of mien train-video.")
+]
+
+
+class FilmKind(StrEnum):
+    """Who is judged in a film."""
+
+    person = "person"
+    group = "group"
+
+
+class FilmKernel(StrEnum):
+    """Of the support-vector machine that judges films."""
+
+    linear = "linear"
+    rbf = "rbf"
 
 
 def named(text: str) -> tuple[str, ...]:

@@ -1,0 +1,208 @@
+"""``--film-model``: what a model of films answers, beside the tables of an analysis."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from mien.cli.measured import tell
+from mien.errors import UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mien.analyzer import EmotionAnalyzer
+    from mien.result import Result
+    from mien.training.films import Step, Trained
+
+_NEEDS = "features"
+
+
+class FilmAnswers:
+    """Judges each film of a run as soon as it ends; tells and writes the answers at the end.
+
+    A film is judged whole: where the run is stopped, those before are told.
+
+    Args:
+        model: path of the model of films; None judges nothing.
+        paths: the arguments of the command.
+        output: where the ``faces`` table goes, if anywhere; the answers go beside it, to
+            ``NAME.films.SUFFIX``.
+        kept: embeddings that are written beside the table; others go no further than here.
+        json: print a JSON object an answer.
+
+    Raises:
+        UsageError: there is no film among the arguments.
+        ModelError: it is no model of films.
+    """
+
+    def __init__(
+        self,
+        model: Path | None,
+        paths: Sequence[str],
+        output: Path | None,
+        kept: Sequence[str],
+        json: bool,
+    ) -> None:
+        self.also: tuple[str, ...] = ()
+        self._model = None
+        self._output, self._kept, self._json = output, tuple(kept), json
+        self._found: list[pd.DataFrame] = []
+        if model is None:
+            return
+        from mien.cli.road import is_moving
+        from mien.films import FilmModel
+
+        if not any(is_moving(path) for path in paths):
+            raise UsageError("--film-model judges films, and there is none among the inputs.")
+        self._model = FilmModel(model)
+        self.also = () if _NEEDS in kept else (_NEEDS,)
+
+    def check(self, analyzer: EmotionAnalyzer) -> None:
+        """Say before the run, not after it, when the model is another's."""
+        if self._model is not None:
+            known = analyzer.settings
+            self._model.fits(known["classifier_sha256"], known["classifier"])
+
+    def through(self, results: Iterable[Result]) -> Iterator[Result]:
+        """Pass results through, and judge each film behind its last frame."""
+        if self._model is None:
+            yield from results
+            return
+        waiting: list[Result] = []
+        for result in results:
+            if waiting and (result.time_s is None or result.source != waiting[0].source):
+                self._judge(waiting)
+                waiting = []
+            if result.time_s is not None:
+                waiting.append(_light(result))
+            yield self._without_features(result)
+        if waiting:
+            self._judge(waiting)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._model is None or not self._found:
+            return
+        import pandas as pd
+
+        from mien.tables import write_table
+
+        table = pd.concat(self._found, ignore_index=True)
+        show_answers(table, self._model.labels, self._model.path.name, json=self._json)
+        if self._output is not None:
+            path = self._output.with_name(f"{self._output.stem}.films{self._output.suffix}")
+            card = {"film_model": self._model.card.to_json()}
+            tell(f"wrote {write_table(table, path, card)}")
+
+    def _judge(self, film: list[Result]) -> None:
+        from mien.timeline import Timeline
+
+        assert self._model is not None
+        timeline = Timeline.from_results(film, keep_faces=False)
+        self._found.append(self._model.judge(timeline))
+
+    def _without_features(self, result: Result) -> Result:
+        if not self.also:
+            return result
+        kept = {k: v for k, v in result.scores.embeddings.items() if k in self._kept}
+        return replace(result, scores=replace(result.scores, embeddings=kept))
+
+
+def _light(result: Result) -> Result:
+    """Its numbers only: squares and pictures of a whole film would fill the memory."""
+    return replace(result, crops=np.zeros((0, 1, 1, 3), np.uint8), _read=None, _classifier=None)
+
+
+def show_answers(table: pd.DataFrame, labels: Sequence[str], model: str, *, json: bool) -> None:
+    """One row a film or person: the answer, and every probability in percent."""
+    if json:
+        sys.stdout.write(table.assign(film_model=model).to_json(orient="records", lines=True))
+        return
+    from rich.table import Table
+
+    from mien.cli.console import console
+
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    shown.add_column("film", overflow="ellipsis", no_wrap=True, max_width=28)
+    shown.add_column("judged", no_wrap=True)
+    shown.add_column(model, no_wrap=True)
+    for label in labels:
+        shown.add_column(label[:12], justify="right", no_wrap=True)
+    for row in table.to_dict("records"):
+        who = "group" if str(row["track_id"]) == "<NA>" else f"person {row['track_id']}"
+        name = Path(str(row["source"])).name
+        if isinstance(row["problem"], str):
+            shown.add_row(name, who, f"no answer: {row['problem']}")
+            continue
+        shares = [f"{100 * row[label]:.0f}" for label in labels]
+        shown.add_row(name, who, str(row["label"]), *shares)
+    console().print(shown)
+
+
+def show_trained(trained: Trained, *, json: bool) -> None:
+    """The figures of a new model of films, and how they were measured."""
+    figures = trained.figures
+    if json:
+        print(trained.card.to_json())  # noqa: T201
+        return
+    from rich.table import Table
+
+    from mien.cli.console import console
+    from mien.evaluation.page import percent
+
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("figure", "value", "95 % interval", "films"):
+        shown.add_column(name, justify="left" if name == "figure" else "right")
+    rows = [("accuracy", figures.accuracy)]
+    if figures.everything.films > figures.accuracy.films:
+        rows.append(("accuracy, all films", figures.everything))
+    rows += [(f"recall of {label}", share) for label, share in figures.recalls.items()]
+    for name, share in rows:
+        known = share.low == share.low
+        span = f"{percent(share.low)} to {percent(share.high)}" if known else "too few groups"
+        shown.add_row(name, percent(share.value), span, f"{share.films:,}")
+    shown.add_row(f"always saying {figures.common}", percent(figures.baseline), "", "")
+    sure = f"{percent(figures.sure[1])} of {percent(figures.sure[0], 0)}"
+    shown.add_row("right where not uncertain", sure, "", "")
+    shown.add_row("log loss", f"{figures.loss:.3f}", "", "")
+    shown.add_row("log loss of the labels' shares", f"{figures.base_loss:.3f}", "", "")
+    console().print(shown)
+    print("protocol:")  # noqa: T201
+    for line in figures.protocol:
+        print(f"- {line}")  # noqa: T201
+    if not figures.accuracy.low > figures.baseline:
+        tell(f"this may be no better than always saying {figures.common}: label more films.")
+
+
+def film_steps() -> Step:
+    """Shows on a terminal how far each stage is and how long it may still take."""
+    loud, began = sys.stderr.isatty(), time.monotonic()
+    stage = ""
+
+    def step(what: str, done: int, total: int) -> None:
+        nonlocal stage, began
+        if what.split()[0] != stage:
+            stage, began = what.split()[0], time.monotonic()
+        spent = time.monotonic() - began
+        left = f", {spent * (total - done) / done / 60:.0f} min left" if done and spent > 5 else ""
+        if loud:
+            end = "\r\033[K" if done == total else ""
+            line = f"\r\033[K{what}, {done} of {total}{left} {end}"
+            print(line, end="", file=sys.stderr, flush=True)  # noqa: T201
+
+    return step

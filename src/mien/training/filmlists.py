@@ -1,0 +1,165 @@
+"""Films with labels: a CSV file with a row a film, checked before any film is opened."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mien.datasets.records import split_word
+from mien.datasets.sheets import SPLIT
+from mien.errors import InputError, InputNotFoundError
+from mien.films import COLUMNS
+from mien.labels import UNCERTAIN
+
+_PATH = ("path", "film", "video", "file", "filename", "file_path")
+_LABEL = ("label", "emotion", "expression", "class", "target", "category")
+_GROUP = ("group", "subject", "person", "movie", "session")
+_TOLD = 5  # films that are named in a message
+#: How a film takes part; "" where the list has no splits.
+PARTS = ("train", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class FilmList:
+    """Columns of n films.
+
+    Attributes:
+        origin: the file.
+        names: the films as written.
+        paths: where they lie.
+        truth: the label of each.
+        groups: what must not be parted, such as a subject or a movie; else each film its own.
+        parts: of `PARTS`, or "" for all.
+        left_out: films of a split that is neither learned from nor measured on.
+    """
+
+    origin: Path
+    names: tuple[str, ...]
+    paths: tuple[Path, ...]
+    truth: tuple[str, ...]
+    groups: tuple[str, ...]
+    parts: tuple[str, ...]
+    left_out: int = 0
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The different ones, by name."""
+        return tuple(sorted(set(self.truth)))
+
+    @property
+    def grouped(self) -> bool:
+        """Whether some films belong together."""
+        return len(set(self.groups)) < len(self)
+
+
+def read_films(path: Path) -> FilmList:
+    """Read a list of films.
+
+    Columns: ``path`` (relative to the list's folder; a film, or a table that ``mien analyze -o``
+    wrote with ``--embeddings features``), ``label``, and if wanted ``group`` and ``split``
+    (``train``, and ``test`` or ``validation``). Labels stay as they are written.
+
+    Raises:
+        InputNotFoundError: there is no such list.
+        InputError: it is no such list, names films that are not there, or cannot be learned from.
+    """
+    if not path.is_file():
+        raise InputNotFoundError(f"there is no list of films {path}.")
+    header, rows = _table(path)
+    columns = [_first(header, names) for names in (_PATH, _LABEL, _GROUP, SPLIT)]
+    if columns[0] is None or columns[1] is None:
+        raise InputError(
+            f"{path} has the columns {', '.join(header) or '(none)'}: path and label are needed; "
+            "group and split may be there."
+        )
+    names, written, groups, splits = (
+        [] if column is None else [row[column].strip() for row in rows] for column in columns
+    )
+    for place, (name, label) in enumerate(zip(names, written, strict=True), 2):
+        if not name or not label:
+            raise InputError(f"{path}, line {place}: a film and its label are needed.")
+    paths = [path.parent / name for name in names]
+    taken = {UNCERTAIN, *COLUMNS}.intersection(written)
+    if taken:
+        raise InputError(f"{path}: no label can be called {min(taken)!r}, choose another word.")
+    _check_films(path, names, paths)
+    parts = _parts(path, splits, len(rows))
+    groups = groups or names
+    kept = [i for i, part in enumerate(parts) if part is not None]
+    found = FilmList(
+        path,
+        tuple(names[i] for i in kept),
+        tuple(paths[i] for i in kept),
+        tuple(written[i] for i in kept),
+        tuple(groups[i] or names[i] for i in kept),
+        tuple(parts[i] or "" for i in kept),
+        len(rows) - len(kept),
+    )
+    _check_parts(found)
+    return found
+
+
+def _table(path: Path) -> tuple[list[str], list[list[str]]]:
+    import pandas as pd
+
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
+    except (ValueError, OSError) as error:  # pandas' own are ValueErrors
+        raise InputError(f"{path} is not a CSV table: {error}") from error
+    return [str(name).strip() for name in table.columns], table.to_numpy().tolist()
+
+
+def _first(header: Sequence[str], names: Sequence[str]) -> int | None:
+    lowered = [name.lower() for name in header]
+    return next((lowered.index(name) for name in names if name in lowered), None)
+
+
+def _check_films(path: Path, names: Sequence[str], paths: Sequence[Path]) -> None:
+    missing = [name for name, film in zip(names, paths, strict=True) if not film.is_file()]
+    if missing:
+        more = f" and {len(missing) - _TOLD} more" if len(missing) > _TOLD else ""
+        raise InputError(
+            f"{path} has labels for {len(missing)} of {len(names)} films that do not exist: "
+            f"{', '.join(missing[:_TOLD])}{more}."
+        )
+    twice = [film for film, n in Counter(film.resolve() for film in paths).items() if n > 1]
+    if twice:
+        raise InputError(f"{path} lists a film twice: {twice[0].name}.")
+
+
+def _parts(path: Path, splits: Sequence[str], count: int) -> list[str | None]:
+    """What each film is for; None for nothing."""
+    words = [split_word(word).lower() for word in splits]
+    if not any(words):
+        return [""] * count
+    known = {"train", "validation", "test"}
+    for place, word in enumerate(words, 2):
+        if word not in known:
+            raise InputError(
+                f"{path}, line {place}: a split is train, validation or test, not {word!r}."
+            )
+    measured = "test" if "test" in words else "validation"
+    if "train" not in words or measured not in words:
+        raise InputError(f"{path}: a split needs films to train and films to test.")
+    use: dict[str, str | None] = {"train": "train", "validation": None, measured: "test"}
+    return [use[word] for word in words]
+
+
+def _check_parts(films: FilmList) -> None:
+    train = {g for g, part in zip(films.groups, films.parts, strict=True) if part != "test"}
+    test = {g for g, part in zip(films.groups, films.parts, strict=True) if part == "test"}
+    both = sorted(train & test)
+    if both:
+        raise InputError(
+            f"{films.origin}: the group {both[0]!r} is in train and in test "
+            f"({len(both)} such): what is measured would be partly known."
+        )
+    if len(films.labels) < 2:
+        raise InputError(
+            f"{films.origin}: two labels or more are needed, there is {', '.join(films.labels)}."
+        )

@@ -1,0 +1,400 @@
+"""From films to a model of films and back: generated films, the command, and what goes wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pytest
+from featured import SHA, acted
+from films import cut_off, write_film
+from test_classifiers import tiny
+
+from mien import ModelCard, Results
+from mien.classifiers.onnx import OnnxClassifier
+from mien.cli import app
+from mien.errors import InputError, ModelError, UsageError
+from mien.films import FilmCard, FilmModel
+from mien.tables import read_table
+from mien.timeline import Timeline
+from mien.types import Image
+
+pytest.importorskip("sklearn", reason="scikit-learn (the extra video) is not installed")
+from typer.testing import CliRunner, Result
+
+from mien.analyzer import EmotionAnalyzer
+from mien.training import footage
+from mien.training.filmexport import export_machine
+from mien.training.machines import Films
+
+Command = Callable[..., Result]
+RED, GREEN, BLUE = (200, 40, 40), (40, 200, 40), (40, 40, 200)
+MOODS = ("calm", "restless")
+
+
+def faces(image: Image) -> list[tuple[float, ...]]:
+    """Stands in for a detector: a face in each half of the picture that is not black."""
+    halves = (4, 4, 28, 28, 0.9), (36, 4, 60, 28, 0.9)
+    return [b for b in halves if image[int(b[1]) : int(b[3]), int(b[0]) : int(b[2])].mean() > 30]
+
+
+def painted(*colors: tuple[int, int, int] | None) -> Image:
+    image = np.zeros((32, 64, 3), np.uint8)
+    for half, color in enumerate(colors):
+        image[:, 32 * half : 32 * half + 32] = color or (0, 0, 0)
+    return image
+
+
+def pictures(mood: str, number: int, frames: int = 12, two: bool = False) -> Iterator[Image]:
+    """A calm film stays half-way between two colours, a restless one jumps from one to the other.
+
+    Both have the same mean; how far apart the colours are, and which, depends on the number.
+    """
+    rng = np.random.default_rng(number)
+    low, high = (np.array(color) for color in ((RED, GREEN), (GREEN, BLUE))[number % 2])
+    light = rng.uniform(0.7, 1.2)
+    for i in range(frames):
+        share = 0.5 if mood == "calm" else i // 2 % 2
+        color = tuple(((low + share * (high - low)) * light).clip(0, 255).astype(int).tolist())
+        yield painted(color, BLUE if two else None)
+
+
+def stand_in() -> ModelCard:
+    """Scores are the mean of each colour channel, and so are the features."""
+    return ModelCard(
+        "tiny", ("red", "green", "blue"), 8, std=(1.0,), scores="scores", embedding="scores"
+    )
+
+
+def analyzer_of(folder: Path, also: tuple[str, ...] = ("features",)) -> EmotionAnalyzer:
+    path = folder / "tiny.onnx"
+    if not path.exists():
+        tiny(path, card=stand_in().to_json())
+    return EmotionAnalyzer(faces, OnnxClassifier(path, also=also))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight films of each mood by four subjects, two without a face, one that is broken."""
+    place = tmp_path_factory.mktemp("films")
+    rows = ["path,label,subject"]
+    for mood in MOODS:
+        for i in range(8):
+            write_film(place / f"{mood}{i}.mp4", pictures(mood, i))
+            rows.append(f"{mood}{i}.mp4,{mood},s{i % 4}")
+    for name in ("black", "dark"):
+        write_film(place / f"{name}.mp4", (painted(None, None) for _ in range(5)))
+        rows.append(f"{name}.mp4,calm,{name}")
+    cut_off(write_film(place / "broken.mkv"), 0.02)
+    rows.append("broken.mkv,restless,s1")
+    (place / "films.csv").write_text("\n".join(rows))
+    return place
+
+
+@pytest.fixture
+def mien(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """The command, with the stand-ins in place of detector and network."""
+    from mien.cli import road
+
+    def load(
+        detector: str, model: str, score: object, without: object, also: tuple[str, ...] = ()
+    ) -> EmotionAnalyzer:
+        return analyzer_of(folder, also)
+
+    monkeypatch.setattr(road, "load_analyzer", load)
+
+    def run(*arguments: object) -> Result:
+        return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def trained(folder: Path) -> Path:
+    """A model of the films in `folder`."""
+    from mien.training.filmlists import read_films
+    from mien.training.films import train_films
+
+    camera = footage.Camera(folder / "mood.features", lambda: analyzer_of(folder))
+    path = folder / "mood.onnx"
+    train_films(read_films(folder / "films.csv"), path, camera)
+    return path
+
+
+def test_the_command_trains_and_the_model_judges(
+    mien: Command, folder: Path, tmp_path: Path
+) -> None:
+    model = tmp_path / "new" / "mood.onnx"
+    done = mien("train-video", folder / "films.csv", "-o", model)
+    assert done.exit_code == 0, done.output
+    assert "black.mp4 is left out: no face was found in" in done.stderr
+    assert "broken.mkv is left out: " in done.stderr
+    assert str(model) in done.stdout
+    assert "accuracy, all films" in done.stdout
+    assert "no group of films" in done.stdout
+    card = FilmModel(model).card
+    assert card.labels == MOODS
+    assert (card.kind, card.size, card.model) == ("person", 3, "tiny")
+    assert card.figures["accuracy"] > 0.95
+    assert card.figures["films"] == 16
+    assert card.figures["films_of_all"] == 18
+    assert any("2 films gave no answer" in line for line in card.protocol)
+    assert any("1 films could not be read" in line for line in card.protocol)
+    assert len(list((tmp_path / "new" / "mood.features").glob("*.npz"))) == 18
+
+    for number, mood in ((50, "calm"), (51, "restless")):  # never seen before
+        write_film(tmp_path / f"{mood}.mp4", pictures(mood, number))
+    table = tmp_path / "t.parquet"
+    two = tmp_path / "calm.mp4", tmp_path / "restless.mp4"
+    done = mien("analyze", *two, "-o", table, "--film-model", model)
+    assert done.exit_code == 0, done.output
+    found, settings = read_table(tmp_path / "t.films.parquet")
+    assert found["label"].tolist() == list(MOODS)
+    assert found["track_id"].notna().all()
+    assert (found["probability"] > 0.5).all()
+    assert found[list(MOODS)].sum(axis=1).tolist() == pytest.approx([1, 1])
+    assert FilmCard.from_json(settings["film_model"]) == card
+    assert "restless" in done.stdout
+    assert "t.films.parquet" in done.stderr
+    assert len(Results.load(table)) == 24
+    assert not (tmp_path / "t.embeddings.parquet").exists(), "they were not asked for"
+
+
+def test_judged_from_kept_features_it_is_the_same(
+    mien: Command,
+    folder: Path,
+    trained: Path,
+    tmp_path: Path,
+) -> None:
+    table = tmp_path / "t.csv"
+    film = folder / "restless3.mp4"
+    options = "--film-model", trained, "--embeddings", "features"
+    done = mien("analyze", film, "-o", table, *options)
+    assert done.exit_code == 0, done.output
+    timeline = Timeline.load(table)
+    again = FilmModel(trained).judge(timeline)
+    found, _ = read_table(tmp_path / "t.films.csv")
+    assert found["label"].tolist() == again["label"].tolist() == ["restless"]
+    assert found["restless"].tolist() == pytest.approx(again["restless"].tolist(), abs=0.01)
+
+
+def test_tables_with_features_can_be_learned_from(
+    folder: Path, trained: Path, tmp_path: Path
+) -> None:
+    from mien.training.filmlists import read_films
+    from mien.training.films import train_films
+
+    rows = ["path,label"]
+    for mood in MOODS:
+        for i in range(4):
+            name = f"{mood}{i}"
+            timeline = analyzer_of(folder).video(folder / f"{name}.mp4")
+            timeline.save(tmp_path / f"{name}.parquet")
+            rows.append(f"{name}.parquet,{mood}")
+    (tmp_path / "films.csv").write_text("\n".join(rows))
+
+    def nothing() -> EmotionAnalyzer:
+        raise AssertionError("tables need no analyzer")
+
+    camera = footage.Camera(tmp_path / "cache", nothing)
+    made = train_films(read_films(tmp_path / "films.csv"), tmp_path / "m.onnx", camera)
+    assert made.figures.accuracy.value == 1
+    assert made.card.model_sha256 == FilmModel(trained).card.model_sha256
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_stopped_run_loses_no_film(folder: Path, tmp_path: Path) -> None:
+    def stopping(results: object) -> Iterator[object]:
+        raise KeyboardInterrupt
+        yield
+
+    looked: list[str] = []
+
+    def counting(results: Iterator[object]) -> Iterator[object]:
+        looked.append("film")
+        yield from results
+
+    def camera(watch: object) -> footage.Camera:
+        return footage.Camera(tmp_path, lambda: analyzer_of(folder), None, watch)  # type: ignore[arg-type]
+
+    first, second = folder / "calm0.mp4", folder / "calm1.mp4"
+    one = camera(counting).look(first, "person")
+    with pytest.raises(KeyboardInterrupt):
+        camera(stopping).look(second, "person")
+    again = camera(stopping).look(first, "group")
+    assert looked == ["film"]
+    for kind in ("person", "group"):
+        assert again.values[kind].tolist() == one.values[kind].tolist()
+    assert (again.model, again.sha256, again.problem) == (one.model, one.sha256, one.problem)
+    slower = footage.Camera(tmp_path, lambda: analyzer_of(folder), 5, counting)  # type: ignore[arg-type]
+    slower.look(first, "person")
+    assert looked == ["film", "film"], "another frame rate is another look"
+    cut_off(next(tmp_path.glob("calm0*.npz")), 0.5)
+    cut_off(sorted(tmp_path.glob("calm0*.npz"))[-1], 0.5)
+    camera(counting).look(first, "person")
+    assert looked == ["film"] * 3, "what is broken is looked at again"
+
+
+def test_every_person_of_a_film_is_judged(folder: Path, trained: Path, tmp_path: Path) -> None:
+    """The one to the left is restless, the one to the right stays blue."""
+    film = write_film(tmp_path / "two.mp4", pictures("restless", 4, two=True))
+    found = FilmModel(trained).judge(analyzer_of(folder).video(film))
+    assert found["label"].tolist() == ["restless", "calm"]
+    assert found["track_id"].nunique() == 2
+    assert found["frames"].between(8, 12).all()
+    assert found["problem"].isna().all()
+
+
+def machine(path: Path, kind: str, rng: np.random.Generator, sha: str = SHA, d: int = 2) -> Path:
+    """A model that tells steady films (0) from such that differ over time or faces (1)."""
+    steady = rng.uniform(1, 2, (40, 4 * d))
+    steady[:, d : 2 * d if kind == "person" else 4 * d] = 0
+    moved = steady.copy()
+    moved[:, d : 2 * d] = rng.uniform(1, 2, (40, d))
+    films = Films(np.concatenate([steady, moved]), np.repeat([0, 1], 40), 2, "linear")
+    card = FilmCard(path.stem, kind, ("even", "torn"), d, "stand-in", sha, temperature=0.2)  # type: ignore[arg-type]
+    export_machine(films.fit(np.arange(80), 100.0), card, path)
+    return path
+
+
+def test_a_group_is_judged_as_one(tmp_path: Path, rng: np.random.Generator) -> None:
+    model = FilmModel(machine(tmp_path / "g.onnx", "group", rng))
+
+    def torn(i: int) -> dict[int, npt.ArrayLike]:
+        return {1: [0.2, 0.1], 2: [2.8, 2.9]}
+
+    found = model.judge(acted(torn))
+    assert found["label"].tolist() == ["torn"]
+    assert found["track_id"].isna().all()
+    alike = model.judge(acted(lambda i: {1: [1.5, 1.5], 2: [1.5, 1.5]}))
+    assert alike["label"].tolist() == ["even"]
+    alone = model.judge(acted(lambda i: {1: [1.5, 1.5]}))
+    assert alone["label"].tolist() == ["even"], "one person only has no spread"
+
+
+def test_what_cannot_be_judged_has_a_row_that_says_why(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    model = FilmModel(machine(tmp_path / "p.onnx", "person", rng))
+    nobody = model.judge(acted(lambda i: {}))
+    assert nobody["problem"].tolist() == ["no face was found in film.mp4."]
+    assert nobody[["label", "probability", "even"]].isna().all(axis=None)
+    short = model.judge(acted(lambda i: {1: [1, 1]} | ({2: [1, 1]} if i == 3 else {})))
+    assert short["track_id"].tolist() == [1, 2]
+    assert short["label"].isna().tolist() == [False, True]
+    assert "person 2 of film.mp4 is too short: 1 frame with a face" in short["problem"][1]
+    empty = model.judge(Timeline.from_results([]))
+    assert len(empty) == 0
+    assert list(empty.columns)[-3:] == ["even", "torn", "problem"]
+
+
+def test_where_nothing_is_likely_it_is_uncertain(tmp_path: Path, rng: np.random.Generator) -> None:
+    model = FilmModel(machine(tmp_path / "p.onnx", "person", rng))
+    film = acted(lambda i: {1: [1, 1]})
+    sure = float(model.judge(film)["probability"][0])
+    assert model.judge(film, uncertain_below=sure + 1e-6)["label"].tolist() == ["uncertain"]
+    assert model.judge(film, uncertain_below=sure - 1e-6)["label"].tolist() == ["even"]
+
+
+def test_features_of_another_model(tmp_path: Path, rng: np.random.Generator) -> None:
+    model = FilmModel(machine(tmp_path / "p.onnx", "person", rng))
+    other = acted(lambda i: {1: [1, 1]}, model="cd" * 32)
+    told = r"trained on the features of stand-in \(5e5e5e5e\), these are of stand-in \(cdcdcdcd\)"
+    with pytest.raises(UsageError, match=told):
+        model.judge(other)
+    with pytest.raises(UsageError, match=r"features of length 2, those of film\.mp4 have 3"):
+        model.judge(acted(lambda i: {1: [1, 1, 1]}))
+    unkept = acted(lambda i: {1: [1, 1]})
+    with pytest.raises(UsageError, match="not kept: analyse it again with --embeddings features"):
+        model.judge(Timeline(unkept.faces, unkept.images, unkept.settings, unkept.labels))
+    with pytest.raises(UsageError, match=r"shape \(n, 8\), got \(8,\)"):
+        model.probabilities(np.zeros(8))
+    with pytest.raises(UsageError, match="finite"):
+        model.probabilities(np.full((1, 8), np.nan))
+
+
+def test_unknown_models_are_let_through_with_a_word(
+    tmp_path: Path, rng: np.random.Generator, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = FilmModel(machine(tmp_path / "p.onnx", "person", rng))
+    assert len(model.judge(acted(lambda i: {1: [1, 1]}, model="")))
+    assert "whether the features fit p.onnx is not known" in caplog.text
+
+
+def test_files_that_are_no_models_of_films(tmp_path: Path, rng: np.random.Generator) -> None:
+    import onnx
+
+    with pytest.raises(ModelError, match="there is no model file"):
+        FilmModel(tmp_path / "none.onnx")
+    with pytest.raises(ModelError, match="is no model of films"):
+        FilmModel(tiny(tmp_path / "tiny.onnx"))
+    good = machine(tmp_path / "p.onnx", "person", rng)
+    for field, value, told in (
+        ("size", 3, "does not fit its own card"),
+        ("kind", "crowd", "is of a person or a group, not 'crowd'"),
+        ("labels", ["even"], "needs two different labels"),
+        ("labels", ["even", "frames"], "none called as"),
+        ("labels", None, "card of the model of films is broken"),
+    ):
+        file = onnx.load(str(good))
+        card = json.loads(file.metadata_props[0].value)
+        file.metadata_props[0].value = json.dumps({**card, field: value, "later": 1})
+        onnx.save(file, str(tmp_path / "bad.onnx"))
+        with pytest.raises(ModelError, match=told):
+            FilmModel(tmp_path / "bad.onnx")
+
+
+def test_wrong_use_of_the_commands(
+    mien: Command, folder: Path, trained: Path, tmp_path: Path
+) -> None:
+    def fails(code: int, told: str, *arguments: object) -> None:
+        done = mien(*arguments)
+        assert done.exit_code == code, done.output
+        assert told in done.stderr
+        assert "Traceback" not in done.output
+
+    films = folder / "films.csv"
+    fails(2, "must end in .onnx", "train-video", films, "-o", tmp_path / "m.pkl")
+    fails(3, "no list of films", "train-video", tmp_path / "x.csv", "-o", tmp_path / "m.onnx")
+    photo = tmp_path / "photo.png"
+    photo.touch()
+    model = "--film-model", trained
+    fails(2, "there is none among the inputs", "analyze", photo, *model)
+    fails(
+        4,
+        "is no model of films",
+        "analyze",
+        folder / "calm0.mp4",
+        "--film-model",
+        folder / "tiny.onnx",
+    )
+    other = machine(tmp_path / "o.onnx", "person", np.random.default_rng(0), d=3)
+    fails(2, "trained on the features", "analyze", folder / "calm0.mp4", "--film-model", other)
+
+
+def test_films_without_a_face_are_told_by_analyze(
+    mien: Command, folder: Path, trained: Path
+) -> None:
+    films = folder / "black.mp4", folder / "restless0.mp4"
+    done = mien("analyze", *films, "--film-model", trained, "--json")
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    answers = [row for row in rows if "film_model" in row]
+    assert [row["label"] for row in answers] == [None, "restless"]
+    assert "no face was found" in answers[0]["problem"]
+    done = mien("analyze", *films, "--film-model", trained)
+    assert "no answer: no face was found" in done.stdout.replace("\n", "")
+
+
+def test_a_table_of_two_films_is_not_one(folder: Path, tmp_path: Path) -> None:
+    one = acted(lambda i: {1: [1, 1]}, source="a.mp4")
+    other = acted(lambda i: {1: [1, 1]}, source="b.mp4")
+    tables = (pd.concat([getattr(t, name) for t in (one, other)]) for name in ("faces", "images"))
+    joined_faces, joined_images = tables
+    Timeline(joined_faces, joined_images, one.settings, one.labels).save(tmp_path / "t.parquet")
+    camera = footage.Camera(tmp_path, lambda: analyzer_of(folder))
+    with pytest.raises(InputError, match="is a table of 2 films: give one of each"):
+        camera.look(tmp_path / "t.parquet", "person")
