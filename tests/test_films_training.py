@@ -203,12 +203,22 @@ def test_splits_are_kept_apart(train: Callable[..., Trained], rng: np.random.Gen
 
 
 def test_temperature_finds_the_true_one(rng: np.random.Generator) -> None:
-    margins = rng.normal(0, 2, (4000, 3))
+    margins, every = rng.normal(0, 2, (4000, 3)), np.arange(4000)
     chance = validating.shares(margins, 0.7)
     truth = np.array([rng.choice(3, p=row) for row in chance])
-    assert validating.temperature(margins, truth) == pytest.approx(0.7, rel=0.1)
+    assert validating.temperature(margins, truth, every) == pytest.approx(0.7, rel=0.1)
     blind = rng.integers(0, 3, 4000)
-    assert validating.temperature(margins, blind) > 10
+    assert validating.temperature(margins, blind, every) > 10
+
+
+@pytest.mark.parametrize("groups", [8, 80])
+def test_few_groups_are_never_bold(groups: int) -> None:
+    """All right, and far from the edge: so sure as the number of groups allows (Laplace's rule)."""
+    truth = np.arange(160) % 2
+    margins = np.where(np.arange(2) == truth[:, None], 1.0, -1.0)
+    heat = validating.temperature(margins, truth, np.arange(160) // 2 % groups)
+    top = validating.shares(margins, heat).max(axis=1)
+    assert top == pytest.approx((groups + 1) / (groups + 2), abs=1e-3)
 
 
 def test_films_without_a_face_are_counted_and_named(

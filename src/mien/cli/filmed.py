@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -173,7 +174,7 @@ def show_trained(trained: Trained, *, json: bool) -> None:
         rows.append(("accuracy, all films", figures.everything))
     rows += [(f"recall of {label}", share) for label, share in figures.recalls.items()]
     for name, share in rows:
-        known = share.low == share.low
+        known = not math.isnan(share.low)
         span = f"{percent(share.low)} to {percent(share.high)}" if known else "too few groups"
         shown.add_row(name, percent(share.value), span, f"{share.films:,}")
     shown.add_row(f"always saying {figures.common}", percent(figures.baseline), "", "")
@@ -185,7 +186,9 @@ def show_trained(trained: Trained, *, json: bool) -> None:
     print("protocol:")  # noqa: T201
     for line in figures.protocol:
         print(f"- {line}")  # noqa: T201
-    if not figures.accuracy.low > figures.baseline:
+    if math.isnan(figures.accuracy.low):
+        tell("these are too few groups of films for an interval: the figures may be luck.")
+    elif figures.accuracy.low <= figures.baseline:
         tell(f"this may be no better than always saying {figures.common}: label more films.")
 
 

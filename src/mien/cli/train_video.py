@@ -64,6 +64,7 @@ def train_video(
     if len(trained.problems) > _TOLD:
         tell(f"{len(trained.problems)} films are left out in all.")
     show_trained(trained, json=json)
-    tell(f"what was seen of the films is kept in {kept}" if kept.is_dir() else "")
+    if kept.is_dir():
+        tell(f"what was seen of the films is kept in {kept}")
     if not json:
         print(trained.path)  # noqa: T201

@@ -121,7 +121,7 @@ def train_films(
         choice.machine.c,
         choice.machine.gamma,
         choice.temperature,
-        _training_words(films, learned, seen),
+        _training_words(films, learned, seen, camera.words),
         figures.protocol,
         figures.to_dict(),
     )
@@ -272,8 +272,10 @@ def _words(films: FilmList, seen: _Seen, kind: Kind) -> list[str]:
     return words
 
 
-def _training_words(films: FilmList, learned: IntArray, seen: _Seen) -> str:
+def _training_words(films: FilmList, learned: IntArray, seen: _Seen, frames: str) -> str:
     truth = seen.truth[: len(seen.found)][learned]
     counts = np.bincount(truth, minlength=len(films.labels)).tolist()
     told = ", ".join(f"{n} {label}" for label, n in zip(films.labels, counts, strict=True))
-    return f"{len(learned)} films of {films.origin.name}: {told}"
+    return f"{len(learned)} films of {films.origin.name}: {told}" + (
+        f"; {frames}" if frames else ""
+    )

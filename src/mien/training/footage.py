@@ -55,7 +55,12 @@ class Camera:
         make: gives the analyzer, on first use; it has to tell "features".
         fps: frames a second that are looked at, at most; None for all.
         watch: passes the results of a film through, to show how far it is.
+
+    Attributes:
+        words: which frames were looked at, for the model's card; "" for all.
     """
+
+    words = ""
 
     def __init__(
         self,
@@ -66,6 +71,8 @@ class Camera:
     ) -> None:
         self._cache, self._make, self._fps, self._watch = cache, make, fps, watch
         self._analyzer: EmotionAnalyzer | None = None
+        if fps is not None:
+            self.words = f"at most {fps:g} frames a second"
 
     def look(self, path: Path, kind: Kind) -> Footage:
         """What is known of one film: of a table the descriptor of `kind`, of a film every one.

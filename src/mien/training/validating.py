@@ -61,7 +61,7 @@ def choose(films: Films, groups: IntArray, rows: IntArray, tick: Tick = lambda: 
     best = max(GRID, key=lambda c: (right[c], -c))
     machine = films.fit(rows, best)
     tick()
-    return Choice(machine, temperature(margins[best], truth), right)
+    return Choice(machine, temperature(margins[best], truth, groups[rows]), right)
 
 
 def folds(truth: IntArray, groups: IntArray) -> Iterator[tuple[IntArray, IntArray]]:
@@ -84,18 +84,27 @@ def fits(truth: IntArray, groups: IntArray) -> int:
     return fold_count(truth, groups) * len(GRID) + 1
 
 
-def temperature(margins: Floats, truth: IntArray) -> float:
-    """The temperature of the softmax under which the true labels are most probable.
+def temperature(margins: Floats, truth: IntArray, groups: IntArray) -> float:
+    """The temperature of the softmax under which what is true is most probable.
 
     One number for all labels, so that the most probable label is always that of the largest
-    margin (Guo et al. 2017, arXiv 1706.04599). Golden section over its logarithm; the loss is
-    convex in the inverse, so there is one minimum.
+    margin (Guo et al. 2017, arXiv 1706.04599). As for Platt (1999), each label counts as seen once
+    more than it was, in a group of its own: where all held-out films are right, the answers are as
+    bold as that many groups can make them, and no bolder. Golden section over the logarithm; the
+    loss is convex in the inverse, so there is one minimum.
     """
+    known, count = len(np.unique(groups)), margins.shape[1]
+    wanted = np.full(margins.shape, 1 / (known + count))
+    wanted[np.arange(len(truth)), truth] = (known + 1) / (known + count)
+
+    def loss(heat: float) -> float:
+        return -float((wanted * np.log(np.maximum(shares(margins, heat), 1e-300))).sum())
+
     low, high = np.log(_COOLEST), np.log(_HOTTEST)
     share = (np.sqrt(5) - 1) / 2
     for _ in range(60):
         left, right = high - share * (high - low), low + share * (high - low)
-        if loss(margins, truth, float(np.exp(left))) < loss(margins, truth, float(np.exp(right))):
+        if loss(float(np.exp(left))) < loss(float(np.exp(right))):
             high = right
         else:
             low = left
@@ -107,11 +116,6 @@ def shares(margins: Floats, heat: float) -> Floats:
     scaled = margins / heat
     powers = np.exp(scaled - scaled.max(axis=1, keepdims=True, initial=-np.inf))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
-
-
-def loss(margins: Floats, truth: IntArray, heat: float) -> float:
-    """Mean negative log-probability of the true labels, nats."""
-    return log_loss(shares(margins, heat), truth)
 
 
 def log_loss(told: npt.NDArray[np.floating], truth: IntArray) -> float:
