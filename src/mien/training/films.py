@@ -102,33 +102,31 @@ def train_films(
     labels = films.labels
     seen = _look(films, camera, kind, step)
     _check_enough(films, seen)
-    first = seen.found[0]
+    first, count = seen.found[0], len(seen.found)
     values = np.stack([found.values[kind] for found in seen.found])
-    count = len(values)
     known = Films(values, seen.truth[:count], len(labels), kernel)
     groups, test = seen.groups[:count], seen.test[:count]
     learned = np.flatnonzero(~test)
     answers, choice, protocol = (_held_out if test.any() else _crossed)(known, groups, test, step)
     figures = measure(answers, labels, seen.silent, [*protocol, *_words(films, seen, kind)])
+    machine = choice.machine
     card = FilmCard(
         path.stem,
         kind,
         labels,
         values.shape[1] // 4,
-        first.model,
-        first.sha256,
-        kernel,
-        choice.machine.c,
-        choice.machine.gamma,
-        choice.temperature,
-        _training_words(films, learned, seen, camera.words),
-        figures.protocol,
-        figures.to_dict(),
+        model=first.model,
+        model_sha256=first.sha256,
+        temperature=choice.temperature,
+        training_data=_training_words(films, learned, seen, camera.words),
+        protocol=figures.protocol,
+        figures=figures.to_dict(),
+        **machine.settings,
     )
     partial = path.with_name(f"{path.stem}.partial.onnx")
     try:
-        export_machine(choice.machine, card, partial)
-        check_parity(partial, choice.machine, known, values)
+        export_machine(machine, card, partial)
+        check_parity(partial, machine, known, values)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

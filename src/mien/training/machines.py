@@ -9,7 +9,7 @@ one margin, which is what is exported and calibrated.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -115,6 +115,11 @@ class Machine:
     units: Floats
     duals: Floats
     bias: Floats
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a card tells of it."""
+        return {"kernel": self.kernel, "c": self.c, "gamma": self.gamma}
 
     @property
     def weights(self) -> Floats:
