@@ -21,6 +21,7 @@ from mien.cards import CropSpec
 from mien.classifiers.base import EmotionClassifier
 from mien.crops import cut
 from mien.detectors.base import FaceDetector
+from mien.detectors.glances import Glances
 from mien.detectors.tracked import Tracked
 from mien.errors import FrameDroppedError, InputError, MienError, PluginError, UsageError
 from mien.quality import assess
@@ -215,15 +216,16 @@ class EmotionAnalyzer:
         """Look and judge coarse to fine, and follow people over what was looked at."""
 
         def look(shown: Shown) -> tuple[Shown, Result]:
-            return shown, self._judge([self._look(shown.frame, tracked.detector, keep=True)])[0]
+            detector = glances.at(shown.place, shown.shot)
+            return shown, self._judge([self._look(shown.frame, detector, keep=True)])[0]
 
         def same(one: tuple[Shown, Result], other: tuple[Shown, Result]) -> bool:
             return one[0].shot == other[0].shot and alike(one[1], other[1])
 
         for _, film in groupby(frames, lambda frame: frame.source):
-            follower = Follower(tracked)
+            follower, glances = Follower(tracked), Glances(tracked.detector, tracked.fps)
             for shown, result in coarse_to_fine(in_shots(film, tracked.fps), look, same):
-                followed = result if result.error else follower.follow(result, shown.shot)
+                followed = result if result.error else follower.follow(result, shown)
                 yield followed if keep else replace(followed, _read=shown.again)
 
     def _road(

@@ -51,19 +51,23 @@ class Follower:
     def __init__(self, tracked: Tracked) -> None:
         # Looks are rarer than frames: about halfway between the longest stride and the next.
         self._crowd = tracked.crowd(2 * tracked.fps / STRIDE)
-        # What moves between two looks is no leap; cuts are found from frame to frame.
-        self._still = Changes()
-        self._shot = -1
+        # What moves while nobody looks is no leap; from one frame to the very next it may be.
+        self._changes, self._still = Changes(), Changes()
+        self._shot = self._place = -1
 
-    def follow(self, result: Result, shot: int) -> Result:
+    def follow(self, result: Result, shown: Shown) -> Result:
         """The same result with ``track_ids``; faces that are not sure yet are left out.
 
         Args:
             result: of the next look.
-            shot: the number of the shot that it is in.
+            shown: the frame that it is of.
         """
-        cut, self._shot = shot != self._shot, shot
-        numbers = self._crowd.recognise(result.image, result.faces, self._still, cut)
+        cut, self._shot = shown.shot != self._shot, shown.shot
+        next_one, self._place = shown.place == self._place + 1, shown.place
+        image = result.image
+        self._changes.update(image)
+        changes = self._changes if next_one else self._still
+        numbers = self._crowd.recognise(image, result.faces, changes, cut)
         rows = np.flatnonzero(numbers)
         faces, crops = result.faces[rows], result.crops[rows]
         return replace(
@@ -81,11 +85,13 @@ class Shown:
 
     Attributes:
         frame: gives the picture at once.
+        place: the number of the frame among those that are given, from 0.
         shot: the number of the shot that it is in.
         again: reads the picture from the film, for when it is not held any more.
     """
 
     frame: Frame
+    place: int
     shot: int
     again: Callable[[], Image]
 
@@ -93,11 +99,11 @@ class Shown:
 def in_shots(frames: Iterable[Frame], fps: float) -> Iterator[Shown]:
     """Read the frames and count the shots."""
     cuts, shot = Cuts(fps), -1
-    for frame in frames:
+    for place, frame in enumerate(frames):
         try:
             image = frame.read()
         except InputError:
-            yield Shown(frame, shot, frame.read)
+            yield Shown(frame, place, shot, frame.read)
             continue
         shot += cuts.begins(image)
-        yield Shown(replace(frame, read=partial(np.asarray, image)), shot, frame.read)
+        yield Shown(replace(frame, read=partial(np.asarray, image)), place, shot, frame.read)

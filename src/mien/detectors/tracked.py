@@ -23,7 +23,7 @@ from mien.errors import PluginError, UsageError
 from mien.geometry import iou
 from mien.types import Faces, Image
 
-_LENIENT = 2 / 3  # what is left of min_score for a face that is already followed
+LENIENT = 2 / 3  # what is left of min_score for a face that is already followed
 _REFINED_S, _FLOWN_S = 1 / 3, 1 / 4  # from one search to the next: boxes that flow drift
 _SMALL = 16  # most searches leave out faces below this part of the shorter side
 _THOROUGH = 6  # every so manieth search is for the small ones too
@@ -148,7 +148,7 @@ class Tracked:
         if isinstance(self.detector, RefiningDetector):
             faces = self._refine(self.detector, image, here)
             if due or self._missing(here, faces):
-                faces = _joined(faces, self._search(self.detector, image, cut))
+                faces = joined(faces, self._search(self.detector, image, cut))
             return faces
         self._flow.update(image)
         if not due and all(person.number for person in here):
@@ -163,7 +163,7 @@ class Tracked:
             return Faces.empty()
         boxes = np.stack([person.box for person in here])
         limit = float(getattr(detector, "min_score", 0.0))
-        faces = detector.refine(image, boxes, _LENIENT * limit)
+        faces = detector.refine(image, boxes, LENIENT * limit)
         # A false find would drift along for long: only who was once surely a face is favoured.
         whose = iou(faces.boxes, boxes.astype(np.float32)).argmax(axis=1)
         favoured = np.array([person.sure for person in here])[whose]
@@ -186,7 +186,7 @@ class Tracked:
         return True
 
 
-def _joined(followed: Faces, found: Faces) -> Faces:
+def joined(followed: Faces, found: Faces) -> Faces:
     """What was followed, and what was found elsewhere, largest first."""
     if not len(followed) or not len(found):
         return found if len(found) else followed
