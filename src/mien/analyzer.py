@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 
 from mien.cards import CropSpec
+from mien.circumplex import AFFECT, DERIVED, missing, places, told, with_affect
 from mien.classifiers.base import EmotionClassifier
 from mien.crops import cut
 from mien.detectors.base import FaceDetector
-from mien.detectors.glances import Glances
 from mien.detectors.tracked import Tracked
 from mien.errors import FrameDroppedError, InputError, MienError, PluginError, UsageError
 from mien.quality import assess
@@ -37,8 +37,7 @@ from mien.result import Result
 from mien.sources.photos import photos
 from mien.sources.prefetch import prefetched
 from mien.sources.video import VideoSource
-from mien.steadiness import Follower, Shown, alike, in_shots
-from mien.strides import coarse_to_fine
+from mien.steadiness import looked_at
 from mien.timeline import Timeline
 from mien.types import Crops, Faces, Frame, Image, Scores
 
@@ -74,10 +73,12 @@ class EmotionAnalyzer:
         batch_size: faces judged at once, across pictures.
         threads: threads a network may use; None for every processor.
         also: what the model shall tell of each face besides: "age", "gender" (see
-            `mien.labels.ATTRIBUTES`), "identity", "features" (see `mien.labels.EMBEDDINGS`).
+            `mien.labels.ATTRIBUTES`), "identity", "features" (see `mien.labels.EMBEDDINGS`);
+            and "affect": valence and arousal, derived where the model does not measure them.
 
     Raises:
-        UsageError: an unknown name, a number out of range, or `also` for a ready classifier.
+        UsageError: an unknown name, a number out of range, or `also` for a ready classifier, but
+            for "affect", which needs labels that `mien.circumplex` knows.
         ModelError: a model file is missing or broken, or does not tell what `also` names.
     """
 
@@ -103,9 +104,10 @@ class EmotionAnalyzer:
         if isinstance(detector, str) and detector == DEFAULT_DETECTOR and threads is not None:
             wanted["threads"] = threads
         self.detector = load_detector(detector, **wanted)
-        options: dict[str, Any] = {"threads": threads, "batch_size": batch_size, "also": also}
-        if also and not is_network(classifier):
-            raise UsageError(f"this classifier cannot be asked for {', '.join(also)} of a face.")
+        asked = tuple(name for name in also if name != AFFECT)
+        options: dict[str, Any] = {"threads": threads, "batch_size": batch_size, "also": asked}
+        if asked and not is_network(classifier):
+            raise UsageError(f"this classifier cannot be asked for {', '.join(asked)} of a face.")
         self.classifier = load_classifier(classifier, **(options if is_network(classifier) else {}))
         self.labels = tuple(name for name in self.classifier.labels if name not in without)
         self.measures: tuple[str, ...] = tuple(getattr(self.classifier, "measures", ()))
@@ -115,6 +117,10 @@ class EmotionAnalyzer:
                     f"the model has no label {name!r} to leave out; it has "
                     f"{', '.join(self.classifier.labels)}."
                 )
+        self._derived = missing(self.measures) if AFFECT in also else ()
+        if self._derived:
+            places(self.labels)
+            self.measures += self._derived
         self.uncertain_below = uncertain_below
         self.batch_size = batch_size
         self._without = tuple(without)
@@ -215,18 +221,12 @@ class EmotionAnalyzer:
     ) -> Iterator[Result]:
         """Look and judge coarse to fine, and follow people over what was looked at."""
 
-        def look(shown: Shown) -> tuple[Shown, Result]:
-            detector = glances.at(shown.place, shown.shot)
-            return shown, self._judge([self._look(shown.frame, detector, keep=True)])[0]
-
-        def same(one: tuple[Shown, Result], other: tuple[Shown, Result]) -> bool:
-            return one[0].shot == other[0].shot and alike(one[1], other[1])
+        def look(frame: Frame, detector: FaceDetector) -> Result:
+            return self._judge([self._look(frame, detector, keep=True)])[0]
 
         for _, film in groupby(frames, lambda frame: frame.source):
-            follower, glances = Follower(tracked), Glances(tracked.detector, tracked.fps)
-            for shown, result in coarse_to_fine(in_shots(film, tracked.fps), look, same):
-                followed = result if result.error else follower.follow(result, shown)
-                yield followed if keep else replace(followed, _read=shown.again)
+            for shown, result in looked_at(film, tracked, look):
+                yield result if keep else replace(result, _read=shown.again)
 
     def _road(
         self, frames: Iterable[Frame], detector: FaceDetector, *, live: bool = False, keep: bool
@@ -303,6 +303,8 @@ class EmotionAnalyzer:
             raise PluginError(f"the classifier must return mien.Scores with {len(crops)} rows.")
         for name in self._without:
             scores = scores.without(name)
+        if self._derived:
+            scores = with_affect(scores)
         share = (time.perf_counter() - started) / max(1, len(crops))
         results, first = [], 0
         for seen in waiting:
@@ -344,6 +346,7 @@ class EmotionAnalyzer:
             "without": ",".join(self._without),
             "also": ",".join(getattr(self.classifier, "also", ())),
             "uncertain_below": str(self.uncertain_below),
+            **({DERIVED: told(self._derived)} if self._derived else {}),
         }
 
 

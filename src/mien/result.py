@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mien import drawing, explain, tables
+from mien import circumplex, drawing, explain, tables
 from mien.classifiers.base import EmotionClassifier
 from mien.classifiers.onnx import OnnxClassifier
 from mien.errors import InputError, UsageError
@@ -115,6 +115,18 @@ class Result:
         if self.error is not None or self._read is None:
             raise InputError(self.error or f"the picture {self.source} was not kept.")
         return self._read()
+
+    def derive_affect(self) -> Result:
+        """The same with valence and arousal, derived where the model did not measure them.
+
+        Raises:
+            UsageError: a label has no place in the plane, see `mien.circumplex`.
+        """
+        names = circumplex.missing(tuple(self.scores.measures))
+        if not names:
+            return self
+        settings = {**self.settings, circumplex.DERIVED: circumplex.told(names)}
+        return replace(self, scores=circumplex.with_affect(self.scores), settings=settings)
 
     def to_dataframe(self) -> pd.DataFrame:
         """The ``faces`` table of this picture: one row a face, one column a label."""

@@ -1,4 +1,4 @@
-"""Looks at a film that lie apart: whether anything changed between two, and who is who in them."""
+"""Looks at a film that lie apart: where to look, whether anything changed, and who is who."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from functools import partial
 
 import numpy as np
 
+from mien.detectors.base import FaceDetector
+from mien.detectors.glances import Glances
 from mien.detectors.motion import Changes, Cuts
 from mien.detectors.tracked import Tracked
 from mien.errors import InputError
 from mien.geometry import iou
 from mien.quality import assess
 from mien.result import Result
-from mien.strides import STRIDE
+from mien.strides import STRIDE, coarse_to_fine
 from mien.types import Faces, Frame, Image
 
 _STAYED = 0.4  # overlap of a face with itself, up to `STRIDE` frames later
@@ -39,6 +41,23 @@ def alike(one: Result, other: Result) -> bool:
     told = [other.emotions[row] for row in rows]
     moved = np.abs(one.scores.values - other.scores.values[rows]).sum(axis=1) / 2
     return list(one.emotions) == told and bool(moved.max() <= _STEADY)
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """A frame of a film, with its picture, as long as it may still have to be looked at.
+
+    Attributes:
+        frame: gives the picture at once.
+        place: the number of the frame among those that are given, from 0.
+        shot: the number of the shot that it is in.
+        again: reads the picture from the film, for when it is not held any more.
+    """
+
+    frame: Frame
+    place: int
+    shot: int
+    again: Callable[[], Image]
 
 
 class Follower:
@@ -79,23 +98,6 @@ class Follower:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class Shown:
-    """A frame of a film, with its picture, as long as it may still have to be looked at.
-
-    Attributes:
-        frame: gives the picture at once.
-        place: the number of the frame among those that are given, from 0.
-        shot: the number of the shot that it is in.
-        again: reads the picture from the film, for when it is not held any more.
-    """
-
-    frame: Frame
-    place: int
-    shot: int
-    again: Callable[[], Image]
-
-
 def in_shots(frames: Iterable[Frame], fps: float) -> Iterator[Shown]:
     """Read the frames and count the shots."""
     cuts, shot = Cuts(fps), -1
@@ -107,3 +109,28 @@ def in_shots(frames: Iterable[Frame], fps: float) -> Iterator[Shown]:
             continue
         shot += cuts.begins(image)
         yield Shown(replace(frame, read=partial(np.asarray, image)), place, shot, frame.read)
+
+
+def looked_at(
+    film: Iterable[Frame], tracked: Tracked, look: Callable[[Frame, FaceDetector], Result]
+) -> Iterator[tuple[Shown, Result]]:
+    """Look at a film coarse to fine, and follow the people over what was looked at.
+
+    Args:
+        film: the frames of one source, in order.
+        tracked: tells how to find people and to know them again; it is not changed.
+        look: judges the faces of a frame that a detector finds.
+
+    Yields:
+        frames between which something changes, and a few others, each with its result.
+    """
+    glances, follower = Glances(tracked.detector, tracked.fps), Follower(tracked)
+
+    def judged(shown: Shown) -> tuple[Shown, Result]:
+        return shown, look(shown.frame, glances.at(shown.place, shown.shot))
+
+    def same(one: tuple[Shown, Result], other: tuple[Shown, Result]) -> bool:
+        return one[0].shot == other[0].shot and alike(one[1], other[1])
+
+    for shown, result in coarse_to_fine(in_shots(film, tracked.fps), judged, same):
+        yield shown, result if result.error else follower.follow(result, shown)

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mien import exports, tables
+from mien import circumplex, exports, tables
 from mien.descriptors import Descriptor, describe
 from mien.embeddings import Embeddings, Gathering, read_embeddings, write_embeddings
 from mien.errors import UsageError
 from mien.groups import mood
-from mien.labels import UNCERTAIN
+from mien.labels import MEASURES, UNCERTAIN
 from mien.peaks import Peak, Peaks, read_peaks, write_peaks
 from mien.presence import Presence
 from mien.results import images_path, load_tables
@@ -291,6 +291,25 @@ class Timeline:
         name = next(iter(film.sources), "an empty table")
         return describe(film._presence, film.faces, film.embeddings, name, person, group)
 
+    def derive_affect(self) -> Timeline:
+        """The same with the columns ``valence`` and ``arousal``, -1 to 1.
+
+        What the model measured stays; the others are derived from the probabilities of each face,
+        as the mean place of its labels (see `mien.circumplex`), and `settings` say so.
+
+        Raises:
+            UsageError: a label has no place, or the scores are no probabilities.
+        """
+        names = circumplex.missing(tuple(self.faces.columns))
+        if not names:
+            return self
+        return replace(
+            self,
+            faces=circumplex.with_columns(self.faces, self.labels),
+            settings={**self.settings, circumplex.DERIVED: circumplex.told(names)},
+            _raw=None if self._raw is None else self._raw.derive_affect(),
+        )
+
     def plot(self, group: bool = False) -> Plot:
         """Curves of every person over time, with faces at their peaks where they were kept.
 
@@ -301,11 +320,30 @@ class Timeline:
         Raises:
             UsageError: the table has no times or people.
         """
-        from mien import panels
+        from mien import plots
 
         if group:
-            return panels.draw_groups(self.group(0), self.labels)
-        return panels.draw_people(self._presence, self.sources, self.labels, self.peaks)
+            return plots.groups(self.group(0), self.labels)
+        return plots.curves(self._presence, self.labels, self.peaks)
+
+    def plane(self, width: int = 960) -> Plot:
+        """Everyone's way through the plane of valence and arousal, coloured by time.
+
+        Smooth before, or single frames will be seen. Where the model does not measure them, they
+        are derived, and the drawing says so.
+
+        Args:
+            width: of the drawing in CSS pixels.
+
+        Raises:
+            UsageError: as for `derive_affect`; or the table has no times or people.
+        """
+        from mien import plots
+
+        known = self.derive_affect()
+        places = known.faces[list(MEASURES)].to_numpy(np.float32)
+        told = known.settings.get(circumplex.DERIVED, "")
+        return plots.plane(known._presence, places, told, width)
 
     def export(self, path: str | Path, min_s: float = _TOLD_S) -> Path:
         """Write one form of it, as it is now (smoothed, if it is), by the suffix of `path`.

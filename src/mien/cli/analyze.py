@@ -44,6 +44,7 @@ def analyze(
     attributes: options.Attributes = "",
     embeddings: options.Kept = "",
     film_model: options.FilmModel = None,
+    affect: options.Affect = False,
 ) -> None:
     """Find every face and say which expression viewers would see.
 
@@ -60,7 +61,7 @@ def analyze(
         raise UsageError("--embeddings keeps them beside the table; name one with -o.")
     kept = options.named(embeddings)
     answers = FilmAnswers(film_model, paths, output, kept, json)
-    also = (*options.named(attributes), *kept, *answers.also)
+    also = (*options.named(attributes), *kept, *answers.also, *["affect"] * affect)
     analyzer = load_analyzer(detector, model, min_score, tuple(without or ()), also)
     answers.check(analyzer)
     tally, clip = Tally(), Clip(fps, every, start, end, width, adaptive)

@@ -8,13 +8,17 @@ from typing import Annotated
 
 import typer
 
+from mien.cli import options
 from mien.errors import UsageError
+
+_SMOOTH_S = 1.0  # of a drawing
 
 
 def export(
     table: Annotated[Path, typer.Argument(help="What `mien analyze -o` wrote.")],
     output: Annotated[
-        Path, typer.Option("-o", "--output", help="File: .vtt, .eaf, .csv, .jsonl or .parquet.")
+        Path,
+        typer.Option("-o", "--output", help="File: .vtt, .eaf, .svg, .csv, .jsonl or .parquet."),
     ],
     smooth: Annotated[
         float | None, typer.Option(help="Smooth over so many seconds; as it was saved if left out.")
@@ -22,17 +26,33 @@ def export(
     min_segment: Annotated[
         float, typer.Option(help="Join what is shorter, seconds (.vtt and .eaf).")
     ] = 0.5,
+    affect: options.Affect = False,
+    plane: Annotated[
+        bool, typer.Option("--plane", help="An .svg of valence and arousal, not of curves.")
+    ] = False,
 ) -> None:
-    """Write the expressions of a film as subtitles, an ELAN document, or a table.
+    """Write the expressions of a film as subtitles, an ELAN document, a drawing, or a table.
 
-    A table is the pair of faces and images, each frame as it is after smoothing.
+    A table is the pair of faces and images, each frame as it is after smoothing. A drawing (.svg)
+    shows everyone's curves, or with --plane everyone's way through valence and arousal; it is
+    smoothed over a second where nothing else is said.
     """
     from mien.timeline import Timeline
 
     if output.resolve() == table.resolve():
         raise UsageError(f"{output} is the table itself: choose another name.")
+    drawn = output.suffix.lower() == ".svg"
+    if plane and not drawn:
+        raise UsageError(f"--plane is a drawing: end the name of {output} in .svg.")
     timeline = Timeline.load(table)
+    if drawn and smooth is None:
+        smooth = float(timeline.settings.get("smooth_s", _SMOOTH_S))
     if smooth is not None:
         timeline = timeline.smooth(smooth)
-    timeline.export(output, min_segment)
+    if affect:
+        timeline = timeline.derive_affect()
+    if drawn:
+        (timeline.plane() if plane else timeline.plot()).save(output)
+    else:
+        timeline.export(output, min_segment)
     print(f"wrote {output}", file=sys.stderr)  # noqa: T201

@@ -57,6 +57,11 @@ class FilmKernel(StrEnum):
     rbf = "rbf"
 
 
+Affect = Annotated[
+    bool, typer.Option("--affect", help="Columns valence and arousal, derived if not measured.")
+]
+
+
 def named(text: str) -> tuple[str, ...]:
     """The words of a list such as ``age,gender``."""
     return tuple(word.strip() for word in text.split(",") if word.strip())

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.curves.marks import (
+    FONT,
     apart,
     number,
     paint,
@@ -31,12 +32,11 @@ Floats = npt.NDArray[np.float64]
 SEEN = 0.10
 #: A moment of a lower probability is not pointed out.
 TELLING = 0.40
-_FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 _GUTTER, _RIGHT = 44, 22  # beside the panels: figures of probability, half a figure of time
 _PANEL, _SPACE, _FOOT = 92, 24, 26
 _SIDE, _LEADER = 46, 14  # a face, and below it the line to its moment
 _SLOT = 66  # a face or a caption, and the air beside it
-_EM = 0.58  # a letter's mean width; the font is the reader's own
+_EM = 0.58  # a letter's mean width
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def timeline_plot(
     return Plot(
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {number(height)}" '
         f'width="{width}" height="{number(height)}" role="img" aria-label="{told(title)}" '
-        f'fill="currentColor" font-family="{_FONT}" font-size="11" data-start="{axis.start:.3f}" '
+        f'fill="currentColor" font-family="{FONT}" font-size="11" data-start="{axis.start:.3f}" '
         f'data-end="{axis.end:.3f}" data-left="{axis.left}" data-right="{axis.right}" '
         f'style="max-width:100%;height:auto">{legend}{_time_axis(axis, tops)}{"".join(parts)}</svg>'
     )

@@ -62,6 +62,35 @@ class PersonCurve:
             object.__setattr__(self, name, value)
 
 
+@dataclass(frozen=True, eq=False)
+class PersonPath:
+    """One person's way through the plane of valence and arousal.
+
+    Attributes:
+        name: who, as written above the plane.
+        times: ``(n,)`` seconds; a long step from one to the next is a time without this person.
+        places: ``(n, 2)`` valence and arousal, -1 to 1; rows with NaN are left out, and what a
+            model measured beyond is drawn at the edge.
+
+    Raises:
+        UsageError: the shapes do not fit.
+    """
+
+    name: str
+    times: Floats
+    places: Floats
+
+    def __post_init__(self) -> None:
+        times = np.asarray(self.times, np.float64).reshape(-1)
+        places = np.asarray(self.places, np.float64)
+        if places.shape != (len(times), 2):
+            raise UsageError(f"places must have shape ({len(times)}, 2), got {places.shape}.")
+        known = np.isfinite(times) & np.isfinite(places).all(axis=1)
+        order = np.flatnonzero(known)[np.argsort(times[known], kind="stable")]
+        object.__setattr__(self, "times", times[order])
+        object.__setattr__(self, "places", np.clip(places[order], -1.05, 1.05))
+
+
 @dataclass(frozen=True)
 class Plot:
     """A finished drawing.
