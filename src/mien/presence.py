@@ -74,11 +74,6 @@ class Presence:
             raise UsageError("there are faces of frames that the images table does not have.")
         return starts, np.maximum(found, starts)
 
-    @property
-    def films(self) -> int:
-        """How many sources there are."""
-        return int(self._images["source"].nunique())
-
     @cached_property
     def seconds(self) -> Floats:
         """How long each row was seen, ``(n,)``."""

@@ -320,11 +320,11 @@ class Timeline:
         Raises:
             UsageError: the table has no times or people.
         """
-        from mien import plots
+        from mien import panels
 
         if group:
-            return plots.groups(self.group(0), self.labels)
-        return plots.curves(self._presence, self.labels, self.peaks)
+            return panels.draw_groups(self.group(0), self.labels)
+        return panels.draw_people(self._presence, self.sources, self.labels, self.peaks)
 
     def plane(self, width: int = 960) -> Plot:
         """Everyone's way through the plane of valence and arousal, coloured by time.
@@ -338,12 +338,12 @@ class Timeline:
         Raises:
             UsageError: as for `derive_affect`; or the table has no times or people.
         """
-        from mien import plots
+        from mien import panels
 
         known = self.derive_affect()
         places = known.faces[list(MEASURES)].to_numpy(np.float32)
         told = known.settings.get(circumplex.DERIVED, "")
-        return plots.plane(known._presence, places, told, width)
+        return panels.draw_planes(self._presence, self.sources, places, told, width)
 
     def export(self, path: str | Path, min_s: float = _TOLD_S) -> Path:
         """Write one form of it, as it is now (smoothed, if it is), by the suffix of `path`.

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from mien.cli import options
+
 
 def report(
     table: Annotated[Path, typer.Argument(help="What `mien analyze -o` wrote.")],
@@ -17,6 +19,7 @@ def report(
     smooth: Annotated[
         float | None, typer.Option(help="Smooth over so many seconds; as it was saved if left out.")
     ] = None,
+    affect: options.Affect = False,
 ) -> None:
     """Write curves, segments, faces and settings as one HTML page that needs no network."""
     from mien.report import write_report
@@ -25,5 +28,7 @@ def report(
     timeline = Timeline.load(table)
     if smooth is not None:
         timeline = timeline.smooth(smooth)
+    if affect:
+        timeline = timeline.derive_affect()
     written = write_report(timeline, output or table.with_suffix(".html"))
     print(f"wrote {written}", file=sys.stderr)  # noqa: T201

@@ -34,6 +34,7 @@ SEEN = 0.10
 TELLING = 0.40
 _GUTTER, _RIGHT = 44, 22  # beside the panels: figures of probability, half a figure of time
 _PANEL, _SPACE, _FOOT = 92, 24, 26
+_STEPS, _STEPS_GAP = 22, 12  # how many faces there are, and the air above
 _SIDE, _LEADER = 46, 14  # a face, and below it the line to its moment
 _SLOT = 66  # a face or a caption, and the air beside it
 _EM = 0.58  # a letter's mean width
@@ -71,7 +72,7 @@ class _Curve:
     """A person's curve: ``(m,)`` places on the axis, about one a unit, ``(m, k)`` means there.
 
     `starts` are the first points of runs: point 0, and each one after a time away. `spread` is
-    like `values`, where there is one.
+    like `values`, `counts` are ``(m,)`` faces, where there are any.
     """
 
     x: Floats
@@ -79,6 +80,7 @@ class _Curve:
     starts: list[int]
     moments: list[_Moment]
     spread: Floats | None = None
+    counts: Floats | None = None
 
     def runs(self) -> Iterator[slice]:
         return (slice(a, b) for a, b in pairwise([*self.starts, len(self.x)]))
@@ -116,14 +118,18 @@ def timeline_plot(
         parts.append(_panel(person, curve, axis, y, top))
         tops.append(top)
         y = top + _PANEL + _SPACE
+        if curve.counts is not None:
+            parts.append(_faces(curve, axis, top + _PANEL + _STEPS_GAP))
+            y += _STEPS_GAP + _STEPS
     height = max(y - _SPACE, 0) + _FOOT
+    times = _time_axis(axis, tops, height - _FOOT)
     title = "Apparent expressions over time: " + ", ".join(person.name for person in people)
     return Plot(
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {number(height)}" '
         f'width="{width}" height="{number(height)}" role="img" aria-label="{told(title)}" '
         f'fill="currentColor" font-family="{FONT}" font-size="11" data-start="{axis.start:.3f}" '
         f'data-end="{axis.end:.3f}" data-left="{axis.left}" data-right="{axis.right}" '
-        f'style="max-width:100%;height:auto">{legend}{_time_axis(axis, tops)}{"".join(parts)}</svg>'
+        f'style="max-width:100%;height:auto">{legend}{times}{"".join(parts)}</svg>'
     )
 
 
@@ -155,7 +161,11 @@ def _curve(person: PersonCurve, axis: _Axis) -> _Curve:
     spread = None
     if person.spread is not None:
         spread = np.add.reduceat(person.spread[inside], first, axis=0) / count[:, None]
-    return _Curve(x, means, [0, *(np.flatnonzero(away) + 1).tolist()], moments, spread)
+    counts = None
+    if person.counts is not None:
+        counts = np.add.reduceat(person.counts[inside], first) / count
+    starts = [0, *(np.flatnonzero(away) + 1).tolist()]
+    return _Curve(x, means, starts, moments, spread, counts)
 
 
 def _moments(person: PersonCurve, x: Floats, values: Floats, axis: _Axis) -> list[_Moment]:
@@ -246,6 +256,26 @@ def _band(person: PersonCurve, curve: _Curve, column: int, base: float) -> str:
     return f'<path class="mien-band" d="{"".join(area)}" fill-opacity=".25" {paints}/>'
 
 
+def _faces(curve: _Curve, axis: _Axis, top: float) -> str:
+    """How many faces there are, as steps from nobody to the most."""
+    assert curve.counts is not None
+    most = max(1.0, math.ceil(float(curve.counts.max(initial=0))))
+    base, steps = top + _STEPS, []
+    for run in curve.runs():
+        x, y = curve.x[run], base - curve.counts[run] / most * _STEPS
+        if len(x):
+            # a step lasts until the next; the last one for a unit, so that it can be seen
+            corners = np.repeat(np.append(x, x[-1] + 1), 2)[1:-1]
+            steps.append(path(corners, np.repeat(y, 2)) + f"V{number(base)}H{number(x[0])}Z")
+    return (
+        f'<g class="mien-faces"><path d="{"".join(steps)}" fill-opacity=".3"/>'
+        f'<path d="M{_GUTTER} {number(base)}H{number(axis.right)}" stroke="currentColor" '
+        f'stroke-opacity=".4"/><text x="{_GUTTER - 7}" y="{number(top + 4)}" text-anchor="end" '
+        f'fill-opacity=".72">{most:.0f}</text><text x="{_GUTTER - 7}" y="{number(base + 2)}" '
+        f'text-anchor="end" fill-opacity=".72">faces</text></g>'
+    )
+
+
 def _line(person: PersonCurve, curve: _Curve, column: int, base: float) -> str:
     """One label's line, and a tint below it where it is ahead of the others."""
     values = curve.values[:, column]
@@ -301,8 +331,8 @@ def _pointed_out(curve: _Curve, labels: Sequence[str], axis: _Axis, top: float) 
     return "".join(out)
 
 
-def _time_axis(axis: _Axis, tops: Sequence[float]) -> str:
-    """Round times below the last panel, and a thin line at each through all panels."""
+def _time_axis(axis: _Axis, tops: Sequence[float], foot: float) -> str:
+    """Round times below the last panel, which ends at `foot`; a thin line at each through all."""
     if not tops:
         return f'<text x="{_GUTTER}" y="16">no face was found</text>'
     times = round_times(axis.start, axis.end, max(2, int(axis.length / 76)))
@@ -314,7 +344,7 @@ def _time_axis(axis: _Axis, tops: Sequence[float]) -> str:
         unit = " s" if axis.end <= 60 and place == len(times) - 1 else ""
         out.append(
             f'<path d="{lines}" fill="none" stroke="currentColor" stroke-opacity=".14"/>'
-            f'<text x="{x}" y="{number(tops[-1] + _PANEL + 17)}" text-anchor="middle" '
+            f'<text x="{x}" y="{number(foot + 17)}" text-anchor="middle" '
             f'fill-opacity=".72">{time_text(time_s, step, axis.end)}{unit}</text>'
         )
     return f'<g class="mien-time">{"".join(out)}</g>'

@@ -27,6 +27,7 @@ class PersonCurve:
         labels: the k names of the columns.
         thumbnails: moments to show: time in seconds, label, picture ``(h, w, 3)`` uint8 RGB.
         spread: ``(n, k)``, drawn as a band of so much to either side of `values`; None for none.
+        counts: ``(n,)`` faces at each time, drawn as steps below the panel; None for none.
 
     Raises:
         UsageError: the shapes do not fit, or a value is not from 0 to 1.
@@ -38,6 +39,7 @@ class PersonCurve:
     labels: tuple[str, ...]
     thumbnails: Sequence[tuple[float, str, Image]] = ()
     spread: Floats | None = None
+    counts: Floats | None = None
 
     def __post_init__(self) -> None:
         times = np.asarray(self.times, np.float64).reshape(-1)
@@ -58,6 +60,11 @@ class PersonCurve:
             if spread.shape != (len(known), len(labels)):
                 raise UsageError(f"the spread must have a row for each time, got {spread.shape}.")
             object.__setattr__(self, "spread", spread[order])
+        if self.counts is not None:
+            counts = np.asarray(self.counts, np.float64)
+            if counts.shape != known.shape:
+                raise UsageError(f"there must be a count for each time, got {counts.shape}.")
+            object.__setattr__(self, "counts", counts[order])
         for name, value in (("times", times), ("values", values), ("labels", labels)):
             object.__setattr__(self, name, value)
 
