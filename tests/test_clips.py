@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
 from actors import acted, towards
@@ -14,12 +15,14 @@ from typer.testing import CliRunner
 
 from mien.cli.exits import told
 from mien.cli.summarize import summarize
-from mien.clips import Clip, cut, strongest
+from mien.clips import Clip, _between, cut, strongest
 from mien.errors import InputError, UsageError
-from mien.images import read_image
+from mien.images import read_image, write_image
 from mien.result import Result
+from mien.sinks.animation import GifSink
 from mien.sources.video import VideoSource
 from mien.timeline import Timeline
+from mien.types import Frame, Image
 
 FPS = 10
 #: Who shows what, from when to when, seconds.
@@ -122,10 +125,135 @@ def test_the_command_on_a_saved_table(timeline: Timeline, tmp_path: Path) -> Non
     assert "is a file: give a folder" in failed.output
 
 
+def test_a_gif_is_small_and_keeps_its_time(timeline: Timeline, tmp_path: Path) -> None:
+    clip = cut(timeline, strongest(timeline)[2], tmp_path / "c.gif")
+    assert clip.file == tmp_path / "c.gif"
+    assert clip.poster is None
+    assert [path.name for path in tmp_path.glob("c.*")] == ["c.gif"]
+    times = [frame.time_s for frame in VideoSource(tmp_path / "c.gif")]
+    assert len(times) == 25
+    assert times[-1] == pytest.approx(2.4)
+
+
+def test_a_gif_has_ten_frames_a_second_at_most(tmp_path: Path) -> None:
+    with GifSink(tmp_path / "a.gif") as sink:
+        for i in range(50):
+            image = np.full((500, 900, 3), i, np.uint8)
+            sink.write(acted(i / 25, {1: towards("anger")}, index=i, image=image))
+    frames_ = list(VideoSource(tmp_path / "a.gif"))
+    assert len(frames_) == 20
+    assert frames_[0].read().shape == (222, 400, 3)
+    assert frames_[-1].time_s == pytest.approx(1.9, abs=0.05)
+    with pytest.raises(UsageError, match=r"a \.gif file"), GifSink(tmp_path / "a.mp4"):
+        pass
+    with pytest.raises(UsageError, match="no folder"), GifSink(tmp_path / "no" / "a.gif"):
+        pass
+    with GifSink(tmp_path / "nothing.gif"):
+        pass
+    assert not (tmp_path / "nothing.gif").exists()
+
+
+def test_between_looks_boxes_are_on_their_way(film: Path, tmp_path: Path) -> None:
+    """As after an adaptive run: every tenth frame was looked at, and the face moves."""
+    looks = [
+        acted(
+            i / FPS, {1: towards("anger")}, index=i, boxes=[[x, 10, x + 10, 20]], source=str(film)
+        )
+        for i, x in ((0, 0.0), (10, 20.0), (20, 40.0), (90, 40.0))
+    ]
+    timeline = Timeline.from_results(looks)
+    clip = Clip(str(film), 1, "anger", 0.5, 1.5, 0.8, 1.0)
+    made = cut(timeline, clip, tmp_path / "c.mp4")
+    assert frames(made.file) == 20
+    known = {result.index: result for result in looks}
+    between = _between(frame_at(15), [0, 10, 20, 90], known)
+    assert between is not None
+    assert between.faces.boxes[0].tolist() == [30, 10, 40, 20]
+    assert (between.index, between.emotions) == (15, ("anger",))
+    for far in (50, 95):  # too long after a look, and after the last
+        assert _between(frame_at(far), [0, 10, 20, 90], known) is None
+
+
+def frame_at(index: int) -> Frame:
+    return Frame("film.mp4", lambda: np.zeros((4, 4, 3), np.uint8), index, index / FPS)
+
+
+def summarized(*arguments: object) -> tuple[int, list[str]]:
+    app = typer.Typer()
+    app.command()(told(summarize))
+    done = CliRunner().invoke(app, [str(a) for a in arguments])
+    assert "Traceback" not in done.output
+    return done.exit_code, done.output.strip().splitlines()
+
+
+def test_gifs_by_the_command(timeline: Timeline, tmp_path: Path) -> None:
+    table, folder = timeline.save(tmp_path / "t.parquet"), tmp_path / "summary"
+    assert summarized(table, "-o", folder, "--gif", "--clips", 1, "--affect")[0] == 0
+    made = sorted(path.name for path in folder.iterdir())
+    assert made == ["clip-1-person-1-happiness.gif", "index.html"]
+    html = (folder / "index.html").read_text("utf-8")
+    assert 'src="clip-1-person-1-happiness.gif"' in html
+    assert "mien-plane" in html
+
+
+def test_without_the_film_the_page_is_still_written(
+    timeline: Timeline, film: Path, tmp_path: Path
+) -> None:
+    table, folder = timeline.save(tmp_path / "t.parquet"), tmp_path / "summary"
+    film.unlink()
+    code, lines = summarized(table, "-o", folder, "--clips", 2)
+    assert code == 3
+    assert [line.endswith("'.") and "could not be made" in line for line in lines[:2]] == [True] * 2
+    assert lines[2].startswith("wrote")
+    assert "Segments" in (folder / "index.html").read_text("utf-8")
+
+
+def test_where_only_neutral_is_told_there_are_no_clips(film: Path, tmp_path: Path) -> None:
+    calm = (acted(i / FPS, {1: towards("neutral")}, index=i, source=str(film)) for i in range(100))
+    table = Timeline.from_results(calm).save(tmp_path / "t.parquet")
+    code, lines = summarized(table, "-o", tmp_path / "summary")
+    assert (code, len(lines)) == (0, 2)
+    assert lines[0] == (
+        "there are no clips: no expression but neutral is told for half a second or longer."
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("photo.png", "is a picture, not a film"), ("folder", "is a folder"), ("no.mp4", "nothing")],
+)
+def test_what_is_no_film_leaves_no_folder(tmp_path: Path, name: str, words: str) -> None:
+    write_image(tmp_path / "photo.png", np.zeros((20, 20, 3), np.uint8))
+    (tmp_path / "folder").mkdir()
+    code, lines = summarized(tmp_path / name, "-o", tmp_path / "summary")
+    assert (code, len(lines)) == (3, 1)
+    assert words in lines[0]
+    assert not (tmp_path / "summary").exists()
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_film_of_a_frame_or_two(tmp_path: Path, count: int, astronaut: Image) -> None:
+    film = write_film(tmp_path / "short.mp4", [astronaut] * count)
+    code, lines = summarized(film, "-o", tmp_path / "summary", "--adaptive")
+    assert code == 0, lines
+    assert lines[0].startswith("there are no clips")
+    names = {path.name for path in (tmp_path / "summary").iterdir()}
+    assert {"index.html", "short.parquet", "short.images.parquet"} <= names
+
+
+def test_the_crying_and_the_laughing_are_both_among_the_clips(shared: Path, tmp_path: Path) -> None:
+    """A woman cries, hides her mouth, and laughs; as any viewer sees, and videos.csv says."""
+    film = shared / "media" / "videos" / "WolfgangLanger_Pexels.mp4"
+    assert summarized(film, "-o", tmp_path / "s", "--adaptive", "--longest", 2)[0] == 0
+    names = [path.name for path in sorted((tmp_path / "s").glob("clip-*.mp4"))]
+    assert names[:2] == ["clip-1-person-1-happiness.mp4", "clip-2-person-1-sadness.mp4"]
+
+
 def test_a_film_without_a_face(film: Path, tmp_path: Path) -> None:
     app = typer.Typer()
     app.command()(told(summarize))
     folder = tmp_path / "summary"
     done = CliRunner().invoke(app, [str(film), "-o", str(folder)])
     assert done.exit_code == 0, done.output
+    assert done.output.splitlines()[0] == "there are no clips: no face was found."
     assert "No face was found" in (folder / "index.html").read_text("utf-8")

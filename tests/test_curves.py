@@ -182,6 +182,39 @@ def test_places_move_as_little_as_they_must() -> None:
     assert len(apart(np.zeros(0), 50, 0, 100)) == 0
 
 
+def test_a_group_shows_its_spread_and_counts_its_faces() -> None:
+    times = np.arange(100) / 10
+    values = np.tile([0.6, 0.4, 0.0], (100, 1))
+    counts = np.where(times < 5, 1.0, 4.0)
+    group = person(times, values, spread=np.full((100, 3), 0.2), counts=counts)
+    svg = drawing(group, two_halves())
+    first, second = panels(svg)
+    bands = [p for p in first.iter(f"{SVG}path") if p.get("class") == "mien-band"]
+    assert [band.get("data-label") for band in bands] == ["neutral", "happiness"]
+    numbers = [float(n) for n in re.findall(r"-?[\d.]+", bands[0].get("d") or "")]
+    outline = np.cumsum(np.array(numbers).reshape(-1, 2), axis=0)
+    base = float(first.get("data-base", ""))
+    assert (base - outline[:, 1].min()) / 92 == pytest.approx(0.8, abs=0.01)
+    assert (base - outline[:, 1].max()) / 92 == pytest.approx(0.4, abs=0.01)
+    (steps,) = [g for g in svg.iter(f"{SVG}g") if g.get("class") == "mien-faces"]
+    assert texts(steps) == ["4", "faces"]
+    line = next(steps.iter(f"{SVG}path")).get("d") or ""
+    heights = np.cumsum([float(y) for _, y in re.findall(r"(-?[\d.]+) (-?[\d.]+)", line)])
+    assert sorted(set((base + 16 + 22 - heights).round(1))) == [5.5, 22]  # 1 of 4, and all
+    assert float(second.get("data-top", "")) > base + 16 + 22
+    for wrong in ({"spread": np.zeros((2, 3))}, {"counts": np.zeros(2)}):
+        with pytest.raises(UsageError, match="each time"):
+            person(times, values, **wrong)
+
+
+def test_a_group_alone_has_its_times_below_the_steps() -> None:
+    one = person([0.0, 1.0], np.full((2, 3), 1 / 3), counts=np.ones(2))
+    svg = drawing(one)
+    height = float(svg.get("height", ""))
+    labels = [t for t in svg.iter(f"{SVG}text") if (t.text or "").endswith(" s")]
+    assert float(labels[0].get("y", "")) == pytest.approx(height - 26 + 17)
+
+
 def test_names_and_labels_cannot_break_out() -> None:
     bad = "<script>\"&'\x00"
     values = [[0.3, 0.7], [0.3, 0.7]]

@@ -183,6 +183,45 @@ def test_the_model_card_is_that_of_the_model_that_was_used() -> None:
     assert "six of ten" not in own
 
 
+def test_the_group_has_a_curve_with_spread_and_number_of_faces() -> None:
+    html = report_page(couple())
+    assert "Everyone: mean of 1 to 2 faces at a time" in html
+    assert html.count('class="mien-band"') == html.count('class="mien-faces"') * 3 == 6
+    assert "how far the faces lie apart" in html
+    # sadness 0.9 beside neutral 0.9: means of 0.46, each face 0.44 away
+    svg = html.partition("<svg")[2].partition("</svg>")[0]
+    band = svg.partition('class="mien-band"')[2].partition('"')[2].partition('"')[0]
+    assert band.startswith("M")
+    alone = report_page(film({1: [(0, 2, "sadness")]}))
+    assert "mien-band" not in alone.partition("</style>")[2]
+    assert "how far the faces lie apart" not in alone
+
+
+def test_valence_and_arousal_are_drawn_where_the_table_has_them() -> None:
+    assert "Valence and arousal" not in report_page(couple())
+    html = report_page(couple().derive_affect())
+    assert html.count('class="mien-plane"') == 4  # two people, on wide and on narrow screens
+    assert "Not measured, but derived" in html
+    timeline = couple()
+    faces = timeline.faces.assign(valence=np.float32(0.3), arousal=np.float32(0.1))
+    measured = Timeline(faces, timeline.images, timeline.settings, EMOTIONS)
+    assert "Not measured" not in report_page(measured)
+    assert "As the model measures them" in squeezed(page(measured))
+
+
+def test_clips_are_films_with_a_poster_or_moving_pictures() -> None:
+    from mien.clips import Clip
+
+    told_ = {"source": "walk.mp4", "track_id": 1, "emotion": "sadness", "start_s": 0.0}
+    told_ |= {"end_s": 2.0, "strength": 0.9, "peak_s": 1.0}
+    clips = [Clip(**told_, file=Path("a b.mp4")), Clip(**told_, file=Path("c.gif")), Clip(**told_)]  # type: ignore[arg-type]
+    html = report_page(couple(), clips)
+    assert html.count("<video") == 1
+    assert '<video src="a%20b.mp4" poster="a%20b.jpg"' in html
+    assert '<img src="c.gif" alt="sadness, Person 1, 0.0' in html
+    assert "1. <i" in html
+
+
 def test_smoothing_is_told() -> None:
     assert "Smoothed over" not in squeezed(page(couple()))
     assert "Smoothed over 0.6 s" in squeezed(page(couple().smooth(0.6)))
@@ -284,6 +323,8 @@ def test_the_command(tmp_path: Path) -> None:
     assert "Smoothed over 0.5 s" in squeezed(Page(out.read_text("utf-8")))
     assert run(app, [str(table)]).exit_code == 0
     assert (tmp_path / "t.html").is_file()
+    assert run(app, [str(table), "-o", str(out), "--affect"]).exit_code == 0
+    assert "mien-plane" in out.read_text("utf-8")
     for arguments, code, words in (
         ([str(tmp_path / "no.parquet"), "-o", str(out)], 3, "no.parquet"),
         ([str(tmp_path / "t.images.parquet")], 2, f"give that of faces, {table}"),

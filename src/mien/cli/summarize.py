@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.errors import UsageError
+from mien.cli import options
+from mien.cli.exits import SOME_FAILED
+from mien.cli.measured import tell
+from mien.errors import InputError, UsageError
 
 if TYPE_CHECKING:
+    from mien.clips import Clip
+    from mien.result import Result
     from mien.timeline import Timeline
 
 _SMOOTH_S = 1.0
@@ -21,48 +26,74 @@ def summarize(
     output: Annotated[
         Path, typer.Option("-o", "--output", help="Folder for the page, its clips and the tables.")
     ],
-    detector: Annotated[str, typer.Option(help="mtcnn, haar, or a YuNet .onnx file.")] = "mtcnn",
-    model: Annotated[
-        str, typer.Option(help="Model name, or an .onnx file that carries its card.")
-    ] = "mien-mobilenet",
+    detector: options.Detector = "mtcnn",
+    model: options.Model = "mien-mobilenet",
     clips: Annotated[int, typer.Option(min=0, help="How many clips at most.")] = 6,
     longest: Annotated[float, typer.Option(min=1, help="Longest clip, seconds.")] = 10.0,
+    gif: Annotated[bool, typer.Option("--gif", help="Clips as small GIFs, not MP4.")] = False,
+    adaptive: options.Adaptive = False,
+    affect: options.Affect = False,
 ) -> None:
     """Write who was seen, everyone's curve, and the longest runs of an expression as clips."""
-    from mien.clips import cut, strongest
+    from mien.clips import strongest
     from mien.report import write_report
     from mien.tablefiles import SUFFIXES
+    from mien.timeline import Timeline
 
     if output.exists() and not output.is_dir():
         raise UsageError(f"{output} is a file: give a folder for the page and its clips.")
-    output.mkdir(parents=True, exist_ok=True)
     if film.suffix.lower() in SUFFIXES:
-        from mien.timeline import Timeline
-
         timeline = Timeline.load(film)
+        timeline = timeline.derive_affect() if affect else timeline
     else:
-        timeline = _analysed(film, detector, model)
-        timeline.save(output / f"{film.stem}.parquet")
+        timeline = _analysed(film, output, (detector, model), adaptive=adaptive, affect=affect)
     timeline = timeline.smooth(float(timeline.settings.get("smooth_s", _SMOOTH_S)))
+    output.mkdir(parents=True, exist_ok=True)
     found = strongest(timeline, clips) if clips and timeline.track_ids else []
-    shown = []
+    if clips and not found:
+        why = "no expression but neutral is told for half a second or longer"
+        tell(f"there are no clips: {why if len(timeline.faces) else 'no face was found'}.")
+    shown = list(_cut(timeline, found, output, longest, ".gif" if gif else ".mp4"))
+    tell(f"wrote {write_report(timeline, output / 'index.html', shown)}")
+    if len(shown) < len(found):
+        raise typer.Exit(SOME_FAILED)
+
+
+def _cut(
+    timeline: Timeline, found: list[Clip], output: Path, longest: float, suffix: str
+) -> Iterator[Clip]:
+    """The clips that could be made; of the others it is said why not."""
+    from mien.clips import cut
+
     for number, clip in enumerate(found, 1):
-        name = f"clip-{number}-person-{clip.track_id}-{clip.emotion}.mp4"
-        shown.append(cut(timeline, clip, output / name, longest_s=longest))
-        print(  # noqa: T201
-            f"{name}: {clip.start_s:.1f} to {clip.end_s:.1f} s, {100 * clip.strength:.0f} %",
-            file=sys.stderr,
-        )
-    page = write_report(timeline, output / "index.html", shown)
-    print(f"wrote {page}", file=sys.stderr)  # noqa: T201
+        name = f"clip-{number}-person-{clip.track_id}-{clip.emotion}{suffix}"
+        try:
+            yield cut(timeline, clip, output / name, longest_s=longest)
+        except InputError as error:  # the page is worth having without it
+            tell(f"mien: {name} could not be made: {error}")
+            continue
+        tell(f"{name}: {clip.start_s:.1f} to {clip.end_s:.1f} s, {100 * clip.strength:.0f} %")
 
 
-def _analysed(film: Path, detector: str, model: str) -> Timeline:
+def _analysed(
+    film: Path, output: Path, names: tuple[str, str], *, adaptive: bool, affect: bool
+) -> Timeline:
+    """Analyse a film; what is known so far is kept as a table in the folder."""
     from mien.cli.console import progress
     from mien.cli.road import load_analyzer
+    from mien.sinks.tables import TableSink
     from mien.sources.video import VideoSource
     from mien.timeline import Timeline
 
     source = VideoSource(film)
-    analyzer = load_analyzer(detector, model, None, ())
-    return Timeline.from_results(progress(analyzer.stream(source)))
+    analyzer = load_analyzer(*names, None, (), ("affect",) * affect)
+    output.mkdir(parents=True, exist_ok=True)
+    path = output / f"{film.stem}.parquet"
+    with TableSink(path, analyzer.labels, analyzer.settings, True, analyzer.measures) as table:
+
+        def written() -> Iterator[Result]:
+            for result in progress(analyzer.stream(source, adaptive=adaptive)):
+                table.write(result)
+                yield result
+
+        return Timeline.from_results(written())

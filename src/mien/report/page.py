@@ -130,11 +130,17 @@ def _film(film: Timeline, clips: Sequence[Clip]) -> dict[str, Any]:
         "strips": [[_strip(segments, i, span, clock, film.labels) for i in part] for part in ids],
         "ticks": _ticks(*span),
         "clips": [
-            (quote(c.file.name), quote(c.poster.name), c, color(c.emotion, film.labels))
-            for c in clips
-            if c.file and c.poster
+            {
+                "file": quote(clip.file.name),
+                "poster": quote(clip.poster.name) if clip.poster else "",
+                "label": clip.emotion,
+                "color": color(clip.emotion, film.labels),
+                "told": f"Person {clip.track_id}, {clock(clip.start_s)} to {clock(clip.end_s)}, "
+                f"mean {percent(clip.strength)}",
+            }
+            for clip in clips
+            if clip.file
         ],
-        "clock": clock,
         "segments": _segment_rows(segments, clock, film.labels),
         "segments_total": 0 if segments is None else len(segments),
         "group": _person(film, everyone, "Everyone" if rows else "All faces", (), coarse)

@@ -1,0 +1,91 @@
+"""An annotated moment as an animated GIF: small, silent, and it plays everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from mien.errors import UsageError
+from mien.result import Result
+from mien.sinks.scene import Scene, Steadied
+from mien.tablefiles import replacing, writable_place
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+_SIDE = 400  # pixels of the longer side
+_FPS = 10.0
+_COLORS = 255
+
+
+class GifSink:
+    """Draws boxes and expressions as `FilmSink` does, ten frames a second, in 255 colours.
+
+    For some seconds: all frames are held until the end, a tenth of a megabyte each. With an
+    exception nothing is written.
+
+    Args:
+        path: ``.gif``; a file that is there is replaced.
+
+    Raises:
+        UsageError: another suffix, or nothing can be written there.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._frames: list[tuple[Picture, float]] = []
+        self._due = 0.0
+
+    def __enter__(self) -> Self:
+        if self.path.suffix.lower() != ".gif":
+            raise UsageError(f"an animation is a .gif file, not {self.path.name!r}.")
+        writable_place(self.path)
+        return self
+
+    def write(self, result: Result) -> None:
+        """Add one frame, where one is due; those that could not be read only take their time."""
+        if result.error is not None or result.time_s is None:
+            return
+        image = result.image
+        if not self._frames:
+            scale = min(1.0, _SIDE / max(image.shape[:2]))
+            size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
+            self._scene = Scene(result.labels, size, margin=False)
+            self._steadied, self._due = Steadied(result.labels), result.time_s
+        people = self._steadied.people(result)
+        if result.time_s < self._due - 0.25 / _FPS:
+            return
+        self._due = max(self._due + 1 / _FPS, result.time_s)
+        from PIL import Image as PilImage
+
+        picture = PilImage.fromarray(np.asarray(self._scene.draw(image, people)))
+        reduced = picture.quantize(_COLORS, method=PilImage.Quantize.FASTOCTREE)
+        self._frames.append((reduced, result.time_s))
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is not None or not self._frames:
+            return
+        times = [time_s for _, time_s in self._frames]
+        steps = np.diff([*times, times[-1] + 1 / _FPS])
+        first, *others = [picture for picture, _ in self._frames]
+        try:
+            with replacing(self.path) as temporary:
+                first.save(
+                    temporary,
+                    "GIF",
+                    save_all=True,
+                    append_images=others,
+                    duration=[max(20, 10 * round(100 * step)) for step in steps.tolist()],
+                    loop=0,
+                )
+        except OSError as problem:
+            told = problem.strerror or problem
+            raise UsageError(f"{self.path} cannot be written: {told}.") from problem
