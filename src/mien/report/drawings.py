@@ -55,13 +55,18 @@ def group_curve(film: Timeline) -> list[PersonCurve]:
     """The mean of all faces of each frame, their spread and number; nothing without faces."""
     if not len(film.faces):
         return []
-    moments = film.faces.groupby("time_s", sort=True)[list(film.labels)]
-    means, spread = moments.mean(), moments.std(ddof=0).to_numpy(np.float64)
-    counts = np.asarray(moments.size(), np.float64)
+    frames = film.group(0)
+    seen = frames[frames["n_faces"] > 0]
+    means, spread = (
+        seen[[f"{kind}_{label}" for label in film.labels]].to_numpy(np.float64)
+        for kind in ("mean", "spread")
+    )
+    counts = seen["n_faces"].to_numpy(np.float64)
     low, high = int(counts.min()), int(counts.max())
     faces = f"{low} to {high} faces" if low < high else "1 face" if high == 1 else f"{high} faces"
     name = f"{'Everyone' if film.track_ids else 'All faces'}: mean of {faces} at a time"
-    curve = _curve(name, means.reset_index(), film.labels)
+    curve = PersonCurve(name, seen["start_s"].to_numpy(np.float64), means, film.labels)
+    spread = np.nan_to_num(spread)
     return [replace(curve, spread=spread, counts=counts) if high > 1 else curve]
 
 
