@@ -149,6 +149,7 @@ class BranchRecipe:
         after: the layer of the trunk that it leaves after, counted from 0.
         width, blocks: its channels, and how many blocks it has.
         identity: length of the identity vector.
+        whiten: how little its directions are evened out at the end, see `mien.training.grow`.
         epochs: how many, in one cosine.
         batch: pictures a step.
         lr: peak learning rate of AdamW.
@@ -164,6 +165,7 @@ class BranchRecipe:
     width: int = 512
     blocks: int = 3
     identity: int = 192
+    whiten: float = 0.3
     epochs: int = 8
     batch: int = 128
     lr: float = 2e-3
