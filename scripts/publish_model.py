@@ -60,10 +60,10 @@ apparent age in years, how probable it is that viewers would say "a woman", and 
 {dimensions} numbers that is near for pictures of one person. They come from a branch on the same
 network, in the same pass; the expressions are bit for bit those of the file without it. The branch
 learned from the starting network below, on the pictures of `train.parquet` without their labels
-(`recipes/{name}-person.toml`; the shipped one learned 256 directions, of which the first {dimensions}
-were kept, so that the file has less than 8 MB), so it can be no better than that network, whose
-author reports a mean error of 5.4 to 6.0 years and 92 to 94 % right genders on UTKFace. How near
-it comes to it, on pictures that it did not learn from:
+(`recipes/{name}-person.toml`; the shipped one learned 256 directions, of which the first
+{dimensions} were kept, so that the file has less than 8 MB), so it can be no better than that
+network, whose author reports a mean error of 5.4 to 6.0 years and 92 to 94 % right genders on
+UTKFace. How near it comes to it, on pictures that it did not learn from:
 
 | figure | validation | test |
 |---|--:|--:|

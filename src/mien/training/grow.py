@@ -95,7 +95,7 @@ def grow(
     figures: dict[str, float] = {}
     for split in ("validation", "test"):
         told = _answers(path, known[split][0])
-        plain = F.normalize(torch.from_numpy(told[IDENTITY]) @ torch.linalg.inv(even), dim=1)
+        plain = F.normalize(torch.tensor(told[IDENTITY]) @ torch.linalg.inv(even), dim=1)
         close = agreement({**told, IDENTITY: plain.numpy()}, wanted[split])
         figures |= {f"{split}_{name}": value for name, value in close.items()}
     _check(branch, trunk, path, known["validation"][0][:64])
@@ -276,8 +276,8 @@ def agreement(told: dict[str, npt.NDArray[np.float32]], wanted: Knowledge) -> di
 
     ``identity_cosine`` is the mean cosine between its embedding (without the mean over faces, in
     the directions that are kept) and ours, before it is evened out, ``similarity_correlation`` the
-    correlation of the similarities of all pairs of the first thousand faces, ``age_difference`` the mean absolute
-    difference in years, ``gender_agreement`` the share of faces that both call alike.
+    correlation of the similarities of all pairs of the first thousand faces, ``age_difference`` the
+    mean absolute difference in years, ``gender_agreement`` the share of faces that both call alike.
     """
     ours, theirs = told[IDENTITY], wanted.identity.numpy()
     pairs = np.triu_indices(min(len(ours), 1000), 1)
