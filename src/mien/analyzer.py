@@ -337,6 +337,7 @@ class EmotionAnalyzer:
     def _settings(self, detector: Any) -> Mapping[str, str]:
         card = getattr(self.classifier, "card", None)
         path = getattr(self.classifier, "path", None)
+        heads = [head.summary for head in getattr(self.classifier, "heads", ())]
         return {
             "mien_version": metadata.version("mien"),
             "detector": detector if isinstance(detector, str) else type(self.detector).__name__,
@@ -347,6 +348,7 @@ class EmotionAnalyzer:
             "also": ",".join(getattr(self.classifier, "also", ())),
             "uncertain_below": str(self.uncertain_below),
             **({DERIVED: told(self._derived)} if self._derived else {}),
+            **({"heads": json.dumps(heads)} if heads else {}),
         }
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from mien import hub
 from mien.cards import ModelCard
 from mien.classifiers.base import EmotionClassifier
+from mien.classifiers.heads import Head, HeadedClassifier
 from mien.classifiers.onnx import OnnxClassifier
 from mien.detectors import BUILTIN, make_detector
 from mien.detectors.base import FaceDetector
@@ -93,6 +94,7 @@ def load_detector(detector: DetectorLike, **options: Any) -> FaceDetector:
 def load_classifier(
     classifier: str | Path | EmotionClassifier,
     card: ModelCard | Mapping[str, Any] | None = None,
+    heads: Sequence[str | Path | Head] = (),
     **options: Any,
 ) -> EmotionClassifier:
     """An expression classifier by name or file, or the given one.
@@ -102,13 +104,20 @@ def load_classifier(
             name of an installed plug-in, the path of an ``.onnx`` file, or an object with
             ``labels``, ``input_size`` and ``classify(crops)``.
         card: labels and preprocessing, for an ``.onnx`` file that does not carry them.
+        heads: what ``mien train-head`` made of this model's features, see `HeadedClassifier`.
         options: ``threads``, ``batch_size`` and ``also`` for ONNX models, see `OnnxClassifier`.
 
     Raises:
         UsageError: the name is not known.
         ModelError: the file is missing or broken, its labels are not known, or a model of the
-            hub's list has not been fetched.
+            hub's list has not been fetched; or a head is another model's.
     """
+    if heads:
+        model = load_classifier(classifier, card, **options)
+        if not isinstance(model, OnnxClassifier):
+            raise UsageError("heads need an .onnx model in front of them.")
+        opened = [head if isinstance(head, Head) else Head(head) for head in heads]
+        return HeadedClassifier(model, opened)
     if isinstance(classifier, str | Path):
         name = str(classifier)
         if name in CLASSIFIERS:

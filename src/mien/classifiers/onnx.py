@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -89,6 +90,17 @@ class OnnxClassifier:
     def crop(self) -> CropSpec:
         """How the squares are cut."""
         return self.card.crop
+
+    def asked(self, *names: str) -> OnnxClassifier:
+        """The same model, which also gives `names`, see `also`.
+
+        Raises:
+            ModelError: the model does not give one of them.
+        """
+        other = copy.copy(self)
+        other.also = tuple(dict.fromkeys((*self.also, *names)))
+        other._further = _outputs(self.card, other.also)
+        return other
 
     @property
     def head_weights(self) -> FloatArray | None:

@@ -45,6 +45,7 @@ def analyze(
     embeddings: options.Kept = "",
     film_model: options.FilmModel = None,
     affect: options.Affect = False,
+    head: options.Heads = None,
 ) -> None:
     """Find every face and say which expression viewers would see.
 
@@ -62,7 +63,7 @@ def analyze(
     kept = options.named(embeddings)
     answers = FilmAnswers(film_model, paths, output, kept, json)
     also = (*options.named(attributes), *kept, *answers.also, *["affect"] * affect)
-    analyzer = load_analyzer(detector, model, min_score, tuple(without or ()), also)
+    analyzer = load_analyzer(detector, model, min_score, tuple(without or ()), also, head or ())
     answers.check(analyzer)
     tally, clip = Tally(), Clip(fps, every, start, end, width, adaptive)
     made = list(sinks_for(analyzer, paths, output, annotate, keep_faces))

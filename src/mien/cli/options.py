@@ -60,6 +60,10 @@ class FilmKernel(StrEnum):
 Affect = Annotated[
     bool, typer.Option("--affect", help="Columns valence and arousal, derived if not measured.")
 ]
+Heads = Annotated[
+    list[Path] | None,
+    typer.Option("--head", help="A head of mien train-head's, for further columns; repeatable."),
+]
 
 
 def named(text: str) -> tuple[str, ...]:

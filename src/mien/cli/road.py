@@ -47,16 +47,24 @@ def load_analyzer(
     min_score: float | None,
     without: tuple[str, ...],
     also: tuple[str, ...] = (),
+    heads: Sequence[Path] = (),
 ) -> EmotionAnalyzer:
     """The analyzer that the options of a command ask for."""
     from mien.analyzer import EmotionAnalyzer
-    from mien.registry import load_detector
+    from mien.circumplex import AFFECT
+    from mien.classifiers.base import EmotionClassifier
+    from mien.registry import load_classifier, load_detector
 
+    judge: str | EmotionClassifier = model
+    if heads:
+        asked = tuple(name for name in also if name != AFFECT)
+        judge = load_classifier(model, heads=heads, also=asked, batch_size=16)
+        also = tuple(name for name in also if name not in asked)
     if detector.lower().endswith(".onnx"):
         options = {} if min_score is None else {"min_score": min_score}
         yunet = load_detector("yunet", model_path=detector, **options)
-        return EmotionAnalyzer(yunet, model, without=without, also=also)
-    return EmotionAnalyzer(detector, model, min_score=min_score, without=without, also=also)
+        return EmotionAnalyzer(yunet, judge, without=without, also=also)
+    return EmotionAnalyzer(detector, judge, min_score=min_score, without=without, also=also)
 
 
 def results(

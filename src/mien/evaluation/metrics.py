@@ -167,3 +167,40 @@ def mcnemar(only_one: int, only_other: int) -> float:
     top = max(logs)
     tail = top + math.log(sum(math.exp(value - top) for value in logs)) - n * math.log(2)
     return min(1.0, 2 * math.exp(tail))
+
+
+def concordance(truth: npt.ArrayLike, told: npt.ArrayLike) -> float:
+    """Lin's concordance correlation: 1 only where both agree in place and scale too (Lin 1989).
+
+    NaN where neither of the two varies.
+    """
+    one, other = np.asarray(truth, np.float64), np.asarray(told, np.float64)
+    spread = one.var() + other.var() + (one.mean() - other.mean()) ** 2
+    shared = 2 * ((one - one.mean()) * (other - other.mean())).mean()
+    return float(shared / spread) if spread > 0 else math.nan
+
+
+def correlation(truth: npt.ArrayLike, told: npt.ArrayLike) -> float:
+    """Pearson's correlation; NaN where one of the two does not vary."""
+    one, other = np.asarray(truth, np.float64), np.asarray(told, np.float64)
+    spread = one.std() * other.std()
+    shared = ((one - one.mean()) * (other - other.mean())).mean()
+    return float(shared / spread) if spread > 0 else math.nan
+
+
+def f1_score(truth: npt.NDArray[np.bool_], told: npt.NDArray[np.bool_]) -> float:
+    """``2 tp / (2 tp + fp + fn)`` of one yes-or-no label; 0 where nothing is there or told."""
+    hits = int((truth & told).sum())
+    return 2 * hits / max(1, int(truth.sum()) + int(told.sum()))
+
+
+def best_threshold(truth: npt.NDArray[np.bool_], probability: FloatArray) -> float:
+    """The least probability to be told as "there" with which F1 is highest, of 99 quantiles.
+
+    0.5 where nothing is there or everything is.
+    """
+    if not truth.any() or truth.all():
+        return 0.5
+    grid = np.unique(np.quantile(probability, np.linspace(0.01, 0.99, 99)))
+    scores = [f1_score(truth, probability >= least) for least in grid]
+    return float(grid[int(np.argmax(scores))])

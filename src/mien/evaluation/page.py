@@ -82,9 +82,12 @@ def evaluation_page(
     )
 
 
+_PLAIN = ("kl", "ece_", "loss_", "ccc_", "mean_ccc", "r_", "mae_")
+
+
 def told(figure: Figure) -> str:
-    """A figure in its own unit: percent, or a plain number for distances."""
-    plain = figure.name.startswith(("kl_", "ece_"))
+    """A figure in its own unit: percent, or a plain number for distances and correlations."""
+    plain = figure.name.startswith(_PLAIN)
     return f"{figure.value:.4f}" if plain else percent(figure.value, 2)
 
 

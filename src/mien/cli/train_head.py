@@ -1,0 +1,81 @@
+"""``mien train-head``: further columns for the table, learned from labelled frames."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mien.cli.options import named
+from mien.errors import MissingExtraError, UsageError
+
+
+def train_head(
+    features: Annotated[
+        Path,
+        typer.Argument(help="A table of analyze --embeddings features, a folder, or faces."),
+    ],
+    labels: Annotated[
+        Path | None, typer.Argument(help="A CSV table, or a folder of Aff-Wild2, BP4D or DISFA.")
+    ] = None,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The head.")] = Path("head.onnx"),
+    task: Annotated[
+        str,
+        typer.Option(help="expression, valence-arousal, action-units, regression or multilabel."),
+    ] = "expression",
+    columns: Annotated[str, typer.Option(help="Learn only these, such as AU06,AU12.")] = "",
+    hidden: Annotated[int, typer.Option(min=0, help="Units in the middle; 0: linear.")] = 128,
+    class_weights: Annotated[
+        float | None, typer.Option(min=0, max=1, help="1: labels count the same; 0: faces.")
+    ] = None,
+    shift: Annotated[int, typer.Option(help="Add this to the labels' frames.")] = 0,
+    person: Annotated[
+        str | None,
+        typer.Option(help="Adapt the model's last layer to this track_id; or: all."),
+    ] = None,
+    model: Annotated[str, typer.Option(help="The model that gives the features.")] = (
+        "mien-mobilenet"
+    ),
+) -> None:
+    """Train a small head on a model's features; mien analyze --head uses it.
+
+    Figures are measured on films or people that it did not learn from.
+    """
+    try:
+        from mien.training.heads import HeadRecipe
+        from mien.training.heads import train_head as train
+        from mien.training.person import adapt
+    except ImportError as error:
+        if error.name not in ("torch", "onnx"):
+            raise
+        raise MissingExtraError(
+            "training needs PyTorch and onnx; install them with: pip install 'mien[train]'."
+        ) from error
+    from mien.classifiers.heads import TASKS
+    from mien.classifiers.onnx import OnnxClassifier
+    from mien.cli.measured import show_figures, steps, tell
+    from mien.cli.train import show
+    from mien.registry import find_model
+    from mien.training.headdata import Wanted, load_rows
+
+    wanted = next((known for known in TASKS if known == task), None)
+    if wanted is None:
+        raise UsageError(f"the task is one of {', '.join(TASKS)}, got {task!r}.")
+    if output.suffix.lower() != ".onnx":
+        raise UsageError(f"the head's name must end in .onnx, got {output.name}.")
+    if person is not None and wanted != "expression":
+        raise UsageError("--person adapts the model's expressions: leave out --task.")
+    asked = Wanted(wanted, named(columns), model, shift, person)
+    rows = load_rows(features, labels, asked, steps("looking"))
+    for line in rows.told:
+        tell(line)
+    if person is None:
+        recipe = HeadRecipe(wanted, hidden=hidden, class_weights=class_weights)
+        trained = train(rows, recipe, output, show)
+    else:
+        trained = adapt(OnnxClassifier(find_model(model)), rows, output)
+    show_figures(output.name, trained.figures, json=False)
+    for line in (*trained.told, *trained.card.protocol):
+        tell(line)
+    print(output)  # noqa: T201

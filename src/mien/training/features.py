@@ -1,0 +1,124 @@
+"""`Features`: what a model's last layer sees of many faces, read from tables or looked at anew."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mien.classifiers.heads import FEATURES, file_sha256
+from mien.classifiers.onnx import OnnxClassifier
+from mien.datasets import LabelledFaces
+from mien.embeddings import Embeddings, read_embeddings
+from mien.errors import InputError, InputNotFoundError, ModelError
+from mien.evaluation import Progress
+from mien.results import load_tables
+from mien.tablefiles import PARTIAL, SUFFIXES
+from mien.types import FloatArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_KEPT = ["source", "frame", "time_s", "face", "track_id", "x1", "y1", "x2", "y2"]
+_BATCH = 256
+_HOW = "analyse with -o TABLE.parquet --embeddings features."
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """What a model's last layer sees of n faces.
+
+    Attributes:
+        values: ``(n, d)`` float32.
+        faces: n rows with source, frame, time_s, face, track_id and the box of each.
+        model, sha256: name and SHA-256 of the model file; "" where it is not known.
+    """
+
+    values: FloatArray
+    faces: pd.DataFrame
+    model: str
+    sha256: str
+
+    def person(self, track_id: int) -> Features:
+        """The faces of one person.
+
+        Raises:
+            InputError: there is no such person.
+        """
+        rows = (self.faces["track_id"] == track_id).fillna(False).to_numpy(np.bool_)
+        if not rows.any():
+            known = ", ".join(map(str, self.faces["track_id"].dropna().unique()[:12])) or "none"
+            raise InputError(f"there is no person {track_id}; the track ids are: {known}.")
+        return replace(self, values=self.values[rows], faces=self.faces[rows])
+
+
+def read_features(path: str | Path) -> Features:
+    """Read a table of ``mien analyze --embeddings features``, or a folder of such tables.
+
+    Raises:
+        InputNotFoundError, InputError: there is none, or its features were not kept.
+        UsageError: the tables of a folder are of different models.
+    """
+    import pandas as pd
+
+    place = Path(path)
+    if not place.exists():
+        raise InputNotFoundError(f"there is no table or folder {place}.")
+    tables = tables_in(place) if place.is_dir() else [place]
+    if not tables:
+        raise InputError(f"{place} has no table with features beside it: {_HOW}")
+    parts, kept, models = [], [], set()
+    for table in tables:
+        faces, _, _, settings = load_tables(table)
+        found = read_embeddings(table)
+        if found is None or FEATURES not in found.names:
+            raise InputError(f"{table} has no features beside it: {_HOW}")
+        parts.append(faces[_KEPT])
+        kept.append(found)
+        models.add(settings.get("classifier", ""))
+    rows = pd.concat(parts, ignore_index=True)
+    every = Embeddings.concat(kept)
+    values = every.of(rows, FEATURES)
+    return Features(values, rows, ", ".join(sorted(models)), every.model)
+
+
+def tables_in(folder: Path) -> list[Path]:
+    """The ``faces`` tables of a folder, by the files of features beside them."""
+    end = ".embeddings.parquet"
+    stems = [path.name.removesuffix(PARTIAL) for path in sorted(folder.glob(f"*{end}*"))]
+    stems = list(dict.fromkeys(name.removesuffix(end) for name in stems if name.endswith(end)))
+    files = [folder / (stem + suffix) for stem in stems for suffix in SUFFIXES]
+    return [file for file in files if file.is_file()]
+
+
+def features_of(
+    model: OnnxClassifier, faces: LabelledFaces, progress: Progress | None = None
+) -> Features:
+    """What `model` sees of labelled pictures; those in which no face was found are left out.
+
+    Args:
+        model: gives the features.
+        faces: crops, or whole photos with their faces found.
+        progress: wraps the loop over batches; gets it and the number of batches.
+
+    Raises:
+        ModelError: the model gives no features.
+    """
+    import pandas as pd
+
+    if not model.card.embedding:
+        raise ModelError(f"{model.card.name} gives no features to train a head on.")
+    rows = np.flatnonzero(~faces.missed)
+    starts = range(0, len(rows), _BATCH)
+    parts = []
+    for start in progress(starts, len(starts)) if progress else starts:
+        crops = faces.crops(model.input_size, rows[start : start + _BATCH], model.crop)
+        parts.append(model.activations(crops).embedding)
+    n = len(rows)
+    table = pd.DataFrame({"source": faces.names[rows], "frame": 0, "time_s": np.nan, "face": 0})
+    table["track_id"] = pd.array([pd.NA] * n, dtype="Int64")
+    table[["x1", "y1"]], table[["x2", "y2"]] = 0.0, 1.0
+    values = np.concatenate([part for part in parts if part is not None])
+    return Features(values, table, model.card.name, file_sha256(model.path))

@@ -1,0 +1,96 @@
+"""From what the user points at to labelled rows: tables or pictures, and their labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mien.classifiers.heads import Task
+from mien.classifiers.onnx import OnnxClassifier
+from mien.datasets import load_faces
+from mien.datasets.framelabels import labels_of, read_frame_labels
+from mien.errors import UsageError
+from mien.evaluation import Progress
+from mien.registry import find_model
+from mien.tablefiles import PARTIAL
+from mien.training.features import features_of, read_features, tables_in
+from mien.training.matching import Matched, match
+
+#: Who to adapt to where every labelled face is that person's.
+EVERYBODY = "all"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to take of it.
+
+    Attributes:
+        task: what shall be learned.
+        columns: only these; () for all.
+        model: name or file of the model that looks at pictures.
+        shift: added to the labels' frames.
+        person: the ``track_id`` of the one person, `EVERYBODY`, or None for a head for all.
+    """
+
+    task: Task
+    columns: Sequence[str] = ()
+    model: str = "mien-mobilenet"
+    shift: int = 0
+    person: str | None = None
+
+
+def load_rows(
+    features: Path, labels: Path | None, wanted: Wanted, progress: Progress | None = None
+) -> Matched:
+    """The labelled faces.
+
+    Args:
+        features: a table with features beside it, a folder of such tables, or labelled pictures
+            in any layout of `mien.datasets.load_faces`, at which the model then looks.
+        labels: see `mien.datasets.framelabels.read_frame_labels`; None for labelled pictures,
+            which have their own.
+        wanted: which of them.
+        progress: wraps the loops over pictures.
+
+    Raises:
+        InputError: one of the two cannot be read, or they do not fit together.
+        UsageError: the labels of a table are missing, or no such person.
+    """
+    if _is_table(features):
+        if labels is None:
+            raise UsageError("a table needs labels: name a CSV table or a folder after it.")
+        told = read_frame_labels(labels, wanted.task, wanted.columns)
+        seen = read_features(features)
+        if wanted.person not in (None, EVERYBODY):
+            seen = seen.person(_number(str(wanted.person)))
+        return match(seen, told, wanted.shift)
+    if labels is not None:
+        raise UsageError(
+            f"{features} has no features beside it: analyse its pictures or films first, with "
+            "-o TABLE.parquet --embeddings features."
+        )
+    if wanted.person not in (None, EVERYBODY):
+        raise UsageError("pictures have no track_id: say --person all.")
+    faces = load_faces(features, progress=progress)
+    model = OnnxClassifier(find_model(wanted.model))
+    own = labels_of(faces, wanted.task, wanted.columns)
+    rows = match(features_of(model, faces, progress), own)
+    return replace(rows, told=(*faces.describe(), *rows.told))
+
+
+def _is_table(path: Path) -> bool:
+    """Whether features lie beside it, or in it if it is a folder."""
+    from mien.embeddings import embeddings_path
+    from mien.tablefiles import partial_path
+
+    if path.is_dir():
+        return bool(tables_in(path))
+    beside = embeddings_path(path)
+    return path.name.endswith(PARTIAL) or beside.is_file() or partial_path(beside).is_file()
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal():
+        raise UsageError(f"--person is a track_id, or {EVERYBODY}; got {text!r}.")
+    return int(text)
