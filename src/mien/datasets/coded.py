@@ -258,7 +258,10 @@ def _table(path: Path, lines: Sequence[str], width: int, first: int) -> npt.NDAr
     out = np.empty((len(lines), width))
     for number, line in enumerate(lines):
         try:
-            out[number] = [float(field) for field in line.split(",")]
+            fields = [float(field) for field in line.split(",")]
+            if len(fields) != width:
+                raise ValueError
+            out[number] = fields
         except ValueError as error:
             told = f"{width} numbers" if width > 1 else "one number"
             raise InputError(

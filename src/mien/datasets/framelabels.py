@@ -34,7 +34,7 @@ Counting = Literal["table", "names"]
 _SOURCE = ("source", "film", "video", "file", "path", "image", "filename", "name")
 _EXPRESSION = ("expression", "emotion", "label", "class")
 _WHERE = ("frame", "time_s", "track_id", "person", "subject", "face", "split", "usage")
-_UNIT = re.compile(r"(?:facs_|action_unit_?)?au_?0*(\d{1,2})(?:_c|_r)?", re.IGNORECASE)
+_UNIT = re.compile(r"(?:au|action_?unit)_?0*(\d{1,2})(?:_c|_r)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)

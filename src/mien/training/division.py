@@ -23,7 +23,7 @@ class Division:
 
     Attributes:
         learn: rows that the weights are fitted to.
-        choose: rows on which the epoch, the temperature and thresholds are chosen.
+        choose: rows on which the round, the temperature and thresholds are chosen.
         measure: rows that only the published figures see.
         protocol: how they were divided, a sentence each.
     """

@@ -60,9 +60,11 @@ def write_head(path: Path, card: HeadCard, layers: Sequence[Layer], last: Last) 
     partial = path.with_name(f"{path.stem}.partial.onnx")
     partial.write_bytes(model.SerializeToString(deterministic=True))
     some = np.random.default_rng(0).random((8, card.d), np.float32)
-    difference = float(np.abs(Head(partial).values(some) - apply(layers, last, some)).max())
-    if difference > _PARITY:
-        raise ModelError(f"{path} differs from what was trained by {difference:.3g}.")
+    wanted = apply(layers, last, some)
+    difference = np.abs(Head(partial).values(some) - wanted).max() / max(1, np.abs(wanted).max())
+    if not difference < _PARITY:
+        partial.unlink()
+        raise ModelError(f"{path} differs from what was trained by {100 * difference:.2g} %.")
     partial.replace(path)
     return Head(path)
 

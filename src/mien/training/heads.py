@@ -3,7 +3,7 @@
 After A. V. Savchenko, "Frame-level prediction of facial expressions, valence, arousal and action
 units for mobile devices" (CVPRW 2022, arXiv 2203.13436): features of a frozen
 network, 128 rectified units, one output a label; class weights, and 1 - CCC for valence and
-arousal. Unlike there, the epoch, the temperature and the thresholds are chosen on rows that the
+arousal. Unlike there, the round, the temperature and the thresholds are chosen on rows that the
 figures are not measured on.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ Report = Callable[[dict[str, Any]], None]
 #: Rows with a column there, and rows without, that it takes to learn and to measure it.
 LEAST_THERE = 5
 _HEAVIEST = 20.0  # no row counts more than this many times another
-_LEAST_BATCH = 16
+_LEAST_BATCH, _LEAST_STEPS = 16, 50
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class HeadRecipe:
     Attributes:
         task: what it learns.
         hidden: rectified units in the middle; 0 for a linear head.
-        epochs: at most.
-        patience: epochs without a better loss on the choosing rows before it stops.
+        rounds: at most; a round is an epoch, or 50 steps where that is more.
+        patience: rounds without a better loss on the choosing rows before it stops.
         batch, lr, weight_decay: of the optimizer, AdamW with a cosine.
         class_weights: 1: all labels count the same, 0: all faces. None: 1 for hard labels and 0
             for shares of votes, which say how probable a label is.
@@ -55,7 +55,7 @@ class HeadRecipe:
 
     task: Task
     hidden: int = 128
-    epochs: int = 30
+    rounds: int = 30
     patience: int = 6
     batch: int = 256
     lr: float = 1e-3
@@ -88,7 +88,7 @@ def train_head(rows: Matched, recipe: HeadRecipe, path: Path, report: Report) ->
         rows: see `mien.training.matching.match`.
         recipe: what and how.
         path: the new ``.onnx``.
-        report: gets a line an epoch.
+        report: gets a line a round.
 
     Raises:
         InputError: too few rows, or no column that can be learned.
@@ -109,7 +109,7 @@ def train_head(rows: Matched, recipe: HeadRecipe, path: Path, report: Report) ->
     figures = figures_of(recipe.task, rows.columns, values, measured.values, thresholds)
     protocol = (
         f"{_counted(measured)} that it did not learn from, once, at the end",
-        f"learned from {_counted(rows.rows(parts.learn))}; epoch {learner.best_epoch}, "
+        f"learned from {_counted(rows.rows(parts.learn))}; round {learner.best_round}, "
         f"temperature and thresholds chosen on {_counted(chosen)}",
         *parts.protocol,
     )
@@ -180,7 +180,7 @@ class _Learner:
         known = ~np.isnan(rows.values)
         learned = rows.features[parts.learn].astype(np.float64)
         self.mean, self.std = learned.mean(axis=0), learned.std(axis=0)
-        self.std = np.maximum(self.std, 1e-3 * float(self.std.max(initial=1e-6)) + 1e-9)
+        self.std[self.std <= 1e-5 * float(self.std.max(initial=0))] = 1.0  # it never changes
         self.offset = np.zeros(values.shape[1])
         self.scale = np.ones(values.shape[1])
         if recipe.task == "regression" and not self.shares:
@@ -199,7 +199,7 @@ class _Learner:
         d, k = rows.features.shape[1], values.shape[1]
         hidden = [nn.Linear(d, recipe.hidden), nn.ReLU()] if recipe.hidden else []
         self.net = nn.Sequential(*hidden, nn.Linear(recipe.hidden or d, k))
-        self.best_epoch = 0
+        self.best_round = 0
 
     def _standard(self, features: FloatArray) -> FloatArray:
         return np.asarray((features - self.mean) / self.std, np.float32)
@@ -221,24 +221,24 @@ class _Learner:
             self.weights = ratio.clamp(1 / _HEAVIEST, _HEAVIEST)
 
     def fit(self, report: Report) -> None:
-        """Train, and keep the weights of the epoch that is best on the choosing rows."""
+        """Train, and keep the weights of the round that is best on the choosing rows."""
         recipe = self.recipe
         features, values, known = self.data["learn"]
         # Concordance needs many rows at once to say anything.
         most = 2 * recipe.batch if recipe.task == "valence-arousal" else recipe.batch
         batch = max(_LEAST_BATCH, min(most, len(features) // 8))
-        steps = max(1, len(features) // batch)
+        steps = max(_LEAST_STEPS, len(features) // batch)
         optimizer = torch.optim.AdamW(
             self.net.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay
         )
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, recipe.epochs * steps)
-        rng = torch.Generator().manual_seed(recipe.seed)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, recipe.rounds * steps)
+        drawn = _draws(len(features), batch, recipe.seed)
         lowest, best = math.inf, copy.deepcopy(self.net.state_dict())
-        for epoch in range(recipe.epochs):
+        for number in range(1, recipe.rounds + 1):
             self.net.train()
-            order, total = torch.randperm(len(features), generator=rng), 0.0
-            for step in range(steps):
-                rows = order[step * batch : (step + 1) * batch]
+            total = 0.0
+            for _ in range(steps):
+                rows = next(drawn)
                 loss = self._loss(self.net(features[rows]), values[rows], known[rows])
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
@@ -246,11 +246,11 @@ class _Learner:
                 schedule.step()
                 total += float(loss.detach())
             chosen = self._chosen_loss()
-            report({"epoch": epoch + 1, "loss": total / steps, "choosing_loss": chosen})
+            report({"round": number, "loss": total / steps, "choosing_loss": chosen})
             if chosen < lowest - 1e-6:
                 lowest, best = chosen, copy.deepcopy(self.net.state_dict())
-                self.best_epoch = epoch + 1
-            elif epoch + 1 - self.best_epoch >= recipe.patience:
+                self.best_round = number
+            elif number - self.best_round >= recipe.patience:
                 break
         self.net.load_state_dict(best)
         self.net.eval()
@@ -314,6 +314,14 @@ class _Learner:
         grid = torch.logspace(-0.5, 0.7, 121).tolist()
         losses = [float(-(values * F.log_softmax(told / t, dim=1)).sum(dim=1).mean()) for t in grid]
         return float(grid[int(np.argmin(losses))])
+
+
+def _draws(n: int, batch: int, seed: int) -> Iterator[Tensor]:
+    """Rows of one batch after the other, in a new order each time all were used."""
+    rng = torch.Generator().manual_seed(seed)
+    while True:
+        order = torch.randperm(n, generator=rng)
+        yield from (order[start : start + batch] for start in range(0, n - batch + 1, batch))
 
 
 def concordances(told: Tensor, values: Tensor, known: Tensor) -> Tensor:

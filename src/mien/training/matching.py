@@ -87,12 +87,13 @@ def match(features: Features, labels: FrameLabels, shift: int = 0) -> Matched:
     there = np.isin(own, shown["film"].unique())
     told.append(_left_out(~there, "labels of films that are not in the table", labels))
     labels, own = labels.rows(there), own[there]
-    rows = _rows(shown, labels, own) if len(labels) else np.zeros(0, np.int64)
-    told.append(_left_out(rows < 0, "labels of frames or people that are not in it", labels))
-    if not (rows >= 0).any():
+    places, rows = _pairs(shown, labels, own)
+    missing = ~np.isin(np.arange(len(labels)), places)
+    told.append(_left_out(missing, "labels of frames or people that are not in it", labels))
+    if not len(rows):
         reasons = " ".join(line for line in told if line) or "there are no labels."
         raise InputError(f"no label of {labels.origin} is about a face of the table: {reasons}")
-    labels, rows = labels.rows(rows >= 0), rows[rows >= 0]
+    labels = labels.rows(places)
     table = features.faces.iloc[rows]
     return Matched(
         features.values[rows],
@@ -121,8 +122,8 @@ def _left_out(out: npt.NDArray[np.bool_], what: str, labels: FrameLabels) -> str
 def _shown(faces: pd.DataFrame, films: list[str], labels: FrameLabels) -> pd.DataFrame:
     """The faces of the labelled films, a row a film and face.
 
-    Columns: film (a place in `films`), row (in `faces`), number (of the frame, counted as the
-    labels do), time_s, track, face, area, middle.
+    Columns: film (a place in `films`), row (in `faces`), source (a number), number (of the frame,
+    counted as the labels do), time_s, track, face, area, middle.
     """
     import pandas as pd
 
@@ -152,6 +153,7 @@ def _shown(faces: pd.DataFrame, films: list[str], labels: FrameLabels) -> pd.Dat
         {
             "film": film,
             "row": row,
+            "source": where[row],
             "number": numbers[row],
             "time_s": table["time_s"].to_numpy(np.float64),
             "track": table["track_id"].fillna(-1).to_numpy(np.int64),
@@ -200,41 +202,36 @@ def _told(films: list[str], sources: list[str], origin: str) -> dict[int, list[i
     return found
 
 
-def _rows(shown: pd.DataFrame, labels: FrameLabels, own: IntArray) -> IntArray:
-    """``(m,)`` the row of the face that each label is about, -1 where there is none."""
+def _pairs(shown: pd.DataFrame, labels: FrameLabels, own: IntArray) -> tuple[IntArray, IntArray]:
+    """Places of labels, and the row of the face that each is about, in the labels' order.
+
+    A label meets one face of each source that is its film: DISFA has two cameras.
+    """
     import pandas as pd
 
     wanted = pd.DataFrame(
         {
+            "label": np.arange(len(labels)),
             "film": own,
             "number": np.where(labels.frames < 0, _at(shown, own, labels.times), labels.frames),
             "track": labels.tracks,
             "face": labels.faces,
-            "place": labels.places,
         }
     )
-    rows = np.full(len(wanted), -1, np.int64)
     by_track, by_face = labels.tracks >= 0, labels.faces >= 0
-    open_ = ~by_track & ~by_face
-    ways = [
-        (by_track & ~by_face, ["track"], "area", False),
-        (by_face & ~by_track, ["face"], "area", False),
-    ]
-    ways += [(by_track & by_face, ["track", "face"], "area", False)]
-    for place, key, rising in (
-        (LARGEST, "area", False),
-        (LEFT, "middle", True),
-        (RIGHT, "middle", False),
-    ):
-        ways.append((open_ & (labels.places == place), [], key, rising))
-    for chosen, also, key, rising in ways:
-        if not chosen.any():
-            continue
-        by = ["film", "number", *also]
-        best = shown.sort_values(key, ascending=rising, kind="stable").drop_duplicates(by)
-        found = wanted.loc[chosen, by].merge(best[[*by, "row"]], on=by, how="left")["row"]
-        rows[chosen] = found.fillna(-1).to_numpy(np.int64)
-    return rows
+    parts = [wanted.iloc[:0].assign(row=np.zeros(0, np.int64))]
+    for track, face in ((True, True), (True, False), (False, True), (False, False)):
+        named = (by_track == track) & (by_face == face)
+        by = ["film", "number", *(["track"] * track), *(["face"] * face)]
+        ways = ((LARGEST, "area", False), (LEFT, "middle", True), (RIGHT, "middle", False))
+        for place, key, rising in ways if not (track or face) else ((None, "area", False),):
+            chosen = named if place is None else named & (labels.places == place)
+            if chosen.any():
+                best = shown.sort_values(key, ascending=rising, kind="stable")
+                best = best.drop_duplicates([*by, "source"])
+                parts.append(wanted[chosen].merge(best[[*by, "row"]], on=by))
+    found = pd.concat(parts).sort_values(["label", "row"])
+    return found["label"].to_numpy(np.int64), found["row"].to_numpy(np.int64)
 
 
 def _at(shown: pd.DataFrame, own: IntArray, times: npt.NDArray[np.float64]) -> IntArray:
