@@ -165,7 +165,7 @@ def test_the_command_from_table_to_analysis(tmp_path: Path, photo: Path) -> None
         ((folder, labels, "--task", "smiles"), 2, "mien: the task is one of expression, val"),
         ((folder, labels, "-o", "h.pt"), 2, "mien: the head's name must end in .onnx, got h.pt"),
         ((folder, tmp_path / "no.csv"), 3, "mien: there are no labels at"),
-        ((tmp_path / "no", labels), 2, "mien: "),
+        ((tmp_path / "no", labels), 3, "mien: there is no table or folder"),
         ((folder, labels, "--person", "4"), 3, "mien: there is no person 4"),
         ((folder, labels, "--person", "all"), 4, "mien: these are not features of mien-mobilenet"),
     ):

@@ -10,7 +10,7 @@ from mien.classifiers.heads import Task
 from mien.classifiers.onnx import OnnxClassifier
 from mien.datasets import load_faces
 from mien.datasets.framelabels import labels_of, read_frame_labels
-from mien.errors import UsageError
+from mien.errors import InputNotFoundError, UsageError
 from mien.evaluation import Progress
 from mien.registry import find_model
 from mien.tablefiles import PARTIAL
@@ -57,6 +57,8 @@ def load_rows(
         InputError: one of the two cannot be read, or they do not fit together.
         UsageError: the labels of a table are missing, or no such person.
     """
+    if not features.exists() and not _is_table(features):
+        raise InputNotFoundError(f"there is no table or folder {features}.")
     if _is_table(features):
         if labels is None:
             raise UsageError("a table needs labels: name a CSV table or a folder after it.")

@@ -80,7 +80,7 @@ def apply(layers: Sequence[Layer], last: Last, features: FloatArray) -> FloatArr
         raised = np.exp(values - values.max(axis=1, keepdims=True))
         values = np.asarray(raised / raised.sum(axis=1, keepdims=True), np.float32)
     elif last == "sigmoid":
-        values = np.asarray(1 / (1 + np.exp(-values)), np.float32)
+        values = np.asarray(1 / (1 + np.exp(-np.clip(values, -80, 80))), np.float32)
     elif last == "tanh":
         values = np.tanh(values)
     return np.asarray(values, np.float32)

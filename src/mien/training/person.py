@@ -32,6 +32,7 @@ from mien.types import FloatArray, IntArray
 WEIGHTS, BIASES = 0.5, 0.3
 LEAST = 4
 MOMENT_S = 2.0
+CLEARLY = 1.65  # standard errors: one chance in twenty
 _FOLDS = 20
 
 
@@ -79,9 +80,9 @@ def adapt(model: OnnxClassifier, rows: Matched, path: Path) -> Trained:
     """Adapt the model's last layer to a person's labelled frames and write it as a head.
 
     Frames of the same two seconds of a film are one moment. Every moment is judged by a layer
-    that learned from the others; only where that fits better than the model, by more than its
-    standard error, is the head moved. Else it is the model's last layer as it was, and that is
-    told: a few frames may help, and do no harm.
+    that learned from the others; only where that fits better than the model, by more than 1.65
+    standard errors (one chance in twenty), is the head moved. Else it is the model's last layer
+    as it was, and that is told: a few frames may help, and shall do no harm.
 
     Args:
         model: the model whose features the rows are; its labels stay.
@@ -219,4 +220,4 @@ def _measured(
         ]
     gains = np.bincount(moments, weights * (losses[0] - losses[1]))
     error = float(gains.std(ddof=1)) / np.sqrt(count)
-    return found, bool(gains.mean() > error)
+    return found, bool(gains.mean() > CLEARLY * error)
