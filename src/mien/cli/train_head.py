@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.options import named
+from mien.cli.options import Model, named
 from mien.errors import MissingExtraError, UsageError
 
 
@@ -31,12 +31,9 @@ def train_head(
     ] = None,
     shift: Annotated[int, typer.Option(help="Add this to the labels' frames.")] = 0,
     person: Annotated[
-        str | None,
-        typer.Option(help="Adapt the model's last layer to this track_id; or: all."),
+        str | None, typer.Option(help="Adapt the model's last layer to this track_id; or: all.")
     ] = None,
-    model: Annotated[str, typer.Option(help="The model that gives the features.")] = (
-        "mien-mobilenet"
-    ),
+    model: Model = "mien-mobilenet",
 ) -> None:
     """Train a small head on a model's features; mien analyze --head uses it.
 
@@ -52,26 +49,21 @@ def train_head(
         raise MissingExtraError(
             "training needs PyTorch and onnx; install them with: pip install 'mien[train]'."
         ) from error
-    from mien.classifiers.heads import TASKS
     from mien.classifiers.onnx import OnnxClassifier
     from mien.cli.measured import show_figures, steps, tell
     from mien.cli.train import show
     from mien.registry import find_model
     from mien.training.headdata import Wanted, load_rows
 
-    wanted = next((known for known in TASKS if known == task), None)
-    if wanted is None:
-        raise UsageError(f"the task is one of {', '.join(TASKS)}, got {task!r}.")
     if output.suffix.lower() != ".onnx":
         raise UsageError(f"the head's name must end in .onnx, got {output.name}.")
-    if person is not None and wanted != "expression":
-        raise UsageError("--person adapts the model's expressions: leave out --task.")
-    asked = Wanted(wanted, named(columns), model, shift, person)
-    rows = load_rows(features, labels, asked, steps("looking"))
+    output.parent.mkdir(parents=True, exist_ok=True)
+    wanted = Wanted(task, named(columns), model, shift, person)  # type: ignore[arg-type]
+    rows = load_rows(features, labels, wanted, steps("looking"))
     for line in rows.told:
         tell(line)
     if person is None:
-        recipe = HeadRecipe(wanted, hidden=hidden, class_weights=class_weights)
+        recipe = HeadRecipe(wanted.task, hidden=hidden, class_weights=class_weights)
         trained = train(rows, recipe, output, show)
     else:
         trained = adapt(OnnxClassifier(find_model(model)), rows, output)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mien.classifiers.heads import Task
+from mien.classifiers.heads import TASKS, Task
 from mien.classifiers.onnx import OnnxClassifier
 from mien.datasets import load_faces
 from mien.datasets.framelabels import labels_of, read_frame_labels
@@ -31,6 +31,9 @@ class Wanted:
         model: name or file of the model that looks at pictures.
         shift: added to the labels' frames.
         person: the ``track_id`` of the one person, `EVERYBODY`, or None for a head for all.
+
+    Raises:
+        UsageError: no such task, or a person with another task than expressions.
     """
 
     task: Task
@@ -38,6 +41,12 @@ class Wanted:
     model: str = "mien-mobilenet"
     shift: int = 0
     person: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.task not in TASKS:
+            raise UsageError(f"the task is one of {', '.join(TASKS)}, got {self.task!r}.")
+        if self.person is not None and self.task != "expression":
+            raise UsageError("--person adapts the model's expressions: leave out --task.")
 
 
 def load_rows(
