@@ -29,3 +29,8 @@ def drawn(shapes: Mapping[str, Sequence[int]]) -> dict[str, npt.NDArray[Any]]:
 def pictures(size: int) -> npt.NDArray[Any]:
     """Two prepared pictures ``(2, size, size, 3)`` float32."""
     return np.random.default_rng(12).normal(0, 1, (2, size, size, 3)).astype(np.float32)
+
+
+def windows(steps: int, features: int) -> npt.NDArray[Any]:
+    """Two windows of features ``(2, steps, features)`` float32."""
+    return np.random.default_rng(13).normal(0, 1, (2, steps, features)).astype(np.float32)

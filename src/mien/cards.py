@@ -15,6 +15,8 @@ from mien.errors import ModelError
 from mien.labels import ATTRIBUTES, MEASURES
 
 METADATA_KEY = "mien.card"
+#: The same for engagement models, which see windows of features: `mien.engagement.EngagementCard`.
+ENGAGEMENT_KEY = "mien.engagement"
 
 Color = Literal["rgb", "bgr", "gray"]
 Layout = Literal["nchw", "nhwc"]

@@ -16,6 +16,11 @@ _HSE = (
     "https://raw.githubusercontent.com/sb-ai-lab/EmotiEffLib/"
     "af833487321c3efdcb1768a91a6c656a1986fdf6/models/affectnet_emotions/onnx/"
 )
+#: The commit from which public code fetches the engagement model.
+_EMOTIEFF = (
+    "https://raw.githubusercontent.com/sb-ai-lab/EmotiEffLib/"
+    "520a051c64cd191521e5934655314e769a319684/models/"
+)
 _ZOO = (
     "https://media.githubusercontent.com/media/opencv/opencv_zoo/"
     "47534e27c9851bb1128ccc0102f1145e27f23f98/models/"
@@ -36,12 +41,13 @@ class Entry:
         commercial: whether commercial use is clear.
         training_data: what they were trained on.
         source: who made them.
-        card: for classifiers, the fields of a `mien.cards.ModelCard`.
+        card: for classifiers, the fields of a `mien.cards.ModelCard`; for engagement models, those
+            of a `mien.engagement.EngagementCard`.
         suffix: ".h5" for Keras files, which become ``.onnx`` on arrival.
     """
 
     name: str
-    kind: Literal["classifier", "detector"]
+    kind: Literal["classifier", "detector", "engagement"]
     url: str
     pin: str
     size: int
@@ -220,6 +226,28 @@ ENTRIES = (
             "activation": "none",
             "scores": "scores",
             "embedding": "embedding",
+        },
+        suffix=".h5",
+    ),
+    Entry(
+        name="engagement_single_attention",
+        kind="engagement",
+        url=f"{_EMOTIEFF}engagement_classification/engagement_single_attention.h5",
+        # Public code that fetches it knows it as SHA-256 243b4699eec398a335d32774849f65b2f0e2d63e
+        # 358df479c5ee95a002cac30d, of this size.
+        pin="25921a298a0ea8cd6761960ef7233aae071d7ec8",
+        size=5_282_144,
+        licence="Apache-2.0 (code); its data are for research",
+        commercial="no",
+        training_data="engagement of students in online courses (EngageWild or DAiSEE; not told)",
+        source="EmotiEffLib, A. V. Savchenko (doi 10.1109/TAFFC.2022.3188390)",
+        card={
+            "features": 1280,
+            "steps": 128,
+            "window_s": 128 / 30,
+            "engaged_is": 1,
+            "says": "probability",
+            "features_model": "enet_b0",
         },
         suffix=".h5",
     ),

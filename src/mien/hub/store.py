@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mien.cards import ENGAGEMENT_KEY
 from mien.errors import InputNotFoundError, ModelError, UsageError
 from mien.hub.archives import cache_folder
 from mien.hub.downloads import Report, download, file_hash
@@ -91,6 +92,12 @@ def _ready(known: Entry) -> Path:
     """The ``.onnx`` of a file that is here; made of it where it is a Keras file."""
     path = cached(known)
     if known.suffix == ".h5" and not path.is_file():
+        if known.kind == "engagement":
+            from mien.hub.attention import convert_attention
+
+            card = {ENGAGEMENT_KEY: json.dumps(known.card_fields())}
+            convert_attention(original(known), path, card)
+            return path
         from mien.hub.keras import convert_keras
 
         convert_keras(original(known), path)
