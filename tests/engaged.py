@@ -68,5 +68,5 @@ def moving(
     times = np.arange(round(seconds * fps)) / fps
     signal = np.tile(rng.normal(0, 1, FEATURES), (len(times), 1))
     signal += rng.normal(0, 0.15, signal.shape)
-    signal[:, 3] += (0.2 + 1.6 * level) * np.sin(2 * np.pi * (0.7 * times + rng.random()))
+    signal[:, 3] += (0.2 + 1.6 * level) * np.sin(2 * np.pi * (times + rng.random()))
     return signal.astype(np.float32)

@@ -143,7 +143,7 @@ def test_a_gap_is_left_out_and_not_filled(model: EngagementModel) -> None:
     first = table[table["start_s"] == 0].set_index("track_id")
     assert first.loc[2, "engagement"] == pytest.approx(first.loc[1, "engagement"], abs=1e-3)
     assert first.loc[2, "seen"] == pytest.approx(0.75)
-    assert np.isnan(first.loc[3, "engagement"])
+    assert first["engagement"].isna()[3]
     assert first.loc[3, "why"] == "seen for half of it or less"
     assert 3 not in set(table[table["start_s"] == 4]["track_id"]), "no row where nobody is"
 
@@ -236,7 +236,7 @@ def test_features_of_another_model_and_none_at_all(model: EngagementModel) -> No
     film = filmed(people(5))
     assert film.embeddings is not None
     narrow = replace(film.embeddings, vectors={"features": np.zeros((1000, 5), np.float32)})
-    with pytest.raises(UsageError, match=r"needs 8 features .*this table has 5"):
+    with pytest.raises(UsageError, match=r"needs 8 features .*, not 5: analyse"):
         engagement(replace(film, embeddings=narrow), model)
     with pytest.raises(UsageError, match="--embeddings features"):
         engagement(replace(film, embeddings=None), model)

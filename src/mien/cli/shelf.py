@@ -27,6 +27,9 @@ def show_shelf() -> None:
     yunet = [] if hub.cached(hub.find("yunet")).is_file() else ["yunet"]
     names = ", ".join(name for name in BUILTIN if name not in yunet)
     out.print(f"\ndetectors: {names} (MTCNN's weights: MIT; OpenCV's Haar: Apache-2.0)")
+    others = [known.name for known in _fetched() if known.kind == "engagement"]
+    if others:
+        out.print(f"engagement models: {', '.join(others)} (docs/engagement.md)")
     missing = [known for known in hub.ENTRIES if known not in _fetched()]
     if missing:
         out.print("\nto be fetched with mien models pull NAME:")

@@ -88,20 +88,32 @@ class EngagementModel:
                 "this table keeps no features of its faces: analyse the film again with "
                 "--embeddings features."
             )
-        size = embeddings.vectors["features"].shape[1]
-        known, card = embeddings.model, self.card
-        other = bool(known and card.features_sha256 and known != card.features_sha256)
-        if other or size != card.features:
-            wanted = f"{card.features} features a face"
-            if card.features_model:
-                wanted += f" of the model {card.features_model}"
-            if card.features_sha256:
-                wanted += f" (SHA-256 {card.features_sha256[:12]}...)"
-            given = f"{size}" + (f" of another model ({known[:12]}...)" if other else "")
-            raise UsageError(
-                f"{card.name} needs {wanted}; this table has {given}: analyse the film again with "
-                "that model, or train an engagement model for this one."
-            )
+        self.check(embeddings.model, embeddings.vectors["features"].shape[1])
+
+    def check(self, sha256: str, size: int | None = None) -> None:
+        """Say clearly when an expression model is not the one whose features this one knows.
+
+        Args:
+            sha256: hash of the expression model's file; "" where it is not known.
+            size: how many features it gives a face, where that is known.
+
+        Raises:
+            UsageError: it is another.
+        """
+        card = self.card
+        other = bool(sha256 and card.features_sha256 and sha256 != card.features_sha256)
+        if not other and size in (None, card.features):
+            return
+        wanted = f"{card.features} features a face"
+        if card.features_model:
+            wanted += f" of the model {card.features_model}"
+        if card.features_sha256:
+            wanted += f" (SHA-256 {card.features_sha256[:12]}...)"
+        given = f"{size or 'those'}" + (f" of another model ({sha256[:12]}...)" if other else "")
+        raise UsageError(
+            f"{card.name} needs {wanted}, not {given}: analyse the film with that model, or train "
+            "an engagement model for this one."
+        )
 
     def judge(self, windows: FloatArray) -> FloatArray:
         """What each network says of windows ``(n, steps, features)``.

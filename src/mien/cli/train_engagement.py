@@ -1,0 +1,85 @@
+"""``mien train-engagement``: labelled clips in, an engagement model out."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mien.cli import options
+from mien.cli.engagement import Features
+from mien.errors import MissingExtraError, UsageError
+
+if TYPE_CHECKING:
+    from mien.training.engagement import Trained
+
+
+def train_engagement(
+    clips: Annotated[
+        Path, typer.Argument(help="CSV: path, level (0 to 1, or names), group, split, person.")
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The new model, NAME.onnx.")],
+    window: Annotated[float, typer.Option(help="Seconds of a window.")] = 128 / 30,
+    seed: Annotated[int, typer.Option(help="Another seed, another split and start.")] = 0,
+    detector: options.Detector = "mtcnn",
+    features: Features = "mien-mobilenet",
+) -> None:
+    """Train an engagement model on clips of one person each, and measure it on other people.
+
+    A path is a film, or a table of it from `mien analyze --embeddings features`, which is read
+    again in no time.
+    """
+    try:
+        from mien.training.engagement import Plan, train_engagement
+        from mien.training.levels import read_clips
+    except ImportError as error:
+        if error.name not in ("torch", "onnx"):
+            raise
+        raise MissingExtraError(
+            "training needs PyTorch and onnx; install them with: pip install 'mien[train]'."
+        ) from error
+    from mien.cli.engagement import read_film
+    from mien.cli.measured import steps, tell
+
+    if output.suffix.lower() != ".onnx":
+        raise UsageError(f"a model is an .onnx file, not {output.name!r}.")
+    plan = Plan(window_s=window, seed=seed)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    data = read_clips(clips, lambda path: read_film(path, detector, features), steps("reading"))
+    trained = train_engagement(data, output, plan, _show)
+    for line in trained.left_out[:20]:
+        tell(f"left out: {line}")
+    if len(trained.left_out) > 20:
+        tell(f"and {len(trained.left_out) - 20} more")
+    _report(trained)
+    print(trained.path)  # noqa: T201
+
+
+def _show(line: dict[str, Any]) -> None:
+    if sys.stderr.isatty():
+        share = 100 * line["step"] // line["of"]
+        end = "\r\033[K" if line["step"] == line["of"] else ""
+        told = f"\rtraining {share} %, loss {line['loss']:.4f}, {line['left_s']:.0f} s left "
+        print(told, end=end, file=sys.stderr)  # noqa: T201
+
+
+def _report(trained: Trained) -> None:
+    """The figures and how they were measured."""
+    from mien.cli.measured import tell
+
+    f = trained.figures
+    told = (
+        f"mean squared error {f['mse']:.4f}; of telling everybody the mean {f['mse_of_mean']:.4f}",
+        f"saved {f['mse_gain']:.0%} of it, 95 % interval "
+        f"{f['mse_gain_low']:.0%} to {f['mse_gain_high']:.0%}",
+        f"accuracy {f['accuracy']:.1%}; of the commonest level {f['accuracy_of_commonest']:.1%}; "
+        f"mean recall {f['uar']:.1%}",
+        f"levels within one uncertainty {f['within_1']:.0%}, within two {f['within_2']:.0%} "
+        "(68 and 95 % wanted)",
+    )
+    for line in (*told, "protocol:", *(f"- {line}" for line in trained.protocol)):
+        tell(line)
+    if not f["mse_gain_low"] > 0:
+        tell("on these people it is not clearly better than the mean: do not use it.")

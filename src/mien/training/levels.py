@@ -1,0 +1,291 @@
+"""Clips of one person each with the engagement that people saw in them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mien.engagement.windows import LEAST_SEEN, moments, shown, stretched, window_starts
+from mien.errors import InputError, UsageError
+from mien.presence import Presence
+from mien.smoothing import Floats, frame_lengths
+from mien.types import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from mien.timeline import Timeline
+
+Progress = Callable[[Iterable[int], int], Iterable[int]]
+
+_COLUMNS = {
+    "path": ("path", "clip", "film", "video", "file"),
+    "level": ("level", "engagement", "label", "class"),
+    "group": ("group", "subject"),
+    "split": ("split",),
+    "person": ("person", "track_id"),
+}
+#: What people call levels; EmotiW's four, DAiSEE's four, and two classes.
+_NAMES = (
+    {"distracted": 0.0, "disengaged": 0.0, "not engaged": 0.0, "engaged": 1.0},
+    {"disengaged": 0.0, "not engaged": 0.0, "barely engaged": 1 / 3, "engaged": 2 / 3}
+    | {"highly engaged": 1.0},
+    {"very low": 0.0, "low": 1 / 3, "high": 2 / 3, "very high": 1.0},
+)
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledClip:
+    """One person in one film, and how engaged viewers said they looked.
+
+    Attributes:
+        name: of the film.
+        level: 0 (distracted) to 1 (engaged).
+        starts, ends: ``(n,)`` seconds: from when to when each row is seen.
+        features: ``(n, d)`` float16 or float32.
+        group: who it is: clips of one group are never on both sides of a split.
+        split: "train", "test", or "" where none is given.
+        span: when the film begins and ends, seconds.
+    """
+
+    name: str
+    level: float
+    starts: Floats
+    ends: Floats
+    features: npt.NDArray[Any]
+    group: str = ""
+    split: str = ""
+    span: tuple[float, float] = (0.0, 0.0)
+
+    def rows(self, starts: Floats, window_s: float, steps: int) -> IntArray:
+        """The row shown at each step of windows, ``(w, steps)``, -1 for none."""
+        return shown(self.starts, self.ends, moments(starts, window_s, steps))
+
+    def grid(self, window_s: float, steps: int) -> list[IntArray]:
+        """Half-overlapping windows that show enough of the person, as rows ``(steps,)`` each."""
+        starts = window_starts(*self.span, window_s, window_s / 2, steps)
+        return [r for r in map(_whole, self.rows(starts, window_s, steps)) if r is not None]
+
+    def drawn(
+        self, rng: np.random.Generator, window_s: float, steps: int, tries: int = 8
+    ) -> IntArray | None:
+        """The rows of a window at a random moment; None where too little is seen of them all."""
+        first, end = self.span
+        room = max(end - first - window_s, 0.0)
+        starts = first + rng.random(tries) * room
+        for rows in self.rows(starts, window_s, steps):
+            found = _whole(rows)
+            if found is not None:
+                return found
+        return None
+
+
+def _whole(rows: IntArray) -> IntArray | None:
+    seen = rows[rows >= 0]
+    return stretched(seen, len(rows)) if len(seen) > LEAST_SEEN * len(rows) else None
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Labelled clips and the model that their features come from.
+
+    Attributes:
+        clips: those that can be used.
+        classes: whether the levels are just distracted and engaged.
+        model, sha256: the expression model, and the hash of its file; "" where not known.
+        problems: why each of the others cannot.
+    """
+
+    clips: tuple[LabelledClip, ...]
+    classes: bool
+    model: str = ""
+    sha256: str = ""
+    problems: tuple[str, ...] = field(default=())
+
+
+def read_clips(
+    table: Path, load: Callable[[Path], Timeline], progress: Progress | None = None
+) -> Clips:
+    """Read a CSV of films, or of tables of films, with a level each.
+
+    Columns: ``path`` (relative to the CSV), ``level`` (0 to 1, or names such as engaged and
+    distracted), and perhaps ``group`` (who it is), ``split`` (train or test) and ``person`` (the
+    track id; the person seen longest by default).
+
+    Args:
+        table: the CSV.
+        load: gives the timeline of a path, with features.
+        progress: wraps the loop over the clips.
+
+    Raises:
+        InputError: no such table, or none of its clips can be used.
+        UsageError: features of several models, or levels that are not understood.
+    """
+    rows = _read(table)
+    levels, classes = parse_levels([row["level"] for row in rows])
+    clips, problems, models = [], [], set()
+    places: Iterable[int] = range(len(rows))
+    for place in progress(places, len(rows)) if progress else places:
+        row = rows[place]
+        path = table.parent / row["path"]
+        try:
+            timeline = load(path)
+            clips.append(labelled(timeline, levels[place], row))
+        except (InputError, UsageError) as error:
+            problems.append(f"{row['path']}: {error}")
+            continue
+        known = timeline.embeddings
+        models.add((timeline.settings.get("classifier", ""), known.model if known else ""))
+    if not clips:
+        raise InputError(f"none of the clips of {table} can be used; the first: {problems[0]}")
+    if len({sha for _, sha in models if sha}) > 1 or len({c.features.shape[1] for c in clips}) > 1:
+        names = " and ".join(sorted({f"{name} ({sha[:12]}...)" for name, sha in models}))
+        raise UsageError(
+            f"the clips have features of different models, {names}: analyse them with one."
+        )
+    name, sha = max(models, key=lambda pair: pair[1])
+    return Clips(tuple(clips), classes, name, sha, tuple(problems))
+
+
+def labelled(timeline: Timeline, level: float, row: dict[str, str]) -> LabelledClip:
+    """One person of a film: the one that `row` names, or else the one seen longest.
+
+    Raises:
+        InputError: nobody is seen in it, or not this person.
+        UsageError: the features were not kept.
+    """
+    presence = Presence(timeline.faces, timeline.images, timeline.labels)
+    presence.need_people()
+    if not presence.people:
+        raise InputError("no face was found in it.")
+    if timeline.embeddings is None:
+        raise UsageError("no features were kept; analyse it again with --embeddings features.")
+    seconds = {who: presence.seconds[rows].sum() for who, rows in presence.people.items()}
+    wanted = row.get("person", "")
+    if wanted:
+        seconds = {who: time for who, time in seconds.items() if str(who[1]) == wanted}
+        if not seconds:
+            raise InputError(f"there is no person {wanted} in it.")
+    rows = presence.people[max(seconds, key=lambda who: seconds[who])]
+    starts, ends = (edge[rows] for edge in presence.spans)
+    vectors = timeline.embeddings.of(timeline.faces.iloc[rows], "features")
+    times = np.sort(timeline.images["time_s"].dropna().to_numpy(np.float64))
+    return LabelledClip(
+        row["path"],
+        level,
+        starts,
+        ends,
+        vectors.astype(np.float16),
+        row.get("group", "") or row["path"],
+        row.get("split", "").strip().lower(),
+        (float(times[0]), float(times[-1] + frame_lengths(times)[-1])),
+    )
+
+
+def parse_levels(texts: Sequence[str]) -> tuple[list[float], bool]:
+    """Levels 0 to 1 of numbers or names, and whether they are just the two classes.
+
+    Raises:
+        UsageError: something that is neither, or a number outside 0 to 1.
+    """
+    names = {" ".join(text.lower().replace("_", " ").replace("-", " ").split()) for text in texts}
+    for known in _NAMES:
+        if names <= set(known):
+            plain = [" ".join(t.lower().replace("_", " ").replace("-", " ").split()) for t in texts]
+            levels = [known[name] for name in plain]
+            return levels, set(levels) <= {0.0, 1.0}
+    levels = []
+    for text in texts:
+        try:
+            level = float(text)
+        except ValueError:
+            level = math.nan
+        if not 0 <= level <= 1:
+            known_names = ", ".join(sorted({name for known in _NAMES for name in known}))
+            raise UsageError(
+                f"a level is a number from 0 to 1 (divide 0 to 3 by 3), or all are names of one "
+                f"kind ({known_names}); got {text!r}."
+            )
+        levels.append(level)
+    return levels, set(levels) <= {0.0, 1.0}
+
+
+def _read(table: Path) -> list[dict[str, str]]:
+    import pandas as pd
+
+    try:
+        read = pd.read_csv(table, dtype=str, keep_default_na=False, sep=None, engine="python")
+    except FileNotFoundError as error:
+        raise InputError(f"there is no table {table}.") from error
+    except (ValueError, OSError) as error:  # pandas' own errors are ValueErrors
+        raise InputError(f"{table} is not a readable CSV file: {error}.") from error
+    header = {str(name).strip().lower(): str(name) for name in read.columns}
+    found = dict(_columns(header))
+    missing = [name for name in ("path", "level") if name not in found]
+    if missing or not len(read):
+        raise InputError(
+            f"{table} needs a row a clip with the columns path and level; it has "
+            f"{len(read)} rows with {', '.join(header) or 'none'}."
+        )
+    return [
+        {name: str(row[column]).strip() for name, column in found.items()}
+        for row in read.to_dict("records")
+    ]
+
+
+def _columns(header: dict[str, str]) -> Iterator[tuple[str, str]]:
+    for name, aliases in _COLUMNS.items():
+        first = next((header[alias] for alias in aliases if alias in header), None)
+        if first is not None:
+            yield name, first
+
+
+def divided(
+    clips: Sequence[LabelledClip], share: float, seed: int
+) -> tuple[list[LabelledClip], list[LabelledClip]]:
+    """Clips to learn from, and clips of other people to measure on.
+
+    Where the clips have splits, "test" (or "validation", "val") measures. Otherwise `share` of the
+    groups do, spread over the levels: groups in order of their level, every so many-th.
+
+    Raises:
+        InputError: a group is on both sides of the given split.
+    """
+    if any(clip.split for clip in clips):
+        told = [clip for clip in clips if clip.split in ("train", "training")]
+        held = [clip for clip in clips if clip.split in ("test", "validation", "val")]
+        both = {clip.group for clip in told} & {clip.group for clip in held}
+        if both:
+            raise InputError(
+                f"{min(both)!r} is in train and in test: a model must not be measured on people "
+                "that it knows."
+            )
+        return told, held
+    groups = by_level(clips, seed)
+    count = round(share * len(groups))
+    start = np.random.default_rng(seed).random()
+    chosen = {groups[int((k + start) * len(groups) / count)] for k in range(count)}
+    return (
+        [clip for clip in clips if clip.group not in chosen],
+        [clip for clip in clips if clip.group in chosen],
+    )
+
+
+def by_level(clips: Sequence[LabelledClip], seed: int) -> list[str]:
+    """The groups in order of their mean level, those of one level in random order."""
+    levels: dict[str, list[float]] = {}
+    for clip in clips:
+        levels.setdefault(clip.group, []).append(clip.level)
+    names = sorted(levels)
+    luck = np.random.default_rng(seed).random(len(names))
+    order = sorted(range(len(names)), key=lambda i: (np.mean(levels[names[i]]), luck[i]))
+    return [names[i] for i in order]
+
+
+def windows_of(clip: LabelledClip, rows: Sequence[IntArray]) -> FloatArray:
+    """The features of windows given by their rows: ``(w, steps, d)`` float32."""
+    return np.asarray(clip.features[np.stack(rows)], np.float32)
