@@ -243,7 +243,7 @@ def _rows(
         known = [p for p in everyone if np.isfinite(p.spread[window])]
         yield (
             place
-            | _group([(p.members[window], p.spread[window]) for p in known], judge)
+            | of_group([(p.members[window], p.spread[window]) for p in known], judge)
             | {"seen": np.mean([p.seen[window] for p in known]) if known else np.nan}
         )
         for track_id, person in people.items() if purpose else ():
@@ -262,8 +262,13 @@ def _rows(
             }
 
 
-def _group(known: list[tuple[FloatArray, float]], judge: EngagementModel) -> dict[str, Any]:
-    """Value and uncertainty of the people who have a value in one window."""
+def of_group(known: list[tuple[FloatArray, float]], judge: EngagementModel) -> dict[str, Any]:
+    """Value and uncertainty of the people who have a value in one window.
+
+    Args:
+        known: of each, what the m networks say ``(m,)``, and the spread of a single network.
+        judge: the model.
+    """
     n = len(known)
     if n < LEAST_PEOPLE:
         why = _FEW if n else _NOBODY
