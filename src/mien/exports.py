@@ -9,7 +9,7 @@ from __future__ import annotations
 import mimetypes
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
@@ -49,12 +49,15 @@ class Stretch:
     strength: float | None = None
 
 
-def stretches(segments: pd.DataFrame, strength: bool) -> list[Stretch]:
+def stretches(
+    segments: pd.DataFrame, strength: bool, name_of: Callable[[int], str]
+) -> list[Stretch]:
     """The rows of `Timeline.segments`.
 
     Args:
         segments: the table.
         strength: whether it is a probability, so that it can be told.
+        name_of: what a person is called, by track id.
     """
     told = [
         row["strength"] if strength and row["emotion"] != UNCERTAIN else None
@@ -62,7 +65,7 @@ def stretches(segments: pd.DataFrame, strength: bool) -> list[Stretch]:
     ]
     times = segments["start_s"], segments["end_s"]
     rows = zip(segments["track_id"], segments["emotion"], *times, told, strict=True)
-    return [Stretch(f"Person {person}", *known) for person, *known in rows]
+    return [Stretch(name_of(person), *known) for person, *known in rows]
 
 
 def write_webvtt(stretches: Sequence[Stretch], path: str | Path) -> Path:

@@ -39,7 +39,7 @@ def draw_people(
         ]
         times = presence.spans[0][rows]
         values = presence.values[rows, :-1].astype(np.float64)
-        people.append(PersonCurve(f"Person {person}{film}", times, values, labels, faces))
+        people.append(PersonCurve(presence.name_of(person) + film, times, values, labels, faces))
     return timeline_plot(people)
 
 
@@ -99,5 +99,5 @@ def draw_planes(
     for (source, person), rows in presence.people.items():
         film = f" in {Path(source).name}" if len(sources) > 1 else ""
         times, own = presence.spans[0][rows], places[rows].astype(np.float64)
-        paths.append(PersonPath(f"Person {person}{film}", times, own))
+        paths.append(PersonPath(presence.name_of(person) + film, times, own))
     return plane_plot(paths, source=derived, width=width)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
@@ -36,10 +36,22 @@ class Presence:
     Args:
         faces, images: sorted by source and frame, with an index that counts from 0.
         labels: names of the k score columns.
+        names: of people who have one, by track id.
     """
 
-    def __init__(self, faces: pd.DataFrame, images: pd.DataFrame, labels: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        faces: pd.DataFrame,
+        images: pd.DataFrame,
+        labels: tuple[str, ...],
+        names: Mapping[int, str] | None = None,
+    ) -> None:
         self._faces, self._images, self._labels = faces, images, labels
+        self._names = names or {}
+
+    def name_of(self, person: int) -> str:
+        """What somebody is called, "Person 3" where no name is known."""
+        return self._names.get(person, f"Person {person}")
 
     @cached_property
     def frames(self) -> tuple[Floats, Floats]:
@@ -93,6 +105,25 @@ class Presence:
             found[str(source), int(person)] = places[order]
         return found
 
+    @property
+    def duration_s(self) -> float:
+        """From the first frame to the end of the last, seconds; of several films, their sum."""
+        total = 0.0
+        for _, times in self._images.groupby("source", sort=False)["time_s"]:
+            known = np.sort(times.dropna().to_numpy(np.float64))
+            if len(known):
+                total += float(known[-1] - known[0] + frame_lengths(known)[-1])
+        return total
+
+    def of(self, person: int, sources: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """The ``faces`` rows of one person in these films, and all frames of these."""
+        inside = self._faces["source"].isin(sources)
+        faces = self._faces[inside & (self._faces["track_id"] == person).fillna(False).astype(bool)]
+        images = self._images[self._images["source"].isin(sources)]
+        counts = faces.groupby(["source", "frame"]).size().rename("own").reset_index()
+        found = images[["source", "frame"]].merge(counts, how="left")["own"]
+        return faces, images.assign(n_faces=found.fillna(0).to_numpy(np.int64))
+
     def need_people(self) -> None:
         """Raise `UsageError` where there are no times, or faces and nobody they belong to."""
         if np.isfinite(self.spans[0]).any() and not self.people:
@@ -142,32 +173,47 @@ class Presence:
             "peak_s": self.spans[0][rows[values.argmax()]],
         }
 
-    def summary(self, min_s: float) -> pd.DataFrame:
+    def summary(self, min_s: float, across: bool = False) -> pd.DataFrame:
         """The table that `Timeline.summary` documents."""
         import pandas as pd
 
         shares = [f"share_{name}" for name in (*self._labels, UNCERTAIN)]
         numbers = shares + [f"mean_{name}" for name in self._labels]
         types = _SUMMARY | dict.fromkeys(numbers, "float64")
-        rows = list(self._summary_rows(min_s))
+        sources = self._images["source"].drop_duplicates().tolist()
+        if across:
+            del types["source"]
+            types = {"films": "int64", **types, "peak_source": "string"}
+        found = self.runs(min_s)
+        parts = [sources] if across else [[source] for source in sources]
+        rows = [row for part in parts for row in self._summary_rows(found, part)]
         return pd.DataFrame(rows, columns=list(types)).astype(types)
 
-    def _summary_rows(self, min_s: float) -> Iterator[dict[str, Any]]:
-        changes = {who: _changes(found) for who, found in self.runs(min_s).items()}
+    def _summary_rows(
+        self, stretches: Mapping[Who, Sequence[Run]], sources: Sequence[str]
+    ) -> Iterator[dict[str, Any]]:
+        """The people of some films together, and the group."""
         together = self._faces.groupby(["source", "frame"])["face"].transform("size").to_numpy()
-        timed = np.isfinite(self.spans[0])
-        for source in self._images["source"].drop_duplicates():
-            here = {who: rows for who, rows in self.people.items() if who[0] == source}
-            seen = 0.0
-            for who, rows in here.items():
-                row = self._row(rows, self.seconds[rows])
-                seen += row["visible_s"]
-                row["changes_per_min"] = _rate(changes[who], row["visible_s"])
-                yield {"source": source, "track_id": who[1], "people": 1, **row}
-            everyone = np.flatnonzero((self._faces["source"] == source).to_numpy(bool) & timed)
-            row = self._row(everyone, self.seconds[everyone] / together[everyone])
-            row["changes_per_min"] = _rate(sum(changes[who] for who in here), seen)
-            yield {"source": source, "track_id": None, "people": len(here), **row}
+        first = sources[0] if sources else ""
+        here: dict[int, list[IntArray]] = {}
+        changes: dict[int, int] = {}
+        for (source, person), found in stretches.items():
+            if source in sources:
+                here.setdefault(person, []).append(self.people[source, person])
+                changes[person] = changes.get(person, 0) + _changes(found)
+        seen = 0.0
+        for person, parts in here.items():
+            rows = np.concatenate(parts)
+            row = self._row(rows, self.seconds[rows])
+            seen += row["visible_s"]
+            row["changes_per_min"] = _rate(changes[person], row["visible_s"])
+            yield {"source": first, "films": len(parts), "track_id": person, "people": 1, **row}
+        inside = self._faces["source"].isin(sources).to_numpy(bool)
+        everyone = np.flatnonzero(inside & np.isfinite(self.spans[0]))
+        row = self._row(everyone, self.seconds[everyone] / together[everyone])
+        row["changes_per_min"] = _rate(sum(changes[person] for person in here), seen)
+        group = {"source": first, "films": len(sources), "track_id": None, "people": len(here)}
+        yield {**group, **row}
 
     def _row(self, rows: IntArray, weights: Floats) -> dict[str, Any]:
         """What is said of some rows, each counted for so many seconds."""
@@ -182,6 +228,7 @@ class Presence:
             "visible_s": total,
             "peak_emotion": names[top],
             "peak_s": self.spans[0][rows[moment]],
+            "peak_source": self._faces["source"].iat[rows[moment]],
             "peak_probability": values[moment, top],
             **{f"share_{name}": part for name, part in zip(names, share, strict=True)},
             **{f"mean_{name}": part for name, part in zip(self._labels, mean, strict=True)},

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mien import circumplex, exports, tables
+from mien.cast import PEOPLE, Cast, told_names
 from mien.descriptors import Descriptor, describe
 from mien.embeddings import Embeddings, Gathering, read_embeddings, write_embeddings
 from mien.errors import UsageError
@@ -21,7 +22,7 @@ from mien.labels import MEASURES, UNCERTAIN
 from mien.peaks import Peak, Peaks, read_peaks, write_peaks
 from mien.presence import Presence
 from mien.results import images_path, load_tables
-from mien.smoothing import centred, frame_lengths
+from mien.smoothing import centred
 from mien.tablefiles import SUFFIXES
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ _SMOOTH = "smooth_s"  # the setting by which `load` smooths again what `save` ke
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Timeline:
+class Timeline(Cast):
     """All faces of one film, or of several, with their times and people.
 
     A frame is shown until the next one begins (left-out live frames aside), the last one for as
@@ -131,12 +132,7 @@ class Timeline:
     @property
     def duration_s(self) -> float:
         """From the first frame to the end of the last, seconds; of several films, their sum."""
-        total = 0.0
-        for _, times in self.images.groupby("source", sort=False)["time_s"]:
-            known = times.dropna().to_numpy()
-            if len(known):
-                total += float(known.max() - known.min() + frame_lengths(np.sort(known))[-1])
-        return total
+        return self._presence.duration_s
 
     def film(self, source: str) -> Timeline:
         """The rows of one source.
@@ -154,32 +150,31 @@ class Timeline:
             _raw=None if self._raw is None else self._raw.film(source),
         )
 
-    def person(self, track_id: int, source: str | None = None) -> Timeline:
-        """One person, with all frames of their film; ``n_faces`` then counts this person only.
+    def person(self, track_id: int | str, source: str | None = None) -> Timeline:
+        """One person, with all frames of their films; ``n_faces`` then counts this person only.
 
         Args:
-            track_id: as in `track_ids`.
-            source: the film, where several know this id.
+            track_id: as in `track_ids`, or a name of `names`.
+            source: the film, where several know this id; after `merged` it may be left out.
 
         Raises:
             UsageError: there is no such person, or one in several films.
         """
-        films = [film for film, person in self._presence.people if person == track_id]
-        films = [film for film in films if source in (None, film)]
+        wanted = next((i for i, name in self.names.items() if name == track_id), track_id)
+        seen = [film for film, person in self._presence.people if person == wanted]
+        films = [film for film in seen if source in (None, film)]
         if not films:
-            known = ", ".join(map(str, self.track_ids)) or "none"
+            known = ", ".join([*map(str, self.track_ids), *self.names.values()]) or "none"
             raise UsageError(f"there is no person {track_id}; the track ids are: {known}.")
-        if len(films) > 1:
+        if len(films) > 1 and PEOPLE not in self.settings:
             raise UsageError(f"person {track_id} is in {', '.join(films)}: say source=...")
-        of_film = self.film(films[0])
-        faces = of_film.faces[(of_film.faces["track_id"] == track_id).fillna(False).astype(bool)]
-        counts = of_film.images["frame"].map(faces["frame"].value_counts())
+        faces, images = self._presence.of(int(wanted), films)
         return replace(
-            of_film,
+            self,
             faces=faces,
-            images=of_film.images.assign(n_faces=counts.fillna(0).astype(np.int64)),
-            peaks=[peak for peak in of_film.peaks if peak.track_id == track_id],
-            _raw=None if self._raw is None else self._raw.person(track_id, films[0]),
+            images=images,
+            peaks=[p for p in self.peaks if p.track_id == wanted and p.source in films],
+            _raw=None if self._raw is None else self._raw.person(track_id, source),
         )
 
     def smooth(self, seconds: float = 1.0) -> Timeline:
@@ -231,8 +226,12 @@ class Timeline:
         """
         return self._presence.segments(min_s)
 
-    def summary(self) -> pd.DataFrame:
+    def summary(self, across: bool = False) -> pd.DataFrame:
         """One row a person, and after them one for the group, of each source.
+
+        Args:
+            across: all sources together, for people of `merged`; films (how many) and peak_source
+                are in place of source.
 
         Returns:
             source, track_id (missing for the group), people, visible_s (of the group: seconds
@@ -244,9 +243,11 @@ class Timeline:
             then over time.
 
         Raises:
-            UsageError: the table has no times.
+            UsageError: the table has no times, or people were not `merged` across films.
         """
-        return self._presence.summary(_TOLD_S)
+        if across and PEOPLE not in self.settings:
+            raise UsageError("track ids count within one film: summarise merged() across films.")
+        return self._presence.summary(_TOLD_S, across)
 
     def group(self, seconds: float | None = None) -> pd.DataFrame:
         """The mood of everyone together: what is seen on average, and how far faces differ.
@@ -369,7 +370,7 @@ class Timeline:
         if len(self.sources) > 1:
             told = ", ".join(self.sources)
             raise UsageError(f"a {suffix} file is of one film: choose with film(...) from {told}.")
-        stretches = exports.stretches(self.segments(min_s), self._distribution)
+        stretches = exports.stretches(self.segments(min_s), self._distribution, self.name_of)
         if suffix == ".vtt":
             return exports.write_webvtt(stretches, target)
         return exports.write_elan(stretches, target, next(iter(self.sources), ""))
@@ -420,7 +421,7 @@ class Timeline:
 
     @cached_property
     def _presence(self) -> Presence:
-        return Presence(self.faces, self.images, self.labels)
+        return Presence(self.faces, self.images, self.labels, told_names(self.settings))
 
     @cached_property
     def _distribution(self) -> bool:

@@ -40,7 +40,7 @@ def curves(film: Timeline, people: Sequence[int]) -> list[PersonCurve]:
     for i in people:
         rows = film.faces[(film.faces["track_id"] == i).fillna(False).astype(bool)]
         faces = [(p.time_s, p.label, p.picture) for p in sure(film) if p.track_id == i]
-        found.append(_curve(f"Person {i}", rows, film.labels, faces))
+        found.append(_curve(film.name_of(i), rows, film.labels, faces))
     return found
 
 
@@ -87,7 +87,8 @@ def planes(
     for i in people:
         rows = film.faces[(film.faces["track_id"] == i).fillna(False).astype(bool)]
         places = rows[list(MEASURES)].to_numpy(np.float64)
-        paths.append(PersonPath(f"Person {i}", rows["time_s"].to_numpy(np.float64), places))
+        times = rows["time_s"].to_numpy(np.float64)
+        paths.append(PersonPath(film.name_of(i), times, places))
     source = film.settings.get(DERIVED, "")
     return [
         (kind, plane_plot(paths, source=source, span=span, width=width).svg)

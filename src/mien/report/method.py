@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 
 from mien.cards import METADATA_KEY, ModelCard
+from mien.cast import PEOPLE
 from mien.errors import MienError
 from mien.report.words import percent
 
@@ -36,7 +37,7 @@ _FIGURES = {
 def told_settings(settings: Mapping[str, str]) -> list[tuple[str, str]]:
     """Names and values as people read them; what is not known here is told as it is."""
     found = []
-    order = [*_SETTINGS, *(key for key in settings if key not in _SETTINGS)]
+    order = [*_SETTINGS, *(key for key in settings if key not in (*_SETTINGS, PEOPLE))]
     for key in order:
         told = value = settings.get(key, "")
         if key == "uncertain_below" and value:

@@ -110,7 +110,7 @@ def _film(film: Timeline, clips: Sequence[Clip]) -> dict[str, Any]:
 
     def card(person: int) -> dict[str, Any]:
         peaks = [peak for peak in sure(film) if peak.track_id == person]
-        return _person(film, rows[person], f"Person {person}", peaks, coarse)
+        return _person(film, rows[person], film.name_of(person), peaks, coarse)
 
     group = [] if len(ids[0]) == 1 else group_curve(film)
     everyone = summary[summary["track_id"].isna()].to_dict("records")[0]
@@ -127,7 +127,7 @@ def _film(film: Timeline, clips: Sequence[Clip]) -> dict[str, Any]:
         "group_faces": group[0].counts is not None if group else False,
         "planes": planes(film, ids[0], span),
         "derived": film.settings.get(DERIVED, ""),
-        "strips": [[_strip(segments, i, span, clock, film.labels) for i in part] for part in ids],
+        "strips": [[_strip(film, segments, i, span, clock) for i in part] for part in ids],
         "ticks": _ticks(*span),
         "clips": [
             {
@@ -135,13 +135,13 @@ def _film(film: Timeline, clips: Sequence[Clip]) -> dict[str, Any]:
                 "poster": quote(clip.poster.name) if clip.poster else "",
                 "label": clip.emotion,
                 "color": color(clip.emotion, film.labels),
-                "told": f"Person {clip.track_id}, {clock(clip.start_s)} to {clock(clip.end_s)}, "
-                f"mean {percent(clip.strength)}",
+                "told": f"{film.name_of(clip.track_id)}, {clock(clip.start_s)} to "
+                f"{clock(clip.end_s)}, mean {percent(clip.strength)}",
             }
             for clip in clips
             if clip.file
         ],
-        "segments": _segment_rows(segments, clock, film.labels),
+        "segments": _segment_rows(film, segments, clock),
         "segments_total": 0 if segments is None else len(segments),
         "group": _person(film, everyone, "Everyone" if rows else "All faces", (), coarse)
         if group
@@ -172,11 +172,11 @@ def _overview(film: Timeline, clock: Clock) -> list[tuple[str, str, str]]:
 
 
 def _strip(
+    film: Timeline,
     segments: pd.DataFrame | None,
     person: int,
     span: tuple[float, float],
     clock: Clock,
-    labels: Sequence[str],
 ) -> dict[str, Any]:
     """A person's bars: places and lengths in percent of the film."""
     start, end = span
@@ -185,18 +185,18 @@ def _strip(
     bars = [
         {
             "label": row["emotion"],
-            "color": color(row["emotion"], labels),
+            "color": color(row["emotion"], film.labels),
             "left": round(100 * (row["start_s"] - start) / (end - start), 3),
             "width": round(100 * row["duration_s"] / (end - start), 3),
             "told": f"{row['emotion']}, {clock(row['start_s'])} to {clock(row['end_s'])}",
         }
         for row in rows.sort_values("start_s").to_dict("records")
     ]
-    return {"name": f"Person {person}", "bars": bars}
+    return {"name": film.name_of(person), "bars": bars}
 
 
 def _segment_rows(
-    segments: pd.DataFrame | None, clock: Clock, labels: Sequence[str]
+    film: Timeline, segments: pd.DataFrame | None, clock: Clock
 ) -> list[dict[str, Any]]:
     """The longest segments, in order of time."""
     if segments is None:
@@ -204,9 +204,9 @@ def _segment_rows(
     longest = segments.nlargest(SEGMENTS, "duration_s").sort_values(["start_s", "track_id"])
     return [
         {
-            "person": f"Person {row['track_id']}",
+            "person": film.name_of(row["track_id"]),
             "label": row["emotion"],
-            "color": color(row["emotion"], labels),
+            "color": color(row["emotion"], film.labels),
             "start": clock(row["start_s"]),
             "end": clock(row["end_s"]),
             "seconds": f"{row['duration_s']:.1f}{NBSP}s",

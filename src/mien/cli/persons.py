@@ -1,0 +1,120 @@
+"""What `mien people` works on: films, photos and tables as one timeline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mien.errors import UsageError
+from mien.people import IDENTITY
+from mien.tablefiles import SUFFIXES
+
+if TYPE_CHECKING:
+    from mien.analyzer import EmotionAnalyzer
+    from mien.cli.road import Clip
+    from mien.result import Result
+    from mien.timeline import Timeline
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Everything that was asked about.
+
+    Attributes:
+        timeline: of all films and tables, in order.
+        origins: for each of its films, the folder to look in and what it is called there.
+        failed: how many inputs could not be read.
+    """
+
+    timeline: Timeline
+    origins: dict[str, tuple[Path, str]]
+    failed: int
+
+
+def numbered(names: Iterable[str]) -> dict[int, str]:
+    """Names by number, from words such as ``3=anna``.
+
+    Raises:
+        UsageError: a word is not of this form.
+    """
+    found: dict[int, str] = {}
+    for word in names:
+        number, _, name = word.partition("=")
+        if not number.strip().isdigit() or not name.strip():
+            raise UsageError(f"--name is NUMBER=NAME, such as 3=anna, got {word!r}.")
+        found[int(number)] = name.strip()
+    return found
+
+
+def gather(files: Sequence[str], clip: Clip, analyzer: Callable[[], EmotionAnalyzer]) -> Gathered:
+    """Read the tables, then analyse the films and photos.
+
+    What can be said against the tables is said before any film is begun.
+
+    Raises:
+        InputError: a table cannot be read.
+        UsageError: a table keeps no identity, or tables or the model do not fit each other.
+    """
+    from mien.cli.console import Tally, progress
+    from mien.cli.road import results
+    from mien.joining import join, new_names
+    from mien.timeline import Timeline
+
+    tables = {path: _loaded(Path(path)) for path in files if _is_table(path)}
+    if tables:
+        join(list(tables.values()))
+    if len(tables) < len(set(files)):
+        _check_model(tables, analyzer())
+    parts: list[Timeline] = []
+    folders: list[Path] = []
+    tally = Tally()
+
+    def counted(paths: Iterable[str]) -> Iterator[Result]:
+        for result in progress(results(analyzer(), paths, clip, keep=False)):
+            tally.add(result)
+            yield result
+
+    for is_table, group in groupby(dict.fromkeys(files), _is_table):
+        paths = list(group)
+        parts += (
+            [tables[path] for path in paths]
+            if is_table
+            else [Timeline.from_results(counted(paths))]
+        )
+        folders += [Path(path).parent for path in paths] if is_table else [Path()]
+    origins = {
+        new: (folder, old)
+        for folder, names in zip(folders, new_names(parts), strict=True)
+        for old, new in names.items()
+    }
+    return Gathered(join(parts), origins, tally.failed)
+
+
+def _is_table(path: str) -> bool:
+    return Path(path.removesuffix(".partial")).suffix.lower() in SUFFIXES
+
+
+def _loaded(path: Path) -> Timeline:
+    from mien.timeline import Timeline
+
+    timeline = Timeline.load(path)
+    kept = timeline.embeddings
+    if len(timeline.faces) and (kept is None or IDENTITY not in kept.names):
+        raise UsageError(
+            f"{path} does not keep who is who: analyse its films again with "
+            f"--embeddings {IDENTITY}, or give the films."
+        )
+    return timeline
+
+
+def _check_model(tables: Mapping[str, Timeline], analyzer: EmotionAnalyzer) -> None:
+    used = analyzer.settings["classifier_sha256"]
+    for path, timeline in tables.items():
+        if timeline.embeddings is not None and timeline.embeddings.model != used:
+            raise UsageError(
+                f"{path} is of another model than {analyzer.settings['classifier']} as it is "
+                "here, and faces of two models cannot be compared: analyse its films again."
+            )

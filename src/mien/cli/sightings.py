@@ -1,0 +1,98 @@
+"""People as `mien people` shows them: a table in the terminal, a page of faces, tables in files."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mien.errors import UsageError
+from mien.tablefiles import SUFFIXES
+
+if TYPE_CHECKING:
+    from mien.cli.persons import Gathered
+    from mien.people import People
+
+_PAGES = (".html", ".htm")
+_ROWS = 100  # persons told in the terminal
+
+
+def show_who(who: People) -> None:
+    """Print one row a person: how much was seen of them, and how alike their faces are."""
+    from rich.table import Table
+
+    from mien.cli.console import clock, console
+    from mien.gallery import short_names
+
+    if not len(who):
+        print("nobody was seen", file=sys.stderr)  # noqa: T201
+        return
+    names = short_names(list(dict.fromkeys(who.tracks["source"])))
+    films = who.tracks.groupby("person")["source"].unique()
+    columns = {"person": "left", "seen": "right", "faces": "right", "tracks": "right"}
+    columns |= {"alike": "right", "nearest": "right", "known": "right", "films": "left"}
+    unused = {"known"} if who.table["known_similarity"].isna().all() else set()
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    shown = [name for name in columns if name not in unused]
+    for name in shown:
+        table.add_column(name, justify=columns[name], no_wrap=True, overflow="ellipsis")  # type: ignore[arg-type]
+    for row in who.table.head(_ROWS).to_dict("records"):
+        near = "-" if np.isnan(row["nearest_similarity"]) else f"{row['nearest_similarity']:.2f}"
+        cells = {
+            "person": row["name"],
+            "seen": clock(row["visible_s"]) if row["visible_s"] else "-",
+            "faces": str(row["n_faces"]),
+            "tracks": str(row["tracks"]),
+            "alike": "-" if np.isnan(row["similarity"]) else f"{row['similarity']:.2f}",
+            "nearest": near if near == "-" else f"{row['nearest']} {near}",
+            "known": "-" if np.isnan(row["known_similarity"]) else f"{row['known_similarity']:.2f}",
+            "films": ", ".join(names[source] for source in films[row["person"]]),
+        }
+        table.add_row(*(cells[name] for name in shown))
+    console().print(table)
+    left = len(who) - _ROWS
+    told = f"{left} more people: -o FILE.csv has all. " if left > 0 else ""
+    if who.absent:
+        told += f"not found: {', '.join(who.absent)}. "
+    told += f"figures: mean cosine; one person from {who.threshold:g}"
+    print(told, file=sys.stderr)  # noqa: T201
+
+
+def check_output(output: Path | None) -> None:
+    """Raise `UsageError` where nothing could be written there."""
+    from mien.tablefiles import writable_place
+
+    if output is None or output.is_dir():
+        return
+    suffix = output.suffix.lower()
+    if suffix in (*_PAGES, *SUFFIXES):
+        writable_place(output)
+    elif output.exists():
+        raise UsageError(f"{output} is a file: give a folder, a page or a table to write.")
+    else:
+        output.mkdir(parents=True)
+
+
+def write(gathered: Gathered, who: People, output: Path) -> list[Path]:
+    """Write what the name asks for: a page, the table of people, or everything into a folder."""
+    from mien.cli.faces import read_again
+    from mien.gallery import missing, write_gallery
+    from mien.tables import write_table
+
+    timeline = gathered.timeline
+    suffix = output.suffix.lower()
+    if suffix in SUFFIXES and not output.is_dir():
+        return [write_table(who.table, output)]
+    pictures = dict(read_again(gathered, who, missing(timeline, who)))
+    if suffix in _PAGES and not output.is_dir():
+        return [write_gallery(timeline, who, output, pictures)]
+    merged = replace(timeline.merged(who), embeddings=None)  # nobody asked to keep them
+    return [
+        write_gallery(timeline, who, output / "index.html", pictures),
+        write_table(who.table, output / "people.csv"),
+        write_table(who.tracks, output / "tracks.csv"),
+        merged.save(output / "merged.parquet"),
+    ]

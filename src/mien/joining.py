@@ -1,0 +1,118 @@
+"""Several timelines as one, so that people can be found across them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from mien.embeddings import Embeddings
+from mien.errors import UsageError
+from mien.timeline import Timeline
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_FRAME = ["frame", "time_s", "n_faces", "status"]
+
+
+def join(timelines: Sequence[Timeline]) -> Timeline:
+    """All films of some timelines in one, in this order.
+
+    A film that is there twice, frame by frame, is taken once. Different films of one name are told
+    apart: the second is called ``film.mp4 (2)``. Settings that differ are left out; embeddings
+    are kept of the kinds that all timelines with faces have.
+
+    Raises:
+        UsageError: there is none, their labels differ, or their embeddings come from different
+            models.
+    """
+    if not timelines:
+        raise UsageError("there are no timelines to join.")
+    for other in timelines[1:]:
+        if other.labels != timelines[0].labels:
+            raise UsageError(
+                f"these tables tell of different labels: {', '.join(timelines[0].labels)}; and "
+                f"{', '.join(other.labels)}."
+            )
+    parts = [
+        _renamed(timeline, names)
+        for timeline, names in zip(timelines, new_names(timelines), strict=True)
+    ]
+    shared = set(parts[0].settings.items()).intersection(*(p.settings.items() for p in parts))
+    settings = {name: text for name, text in parts[0].settings.items() if (name, text) in shared}
+    raw = Timeline(
+        _stacked([part.raw.faces for part in parts]),
+        _stacked([part.raw.images for part in parts]),
+        {name: text for name, text in settings.items() if name != "smooth_s"},
+        parts[0].labels,
+        [peak for part in parts for peak in part.raw.peaks],
+        _embeddings(parts),
+    )
+    return raw.smooth(float(settings.get("smooth_s", 0)))
+
+
+def new_names(timelines: Sequence[Timeline]) -> list[dict[str, str]]:
+    """What each film of each timeline is called in `join`; those left out are not there."""
+    taken: dict[str, pd.DataFrame] = {}
+    found: list[dict[str, str]] = []
+    for timeline in timelines:
+        names: dict[str, str] = {}
+        for source, images in timeline.images.groupby("source", sort=False):
+            old = str(source)
+            seen = images[_FRAME].reset_index(drop=True)
+            name, number = old, 1
+            while name in taken and not seen.equals(taken[name]):
+                number += 1
+                name = f"{old} ({number})"
+            if name not in taken:
+                taken[name] = seen
+                names[old] = name
+        found.append(names)
+    return found
+
+
+def _renamed(timeline: Timeline, names: Mapping[str, str]) -> Timeline:
+    """The films that are named, called so."""
+    raw = timeline.raw
+    embeddings = raw.embeddings
+    if embeddings is not None:
+        kept = embeddings.keys["source"].isin(list(names)).to_numpy(bool)
+        vectors = {name: values[kept] for name, values in embeddings.vectors.items()}
+        embeddings = Embeddings(_called(embeddings.keys, names), vectors, embeddings.model)
+    renamed = replace(
+        raw,
+        faces=_called(raw.faces, names),
+        images=_called(raw.images, names),
+        peaks=[replace(p, source=names[p.source]) for p in raw.peaks if p.source in names],
+        embeddings=embeddings,
+    )
+    return renamed.smooth(float(timeline.settings.get("smooth_s", 0)))
+
+
+def _called(table: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
+    kept = table[table["source"].isin(list(names))]
+    return kept.assign(source=kept["source"].map(dict(names)).astype("string"))
+
+
+def _stacked(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Tables under one another, with the columns that all filled ones have."""
+    import pandas as pd
+
+    filled = [part for part in parts if len(part)] or parts[:1]
+    shared = [name for name in filled[0] if all(name in part for part in filled)]
+    return pd.concat([part[shared] for part in filled], ignore_index=True)
+
+
+def _embeddings(parts: Sequence[Timeline]) -> Embeddings | None:
+    with_faces = [part.embeddings for part in parts if len(part.faces)]
+    found = [embeddings for embeddings in with_faces if embeddings is not None]
+    shared = {name for some in found[:1] for name in some.names}
+    shared = shared.intersection(*(some.names for some in found))
+    if len(found) < len(with_faces) or not shared:
+        return None
+    kept = [
+        replace(some, vectors={name: some.vectors[name] for name in sorted(shared)})
+        for some in found
+    ]
+    return Embeddings.concat(kept)

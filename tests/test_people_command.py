@@ -1,0 +1,117 @@
+"""``mien people``: films and tables in, who is who out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from test_cli import mien
+from test_people import film
+
+from mien import Timeline
+from mien.embeddings import embeddings_path
+from mien.labels import EMOTIONS
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> list[Path]:
+    """Two films with somebody in common."""
+    first = film("a.mp4", {1: "anna"}, {2: "bert"}, {3: "anna"})
+    second = film("b.mp4", {1: "bert", 2: "cleo"})
+    return [first.save(tmp_path / "a.parquet"), second.save(tmp_path / "b.csv")]
+
+
+def test_one_row_a_person_in_the_terminal(tables: list[Path]) -> None:
+    done = mien("people", *tables)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.decode().splitlines()
+    assert [line.split("  ")[0] for line in lines] == ["person", "person 1", "person 2", "person 3"]
+    assert "a.mp4, b.mp4" in lines[2]
+    assert "0:02.0" in lines[1]
+
+
+def test_everything_into_a_folder(tables: list[Path], tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    done = mien("people", *tables, "-o", folder, "--name", "2=Bert")
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in folder.iterdir()} == {
+        "index.html", "people.csv", "tracks.csv",
+        "merged.parquet", "merged.images.parquet", "merged.peaks.parquet",
+    }  # fmt: skip
+    assert pd.read_csv(folder / "people.csv")["name"].tolist() == ["person 1", "Bert", "person 3"]
+    assert pd.read_csv(folder / "tracks.csv")["person"].tolist() == [1, 2, 1, 2, 3]
+    merged = Timeline.load(folder / "merged.parquet")
+    assert merged.names == {2: "Bert"}
+    assert merged.embeddings is None, "nobody asked to keep them"
+    assert (folder / "index.html").read_text().count("<img") == 5
+    assert mien("report", folder / "merged.parquet").returncode == 0
+    assert "Bert" in (folder / "merged.html").read_text()
+
+
+def test_one_table_or_one_page(tables: list[Path], tmp_path: Path) -> None:
+    for name in ("who.csv", "who.html"):
+        done = mien("people", *tables, "-o", tmp_path / name)
+        assert done.returncode == 0, done.stderr
+        assert f"wrote {tmp_path / name}" in done.stderr.decode()
+    assert len(pd.read_csv(tmp_path / "who.csv")) == 3
+
+
+def test_wrong_names_lose_nothing(tables: list[Path], tmp_path: Path) -> None:
+    done = mien("people", *tables, "-o", tmp_path / "who.csv", "--name", "9=Zoe")
+    assert done.returncode == 2
+    assert "there is no person 9; there are 3" in done.stderr.decode()
+    assert "person 3" in done.stdout.decode()
+    assert len(pd.read_csv(tmp_path / "who.csv")) == 3
+
+
+def test_a_table_without_identity(tables: list[Path]) -> None:
+    embeddings_path(tables[1]).unlink()
+    done = mien("people", *tables)
+    assert done.returncode == 2
+    assert "b.csv does not keep who is who" in done.stderr.decode()
+
+
+def test_nobody(tmp_path: Path) -> None:
+    table = film("a.mp4", {}, {}).save(tmp_path / "t.parquet")
+    done = mien("people", table, "-o", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert b"nobody was seen" in done.stderr
+    assert "Nobody was seen" in (tmp_path / "out" / "index.html").read_text()
+    assert len(pd.read_csv(tmp_path / "out" / "people.csv")) == 0
+
+
+def test_tables_of_two_models(tables: list[Path], tmp_path: Path) -> None:
+    other = film("c.mp4", {1: "anna"})
+    assert other.embeddings is not None
+    strange = replace(other, embeddings=replace(other.embeddings, model="def"))
+    done = mien("people", *tables, strange.save(tmp_path / "c.parquet"))
+    assert done.returncode == 2
+    assert "of different models" in done.stderr.decode()
+    fewer = replace(other, labels=EMOTIONS[:4], faces=other.faces.drop(columns=[*EMOTIONS[4:]]))
+    done = mien("people", tables[0], fewer.save(tmp_path / "d.parquet"))
+    assert done.returncode == 2
+    assert "different labels" in done.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "told"),
+    [
+        (["--name", "anna"], 2, "--name is NUMBER=NAME, such as 3=anna, got 'anna'"),
+        (["--threshold", "7"], 2, "Invalid value for '--threshold'"),
+        (["--known", "anna"], 3, "there is no picture or folder anna"),
+        (["-o", "/nowhere/x.html"], 2, "/nowhere"),
+        (["-o", "PHOTO"], 2, "is a file: give a folder, a page or a table"),
+        (["--known", "PHOTO"], 2, "say whose face"),
+    ],
+)
+def test_wrong_use_is_one_sentence(
+    tables: list[Path], photo: Path, options: list[str], code: int, told: str
+) -> None:
+    given = [str(photo) if option == "PHOTO" else option for option in options]
+    done = mien("people", *tables, *given)
+    text = " ".join(done.stderr.decode().replace("│", " ").split())
+    assert done.returncode == code, text
+    assert told in text
+    assert "Traceback" not in text
