@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 #: The embedding by which people are told apart.
 IDENTITY = "identity"
 #: Mean cosine from which two tracks are one person, for ``mien-mobilenet``; see docs/people.md.
-THRESHOLD = 0.5
+THRESHOLD = 0.68
 
 _PEOPLE = {"person": "int64", "name": "string", "films": "int64", "sources": "string"}
 _PEOPLE |= {"tracks": "int64", "first_s": "float64", "visible_s": "float64", "n_faces": "int64"}
