@@ -325,7 +325,7 @@ def test_many_tracks(rng: np.random.Generator) -> None:
     ids = pd.array(np.arange(n), "Int64")
     faces = keys.assign(time_s=np.arange(n) / 10, track_id=ids, fit=True)
     embeddings = Embeddings(keys, {IDENTITY: vectors.astype(np.float32)})
-    found = find_people(faces, np.full(n, 0.1), embeddings)
+    found = find_people(faces, np.full(n, 0.1), embeddings, threshold=0.5)
     assert len(found) == 100
     assert (found.tracks["person"] == 1 + np.arange(n) % 100).all()
 

@@ -82,6 +82,9 @@ class Embeddings:
         import pandas as pd
 
         known = pd.MultiIndex.from_frame(self.keys)
+        if not known.is_unique:
+            twice = self.keys[self.keys.duplicated(list(_KEY))]["source"].iloc[0]
+            raise UsageError(f"{twice} is in the table twice: analyse each film once.")
         return known.get_indexer(pd.MultiIndex.from_frame(faces[list(_KEY)].astype(_types())))
 
     @classmethod

@@ -12,7 +12,7 @@ import numpy as np
 
 from mien.errors import UsageError
 from mien.labels import UNCERTAIN
-from mien.smoothing import Floats, Run, frame_lengths, runs
+from mien.smoothing import Floats, Run, centred, frame_lengths, runs
 from mien.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -133,6 +133,28 @@ class Presence:
     def values(self) -> FloatArray:
         """``(n, k + 1)``: the scores, and the top one as that of ``uncertain``."""
         return self._faces[[*self._labels, "probability"]].to_numpy(np.float32)
+
+    def smoothed(self, measures: Sequence[str], seconds: float, below: float) -> pd.DataFrame:
+        """The ``faces`` table with scores and measures smoothed, each person's over time.
+
+        Args:
+            measures: columns of numbers beside the labels.
+            seconds: width of the window, see `mien.smoothing.centred`.
+            below: a face whose top score is lower is told as ``uncertain``.
+        """
+        starts, ends = self.spans
+        both = [*self._labels, *measures]
+        values = self._faces[both].to_numpy(np.float32, copy=True)
+        for rows in self.people.values():
+            values[rows] = centred(starts[rows], ends[rows], values[rows], seconds)
+        told = np.array([*self._labels, UNCERTAIN], dtype=object)
+        shares = values[:, : len(self._labels)]
+        tops = shares.argmax(axis=1) if len(shares) else np.zeros(0, np.int64)
+        probability = shares.max(axis=1, initial=-math.inf)
+        tops = np.where(probability >= below, tops, len(self._labels))
+        columns = dict(zip(both, values.T, strict=True))
+        faces = self._faces.assign(**columns, probability=probability, emotion=told[tops])
+        return faces.astype({"emotion": "string"})
 
     @cached_property
     def _states(self) -> IntArray:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+_LONGEST_S = 1e9  # thirty years: more is no time of a film
+
+
 class Results(Sequence[Result]):
     """Many results, in order, and their two tables."""
 
@@ -126,6 +129,7 @@ def load_tables(
     strangers = f"{target} and {images_path(target)} are not tables of one run."
     if settings and known and settings != known:
         raise InputError(strangers)
+    _check(target, faces, images)
     told = json.loads(settings.pop("labels", "[]"))
     labels = tables.label_columns(faces) if len(faces.columns) else tuple(told) or EMOTIONS
     if not len(faces.columns):  # JSON lines without a line know no columns
@@ -144,6 +148,18 @@ def load_tables(
         faces = faces.iloc[np.argsort(owner, kind="stable")]
         images = images.assign(n_faces=np.bincount(owner, minlength=len(images)))
     return faces, images, labels, settings
+
+
+def _check(path: Path, faces: pd.DataFrame, images: pd.DataFrame) -> None:
+    """Tables that somebody edited may lack a column, or have times that no film has."""
+    needed = {"faces": (faces, tables.FACE_COLUMNS), "images": (images, tables.IMAGE_COLUMNS)}
+    for name, (table, columns) in needed.items():
+        missing = [column for column in columns if column not in table.columns]
+        if missing and len(table.columns):  # JSON lines without a line know no columns
+            raise InputError(f"the {name} table of {path} has no column {', '.join(missing)}.")
+        times = table["time_s"].dropna() if len(table.columns) else table
+        if len(times) and not times.abs().le(_LONGEST_S).all():
+            raise InputError(f"the {name} table of {path} has times that no film has.")
 
 
 def _places(table: pd.DataFrame) -> pd.MultiIndex:

@@ -251,6 +251,22 @@ def writable_place(target: Path) -> Path:
     return target
 
 
+def apart(output: Path, table: Path) -> None:
+    """Make sure that a file to be written is none of those that a table consists of.
+
+    Raises:
+        UsageError: it is the table, or one that lies beside it, such as ``NAME.images.parquet``.
+    """
+    stem = Path(table.name.removesuffix(PARTIAL)).stem
+    own = {stem, *(f"{stem}.{part}" for part in ("images", "peaks", "embeddings"))}
+    beside = output.resolve().parent == table.resolve().parent
+    if beside and output.stem in own and output.suffix.lower() in SUFFIXES and table.suffix:
+        if output.stem == stem and output.suffix != table.suffix:
+            return
+        what = "is the table itself" if output.stem == stem else f"belongs to the table {table}"
+        raise UsageError(f"{output} {what}: choose another name.")
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A hidden path beside `path` that takes its name in one step, unless an exception comes."""

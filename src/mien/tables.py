@@ -282,7 +282,12 @@ def read_table(path: str | Path) -> tuple[pd.DataFrame, dict[str, str]]:
         types = {name: _KNOWN[name] for name in table.columns if name in _KNOWN}
         types |= dict.fromkeys(label_columns(table), "float32")
         table = table.astype(types)
-    except (ValueError, TypeError, OSError) as error:  # pyarrow's and pandas' own are ValueErrors
+    except (
+        ValueError,
+        TypeError,
+        OverflowError,
+        OSError,
+    ) as error:  # pyarrow's and pandas' own are ValueErrors
         raise InputError(f"{source} does not hold a readable table: {error}") from error
     if source == partial:
         _log.warning("%s is of a run that did not end: it has %d rows.", partial, len(table))

@@ -18,11 +18,10 @@ from mien.descriptors import Descriptor, describe
 from mien.embeddings import Embeddings, Gathering, read_embeddings, write_embeddings
 from mien.errors import UsageError
 from mien.groups import mood
-from mien.labels import MEASURES, UNCERTAIN
+from mien.labels import MEASURES
 from mien.peaks import Peak, Peaks, read_peaks, write_peaks
 from mien.presence import Presence
 from mien.results import images_path, load_tables
-from mien.smoothing import centred
 from mien.tablefiles import SUFFIXES
 
 if TYPE_CHECKING:
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 
 _FRAMES_AT_ONCE = 1024  # results whose columns wait to become rows of a table
 _TOLD_S = 0.5  # seconds: what is shorter is not told as a change
+_LONGEST_S = 1e6  # beyond, the sums of a window lose their digits
 _SMOOTH = "smooth_s"  # the setting by which `load` smooths again what `save` kept raw
 
 
@@ -187,26 +187,13 @@ class Timeline(Cast):
         Raises:
             UsageError: `seconds` is negative, or the table has no times.
         """
-        if not 0 <= seconds < math.inf:
-            raise UsageError(f"smooth over 0 seconds or more, got {seconds}.")
+        if not 0 <= seconds <= _LONGEST_S:
+            raise UsageError(f"smooth over 0 seconds or more, a million at most, got {seconds}.")
         raw = self.raw
         if not seconds:
             return raw
-        starts, ends = raw._presence.spans
-        measures = tables.measure_columns(raw.faces)
-        both = [*raw.labels, *measures]
-        values = raw.faces[both].to_numpy(np.float32, copy=True)
-        for rows in raw._presence.people.values():
-            values[rows] = centred(starts[rows], ends[rows], values[rows], seconds)
-        told = np.array([*raw.labels, UNCERTAIN], dtype=object)
-        shares = values[:, : len(raw.labels)]
-        tops = shares.argmax(axis=1) if len(shares) else np.zeros(0, np.int64)
-        probability = shares.max(axis=1, initial=-math.inf)
-        if self._distribution:
-            tops = np.where(probability >= self._uncertain_below, tops, len(raw.labels))
-        columns = dict(zip(both, values.T, strict=True))
-        faces = raw.faces.assign(**columns, probability=probability, emotion=told[tops])
-        faces = faces.astype({"emotion": "string"})
+        below = self._uncertain_below if self._distribution else -math.inf
+        faces = raw._presence.smoothed(tables.measure_columns(raw.faces), seconds, below)
         settings = {**raw.settings, _SMOOTH: f"{seconds:g}"}
         return replace(raw, faces=faces, settings=settings, _raw=raw)
 

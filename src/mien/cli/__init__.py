@@ -5,6 +5,8 @@ Exit codes: see `mien.cli.exits`.
 
 from __future__ import annotations
 
+import sys
+
 import typer
 
 from mien.cli import (
@@ -26,7 +28,7 @@ from mien.cli import (
     view,
     watch,
 )
-from mien.cli.exits import told
+from mien.cli.exits import STOPPED, told
 
 app = typer.Typer(
     name="mien",
@@ -69,4 +71,7 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
 
 def main() -> None:
     """Run the command."""
-    app()
+    try:
+        app()
+    except KeyboardInterrupt:  # before a command had begun
+        sys.exit(STOPPED)

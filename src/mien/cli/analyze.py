@@ -54,15 +54,16 @@ def analyze(
     from mien.cli.console import Tally, progress, show_people, show_table
     from mien.cli.filmed import FilmAnswers
     from mien.cli.road import Clip, load_analyzer, results, sinks_for
+    from mien.labels import ATTRIBUTES, EMBEDDINGS
     from mien.timeline import Timeline
 
     if keep_faces and output is None:
         raise UsageError("--keep-faces keeps them beside the table; name one with -o.")
     if embeddings and output is None:
         raise UsageError("--embeddings keeps them beside the table; name one with -o.")
-    kept = options.named(embeddings)
+    kept = options.named(embeddings, EMBEDDINGS)
     answers = FilmAnswers(film_model, paths, output, kept, json)
-    also = (*options.named(attributes), *kept, *answers.also, *["affect"] * affect)
+    also = (*options.named(attributes, ATTRIBUTES), *kept, *answers.also, *["affect"] * affect)
     analyzer = load_analyzer(detector, model, min_score, tuple(without or ()), also, head or ())
     answers.check(analyzer)
     tally, clip = Tally(), Clip(fps, every, start, end, width, adaptive)

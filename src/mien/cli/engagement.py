@@ -55,13 +55,13 @@ def engagement(
     from mien.engagement import NOT_FOR, EngagementModel
     from mien.engagement import engagement as judged
     from mien.engagement.purpose import stated
-    from mien.tablefiles import writable_target
+    from mien.tablefiles import apart, writable_target
 
     if person != (purpose is not None):
         raise UsageError("--person and --purpose go together: say what single values are for.")
     if purpose is not None:
         stated(purpose)  # before a long film is read
-    writable_target(output)
+    apart(writable_target(output), Path(film))
     judge = EngagementModel(model)
     judge = judge if window is None else judge.rescaled(window)
     timeline = read_film(film, detector, features, judge)

@@ -37,10 +37,10 @@ def export(
     shows everyone's curves, or with --plane everyone's way through valence and arousal; it is
     smoothed over a second where nothing else is said.
     """
+    from mien.tablefiles import apart
     from mien.timeline import Timeline
 
-    if output.resolve() == table.resolve():
-        raise UsageError(f"{output} is the table itself: choose another name.")
+    apart(output, table)
     drawn = output.suffix.lower() == ".svg"
     if plane and not drawn:
         raise UsageError(f"--plane is a drawing: end the name of {output} in .svg.")

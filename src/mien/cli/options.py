@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from mien.errors import UsageError
 
 Detector = Annotated[str, typer.Option(help="mtcnn, haar, or a YuNet .onnx file.")]
 Model = Annotated[str, typer.Option(help="Model name, or an .onnx file that carries its card.")]
@@ -66,6 +69,14 @@ Heads = Annotated[
 ]
 
 
-def named(text: str) -> tuple[str, ...]:
-    """The words of a list such as ``age,gender``."""
-    return tuple(word.strip() for word in text.split(",") if word.strip())
+def named(text: str, known: Collection[str] = ()) -> tuple[str, ...]:
+    """The words of a list such as ``age,gender``.
+
+    Raises:
+        UsageError: one is not among the known ones.
+    """
+    words = tuple(word.strip() for word in text.split(",") if word.strip())
+    strange = [word for word in words if known and word not in known]
+    if strange:
+        raise UsageError(f"{strange[0]!r} is not one of {', '.join(known)}.")
+    return words

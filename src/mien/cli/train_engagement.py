@@ -22,7 +22,7 @@ def train_engagement(
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="The new model, NAME.onnx.")],
     window: Annotated[float, typer.Option(help="Seconds of a window.")] = 128 / 30,
-    seed: Annotated[int, typer.Option(help="Another seed, another split and start.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, another split and start.")] = 0,
     detector: options.Detector = "mtcnn",
     features: Features = "mien-mobilenet",
 ) -> None:

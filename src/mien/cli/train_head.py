@@ -29,7 +29,9 @@ def train_head(
     class_weights: Annotated[
         float | None, typer.Option(min=0, max=1, help="1: labels count the same; 0: faces.")
     ] = None,
-    shift: Annotated[int, typer.Option(help="Add this to the labels' frames.")] = 0,
+    shift: Annotated[
+        int, typer.Option(min=-(10**6), max=10**6, help="Add this to the labels' frames.")
+    ] = 0,
     person: Annotated[
         str | None, typer.Option(help="Adapt the model's last layer to this track_id; or: all.")
     ] = None,
@@ -53,11 +55,13 @@ def train_head(
     from mien.cli.measured import show_figures, steps, tell
     from mien.cli.train import show
     from mien.registry import find_model
+    from mien.tablefiles import writable_place
     from mien.training.headdata import Wanted, load_rows
 
     if output.suffix.lower() != ".onnx":
         raise UsageError(f"the head's name must end in .onnx, got {output.name}.")
     output.parent.mkdir(parents=True, exist_ok=True)
+    writable_place(output)
     wanted = Wanted(task, named(columns), model, shift, person)  # type: ignore[arg-type]
     rows = load_rows(features, labels, wanted, steps("looking"))
     for line in rows.told:

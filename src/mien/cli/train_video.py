@@ -47,6 +47,7 @@ def train_video(
     from mien.cli.filmed import film_steps, show_trained
     from mien.cli.measured import tell
     from mien.cli.road import load_analyzer
+    from mien.tablefiles import writable_place
     from mien.training.filmlists import read_films
     from mien.training.footage import Camera
 
@@ -54,6 +55,7 @@ def train_video(
         raise UsageError(f"the new model's name must end in .onnx, got {output.name}.")
     listed = read_films(films)
     output.parent.mkdir(parents=True, exist_ok=True)
+    writable_place(output)
     kept = cache or output.with_suffix(".features")
     camera = Camera(
         kept, lambda: load_analyzer(detector, model, None, (), ("features",)), fps, progress

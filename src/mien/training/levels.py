@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -221,7 +222,7 @@ def _read(table: Path) -> list[dict[str, str]]:
         read = pd.read_csv(table, dtype=str, keep_default_na=False, sep=None, engine="python")
     except FileNotFoundError as error:
         raise InputError(f"there is no table {table}.") from error
-    except (ValueError, OSError) as error:  # pandas' own errors are ValueErrors
+    except (ValueError, OSError, csv.Error) as error:  # pandas' own errors are ValueErrors
         raise InputError(f"{table} is not a readable CSV file: {error}.") from error
     header = {str(name).strip().lower(): str(name) for name in read.columns}
     found = dict(_columns(header))

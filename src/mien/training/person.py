@@ -96,7 +96,10 @@ def adapt(model: OnnxClassifier, rows: Matched, path: Path) -> Trained:
     """
     sha256 = file_sha256(model.path)
     if rows.sha256 not in ("", sha256):
-        raise ModelError(f"these are not features of {model.card.name} but of {rows.model}.")
+        raise ModelError(
+            f"these are features of another model, or another version of it, than "
+            f"{model.card.name}: analyse the films again."
+        )
     strange = [label for label in rows.columns if label not in model.labels]
     if strange:
         known = ", ".join(model.labels)
