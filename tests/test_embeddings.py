@@ -125,3 +125,29 @@ def test_what_a_model_cannot_tell_is_one_sentence() -> None:
         OnnxClassifier(model_path("mien-mobilenet"), {"identity": ""}, also=("identity",))
     with pytest.raises(UsageError, match="cannot be asked"):
         EmotionAnalyzer(classifier=OnnxClassifier(model_path("mien-mobilenet")), also=("features",))
+
+
+def test_only_those_who_are_in_a_part_are_saved_with_it(tmp_path: Path) -> None:
+    both = Timeline.from_results([*film("a.mp4"), *film("b.mp4")])
+    path = both.film("a.mp4").person(2).save(tmp_path / "one.parquet")
+    kept = read_embeddings(path)
+    assert kept is not None
+    assert kept.keys["source"].unique().tolist() == ["a.mp4"]
+    assert kept.vectors["identity"][:, 0].tolist() == [2, 2]
+
+
+def test_another_format_beside_it_leaves_them(tmp_path: Path) -> None:
+    timeline = Timeline.from_results(film())
+    timeline.save(tmp_path / "film.parquet")
+    timeline.export(tmp_path / "film.csv")
+    assert embeddings_path(tmp_path / "film.parquet").is_file()
+    timeline.export(tmp_path / "film.parquet")
+    (tmp_path / "film.csv").unlink()
+    timeline.export(tmp_path / "film.parquet")
+    assert not embeddings_path(tmp_path / "film.parquet").exists()
+
+
+def test_beside_an_unfinished_table_older_vectors_are_not_read(tmp_path: Path) -> None:
+    path = Timeline.from_results(film()).save(tmp_path / "film.parquet")
+    path.rename(tmp_path / "film.parquet.partial")
+    assert read_embeddings(path) is None

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import InputError, UsageError
-from mien.tablefiles import PARTIAL, GrowingTable, partial_path, read_rows
+from mien.tablefiles import PARTIAL, GrowingTable, has_sibling, partial_path, read_rows
 from mien.types import FloatArray
 
 if TYPE_CHECKING:
@@ -73,6 +73,15 @@ class Embeddings:
             count = int((places < 0).sum())
             raise UsageError(f"{count} of {len(faces)} faces have no embedding: analyse again.")
         return np.asarray(self.vectors[name][places])
+
+    def only(self, faces: pd.DataFrame) -> Embeddings | None:
+        """Those of the rows of a ``faces`` table; None where there is none."""
+        places = self._places(faces)
+        rows = np.unique(places[places >= 0])
+        if not len(rows):
+            return None
+        vectors = {name: values[rows] for name, values in self.vectors.items()}
+        return Embeddings(self.keys.iloc[rows].reset_index(drop=True), vectors, self.model)
 
     def known(self, faces: pd.DataFrame) -> npt.NDArray[np.bool_]:
         """``(len(faces),)``: which rows of a ``faces`` table have vectors."""
@@ -155,7 +164,7 @@ class EmbeddingsWriter:
     """
 
     def __init__(self, table: str | Path, settings: Mapping[str, str]) -> None:
-        self._path = embeddings_path(table)
+        self._table, self._path = Path(table), embeddings_path(table)
         self._settings = dict(settings)
         self._waiting = Gathering()
         self._file: GrowingTable | None = None
@@ -180,10 +189,10 @@ class EmbeddingsWriter:
             self._flush()
 
     def _finish(self) -> None:
-        if self._file is None:
-            self._path.unlink(missing_ok=True)
-        else:
+        if self._file is not None:
             self._file.finish()
+        elif not has_sibling(self._table):
+            self._path.unlink(missing_ok=True)
 
     def _flush(self) -> None:
         part = self._waiting.take()
@@ -205,10 +214,14 @@ def embeddings_path(path: str | Path) -> Path:
 def write_embeddings(
     found: Embeddings | None, path: str | Path, settings: Mapping[str, str]
 ) -> None:
-    """Write the vectors beside the table at `path`; without any, remove older ones."""
+    """Write the vectors beside the table at `path`; without any, remove older ones.
+
+    Those of a table of the same name in another format stay.
+    """
     target = embeddings_path(path)
     if found is None:
-        target.unlink(missing_ok=True)
+        if not has_sibling(Path(path)):
+            target.unlink(missing_ok=True)
         return
     table = _to_arrow(found)
     known = {**settings, _MODEL: found.model}
@@ -220,11 +233,13 @@ def write_embeddings(
 def read_embeddings(path: str | Path) -> Embeddings | None:
     """The vectors beside the table at `path`, or None where there is no such file.
 
+    Beside a table that is not finished, those that grow with it: finished ones are of an older run.
+
     Raises:
         InputError: the file does not hold them.
     """
-    source = embeddings_path(path)
-    if not source.is_file():
+    source, of = embeddings_path(path), Path(path)
+    if of.suffix == PARTIAL or (not of.is_file() and partial_path(of).is_file()):
         source = partial_path(source)
     if not source.is_file():
         return None

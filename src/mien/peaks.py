@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mien.images import read_image
-from mien.tablefiles import PARTIAL
+from mien.tablefiles import PARTIAL, has_sibling
 from mien.tables import read_table, write_table
 from mien.types import Image
 
@@ -81,7 +81,8 @@ def write_peaks(peaks: Sequence[Peak], path: str | Path) -> None:
 
     target = peaks_path(path)
     if not peaks:
-        target.unlink(missing_ok=True)
+        if not has_sibling(Path(path)):
+            target.unlink(missing_ok=True)
         return
     columns = ("source", "track_id", "label", "frame", "time_s", "probability")
     table = pd.DataFrame({name: [getattr(peak, name) for peak in peaks] for name in columns})

@@ -222,6 +222,12 @@ def partial_path(path: Path) -> Path:
     return path.with_name(path.name + PARTIAL)
 
 
+def has_sibling(table: Path) -> bool:
+    """Whether a table of the same name lies there in another format, to which files belong, too."""
+    names = (table.with_suffix(suffix) for suffix in SUFFIXES if suffix != table.suffix.lower())
+    return any(name.is_file() for name in names)
+
+
 def known_suffix(path: Path) -> str:
     """The suffix in lower case, without that of a partial file, if it is one of the three."""
     suffix = Path(path.name.removesuffix(PARTIAL)).suffix.lower()

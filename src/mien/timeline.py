@@ -374,7 +374,8 @@ class Timeline(Cast):
             UsageError: another suffix, or nothing can be written there.
         """
         target = self.raw._write(Path(path), self.settings, self.peaks)
-        write_embeddings(self.embeddings, target, self.settings)
+        found = None if self.embeddings is None else self.embeddings.only(self.faces)
+        write_embeddings(found, target, self.settings)
         return target
 
     @classmethod

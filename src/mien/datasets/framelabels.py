@@ -143,7 +143,7 @@ def read_table(path: Path, task: str, columns: Sequence[str] = ()) -> FrameLabel
     numbers = {n: _numbers(path, table, where, n) for n in ("frame", "time_s", "track_id", "face")}
     frames, times = numbers["frame"], numbers["time_s"]
     if "frame" not in where:
-        frames = np.where(np.isnan(times), 0, np.nan)
+        frames = np.full(len(table), np.nan if "time_s" in where else 0.0)
     if (np.isnan(frames) & np.isnan(times)).any():
         row = int(np.flatnonzero(np.isnan(frames) & np.isnan(times))[0])
         raise InputError(f"{path}, line {row + 2}: neither a frame nor a time_s.")

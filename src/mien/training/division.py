@@ -14,6 +14,8 @@ from mien.types import IntArray
 
 LEARN, CHOOSE, MEASURE = 0.6, 0.2, 0.2
 LEAST = 30
+#: Rows that a part of given splits needs at least.
+LEAST_PART = 10
 _DRAWS = 200
 
 
@@ -57,13 +59,22 @@ def divide(rows: Matched, seed: int = 0) -> Division:
         told = f"no splits in the data: {how}"
         return Division(learn, choose, measure, (told,))
     measure = every[rows.splits == there[0]]
+    for part, name in ((train, "train"), (measure, there[0])):
+        if len(part) < LEAST_PART:
+            raise InputError(f"the split {name} has {len(part)} labelled faces: too few.")
+    shared = len(set(rows.people[train].tolist()) & set(rows.people[measure].tolist()))
+    also = (
+        (f"{shared} people (or twins) are in train and in {there[0]}: figures flatter",)
+        if shared
+        else ()
+    )
     if len(there) == 2:
         choose = every[rows.splits == "validation"]
         told = "the data's splits: train teaches, validation chooses, test measures"
-        return Division(train, choose, measure, (told,))
+        return Division(train, choose, measure, (told, *also))
     (learn, choose), how = _dealt(rows, train, (0.75, 0.25), seed)
     told = f"measured on the data's {there[0]} split; a quarter of train chooses: {how}"
-    return Division(learn, choose, measure, (told,))
+    return Division(learn, choose, measure, (told, *also))
 
 
 def _dealt(

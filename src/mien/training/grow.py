@@ -90,15 +90,16 @@ def grow(
         identity=IDENTITY,
         attributes=tuple(ATTRIBUTES),
     )
-    path = out / f"{recipe.name}.onnx"
-    graft(source, branch, recipe.after, trunk.side, card, path)
+    path, partial = out / f"{recipe.name}.onnx", out / f"{recipe.name}.partial.onnx"
+    graft(source, branch, recipe.after, trunk.side, card, partial)
+    _check(branch, trunk, partial, known["validation"][0][:64])
+    partial.replace(path)
     figures: dict[str, float] = {}
     for split in ("validation", "test"):
         told = _answers(path, known[split][0])
         plain = F.normalize(torch.tensor(told[IDENTITY]) @ torch.linalg.inv(even), dim=1)
         close = agreement({**told, IDENTITY: plain.numpy()}, wanted[split])
         figures |= {f"{split}_{name}": value for name, value in close.items()}
-    _check(branch, trunk, path, known["validation"][0][:64])
     (out / "figures.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     report(figures)
     return path

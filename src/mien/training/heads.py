@@ -252,7 +252,7 @@ class _Learner:
         features, values, known = self.data["learn"]
         # Concordance needs many rows at once to say anything.
         most = 2 * recipe.batch if recipe.task == "valence-arousal" else recipe.batch
-        batch = max(_LEAST_BATCH, min(most, len(features) // 8))
+        batch = min(max(_LEAST_BATCH, min(most, len(features) // 8)), len(features))
         steps = max(_LEAST_STEPS, len(features) // batch)
         optimizer = torch.optim.AdamW(
             self.net.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay

@@ -257,8 +257,14 @@ def divided(
         InputError: a group is on both sides of the given split.
     """
     if any(clip.split for clip in clips):
-        told = [clip for clip in clips if clip.split in ("train", "training")]
-        held = [clip for clip in clips if clip.split in ("test", "validation", "val")]
+        teach, hold = ("train", "training"), ("test", "validation", "val", "valid", "dev")
+        strange = [clip for clip in clips if clip.split not in (*teach, *hold)]
+        if strange:
+            raise InputError(
+                f"{strange[0].name} has the split {strange[0].split!r}: say train or test for each."
+            )
+        told = [clip for clip in clips if clip.split in teach]
+        held = [clip for clip in clips if clip.split in hold]
         both = {clip.group for clip in told} & {clip.group for clip in held}
         if both:
             raise InputError(
