@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _PAGES = (".html", ".htm")
 _ROWS = 100  # persons told in the terminal
+_WIDTHS = {"person": 24, "nearest": 24, "films": 60}  # letters
 
 
 def show_who(who: People) -> None:
@@ -38,7 +39,8 @@ def show_who(who: People) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     shown = [name for name in columns if name not in unused]
     for name in shown:
-        table.add_column(name, justify=columns[name], no_wrap=True, overflow="ellipsis")  # type: ignore[arg-type]
+        look = {"no_wrap": True, "overflow": "ellipsis", "max_width": _WIDTHS.get(name)}
+        table.add_column(name, justify=columns[name], **look)  # type: ignore[arg-type]
     for row in who.table.head(_ROWS).to_dict("records"):
         near = "-" if np.isnan(row["nearest_similarity"]) else f"{row['nearest_similarity']:.2f}"
         cells = {
