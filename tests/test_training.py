@@ -15,6 +15,7 @@ from mien.classifiers.onnx import OnnxClassifier  # noqa: E402
 from mien.datasets import VotedFaces, load_faces  # noqa: E402
 from mien.errors import InputError, InputNotFoundError, ModelError, UsageError  # noqa: E402
 from mien.evaluation import to_crops  # noqa: E402
+from mien.registry import model_path  # noqa: E402
 from mien.testing import check_classifier  # noqa: E402
 from mien.training import run as whole  # noqa: E402
 from mien.training.augment import Augmentation, augment, to_input  # noqa: E402
@@ -400,3 +401,16 @@ def test_fine_tuning_learns_from_few_faces(tmp_path: Path, monkeypatch: pytest.M
     assert sorted(path.name for path in tmp_path.glob("mine*")) == ["mine.onnx"]
     with pytest.raises(InputError, match="at least 40 faces"):
         tune(start, data[:30], tmp_path / "few.onnx", lambda line: None)
+
+
+def test_the_default_model_can_be_tuned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it tells of a person comes from a branch that would not fit the new network."""
+    monkeypatch.setattr("mien.training.tune.HEAD_STEPS", 1)
+    monkeypatch.setattr("mien.training.tune.ALL_STEPS", 1)
+    data = load_faces(stored(tmp_path / "data", 24))
+    told: list[dict[str, Any]] = []
+    tuned = tune(model_path("mien-mobilenet"), data, tmp_path / "mine.onnx", told.append)
+    card = OnnxClassifier(tuned.path).card
+    assert (card.identity, card.attributes) == ("", ())
+    chosen = [line["told"] for line in told if "told" in line]
+    assert [line.split(":")[0] for line in chosen] == ["the last layer", "all layers"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,19 +16,22 @@ from mien.errors import InputError, ModelError, UsageError
 from mien.evaluation import Comparison, Progress, compare
 from mien.training.augment import Augmentation
 from mien.training.export import export
-from mien.training.fit import Report, fit
+from mien.training.fit import Report, fit, measure, predict
 from mien.training.networks import MobileNetV1
 from mien.training.recipe import Recipe, Stage
 from mien.training.run import PARITY, parity
 from mien.training.start import load_exported
 from mien.training.targets import lesson
 
-#: Few faces, so: first the last layer alone, then everything, slowly, with BatchNorm held. Steps
-#: of the optimizer, because an epoch of a few hundred faces is next to nothing.
+#: Few faces, so: the last layer alone, or after it everything, slowly, with BatchNorm held,
+#: whichever comes closer to the labels of faces apart. Steps of the optimizer, because an epoch of
+#: a few hundred faces is next to nothing.
 HEAD_STEPS, ALL_STEPS = 80, 240
 BATCH = 32
 LEAST = 40
 HELD_OUT = 0.3
+#: Share of the faces that teach that chooses how much of the network learns.
+CHOOSING = 0.2
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,8 @@ def tune(
     """Fine-tune `model` on faces with labels and write the result to `path`.
 
     Where the faces have splits, "train" teaches and "test" (or "validation") measures; otherwise
-    three in ten of each label are held out. Nothing is chosen on these: epochs and rates are fixed.
+    three in ten of each label are held out, and nothing is chosen on these. Of the faces that
+    teach, a fifth chooses whether only the last layer learns or, after it, all layers.
 
     Args:
         model: an ``.onnx`` that mien exported, with a MobileNet inside.
@@ -73,30 +78,42 @@ def tune(
             f"{own.card.name} has no label {strange[0]!r}; it has {', '.join(own.labels)}."
         )
     learned, held_out = _divided(faces)
+    teaching, choosing = _apart(learned)
     recipe = Recipe(
         path.stem,
         start="",
         labels=own.labels,
         size=own.input_size,
-        stages=_stages(own.input_size, max(len(learned) // BATCH, 1)),
-        batch=min(BATCH, len(learned)),
+        stages=_stages(own.input_size, max(len(teaching) // BATCH, 1)),
+        batch=min(BATCH, len(teaching)),
         lr=1e-3,
         ema=0.98,
         fixed_norm=True,
         label_smoothing=0.1,
         augmentation=Augmentation(erase=0.3),
     )
-    network = MobileNetV1(len(own.labels), recipe.dropout)
-    torch.manual_seed(recipe.seed)
-    card = load_exported(network, model, own.labels)
-    told = lesson(recipe, learned.arrays(own.input_size, color=True))
-    measured = lesson(recipe, held_out.arrays(own.input_size, color=True))
-    work = path.with_suffix(".training")
-    shutil.rmtree(work, ignore_errors=True)
-    network = fit(recipe, network, told, measured, work, report)  # type: ignore[assignment]
-    shutil.rmtree(work)
+    told, chosen, measured = (
+        lesson(recipe, part.arrays(own.input_size, color=True))
+        for part in (teaching, choosing, held_out)
+    )
+    best = math.inf
+    for depth, name in enumerate(("the last layer", "all layers"), 1):
+        tried = MobileNetV1(len(own.labels), recipe.dropout)
+        torch.manual_seed(recipe.seed)
+        card = load_exported(tried, model, own.labels)
+        work = path.with_suffix(".training")
+        shutil.rmtree(work, ignore_errors=True)
+        so_far = replace(recipe, stages=recipe.stages[:depth])
+        tried = fit(so_far, tried, told, chosen, work, report)  # type: ignore[assignment]
+        shutil.rmtree(work)
+        distance = measure(predict(tried, chosen.pictures, recipe.size), chosen)["val_kl"]
+        report({"told": f"{name}: {distance:.3f} from the labels of {len(chosen)} faces apart"})
+        if distance < best:
+            best, network = distance, tried
     words = f"{card.training_data}; fine-tuned on {len(learned):,} faces of the user's"
+    # A branch of the old network would not fit the new one.
     card = replace(card, name=path.stem, training_data=words, accuracy={})
+    card = replace(card, identity="", attributes=())
     partial = path.with_name(f"{path.stem}.partial.onnx")
     export(network, card, partial)
     difference = parity(network, partial, measured.pictures[:64])
@@ -114,6 +131,12 @@ def _stages(size: int, steps: int) -> tuple[Stage, Stage]:
         Stage(head, size, strength=0.5, head_only=True),
         Stage(everything, size, restart=True, strength=0.7, rate=0.3),
     )
+
+
+def _apart(learned: LabelledFaces) -> tuple[LabelledFaces, LabelledFaces]:
+    """Faces that teach, and faces that choose."""
+    divided = split_faces(learned, validation=CHOOSING, test=0)
+    return divided.split("train"), divided.split("validation")
 
 
 def _divided(faces: LabelledFaces) -> tuple[LabelledFaces, LabelledFaces]:
