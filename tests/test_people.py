@@ -321,7 +321,7 @@ def test_many_tracks(rng: np.random.Generator) -> None:
     keys = pd.DataFrame({"source": "a.mp4", "frame": np.arange(n), "face": 0})
     keys = keys.astype({"source": "string"})
     directions = rng.standard_normal((100, 64))
-    vectors = directions[np.arange(n) % 100] + 0.5 * rng.standard_normal((n, 64))
+    vectors = directions[np.arange(n) % 100] + 0.3 * rng.standard_normal((n, 64))
     ids = pd.array(np.arange(n), "Int64")
     faces = keys.assign(time_s=np.arange(n) / 10, track_id=ids, fit=True)
     embeddings = Embeddings(keys, {IDENTITY: vectors.astype(np.float32)})
@@ -403,3 +403,17 @@ def test_the_ways_to_name_pictures(tmp_path: Path) -> None:
     (faces / "empty").mkdir()
     with pytest.raises(InputNotFoundError, match="holds no picture"):
         known_pictures([str(faces)])
+
+
+def test_the_page_counts_films_and_photos(cuts: Timeline) -> None:
+    photos = Timeline.from_results(
+        frame(0, {1: who}, f"{i}.jpg", photo=True) for i, who in enumerate(("anna", "anna", "dora"))
+    )
+    both = join([cuts, photos])
+    page = gallery_page(both, both.who()).replace("\u00a0", " ")
+    assert "<h1>1 film and 3 photos</h1>" in page
+    assert "3.0 s, 32 faces, 3 tracks, 1 film, 2 photos" in page
+    assert '<p class="quiet">1 photo</p>' in page
+    alone = gallery_page(photos, photos.who()).replace("\u00a0", " ")
+    assert "<h1>3 photos</h1>" in alone
+    assert "film" not in alone.split("</header>")[1].split("<footer>")[0]

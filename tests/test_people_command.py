@@ -10,9 +10,10 @@ import pytest
 from test_cli import mien
 from test_people import film
 
-from mien import Timeline
+from mien import EmotionAnalyzer, Timeline
 from mien.embeddings import embeddings_path
 from mien.labels import EMOTIONS
+from mien.peaks import peaks_path
 
 
 @pytest.fixture
@@ -115,3 +116,60 @@ def test_wrong_use_is_one_sentence(
     assert done.returncode == code, text
     assert told in text
     assert "Traceback" not in text
+
+
+def test_eight_people_in_a_film_and_again_in_another(shared: Path, tmp_path: Path) -> None:
+    videos, photos = shared / "media" / "videos", shared / "media" / "photos"
+    film, again = videos / "london_timeline.mp4", videos / "london_timeline_vfr.mp4"
+    known = [f"Anna={photos / '136_03.jpg'}", f"Astrid={photos / 'astronaut.png'}"]
+    options = [part for one in known for part in ("--known", one)]
+    done = mien("people", film, again, "-o", tmp_path / "out", *options)
+    assert done.returncode == 0, done.stderr
+    people = pd.read_csv(tmp_path / "out" / "people.csv")
+    assert len(people) == 8
+    assert (people["films"] == 2).all()
+    assert people["name"].tolist() == [
+        "person 1", "Anna", *(f"person {number}" for number in range(3, 9))
+    ]  # fmt: skip
+    assert "not found: Astrid" in done.stderr.decode()
+    assert (tmp_path / "out" / "index.html").read_text().count('src="data:image/jpeg') == 16
+    merged = Timeline.load(tmp_path / "out" / "merged.parquet")
+    seconds = merged.summary(across=True)["visible_s"]
+    assert seconds.iloc[:-1].tolist() == pytest.approx([6.0] * 8, abs=0.2)
+    assert set(merged.person("Anna").sources) == {str(film), str(again)}
+
+
+def test_photos_of_one_person_and_of_others(shared: Path, tmp_path: Path) -> None:
+    """Faces are read again for the page, as photos keep none."""
+    photos = shared / "media" / "photos"
+    names = ("021_03", "021_08", "136_03", "136_08", "lisa2", "lisa4", "119_03", "chelsea")
+    paths = [next(photos.glob(f"{name}.*")) for name in names]
+    done = mien("people", *paths, "-o", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    people = pd.read_csv(tmp_path / "out" / "people.csv")
+    assert people["tracks"].tolist() == [2, 2, 2, 1]
+    assert (tmp_path / "out" / "index.html").read_text().count('src="data:image/jpeg') == 7
+
+
+def test_faces_that_are_gone_are_told_once(tables: list[Path], tmp_path: Path) -> None:
+    peaks_path(tables[0]).unlink()
+    done = mien("people", *tables, "-o", tmp_path / "who.html")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.decode().count("a.mp4 is not there any more") == 1
+    assert (tmp_path / "who.html").read_text().count("<img") == 2
+
+
+def test_a_film_that_cannot_be_read_loses_nothing(tables: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "broken.mp4").write_bytes(b"no film at all")
+    kept = Timeline.load(tables[0])
+    assert kept.embeddings is not None
+    model = EmotionAnalyzer(also=("identity",)).settings["classifier_sha256"]
+    ours = replace(kept, embeddings=replace(kept.embeddings, model=model))
+    table = ours.save(tmp_path / "ours.parquet")
+    done = mien("people", table, tmp_path / "broken.mp4", "-o", tmp_path / "who.csv")
+    assert done.returncode == 3
+    assert "broken.mp4" in done.stderr.decode()
+    assert len(pd.read_csv(tmp_path / "who.csv")) == 2
+    done = mien("people", tables[0], tmp_path / "broken.mp4")
+    assert done.returncode == 2
+    assert "is of another model than mien-mobilenet" in done.stderr.decode()

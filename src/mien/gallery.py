@@ -68,6 +68,8 @@ def gallery_page(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     films = short_names(timeline.sources)
+    timed = timeline.images.groupby("source", sort=False)["time_s"].count() > 0
+    inputs = _inputs(int(timed.sum()), int((~timed).sum()))
     faces = {**_peaks(timeline, who), **(pictures or {})}
     cards = [
         _card(row, who.tracks[who.tracks["person"] == row["person"]], faces, films)
@@ -77,12 +79,12 @@ def gallery_page(
     first = set(longest[:PEOPLE])
     return page.from_string((assets / "people.html").read_text(encoding="utf-8")).render(
         style=(assets / "page.css").read_text(encoding="utf-8"),
-        title=next(iter(films.values())) if len(films) == 1 else f"{len(films):,} films",
+        title=next(iter(films.values())) if len(films) == 1 else " and ".join(inputs),
         overview=[
             (f"{len(who):,}", "person" if len(who) == 1 else "people"),
             (f"{len(who.tracks):,}", "track" if len(who.tracks) == 1 else "tracks"),
-            (f"{len(films):,}", "film" if len(films) == 1 else "films"),
-            (f"{len(who.numbers):,}", "faces"),
+            *(tuple(told.split(_NBSP)) for told in inputs),
+            (f"{len(who.numbers):,}", "face" if len(who.numbers) == 1 else "faces"),
         ],
         cards=[
             [c for i, c in enumerate(cards) if (i in first) is shown] for shown in (True, False)
@@ -125,7 +127,7 @@ def _card(
     ]
     return {
         "name": str(row["name"]).capitalize() if _unknown(row) else row["name"],
-        "seen": _seen(row),
+        "seen": _seen(row, tracks),
         "faces": pictures,
         "more": len(tracks) - len(shown),
         "alike": _cosine(row["similarity"]),
@@ -135,20 +137,26 @@ def _card(
     }
 
 
-def _seen(row: Mapping[Any, Any]) -> str:
-    seconds, films, tracks = float(row["visible_s"]), int(row["films"]), int(row["tracks"])
+def _seen(row: Mapping[Any, Any], tracks: pd.DataFrame) -> str:
+    seconds, moving = float(row["visible_s"]), tracks[tracks["track_id"].notna()]
+    films, photos = moving["source"].nunique(), len(tracks) - len(moving)
     parts = []
     if seconds:
         long = seconds > 60
         parts.append(
             time_text(seconds, 1 if long else 0.1, seconds) + ("" if long else f"{_NBSP}s")
         )
-    parts.append(_many(int(row["n_faces"]), "face"))
-    if tracks > 1:
-        parts.append(_many(tracks, "track"))
-    if films > 1:
-        parts.append(_many(films, "film"))
-    return ", ".join(parts)
+    if len(moving):
+        parts.append(_many(int(row["n_faces"]), "face"))
+    if len(moving) > 1:
+        parts.append(_many(len(moving), "track"))
+    return ", ".join([*parts, *_inputs(films if films + photos > 1 else 0, photos)])
+
+
+def _inputs(films: int, photos: int) -> list[str]:
+    """How many of each kind there are."""
+    counts = (films, "film"), (photos, "photo")
+    return [_many(count, noun) for count, noun in counts if count]
 
 
 def _shown(tracks: pd.DataFrame) -> pd.DataFrame:
