@@ -173,3 +173,17 @@ def test_a_film_that_cannot_be_read_loses_nothing(tables: list[Path], tmp_path: 
     done = mien("people", tables[0], tmp_path / "broken.mp4")
     assert done.returncode == 2
     assert "is of another model than mien-mobilenet" in done.stderr.decode()
+
+
+def test_no_table_that_is_read_is_written_over(tables: list[Path], tmp_path: Path) -> None:
+    before = tables[0].read_bytes()
+    for output in (tables[0], tmp_path / "a.images.parquet"):
+        done = mien("people", *tables, "-o", output)
+        assert done.returncode == 2, output
+        assert "choose another name" in done.stderr.decode()
+    assert tables[0].read_bytes() == before
+    assert mien("people", *tables, "-o", tmp_path / "out").returncode == 0
+    merged = tmp_path / "out" / "merged.parquet"
+    done = mien("people", merged, "-o", tmp_path / "out")
+    assert done.returncode == 2
+    assert "merged.parquet is the table itself" in done.stderr.decode()

@@ -50,11 +50,12 @@ def people(
     """
     from mien.cli.persons import gather, numbered
     from mien.cli.road import Clip, load_analyzer
-    from mien.cli.sightings import check_output, show_who, write
+    from mien.cli.sightings import show_who
+    from mien.cli.writing import check_output, write
     from mien.known import known_faces, known_pictures
     from mien.people import IDENTITY
 
-    check_output(output)
+    check_output(output, files)
     names, pictures = numbered(name or ()), known_pictures(known or ())
     analyzer = cache(lambda: load_analyzer(detector, model, None, (), (IDENTITY,)))
     faces = known_faces(pictures, analyzer()) if pictures else {}

@@ -1,22 +1,15 @@
-"""People as `mien people` shows them: a table in the terminal, a page of faces, tables in files."""
+"""People as `mien people` tells of them in the terminal."""
 
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mien.errors import UsageError
-from mien.tablefiles import SUFFIXES
-
 if TYPE_CHECKING:
-    from mien.cli.persons import Gathered
     from mien.people import People
 
-_PAGES = (".html", ".htm")
 _ROWS = 100  # persons told in the terminal
 _WIDTHS = {"person": 24, "nearest": 24, "films": 60}  # letters
 
@@ -61,40 +54,3 @@ def show_who(who: People) -> None:
         told += f"not found: {', '.join(who.absent)}. "
     told += f"figures: mean cosine; one person from {who.threshold:g}"
     print(told, file=sys.stderr)  # noqa: T201
-
-
-def check_output(output: Path | None) -> None:
-    """Raise `UsageError` where nothing could be written there."""
-    from mien.tablefiles import writable_place
-
-    if output is None or output.is_dir():
-        return
-    suffix = output.suffix.lower()
-    if suffix in (*_PAGES, *SUFFIXES):
-        writable_place(output)
-    elif output.exists():
-        raise UsageError(f"{output} is a file: give a folder, a page or a table to write.")
-    else:
-        output.mkdir(parents=True)
-
-
-def write(gathered: Gathered, who: People, output: Path) -> list[Path]:
-    """Write what the name asks for: a page, the table of people, or everything into a folder."""
-    from mien.cli.faces import read_again
-    from mien.gallery import missing, write_gallery
-    from mien.tables import write_table
-
-    timeline = gathered.timeline
-    suffix = output.suffix.lower()
-    if suffix in SUFFIXES and not output.is_dir():
-        return [write_table(who.table, output)]
-    pictures = dict(read_again(gathered, who, missing(timeline, who)))
-    if suffix in _PAGES and not output.is_dir():
-        return [write_gallery(timeline, who, output, pictures)]
-    merged = replace(timeline.merged(who), embeddings=None)  # nobody asked to keep them
-    return [
-        write_gallery(timeline, who, output / "index.html", pictures),
-        write_table(who.table, output / "people.csv"),
-        write_table(who.tracks, output / "tracks.csv"),
-        merged.save(output / "merged.parquet"),
-    ]
