@@ -26,7 +26,8 @@ from mien import EmotionAnalyzer, Timeline, VideoSource
 from mien.classifiers.onnx import OnnxClassifier
 from mien.evaluation import to_crops
 from mien.joining import join
-from mien.people import IDENTITY, THRESHOLD, Tracks
+from mien.labels import IDENTITY
+from mien.people import THRESHOLD, Tracks
 from mien.registry import model_path
 from mien.types import FloatArray, Image
 

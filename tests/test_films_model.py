@@ -110,7 +110,7 @@ def test_files_that_are_no_models_of_films(tmp_path: Path, rng: np.random.Genera
         ("kind", "crowd", "is of a person or a group, not 'crowd'"),
         ("labels", ["even"], "needs two different labels"),
         ("labels", ["even", "frames"], "none called as"),
-        ("labels", None, "card of the model of films is broken"),
+        ("labels", None, "card of the model of films cannot be read"),
     ):
         file = onnx.load(str(good))
         card = json.loads(file.metadata_props[0].value)

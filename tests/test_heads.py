@@ -13,10 +13,11 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from mien import EmotionAnalyzer, ModelCard, load_classifier
-from mien.classifiers.heads import Head, HeadCard, HeadedClassifier, file_sha256
+from mien.classifiers.heads import Head, HeadCard, HeadedClassifier
 from mien.classifiers.onnx import OnnxClassifier
 from mien.errors import InputError, ModelError, UsageError
 from mien.evaluation.metrics import best_threshold, concordance, f1_score
+from mien.onnx import file_sha256
 from mien.sinks.tables import TableSink
 from mien.testing import check_classifier
 from mien.types import Crops, FloatArray, Frame, Image
@@ -289,7 +290,7 @@ def test_features_of_another_model_are_one_sentence(tmp_path: Path) -> None:
         Head(head).values(np.zeros((2, 4), np.float32))
     with pytest.raises(ModelError, match="needs 1 thresholds, got 0"):
         replace(card, task="multilabel")
-    with pytest.raises(ModelError, match="the head's card cannot be read"):
+    with pytest.raises(ModelError, match="the card of the head cannot be read"):
         HeadCard.from_json("{}")
     again = HeadCard.from_json(json.dumps({**json.loads(card.to_json()), "later": 1}))
     assert again == card

@@ -15,12 +15,13 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra tra
 
 from test_heads import QUIET, analysed, colored, figures, rows, tiny  # noqa: E402
 
-from mien.classifiers.heads import Head, file_sha256  # noqa: E402
+from mien.classifiers.heads import Head  # noqa: E402
 from mien.classifiers.onnx import OnnxClassifier  # noqa: E402
 from mien.cli import app  # noqa: E402
 from mien.datasets import load_faces  # noqa: E402
 from mien.datasets.framelabels import labels_of  # noqa: E402
 from mien.errors import InputError, ModelError, UsageError  # noqa: E402
+from mien.onnx import file_sha256  # noqa: E402
 from mien.registry import load_classifier, model_path  # noqa: E402
 from mien.training.features import features_of  # noqa: E402
 from mien.training.heads import HeadRecipe, train_head  # noqa: E402
@@ -167,7 +168,7 @@ def test_the_command_from_table_to_analysis(tmp_path: Path, photo: Path) -> None
         ((folder, tmp_path / "no.csv"), 3, "mien: there are no labels at"),
         ((tmp_path / "no", labels), 3, "mien: there is no table or folder"),
         ((folder, labels, "--person", "4"), 3, "mien: there is no person 4"),
-        ((folder, labels, "--person", "all"), 4, "mien: these are not features of mien-mobilenet"),
+        ((folder, labels, "--person", "all"), 4, "mien: these are features of another model"),
     ):
         done = mien("train-head", *wrong)
         assert (done.exit_code, done.stderr.startswith(sentence)) == (code, True), done.stderr

@@ -18,8 +18,8 @@ from mien.gallery import gallery_page, short_names, write_gallery
 from mien.images import write_image
 from mien.joining import join
 from mien.known import known_faces, known_pictures
-from mien.labels import EMOTIONS
-from mien.people import IDENTITY, find_people
+from mien.labels import EMOTIONS, IDENTITY
+from mien.people import find_people
 from mien.result import Result
 from mien.types import Crops, FloatArray, Image, Scores
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping, Sequence
 from html.parser import HTMLParser
@@ -19,9 +20,11 @@ from mien.cli.exits import told
 from mien.cli.report import report
 from mien.errors import UsageError
 from mien.labels import EMOTIONS
+from mien.onnx import file_sha256
 from mien.peaks import Peak
 from mien.registry import model_path
 from mien.report import PEOPLE, SEGMENTS, report_page, write_report
+from mien.report.method import model_card
 from mien.tables import IMAGE_DTYPES, face_dtypes
 from mien.timeline import Timeline
 
@@ -168,6 +171,18 @@ def test_a_face_is_shown_only_where_viewers_would_agree(astronaut: np.ndarray) -
     peaks = [Peak(1, "happiness", 25, t, p, picture, "walk.mp4") for t, p in moments]
     assert page(couple(peaks=peaks)).addresses == []
     assert len(page(couple(peaks=peaks, uncertain_below="0.4")).addresses) == 3
+
+
+def test_figures_of_the_model_do_not_speak_for_a_head() -> None:
+    path = model_path("mien-mobilenet")
+    own = {"classifier": "mien-mobilenet", "classifier_sha256": file_sha256(path)}
+    assert model_card(own)[0] is not None
+    units = json.dumps([{"name": "au", "sha256": "", "task": "action-units"}])
+    assert model_card({**own, "heads": units})[0] is not None
+    hers = json.dumps([{"name": "hers", "sha256": "", "task": "expression"}])
+    card, why = model_card({**own, "heads": hers})
+    assert card is None
+    assert "The head hers answers here" in why
 
 
 def test_the_model_card_is_that_of_the_model_that_was_used() -> None:

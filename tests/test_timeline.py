@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mien import tables, timeline
+from mien import tables
 from mien.errors import InputError, InputNotFoundError, UsageError
 from mien.peaks import peaks_path
 from mien.quality import assess
@@ -87,7 +87,7 @@ def test_results_are_taken_one_by_one_and_their_pictures_are_let_go(
     import gc
     import weakref
 
-    monkeypatch.setattr(timeline, "_FRAMES_AT_ONCE", 8)
+    monkeypatch.setattr("mien.results._FRAMES_AT_ONCE", 8)
     alive: weakref.WeakSet[Result] = weakref.WeakSet()
     most = 0
 

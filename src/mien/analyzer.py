@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import time
@@ -24,6 +23,7 @@ from mien.crops import cut
 from mien.detectors.base import FaceDetector
 from mien.detectors.tracked import Tracked
 from mien.errors import FrameDroppedError, InputError, MienError, PluginError, UsageError
+from mien.onnx import file_sha256
 from mien.quality import assess
 from mien.registry import (
     DEFAULT_CLASSIFIER,
@@ -343,7 +343,7 @@ class EmotionAnalyzer:
             "detector": detector if isinstance(detector, str) else type(self.detector).__name__,
             "detector_settings": json.dumps(_public(self.detector)),
             "classifier": card.name if card else type(self.classifier).__name__,
-            "classifier_sha256": hashlib.sha256(path.read_bytes()).hexdigest() if path else "",
+            "classifier_sha256": file_sha256(path) if path else "",
             "without": ",".join(self._without),
             "also": ",".join(getattr(self.classifier, "also", ())),
             "uncertain_below": str(self.uncertain_below),

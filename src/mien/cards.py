@@ -9,10 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 
 from mien.errors import ModelError
 from mien.labels import ATTRIBUTES, MEASURES
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 METADATA_KEY = "mien.card"
 #: The same for engagement models, which see windows of features: `mien.engagement.EngagementCard`.
@@ -22,6 +25,31 @@ Color = Literal["rgb", "bgr", "gray"]
 Layout = Literal["nchw", "nhwc"]
 Activation = Literal["softmax", "none"]
 Commercial = Literal["yes", "no", "unclear"]
+
+
+class Card:
+    """What every card can: be written as JSON, and read. Dataclasses, whose fields are the keys."""
+
+    #: What it is the card of, for messages.
+    what: ClassVar[str] = "the model"
+
+    def to_json(self) -> str:
+        """The card as one JSON object."""
+        return json.dumps(asdict(cast("DataclassInstance", self)))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read a card; keys of later versions are ignored.
+
+        Raises:
+            ModelError: not JSON, or a field is missing or does not make sense.
+        """
+        known = {f.name for f in fields(cast("type[DataclassInstance]", cls))}
+        try:
+            table: dict[str, Any] = json.loads(text)
+            return cls(**{key: value for key, value in table.items() if key in known})
+        except (ValueError, TypeError, AttributeError) as error:
+            raise ModelError(f"the card of {cls.what} cannot be read: {error}.") from error
 
 
 @dataclass(frozen=True)
@@ -45,7 +73,7 @@ class CropSpec:
 
 
 @dataclass(frozen=True)
-class ModelCard:
+class ModelCard(Card):
     """Everything about an expression model that its weights do not say.
 
     Attributes:
@@ -127,24 +155,6 @@ class ModelCard:
             raise ModelError(f"input_size, temperature and std of {self.name!r} must be above 0.")
         if isinstance(self.crop, Mapping):
             object.__setattr__(self, "crop", CropSpec(**self.crop))
-
-    def to_json(self) -> str:
-        """The card as one JSON object."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str) -> ModelCard:
-        """Read a card; keys of later versions are ignored.
-
-        Raises:
-            ModelError: not JSON, or a field is missing or does not make sense.
-        """
-        known = {f.name for f in fields(cls)}
-        try:
-            table: dict[str, Any] = json.loads(text)
-            return cls(**{key: value for key, value in table.items() if key in known})
-        except (ValueError, TypeError, AttributeError) as error:
-            raise ModelError(f"the model's card cannot be read: {error}.") from error
 
 
 def _one_of(model: str, name: str, value: str, known: Sequence[str]) -> None:

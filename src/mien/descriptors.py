@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import InputError, UsageError
+from mien.labels import FEATURES
 from mien.presence import Presence
 from mien.types import FloatArray, IntArray
 
@@ -31,7 +32,6 @@ Floats = npt.NDArray[np.float64]
 KINDS: tuple[Kind, ...] = ("person", "group")
 #: Frames that a descriptor needs: one alone has no deviation, and is a photo.
 LEAST = 2
-_NAME = "features"
 _AT_ONCE = 2048  # rows that are widened to float64 together
 
 
@@ -119,7 +119,7 @@ def describe(
     if embeddings is None:
         raise UsageError(
             f"the features of the faces in {source} were not kept: "
-            f"analyse it again with --embeddings {_NAME}."
+            f"analyse it again with --embeddings {FEATURES}."
         )
     frames = faces["frame"].to_numpy(np.int64)
     seen = len(np.unique(frames[rows]))
@@ -131,7 +131,7 @@ def describe(
             f"{subject} is too short: {len(shown)} frame{'s' * (len(shown) != 1)} with a face"
             f"{missing}; it takes {LEAST} and more."
         )
-    features = embeddings.of(faces.iloc[rows], _NAME)
+    features = embeddings.of(faces.iloc[rows], FEATURES)
     seconds = presence.seconds[rows]
     if group:
         first = np.searchsorted(frame, np.arange(len(shown)))

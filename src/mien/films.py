@@ -7,16 +7,16 @@ film's descriptor (see `mien.descriptors`), exported as ONNX, with its card unde
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from mien.cards import Card
 from mien.descriptors import KINDS, Descriptor, Kind
 from mien.errors import InputError, ModelError, UsageError
 from mien.labels import UNCERTAIN
@@ -41,7 +41,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class FilmCard:
+class FilmCard(Card):
     """What a model of films says of itself.
 
     Attributes:
@@ -57,6 +57,8 @@ class FilmCard:
         protocol: how the figures were measured, a sentence each.
         figures: what was measured, name -> value (shares, not percent).
     """
+
+    what = "the model of films"
 
     name: str
     kind: Kind
@@ -83,24 +85,6 @@ class FilmCard:
                 f"a model of films needs two different labels or more, none called as "
                 f"{', '.join(COLUMNS)}; got {', '.join(self.labels) or 'none'}."
             )
-
-    def to_json(self) -> str:
-        """The card as one JSON object."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str) -> FilmCard:
-        """Read a card; keys of later versions are ignored.
-
-        Raises:
-            ModelError: not JSON, or a field is missing or does not make sense.
-        """
-        known = {f.name for f in fields(cls)}
-        try:
-            table: dict[str, Any] = json.loads(text)
-            return cls(**{key: value for key, value in table.items() if key in known})
-        except (ValueError, TypeError, AttributeError) as error:
-            raise ModelError(f"the card of the model of films is broken: {error}.") from error
 
 
 class FilmModel:

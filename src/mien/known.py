@@ -10,7 +10,7 @@ import numpy as np
 from mien.analyzer import EmotionAnalyzer
 from mien.errors import InputError, InputNotFoundError, UsageError
 from mien.images import IMAGE_SUFFIXES
-from mien.people import IDENTITY
+from mien.labels import IDENTITY
 from mien.types import FloatArray
 
 

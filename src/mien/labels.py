@@ -29,7 +29,7 @@ MEASURES = ("valence", "arousal")
 ATTRIBUTES = {"age": "apparent_age", "gender": "apparent_female"}
 #: Vectors that a model may give of each face when asked: who it is (of length 1, near for pictures
 #: of one person), and what the last layer sees, for heads and films.
-EMBEDDINGS = ("identity", "features")
+IDENTITY, FEATURES = EMBEDDINGS = ("identity", "features")
 #: The answer where no label would win a majority of viewers.
 UNCERTAIN = "uncertain"
 

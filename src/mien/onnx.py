@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,11 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, as hex digits: by it tables and heads know the model that they are of."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 class Session:

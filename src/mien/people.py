@@ -17,6 +17,7 @@ import numpy as np
 
 from mien.clustering import by_appearance, cluster
 from mien.errors import UsageError
+from mien.labels import IDENTITY
 from mien.smoothing import Floats
 from mien.types import FloatArray, IntArray
 
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from mien.embeddings import Embeddings
     from mien.peaks import Peak
 
-#: The embedding by which people are told apart.
-IDENTITY = "identity"
 #: Mean cosine from which two tracks are one person, for ``mien-mobilenet``; see docs/people.md.
 THRESHOLD = 0.68
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+_FRAMES_AT_ONCE = 1024  # results whose columns wait to become rows of a table
 _LONGEST_S = 1e9  # thirty years: more is no time of a film
 
 
@@ -103,6 +104,35 @@ def restored(
         rows = faces.iloc[first : first + int(row["n_faces"])]
         first += len(rows)
         yield _restore(row, rows, labels, settings)
+
+
+def as_tables(
+    results: Iterable[Result],
+) -> tuple[pd.DataFrame, pd.DataFrame, tuple[str, ...], dict[str, str]]:
+    """Take results as they come and keep their numbers only: what `load_tables` returns."""
+    import pandas as pd
+
+    faces: list[pd.DataFrame] = []
+    images: list[pd.DataFrame] = []
+    waiting: list[tuple[dict[str, Any], dict[str, Any]]] = []
+    labels: tuple[str, ...] = ()
+    settings: dict[str, str] = {}
+
+    def flush() -> None:
+        faces.append(tables.to_dataframe([part[0] for part in waiting], labels))
+        images.append(tables.images_dataframe([part[1] for part in waiting]))
+        waiting.clear()
+
+    for result in results:
+        if not settings:
+            settings = {"uncertain_below": str(result.uncertain_below), **result.settings}
+            labels = result.labels
+        waiting.append((result.face_columns(), result.image_columns()))
+        if len(waiting) >= _FRAMES_AT_ONCE:
+            flush()
+    flush()
+    joined = pd.concat(faces, ignore_index=True), pd.concat(images, ignore_index=True)
+    return *joined, labels, settings
 
 
 def load_tables(

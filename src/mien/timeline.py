@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from mien.groups import mood
 from mien.labels import MEASURES
 from mien.peaks import Peak, Peaks, read_peaks, write_peaks
 from mien.presence import Presence
-from mien.results import images_path, load_tables
+from mien.results import as_tables, images_path, load_tables
 from mien.tablefiles import SUFFIXES
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from mien.curves import Plot
     from mien.result import Result
 
-_FRAMES_AT_ONCE = 1024  # results whose columns wait to become rows of a table
 _TOLD_S = 0.5  # seconds: what is shorter is not told as a change
 _LONGEST_S = 1e6  # beyond, the sums of a window lose their digits
 _SMOOTH = "smooth_s"  # the setting by which `load` smooths again what `save` kept raw
@@ -82,33 +81,17 @@ class Timeline(Cast):
             results: as from `EmotionAnalyzer.stream`.
             keep_faces: also keep `peaks`, a picture a person and label.
         """
-        import pandas as pd
-
-        faces: list[pd.DataFrame] = []
-        images: list[pd.DataFrame] = []
-        waiting: list[tuple[dict[str, Any], dict[str, Any]]] = []
         peaks, embeddings = Peaks(), Gathering()
-        labels: tuple[str, ...] = ()
-        settings: dict[str, str] = {}
 
-        def flush() -> None:
-            faces.append(tables.to_dataframe([part[0] for part in waiting], labels))
-            images.append(tables.images_dataframe([part[1] for part in waiting]))
-            waiting.clear()
+        def kept() -> Iterator[Result]:
+            for result in results:
+                embeddings.add(result)
+                if keep_faces:
+                    peaks.add(result)
+                yield result
 
-        for result in results:
-            if not settings:
-                settings = {"uncertain_below": str(result.uncertain_below), **result.settings}
-                labels = result.labels
-            waiting.append((result.face_columns(), result.image_columns()))
-            embeddings.add(result)
-            if keep_faces:
-                peaks.add(result)
-            if len(waiting) >= _FRAMES_AT_ONCE:
-                flush()
-        flush()
-        joined = pd.concat(faces, ignore_index=True), pd.concat(images, ignore_index=True)
-        return cls(*joined, settings, labels, peaks.found(), embeddings.found())
+        faces, images, labels, settings = as_tables(kept())
+        return cls(faces, images, settings, labels, peaks.found(), embeddings.found())
 
     def __repr__(self) -> str:
         frames, people = len(self.images), len(self._presence.people)
@@ -192,8 +175,7 @@ class Timeline(Cast):
         raw = self.raw
         if not seconds:
             return raw
-        below = self._uncertain_below if self._distribution else -math.inf
-        faces = raw._presence.smoothed(tables.measure_columns(raw.faces), seconds, below)
+        faces = raw._presence.smoothed(tables.measure_columns(raw.faces), seconds, self._below)
         settings = {**raw.settings, _SMOOTH: f"{seconds:g}"}
         return replace(raw, faces=faces, settings=settings, _raw=raw)
 
@@ -253,8 +235,7 @@ class Timeline(Cast):
             UsageError: `seconds` is negative or infinite, or the table has no times.
         """
         columns = self.labels, tables.measure_columns(self.faces)
-        below = self._uncertain_below if self._distribution else -math.inf
-        return mood(self._presence, self.faces, self.images, *columns, seconds, below)
+        return mood(self._presence, self.faces, self.images, *columns, seconds, self._below)
 
     def descriptor(
         self, person: int | None = None, source: str | None = None, *, group: bool = False
@@ -404,8 +385,9 @@ class Timeline(Cast):
         return self.plot()._repr_html_() + summary
 
     @property
-    def _uncertain_below(self) -> float:
-        return float(self.settings.get("uncertain_below", 0.5))
+    def _below(self) -> float:
+        """The top score below which a face is uncertain; scores that are no shares never are."""
+        return float(self.settings.get("uncertain_below", 0.5)) if self._distribution else -math.inf
 
     @cached_property
     def _presence(self) -> Presence:

@@ -6,26 +6,23 @@ model file: its card names it. The network in front of it runs once, whatever th
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from mien.cards import CropSpec, ModelCard
+from mien.cards import Card, CropSpec, ModelCard
 from mien.classifiers.base import Activations
 from mien.classifiers.onnx import OnnxClassifier
 from mien.errors import ModelError, UsageError
-from mien.labels import EMBEDDINGS
-from mien.onnx import Session
+from mien.labels import FEATURES
+from mien.onnx import Session, file_sha256
 from mien.types import Crops, FloatArray, Scores
 
 METADATA_KEY = "mien.head"
 INPUT, OUTPUT = "features", "values"
-FEATURES = EMBEDDINGS[1]
 #: What the second column of something that is there or not is called: "AU12_present".
 PRESENT = "_present"
 
@@ -40,7 +37,7 @@ TASKS: tuple[Task, ...] = (
 
 
 @dataclass(frozen=True)
-class HeadCard:
+class HeadCard(Card):
     """Everything about a head that its weights do not say.
 
     Attributes:
@@ -57,6 +54,8 @@ class HeadCard:
         figures: measured on rows that it did not learn from, by name.
         protocol: how they were measured, a sentence each.
     """
+
+    what = "the head"
 
     name: str
     task: Task
@@ -90,24 +89,6 @@ class HeadCard:
             return ()
         return (*self.columns, *(name + PRESENT for name in self.columns if self.thresholds))
 
-    def to_json(self) -> str:
-        """The card as one JSON object."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str) -> HeadCard:
-        """Read a card; keys of later versions are ignored.
-
-        Raises:
-            ModelError: not JSON, or a field is missing or does not make sense.
-        """
-        known = {f.name for f in fields(cls)}
-        try:
-            table: dict[str, Any] = json.loads(text)
-            return cls(**{key: value for key, value in table.items() if key in known})
-        except (ValueError, TypeError, AttributeError) as error:
-            raise ModelError(f"the head's card cannot be read: {error}.") from error
-
 
 class Head:
     """One head, opened from its file.
@@ -125,7 +106,7 @@ class Head:
         if text is None:
             raise ModelError(f"{path} is no head: mien train-head writes those.")
         self.card = HeadCard.from_json(text)
-        self.sha256 = hashlib.sha256(self.path.read_bytes()).hexdigest()
+        self.sha256 = file_sha256(self.path)
 
     @property
     def path(self) -> Path:
@@ -268,8 +249,3 @@ class HeadedClassifier:
     def activations(self, crops: Crops) -> Activations:
         """Those of the model itself, without the heads."""
         return self._model.activations(crops)
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal digits."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -15,6 +15,7 @@ import numpy as np
 
 from mien.cli.measured import tell
 from mien.errors import UsageError
+from mien.labels import FEATURES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from mien.analyzer import EmotionAnalyzer
     from mien.result import Result
     from mien.training.films import Step, Trained
-
-_NEEDS = "features"
 
 
 class FilmAnswers:
@@ -64,7 +63,7 @@ class FilmAnswers:
         if not any(is_moving(path) for path in paths):
             raise UsageError("--film-model judges films, and there is none among the inputs.")
         self._model = FilmModel(model)
-        self.also = () if _NEEDS in kept else (_NEEDS,)
+        self.also = () if FEATURES in kept else (FEATURES,)
 
     def check(self, analyzer: EmotionAnalyzer) -> None:
         """Say before the run, not after it, when the model is another's."""

@@ -53,7 +53,7 @@ def people(
     from mien.cli.sightings import show_who
     from mien.cli.writing import check_output, write
     from mien.known import known_faces, known_pictures
-    from mien.people import IDENTITY
+    from mien.labels import IDENTITY
 
     check_output(output, files)
     names, pictures = numbered(name or ()), known_pictures(known or ())

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mien.errors import UsageError
-from mien.people import IDENTITY
+from mien.labels import IDENTITY
 from mien.tablefiles import SUFFIXES
 
 if TYPE_CHECKING:

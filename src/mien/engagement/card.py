@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Literal
 
-from mien.cards import Commercial
+from mien.cards import Card, Commercial
 from mien.errors import ModelError
 
 #: Frames of a window in the literature (Savchenko et al. 2022), and the rate at which they count.
@@ -15,7 +14,7 @@ STEPS, RATE = 128, 30.0
 
 
 @dataclass(frozen=True)
-class EngagementCard:
+class EngagementCard(Card):
     """Everything about an engagement model that its weights do not say.
 
     The network's input is ``(n, steps, 2 features)``: the standard deviation of each feature over
@@ -40,6 +39,8 @@ class EngagementCard:
         accuracy: measured figures by name.
     """
 
+    what = "the engagement model"
+
     name: str
     features: int
     steps: int = STEPS
@@ -62,21 +63,3 @@ class EngagementCard:
             raise ModelError(f"engaged_is of {self.name!r} is 0 or 1, got {self.engaged_is!r}.")
         if self.says not in ("probability", "level"):
             raise ModelError(f"{self.name!r} says a probability or a level, got {self.says!r}.")
-
-    def to_json(self) -> str:
-        """The card as one JSON object."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str) -> EngagementCard:
-        """Read a card; keys of later versions are ignored.
-
-        Raises:
-            ModelError: not JSON, or a field is missing or does not make sense.
-        """
-        known = {f.name for f in fields(cls)}
-        try:
-            table: dict[str, Any] = json.loads(text)
-            return cls(**{key: value for key, value in table.items() if key in known})
-        except (ValueError, TypeError, AttributeError) as error:
-            raise ModelError(f"the engagement model's card cannot be read: {error}.") from error

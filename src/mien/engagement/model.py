@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from mien.embeddings import Embeddings
 from mien.engagement.card import EngagementCard
 from mien.engagement.windows import described
 from mien.errors import ModelError, UsageError
-from mien.onnx import Session
+from mien.onnx import Session, file_sha256
 from mien.types import FloatArray
 
 _BATCH = 32
@@ -57,7 +56,7 @@ class EngagementModel:
     @property
     def sha256(self) -> str:
         """Hash of the model's file."""
-        return hashlib.sha256(self.path.read_bytes()).hexdigest()
+        return file_sha256(self.path)
 
     @property
     def networks(self) -> int:

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import InputNotFoundError, MissingExtraError, ModelError
-
-FEATURES = "features"
+from mien.labels import FEATURES
 
 
 def give_features(source: str | Path, target: str | Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from mien.cards import METADATA_KEY, ModelCard
 from mien.cast import PEOPLE
@@ -44,12 +45,20 @@ def told_settings(settings: Mapping[str, str]) -> list[tuple[str, str]]:
             told = percent(float(value))
         elif key == "smooth_s" and value:
             told = f"{value} s"
+        elif key == "heads" and value:
+            told = ", ".join(f"{head['name']} ({head['task']})" for head in _heads(settings))
         elif key == "detector_settings":
             told = _told_json(value)
         elif key == "without" and key in settings:
             told = value.replace(",", ", ") or "none"
         if told:
             found.append((_SETTINGS.get(key, key.replace("_", " ")), told))
+    return found
+
+
+def _heads(settings: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The heads that took part, as the analyzer told them."""
+    found: list[dict[str, Any]] = json.loads(settings.get("heads", "[]"))
     return found
 
 
@@ -66,17 +75,18 @@ def _told_json(value: str) -> str:
 
 def model_card(settings: Mapping[str, str]) -> tuple[ModelCard | None, str]:
     """The card of the model that made the table, if it is the one in this package, or why not."""
-    from hashlib import sha256
-
-    from mien.onnx import Session
+    from mien.onnx import Session, file_sha256
     from mien.registry import CLASSIFIERS, model_path
 
     name = settings.get("classifier", "")
+    judges = [head["name"] for head in _heads(settings) if head["task"] == "expression"]
+    if judges:
+        return None, f"The head {judges[0]} answers here: figures of {name} do not speak for it."
     if name not in CLASSIFIERS:
         return None, "This model does not come with mien, so its card is not at hand."
     try:
         path = model_path(name)
-        if sha256(path.read_bytes()).hexdigest() != settings.get("classifier_sha256"):
+        if file_sha256(path) != settings.get("classifier_sha256"):
             return None, "The model of this name in this mien is another version than was used."
         return ModelCard.from_json(Session(path, threads=1).metadata[METADATA_KEY]), ""
     except (MienError, KeyError):

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mien.classifiers.heads import FEATURES, file_sha256
 from mien.classifiers.onnx import OnnxClassifier
 from mien.datasets import LabelledFaces
 from mien.embeddings import Embeddings, read_embeddings
 from mien.errors import InputError, InputNotFoundError, ModelError
 from mien.evaluation import Progress
+from mien.labels import FEATURES
+from mien.onnx import file_sha256
 from mien.results import load_tables
 from mien.tablefiles import PARTIAL, SUFFIXES
 from mien.types import FloatArray

@@ -14,12 +14,11 @@ from torch import nn
 
 from mien.cards import METADATA_KEY, ModelCard
 from mien.errors import ModelError
-from mien.labels import ATTRIBUTES
+from mien.labels import ATTRIBUTES, IDENTITY
 from mien.training.branch import Branch
 from mien.training.export import EMBEDDED, folded
 from mien.training.networks import ConvBN
 
-IDENTITY = "identity"
 AGE, FEMALE = ATTRIBUTES["age"], ATTRIBUTES["gender"]
 
 

@@ -20,12 +20,12 @@ from mien.datasets import load_faces
 from mien.errors import ModelError, UsageError
 from mien.evaluation import to_crops
 from mien.hub import FACERES, fetch
-from mien.labels import ATTRIBUTES
+from mien.labels import ATTRIBUTES, IDENTITY
 from mien.registry import find_model
 from mien.training.augment import augment, to_input
 from mien.training.branch import Branch, FaceNetwork, Knowledge, ask, years
 from mien.training.fit import Report
-from mien.training.graft import IDENTITY, graft
+from mien.training.graft import graft
 from mien.training.networks import MobileNetV1
 from mien.training.recipe import BranchRecipe
 from mien.training.start import load_exported
