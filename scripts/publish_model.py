@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 WORDS = """\
 # Model card: {name}
 
-*MobileNet-v1, {parameters} parameters, {size} px squares, {megabytes:.1f} MB. It says which of
+*MobileNet-v1, {parameters}, {size} px squares, {megabytes:.1f} MB. It says which of
 {count} expressions viewers would see in a face: {labels}.*
 
 ## What the numbers mean
@@ -135,7 +135,7 @@ def _page(classifier: OnnxClassifier, figures: list[Figure], branch: dict[str, f
     )
     return WORDS.format(
         name=card.name,
-        parameters="3.2 million (and the branch)",
+        parameters="3.2 million parameters (and 1.5 million of a branch)",
         size=card.input_size,
         megabytes=classifier.path.stat().st_size / 1e6,
         count=len(card.labels),

@@ -105,6 +105,16 @@ def test_a_stopped_run_goes_on_and_another_recipe_does_not(
         growing.grow(other, tmp_path / "faces", out, tmp_path, None, lines.append)
 
 
+def test_answers_about_other_pictures_are_not_taken(
+    grown: tuple[Path, list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    recipe = load_branch(tmp_path / "r.toml")
+    assert recipe is not None
+    others = data(tmp_path / "others", 128)
+    with pytest.raises(UsageError, match=r"teacher-train.pt is about other pictures"):
+        growing.grow(recipe, others, grown[0].parent, tmp_path, None, lambda line: None)
+
+
 def test_age_is_the_mean_of_the_two_strongest_years() -> None:
     logits = torch.full((1, 100), -30.0)
     logits[0, 19], logits[0, 29], logits[0, 89] = np.log(0.5), np.log(0.3), np.log(0.2)

@@ -18,6 +18,7 @@ from test_cli import mien
 from mien.engagement import EngagementCard, EngagementModel, engagement
 from mien.errors import InputError, UsageError
 from mien.images import read_image
+from mien.joining import join
 from mien.tables import read_table
 from mien.timeline import Timeline
 
@@ -130,6 +131,20 @@ def test_clips_that_cannot_be_used_are_listed_and_the_rest_is_learned(tmp_path: 
         "50-0.00.mp4: lasts 2.0 s, shorter than a window of 3.0 s",
         "lost.mp4: no window shows the person for more than half of it",
     )
+
+
+def test_a_table_of_several_films_is_no_clip() -> None:
+    rng = np.random.default_rng(2)
+    both = join([filmed({1: moving(0.5, 4.0, rng)}, source=name) for name in ("a.mp4", "b.mp4")])
+    with pytest.raises(InputError, match="it is of 2 films: give a table a film"):
+        labelled(both, 0.5, {"path": "both.parquet"})
+
+
+def test_a_split_that_says_nothing_is_told() -> None:
+    rng = np.random.default_rng(2)
+    some = [clip(1, 0.0, rng, split="train"), clip(2, 1.0, rng, split="foo")]
+    with pytest.raises(InputError, match="'foo': say train or test for each"):
+        divided(some, 0.3, 0)
 
 
 def test_too_few_people_or_one_level_is_one_sentence(tmp_path: Path) -> None:

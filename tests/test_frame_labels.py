@@ -87,6 +87,9 @@ def test_affwild2_expressions_and_units(tmp_path: Path) -> None:
     assert told.values.argmax(axis=1)[[0, 2, 3]].tolist() == [4, 7, 0]
     assert np.isnan(told.values[1]).all()
     assert set(told.splits) == {"train"}
+    some = read_frame_labels(tmp_path, "expression", ["happiness", "neutral"])
+    assert some.frames.tolist() == [told.frames[0], told.frames[1], told.frames[3]]
+    assert np.nansum(some.values, axis=1).tolist() == [1, 0, 1]
     units = read_frame_labels(tmp_path, "action-units")
     assert units.columns[:3] == ("AU01", "AU02", "AU04")
     assert units.values[0, :2].tolist() == [0, 1]

@@ -357,6 +357,10 @@ def read_frame_labels(
         raise InputNotFoundError(f"there are no labels at {place}.")
     if place.is_dir():
         found = read_coded(place, task)
-        return found.only(columns) if columns else found
+        if not columns:
+            return found
+        found = found.only(columns)
+        # Faces of the labels that are left out show none of the others.
+        return found.rows(found.values.sum(axis=1) != 0) if task == "expression" else found
     labels = read_table(place, task, columns)
     return labels.only(columns) if columns and task != "expression" else labels

@@ -217,7 +217,10 @@ class _Work:
         for rows in seen:
             parts = np.array_split(np.arange(len(rows)), min(_BLOCKS, len(rows)))
             left = [stretched(np.delete(rows, part), steps) for part in parts if len(rows) > 1]
-            told = self._of(left)[:, 0] if left else np.zeros(1, np.float32)
+            if not left:  # one frame over the whole window: how sure that is cannot be said
+                spreads.append(np.nan)
+                continue
+            told = self._of(left)[:, 0]
             spreads.append(np.sqrt((len(told) - 1) * told.var()))
         return members, np.array(spreads, np.float32)
 

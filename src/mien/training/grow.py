@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import time
@@ -96,9 +97,7 @@ def grow(
     partial.replace(path)
     figures: dict[str, float] = {}
     for split in ("validation", "test"):
-        told = _answers(path, known[split][0])
-        plain = F.normalize(torch.tensor(told[IDENTITY]) @ torch.linalg.inv(even), dim=1)
-        close = agreement({**told, IDENTITY: plain.numpy()}, wanted[split])
+        close = _agreement_of(path, known[split][0], wanted[split], even)
         figures |= {f"{split}_{name}": value for name, value in close.items()}
     (out / "figures.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     report(figures)
@@ -135,14 +134,24 @@ class _Trunk:
 def _asked(
     teacher: FaceNetwork, pictures: npt.NDArray[np.uint8], kept: Path, report: Report
 ) -> Knowledge:
-    """The teacher's answers, from the file `kept` as far as they lie there."""
-    found = torch.load(kept, weights_only=True) if kept.is_file() else []
+    """The teacher's answers, from the file `kept` as far as they lie there.
+
+    Raises:
+        UsageError: the file holds answers about other pictures.
+    """
+    about = hashlib.sha256(pictures.tobytes()).hexdigest()
+    found: list[tuple[Tensor, Tensor, Tensor]] = []
+    if kept.is_file():
+        state = torch.load(kept, weights_only=True)
+        if state["about"] != about:
+            raise UsageError(f"{kept} is about other pictures; remove it or choose another folder.")
+        found = state["answers"]
     step, started, before = 1024, time.monotonic(), len(found)
     for first in range(len(found) * step, len(pictures), step):
         part = ask(teacher, pictures[first : first + step])
         found.append((part.identity, part.ages, part.male))
         partial = kept.with_suffix(".tmp")
-        torch.save(found, partial)
+        torch.save({"about": about, "answers": found}, partial)
         partial.replace(kept)
         done = len(found) - before
         rate = done * step / (time.monotonic() - started)
@@ -160,6 +169,15 @@ def _directions(centred: Tensor, count: int) -> Tensor:
     """``(1024, count)``: the directions in which faces differ most."""
     vectors: Tensor = torch.linalg.eigh(centred.T @ centred).eigenvectors
     return vectors.flip(1)[:, : min(count, *centred.shape)]
+
+
+def _agreement_of(
+    path: Path, pictures: npt.NDArray[np.uint8], wanted: Knowledge, even: Tensor
+) -> dict[str, float]:
+    """How near the file comes to the face network, its identity as it was before `even`."""
+    told = _answers(path, pictures)
+    plain = F.normalize(torch.tensor(told[IDENTITY]) @ torch.linalg.inv(even), dim=1)
+    return agreement({**told, IDENTITY: plain.numpy()}, wanted)
 
 
 def _whitening(

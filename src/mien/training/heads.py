@@ -126,6 +126,14 @@ def train_head(rows: Matched, recipe: HeadRecipe, path: Path, report: Report) ->
     return Trained(path, card, tuple(figures), told)
 
 
+#: What is chosen besides the round, by task.
+_FITTED = {
+    "expression": " and temperature",
+    "action-units": " and thresholds",
+    "multilabel": " and thresholds",
+}
+
+
 def _chosen(
     recipe: HeadRecipe, rows: Matched, parts: Division, report: Report
 ) -> tuple[list[Layer], Last, str]:
@@ -140,7 +148,7 @@ def _chosen(
         learner = _Learner(replace(recipe, class_weights=power), rows, parts)
         learner.fit(report)
         layers, last = learner.layers()
-        words = f"round {learner.best_round}, temperature and thresholds"
+        words = f"round {learner.best_round}{_FITTED.get(recipe.task, '')}"
         score = 0.0
         if len(powers) > 1:
             some = rows.rows(parts.choose)

@@ -159,6 +159,8 @@ def labelled(timeline: Timeline, level: float, row: dict[str, str]) -> LabelledC
         InputError: nobody is seen in it, or not this person.
         UsageError: the features were not kept.
     """
+    if len(timeline.sources) > 1:
+        raise InputError(f"it is of {len(timeline.sources)} films: give a table a film.")
     presence = Presence(timeline.faces, timeline.images, timeline.labels)
     presence.need_people()
     if not presence.people:

@@ -81,7 +81,7 @@ def adapt(model: OnnxClassifier, rows: Matched, path: Path) -> Trained:
     """Adapt the model's last layer to a person's labelled frames and write it as a head.
 
     Frames of the same two seconds of a film are one moment. Every moment is judged by a layer
-    that learned from the others; only where that fits better than the model, by more than 1.65
+    that did not learn from it; only where that fits better than the model, by more than 1.65
     standard errors (one chance in twenty), is the head moved. Else it is the model's last layer
     as it was, and that is told: a few frames may help, and shall do no harm.
 
@@ -119,8 +119,8 @@ def adapt(model: OnnxClassifier, rows: Matched, path: Path) -> Trained:
     figures, helps = _measured(start, rows, truth, weights, moments)
     layer = moved(start, rows.features, truth, weights) if helps else start.layer
     protocol = (
-        f"{len(rows)} faces at {count} moments, each moment judged by a layer that learned from "
-        f"the others; a moment is {MOMENT_S:g} s of a film, or a picture, and counts once",
+        f"{len(rows)} faces at {count} moments, each moment judged by a layer that did not "
+        f"learn from it; a moment is {MOMENT_S:g} s of a film, or a picture, and counts once",
     )
     card = HeadCard(
         path.stem,
