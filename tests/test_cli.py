@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -12,6 +13,8 @@ import pytest
 from PIL import Image as PilImage
 
 from mien import Results
+from mien.cli.exits import extra
+from mien.errors import MissingExtraError
 
 
 def mien(*arguments: object, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
@@ -173,3 +176,11 @@ def test_every_public_name_exists() -> None:
     assert mien.__version__
     with pytest.raises(AttributeError):
         _ = mien.nothing
+
+
+def test_without_an_extra_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'mien\[train\]'"), extra("train"):
+        importlib.import_module("torch")
+    with pytest.raises(ImportError), extra("video"):
+        importlib.import_module("torch")

@@ -14,14 +14,36 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import typer
 
-from mien.errors import InputError, MienError, UsageError
+from mien.errors import InputError, MienError, MissingExtraError, UsageError
 
 OK, WRONG_USE, SOME_FAILED, BROKEN, STOPPED = 0, 2, 3, 4, 130
+
+
+#: What an extra brings, in words, and the packages that are missing without it.
+_EXTRAS = {
+    "train": ("PyTorch and onnx", ("torch", "onnx")),
+    "video": ("scikit-learn and onnx", ("sklearn", "onnx")),
+}
+
+
+@contextmanager
+def extra(name: str) -> Iterator[None]:
+    """Around the imports of a command that needs an extra: without it, say how to install it."""
+    words, packages = _EXTRAS[name]
+    try:
+        yield
+    except ImportError as error:
+        if (error.name or "").split(".")[0] not in packages:
+            raise
+        raise MissingExtraError(
+            f"this command needs {words}; install them with: pip install 'mien[{name}]'."
+        ) from error
 
 
 def told(command: Callable[..., None]) -> Callable[..., None]:

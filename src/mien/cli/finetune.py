@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from mien.errors import MissingExtraError, UsageError
+from mien.cli.exits import extra
+from mien.errors import UsageError
 
 
 def finetune(
@@ -27,14 +28,8 @@ def finetune(
 
     Three in ten are held out, unless the data has splits, and tell whether it helped.
     """
-    try:
+    with extra("train"):
         from mien.training.tune import tune
-    except ImportError as error:
-        if error.name not in ("torch", "onnx"):
-            raise
-        raise MissingExtraError(
-            "fine-tuning needs PyTorch and onnx; install them with: pip install 'mien[train]'."
-        ) from error
     from mien.cli.measured import show_comparison, steps, tell
     from mien.cli.train import show
     from mien.datasets import load_faces

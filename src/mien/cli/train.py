@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mien.errors import MissingExtraError
+from mien.cli.exits import extra
 
 
 def train(
@@ -25,14 +25,8 @@ def train(
     ] = None,
 ) -> None:
     """Train the model that a recipe describes; starts again from the last checkpoint."""
-    try:
+    with extra("train"):
         from mien.training.run import run
-    except ImportError as error:
-        if error.name not in ("torch", "onnx"):
-            raise
-        raise MissingExtraError(
-            "training needs PyTorch and onnx; install them with: pip install 'mien[train]'."
-        ) from error
 
     path = run(recipe, data, output, backbone, sample, show)
     print(path)  # noqa: T201

@@ -10,7 +10,8 @@ import typer
 
 from mien.cli import options
 from mien.cli.engagement import Features
-from mien.errors import MissingExtraError, UsageError
+from mien.cli.exits import extra
+from mien.errors import UsageError
 
 if TYPE_CHECKING:
     from mien.training.engagement import Trained
@@ -31,15 +32,9 @@ def train_engagement(
     A path is a film, or a table of it from `mien analyze --embeddings features`, which is read
     again in no time.
     """
-    try:
+    with extra("train"):
         from mien.training.engagement import Plan, train_engagement
         from mien.training.levels import read_clips
-    except ImportError as error:
-        if error.name not in ("torch", "onnx"):
-            raise
-        raise MissingExtraError(
-            "training needs PyTorch and onnx; install them with: pip install 'mien[train]'."
-        ) from error
     from mien.cli.engagement import read_film
     from mien.cli.measured import steps, tell
 

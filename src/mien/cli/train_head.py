@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from mien.cli.exits import extra
 from mien.cli.options import Model, named
-from mien.errors import MissingExtraError, UsageError
+from mien.errors import UsageError
 
 
 def train_head(
@@ -41,16 +42,10 @@ def train_head(
 
     Figures are measured on films or people that it did not learn from.
     """
-    try:
+    with extra("train"):
         from mien.training.heads import HeadRecipe
         from mien.training.heads import train_head as train
         from mien.training.person import adapt
-    except ImportError as error:
-        if error.name not in ("torch", "onnx"):
-            raise
-        raise MissingExtraError(
-            "training needs PyTorch and onnx; install them with: pip install 'mien[train]'."
-        ) from error
     from mien.classifiers.onnx import OnnxClassifier
     from mien.cli.measured import show_figures, steps, tell
     from mien.cli.train import show

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from mien.cli import options
-from mien.errors import MissingExtraError, UsageError
+from mien.cli.exits import extra
+from mien.errors import UsageError
 
 _TOLD = 20  # films without an answer that are named
 
@@ -34,15 +35,8 @@ def train_video(
 
     A film once looked at is kept in the cache: the same command goes on where it was stopped.
     """
-    try:
+    with extra("video"):
         from mien.training.films import train_films
-    except ImportError as error:
-        if (error.name or "").split(".")[0] not in ("sklearn", "onnx"):
-            raise
-        raise MissingExtraError(
-            "training on films needs scikit-learn and onnx; "
-            "install them with: pip install 'mien[video]'."
-        ) from error
     from mien.cli.console import progress
     from mien.cli.filmed import film_steps, show_trained
     from mien.cli.measured import tell
