@@ -149,8 +149,20 @@ def test_yunet_pickles_filters_and_sees_rgb(astronaut: Any) -> None:
     bgr = np.ascontiguousarray(astronaut[:, :, ::-1])
     direct = cv2.FaceDetectorYN.create(str(YUNET), "", (512, 512), 0.7).detect(bgr)[1]
     assert np.asarray(faces.scores)[0] == pytest.approx(float(np.asarray(direct)[0, 14]))
-    for side in (1, 5):
-        assert len(detector.detect(np.zeros((side, side, 3), np.uint8))) == 0
+
+
+@needs_yunet
+@pytest.mark.filterwarnings("error")
+def test_yunet_gives_tiny_pictures_the_same_answer_each_time() -> None:
+    """OpenCV alone does not: it reads memory that nobody wrote."""
+    detector = YunetDetector(YUNET, min_score=1e-4)
+    first: dict[int, Any] = {}
+    for side in [1, 10, 32, 60, 160] * 40:
+        junk = [np.full(n, np.nan, np.float32) for n in (256, 1024, 3072, 4096, 65536)]
+        del junk  # the memory that OpenCV gets next
+        boxes = detector.detect(np.full((side, side, 3), 100, np.uint8)).boxes
+        assert np.isfinite(boxes).all()
+        np.testing.assert_array_equal(boxes, first.setdefault(side, boxes))
 
 
 def test_yunet_says_what_is_wrong_with_its_file(tmp_path: Path) -> None:

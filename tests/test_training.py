@@ -222,7 +222,19 @@ def test_stages_follow_each_other() -> None:
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("lr = ", "not a TOML file"), ("speed = 3", "unknown key 'speed'; a recipe has")],
+    [
+        ("lr = ", "not a TOML file"),
+        ("speed = 3", "unknown key 'speed'; a recipe has"),
+        ("batch = '64'", "batch cannot be '64', it is a whole number"),
+        ("batch = 0", "batch is at least 1, got 0"),
+        ("lr = true", "lr cannot be True, it is a number"),
+        ("crop_template = [[1, 2, 3]]", "crop_template cannot be .*, it is a list"),
+        ("name = '../elsewhere'", "name is a plain file name"),
+        ("stages = 3", "stages is a list of tables"),
+        ("augmentation = 'none'", "augmentation is a table"),
+        ("[[stages]]\nepochs = 1", "missing 1 required .* 'size'"),
+        ("[[stages]]\nepochs = 0\nsize = 64", "epochs is at least 1"),
+    ],
 )
 def test_a_wrong_recipe_is_told(tmp_path: Path, text: str, words: str) -> None:
     path = tmp_path / "r.toml"

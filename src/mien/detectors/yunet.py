@@ -18,6 +18,7 @@ from mien.errors import ModelError, UsageError
 from mien.types import Faces, Image
 
 _TURN = Lock()  # the size is set before the network runs: one thread at a time
+_LEAST = 64  # pixels; smaller pictures get a black border
 
 
 class YunetDetector:
@@ -82,6 +83,9 @@ class YunetDetector:
 
     def _find(self, bgr: Image) -> Any:
         """OpenCV's answer ``(n, 15)``: x, y, width, height, five points, score."""
+        # In pictures of at most 32 px OpenCV's network reads memory that nobody wrote.
+        height, width = (max(0, _LEAST - side) for side in bgr.shape[:2])
+        bgr = np.pad(bgr, ((0, height), (0, width), (0, 0)))
         size = (bgr.shape[1], bgr.shape[0])
         try:
             if self._net is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -185,6 +185,8 @@ def load_recipe(path: Path) -> Recipe:
     """
     table = _read(path)
     if "stages" in table:
+        if not isinstance(table["stages"], list) or not table["stages"]:
+            raise UsageError(f"{path}: stages is a list of tables, at least one.")
         table["stages"] = tuple(_build(Stage, stage, path) for stage in table["stages"])
     recipe: Recipe = _build(Recipe, table, path)
     return recipe
@@ -216,7 +218,9 @@ def _read(path: Path) -> dict[str, Any]:
     return table
 
 
-def _build(kind: Any, table: dict[str, Any], path: Path) -> Any:
+def _build(kind: Any, table: Any, path: Path) -> Any:
+    if not isinstance(table, dict):
+        raise UsageError(f"{path}: {kind.__name__.lower()} is a table, got {table!r}.")
     known = {f.name for f in fields(kind)}
     unknown = sorted(set(table) - known)
     if unknown:
@@ -224,11 +228,40 @@ def _build(kind: Any, table: dict[str, Any], path: Path) -> Any:
             f"{path}: unknown key {unknown[0]!r}; a {kind.__name__.lower()} has "
             f"{', '.join(sorted(known))}."
         )
+    table = {key: _frozen(value) for key, value in table.items()}
+    for key, expected in get_type_hints(kind).items():
+        if key in table and not _fits(table[key], expected):
+            raise UsageError(f"{path}: {key} cannot be {table[key]!r}, it is {_said(expected)}.")
+    for key in set(table) & {"epochs", "size", "batch", "width", "blocks", "identity"}:
+        if table[key] < 1:
+            raise UsageError(f"{path}: {key} is at least 1, got {table[key]}.")
+    if "name" in table and Path(table["name"]).name != table["name"]:
+        raise UsageError(f"{path}: name is a plain file name, got {table['name']!r}.")
     try:
-        return kind(**{key: _frozen(value) for key, value in table.items()})
+        return kind(**table)
     except TypeError as error:
         raise UsageError(f"{path}: {error}.") from error
 
 
 def _frozen(value: Any) -> Any:
     return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
+
+
+def _fits(value: Any, expected: Any) -> bool:
+    """Whether a value from a TOML file is one of the annotated type."""
+    if get_origin(expected) is tuple:
+        if not isinstance(value, tuple):
+            return False
+        parts = get_args(expected)
+        if parts[-1] is Ellipsis:
+            parts = parts[:1] * len(value)
+        return len(parts) == len(value) and all(map(_fits, value, parts))
+    if expected is float:
+        return type(value) in (int, float)
+    return isinstance(value, expected) and (expected is bool or not isinstance(value, bool))
+
+
+def _said(expected: Any) -> str:
+    """A type in the words of a TOML file."""
+    words = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+    return words.get(expected, "a list")
