@@ -47,6 +47,24 @@ def test_a_batch_with_bad_files_loses_nothing(tmp_path: Path, photo: Path) -> No
     assert [len(result) for result in loaded] == images["n_faces"].tolist()
 
 
+def test_a_slip_in_a_path_loses_no_older_table(tmp_path: Path, photo: Path) -> None:
+    table = tmp_path / "t.csv"
+    done = mien("analyze", "/nowhere.jpg", "-o", table)  # nothing older: what failed is kept
+    assert done.returncode == 3
+    assert f"wrote {table}" in done.stderr.decode()
+    assert pd.read_csv(tmp_path / "t.images.csv")["status"].tolist() == ["error"]
+    assert mien("analyze", "/nowhere.jpg", photo, "-o", table).returncode == 3
+    before = table.read_bytes(), (tmp_path / "t.images.csv").read_bytes()
+    assert pd.read_csv(table)["emotion"].tolist() == ["happiness"]
+    assert pd.read_csv(tmp_path / "t.images.csv")["status"].tolist() == ["error", "ok"]
+    done = mien("analyze", "/nowhere.jpg", "-o", table)
+    assert done.returncode == 3
+    assert f"nothing could be read; {table} stays as it was." in done.stderr.decode()
+    assert "wrote" not in done.stderr.decode()
+    assert (table.read_bytes(), (tmp_path / "t.images.csv").read_bytes()) == before
+    assert not list(tmp_path.glob("*.partial"))
+
+
 def test_json_is_one_object_an_input(photo: Path, tmp_path: Path) -> None:
     (tmp_path / "text.jpg").write_text("no")
     done = mien("analyze", photo, tmp_path / "text.jpg", "--json")

@@ -94,6 +94,6 @@ def analyze(
                 good = (result for result in group if result.error is None)
                 while shown := list(islice(good, _ROWS)):
                     show_table(shown)
-    tally.show([path for path in (output, annotate) if path is not None])
+    tally.show([sink.wrote for sink in made if sink.wrote is not None])
     if tally.failed:
         raise typer.Exit(SOME_FAILED)

@@ -26,6 +26,9 @@ class Annotations:
         films: the arguments that are films.
         photos: whether there are other arguments.
 
+    Attributes:
+        wrote: the target.
+
     Raises:
         UsageError: one file for several inputs, or for a photo; or another kind of film.
     """
@@ -41,6 +44,7 @@ class Annotations:
                 f"an annotated film is one of {', '.join(FILM_SUFFIXES)}, not {target.name!r}."
             )
         self._target, self._films = target, set(films)
+        self.wrote = target
         self._stack = ExitStack()
         self._source: str | None = None
         self._sink: Sink | None = None

@@ -88,9 +88,12 @@ def sinks_for(
 ) -> Iterator[Any]:
     """Where the options of a command want results written; not opened yet."""
     if output is not None:
+        from mien.cli.older import OlderKept
         from mien.sinks.tables import TableSink
 
-        yield TableSink(output, analyzer.labels, analyzer.settings, keep_faces, analyzer.measures)
+        labels, settings = analyzer.labels, analyzer.settings
+        sink = TableSink(output, labels, settings, keep_faces, analyzer.measures)
+        yield OlderKept(sink, output)
     if annotate is not None:
         from mien.cli.annotations import Annotations
 
