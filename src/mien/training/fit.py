@@ -117,7 +117,8 @@ class _Training:
         if recipe.begins_stage(epoch):
             self.before = copy.deepcopy(self.average.state_dict())
             if stage.teacher:
-                self.taught = _opinion(self.average, self.train.pictures, stage.size)
+                with self._quickly():
+                    self.taught = _opinion(self.average, self.train.pictures, stage.size)
         aims = torch.lerp(self.targets, self.taught, stage.teacher)
         changes = recipe.augmentation.scaled(stage.strength)
         # Order and changes depend on seed and epoch alone, so that a resumed run is the same run.
@@ -138,6 +139,10 @@ class _Training:
         if stage.blend and recipe.begins_stage(epoch + 1):
             self._blend(stage.blend)
         return losses / self.steps
+
+    def _quickly(self) -> torch.autocast:
+        """In here, in bfloat16 where that was asked for and is fast."""
+        return torch.autocast("cpu", torch.bfloat16, enabled=self.narrow)
 
     @torch.no_grad()
     def _blend(self, share: float) -> None:
@@ -172,7 +177,7 @@ class _Training:
         return float(loss.detach())
 
     def _loss(self, batch: Tensor, aims: Tensor, weights: Tensor) -> Tensor:
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.narrow):
+        with self._quickly():
             logits, _, maps = self.model(batch)
             mirrored = self.model(batch.flip(-1))[2] if self.recipe.eac else None
         loss = soft_cross_entropy(logits.float(), aims, weights)
@@ -188,7 +193,7 @@ def predict(model: nn.Module, pictures: npt.NDArray[np.uint8], size: int) -> npt
     """Logits ``(n, k)`` of ``(n, h, w)`` or ``(n, 3, h, w)`` uint8 pictures, without any change."""
     model.eval()
     parts = torch.split(torch.from_numpy(pictures), 128)
-    return torch.cat([model(to_input(part, size))[0] for part in parts]).numpy()
+    return torch.cat([model(to_input(part, size))[0].float() for part in parts]).numpy()
 
 
 def _opinion(model: nn.Module, pictures: npt.NDArray[np.uint8], size: int) -> Tensor:
