@@ -207,6 +207,21 @@ def test_a_stage_may_end_half_way_back(tmp_path: Path) -> None:
     assert torch.allclose(averages["blended"], expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("narrow", ["false", "true"])
+def test_a_teacher_answers_with_probabilities(tmp_path: Path, narrow: str) -> None:
+    """What the network teaches itself differs from the votes, also in bfloat16."""
+    recipe = tmp_path / "taught.toml"
+    stages = "{epochs=1, size=32, teacher=0.5}"
+    text = f'network="rca"\nstart=""\nsize=32\nbatch=16\nbfloat16={narrow}\nstages=[{stages}]\n'
+    recipe.write_text(text)
+    whole.run(recipe, stored(tmp_path / "d", 32), tmp_path, None, None, lambda line: None)
+    state = torch.load(tmp_path / "taught" / "checkpoint.pt", weights_only=True)
+    taught = state["taught"]
+    assert taught.dtype == torch.float32
+    assert taught.sum(dim=1) == pytest.approx(torch.ones(32), abs=1e-4)
+    assert taught.max() < 0.9  # a network that has learned nothing is sure of nothing
+
+
 def test_every_recipe_can_be_read() -> None:
     assert len(RECIPES) > 5
     for path in RECIPES:
