@@ -242,6 +242,8 @@ def test_words_and_shares_are_distributions(tmp_path: Path) -> None:
         (("source,expression", "a,3"), "expression", "has numbers for expressions: write the w"),
         (("source,frame", "a,3"), "regression", "no column of numbers to learn"),
         (("source,frame,x", "a,3,2"), "multilabel", "x is 2, not 0 to 1"),
+        (("source,frame,x", "a,3,inf"), "regression", "x is inf, which is no number to learn"),
+        (("source,frame,x", "a,3,1e39"), "regression", r"x is 1e\+39, which is no number"),
         (("source,frame,x",), "multilabel", "has no rows"),
     ],
 )

@@ -295,6 +295,9 @@ def checked(
     """
     for name, column in told.items():
         known = column[~np.isnan(column)]
+        endless = known[np.abs(known) > np.finfo(np.float32).max]
+        if len(endless):
+            raise InputError(f"{path}: {name} is {endless[0]:g}, which is no number to learn.")
         off = known[(known < low) | (known > high)]
         if len(off):
             hint = "; intensities are for --task regression" if (low, high) == (0, 1) else ""
