@@ -24,7 +24,7 @@ from mien.training.losses import attention_consistency, mix, soft_cross_entropy 
 from mien.training.networks import CBAM, NETWORKS, ConvBN, Network, make_network  # noqa: E402
 from mien.training.recipe import Recipe, Stage, load_branch, load_recipe  # noqa: E402
 from mien.training.sharpness import sam_gradients  # noqa: E402
-from mien.training.start import convolutions, load_exported, restore_batchnorm  # noqa: E402
+from mien.training.start import convolutions, load_exported, open_exported, restore_batchnorm  # noqa: E402
 from mien.training.targets import for_training, lesson  # noqa: E402
 from mien.training.tune import tune  # noqa: E402
 
@@ -408,6 +408,53 @@ def test_an_exported_model_can_be_taken_up_again(tmp_path: Path) -> None:
     assert after[:, 2].abs().max() == 0
     with pytest.raises(ModelError, match="is no RCA that mien exported"):
         load_exported(make_network("rca", 3), path, ("sadness", "happiness", "boredom"))
+
+
+@pytest.mark.parametrize(
+    ("name", "attention", "size"),
+    [("mobilenet", "", 64), ("mobilenet", "cbam", 64), ("inception", "", 96), ("rca", "", 48)],
+)
+def test_no_part_of_a_network_is_lost_between_trainings(
+    tmp_path: Path, name: str, attention: str, size: int
+) -> None:
+    model = lively(name, attention)
+    for module in model.modules():
+        if isinstance(module, CBAM):  # gates that say something
+            torch.nn.init.normal_(module.mlp[2].weight, std=0.3)
+            torch.nn.init.normal_(module.places.weight, std=0.3)
+    path = tmp_path / "net.onnx"
+    card = whole.default_card(Recipe("net", size=size), model, 1.0)
+    export(model, card, path, half=False)
+    again, told = open_exported(path, card.labels, 0.1)
+    assert told == card
+    assert type(again) is type(model)
+    batch = to_input(torch.from_numpy(faces(4).pictures), size)
+    with torch.no_grad():
+        before, after = model(batch)[0], again.eval()(batch)[0]
+    assert torch.allclose(after, before, atol=1e-3 * before.abs().max())
+
+
+def test_a_network_with_attention_is_no_plain_one(tmp_path: Path) -> None:
+    model = lively("mobilenet", "cbam")
+    path = tmp_path / "net.onnx"
+    card = whole.default_card(Recipe("net", size=64), model, 1.0)
+    export(model, card, path)
+    with pytest.raises(ModelError, match="is no MobileNetV1 that mien exported"):
+        load_exported(make_network("mobilenet", 8), path, card.labels)
+
+
+def test_attention_is_put_on_a_plain_network(tmp_path: Path) -> None:
+    """It starts open, so that the network goes on as it was."""
+    model = lively()
+    path = tmp_path / "net.onnx"
+    card = whole.default_card(Recipe("net", size=64), model, 1.0)
+    export(model, card, path, half=False)
+    again = make_network("mobilenet", 8, attention="cbam")
+    load_exported(again, path, card.labels)
+    batch = to_input(torch.from_numpy(faces(4).pictures), 64)
+    with torch.no_grad():
+        before, after = model(batch)[0], again.eval()(batch)[0]
+    assert (before.argmax(1) == after.argmax(1)).all()
 
 
 def test_fine_tuning_learns_from_few_faces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

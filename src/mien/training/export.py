@@ -21,7 +21,7 @@ from torch import Tensor, fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
 
 from mien.cards import METADATA_KEY, ModelCard
-from mien.training.networks import ConvBN, Network
+from mien.training.networks import CBAM, ConvBN, Network
 
 OPSET = 17
 SCORES, EMBEDDED, MAP, HEAD = "logits", "embedding", "feature_map", "head_weights"
@@ -65,6 +65,30 @@ def write_card(path: Path, card: ModelCard) -> None:
     model = onnx.load(str(path))
     helper.set_model_props(model, {METADATA_KEY: card.to_json()})
     path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def stored_layers(model: Network, attention: bool = True) -> list[tuple[str, str, nn.Module]]:
+    """The convolutions of a network with the names of kernel and bias in its file.
+
+    In the order of the file; a layer that is used twice comes twice.
+
+    Args:
+        model: the network.
+        attention: False for the names in the file of the same network without attention blocks.
+    """
+    blocks = [] if attention else [block for block in model.modules() if isinstance(block, CBAM)]
+    left_out = {layer for block in blocks for layer in block.modules()}
+    judge = _Judge(model)
+    found: list[tuple[str, str, nn.Module]] = []
+    counts = {"wb": 0, "vc": 0}
+    for node in _Tracer().trace(judge).nodes:
+        layer = judge.get_submodule(str(node.target)) if node.op == "call_module" else None
+        if isinstance(layer, ConvBN | nn.Conv2d) and layer not in left_out:
+            kind = "wb" if isinstance(layer, ConvBN) else "vc"
+            kernel, bias = (f"{letter}{counts[kind]}" for letter in kind)
+            found.append((kernel, bias, layer))
+            counts[kind] += 1
+    return found
 
 
 class _Judge(nn.Module):

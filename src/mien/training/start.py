@@ -8,9 +8,14 @@ network that A. V. Savchenko pre-trained on VGGFace2 identities with age and gen
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 import torch
 from onnx import numpy_helper
@@ -18,7 +23,8 @@ from torch import Tensor, nn
 
 from mien.cards import METADATA_KEY, ModelCard
 from mien.errors import ModelError
-from mien.training.networks import ConvBN, MobileNetV1, Network
+from mien.training.export import stored_layers
+from mien.training.networks import NETWORKS, ConvBN, MobileNetV1, Network, make_network
 from mien.training.networks.layers import BN_EPS
 
 
@@ -101,13 +107,27 @@ def restore_batchnorm(model: Network, images: Tensor) -> None:
         norm.bias.copy_(shift + scale * mean)
 
 
+def open_exported(path: Path, labels: tuple[str, ...], dropout: float) -> tuple[Network, ModelCard]:
+    """The network inside a file that `mien.training.export` wrote, ready to learn more.
+
+    Raises:
+        ModelError: it is no such file.
+    """
+    for name in NETWORKS:
+        for attention in ("", "cbam"):
+            model = make_network(name, len(labels), dropout=dropout, attention=attention)
+            with suppress(ModelError):
+                return model, load_exported(model, path, labels)
+    raise ModelError(f"{path} is no network that mien exported; fine-tuning starts from one.")
+
+
 @torch.no_grad()
 def load_exported(model: Network, path: Path, labels: tuple[str, ...]) -> ModelCard:
     """Put the weights of a file that `mien.training.export` wrote into `model`.
 
     BatchNorm layers get no statistics of their own: they stay as they are, or `restore_batchnorm`
-    gives them some. Rows of the last layer are matched by label; a label that the file does not
-    know starts at nothing.
+    gives them some. Attention blocks that the file does not have stay as they are, open. Rows of
+    the last layer are matched by label; a label that the file does not know starts at nothing.
 
     Raises:
         ModelError: it is no such file, or one of another network.
@@ -119,14 +139,17 @@ def load_exported(model: Network, path: Path, labels: tuple[str, ...]) -> ModelC
     texts = {entry.key: entry.value for entry in graph.metadata_props}
     weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.graph.initializer}
     weights = {name.removesuffix(".half"): np.array(v, np.float32) for name, v in weights.items()}
-    layers = convolutions(model)
     try:
         card = ModelCard.from_json(texts[METADATA_KEY])
-        for i, layer in enumerate(layers):
-            layer.conv.weight.copy_(torch.from_numpy(weights[f"w{i}"]))
-            _set_norm(layer.bn, torch.from_numpy(weights[f"b{i}"]))
-        head, bias = weights["head_weights"], weights.get("head_bias")
-        if f"w{len(layers)}" in weights or head.shape[1] != model.head.in_features:
+        for kernel, bias, layer in _filled(model, weights):
+            if isinstance(layer, ConvBN):
+                _copy(layer.conv.weight, weights[kernel])
+                _set_norm(layer.bn, torch.from_numpy(weights[bias]))
+            else:
+                _copy(layer.weight, weights[kernel])
+                _copy(layer.bias, weights[bias])
+        head, shift = weights["head_weights"], weights.get("head_bias")
+        if head.shape[1] != model.head.in_features:
             raise ValueError
     except (KeyError, RuntimeError, ValueError) as error:
         raise ModelError(
@@ -139,9 +162,29 @@ def load_exported(model: Network, path: Path, labels: tuple[str, ...]) -> ModelC
         if label in card.labels:
             place = card.labels.index(label)
             model.head.weight[row] = torch.from_numpy(head[place])
-            if bias is not None and model.head.bias is not None:
-                model.head.bias[row] = float(bias[place])
+            if shift is not None and model.head.bias is not None:
+                model.head.bias[row] = float(shift[place])
     return card
+
+
+def _filled(model: Network, weights: Mapping[str, Any]) -> list[tuple[str, str, nn.Module]]:
+    """Which layers the file's weights go into, as `stored_layers`.
+
+    Raises:
+        ValueError: the file is not of this network, with or without attention.
+    """
+    stored = {name for name in weights if re.fullmatch(r"[wv]\d+", name)}
+    for attention in (True, False):
+        layers = stored_layers(model, attention)
+        if stored == {kernel for kernel, _, _ in layers}:
+            return layers
+    raise ValueError
+
+
+def _copy(place: Any, values: npt.NDArray[np.float32]) -> None:
+    if tuple(place.shape) != values.shape:  # `copy_` would broadcast
+        raise ValueError
+    place.copy_(torch.from_numpy(values))
 
 
 def convolutions(model: nn.Module) -> list[ConvBN]:
@@ -156,4 +199,4 @@ def _set_norm(norm: nn.BatchNorm2d, shift: Tensor) -> None:
     norm.running_mean.zero_()
     norm.running_var.fill_(1 - BN_EPS)
     norm.weight.fill_(1)
-    norm.bias.copy_(shift)
+    _copy(norm.bias, shift.numpy())

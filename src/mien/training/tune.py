@@ -17,10 +17,9 @@ from mien.evaluation import Comparison, Progress, compare
 from mien.training.augment import Augmentation
 from mien.training.export import export
 from mien.training.fit import Report, fit, measure, predict
-from mien.training.networks import MobileNetV1
 from mien.training.recipe import Recipe, Stage
 from mien.training.run import PARITY, parity
-from mien.training.start import load_exported
+from mien.training.start import open_exported
 from mien.training.targets import lesson
 
 #: Few faces, so: the last layer alone, or after it everything, slowly, with BatchNorm held,
@@ -60,7 +59,7 @@ def tune(
     teach, a fifth chooses whether only the last layer learns or, after it, all layers.
 
     Args:
-        model: an ``.onnx`` that mien exported, with a MobileNet inside.
+        model: an ``.onnx`` that mien exported.
         faces: at least 40, with two labels or more.
         path: where the new model goes.
         report: gets progress, see `mien.training.fit.fit`.
@@ -68,7 +67,7 @@ def tune(
 
     Raises:
         InputError: too few faces or labels.
-        ModelError: `model` is no MobileNet of ours.
+        ModelError: `model` is no network of ours.
         UsageError: a label that the model does not have.
     """
     own = OnnxClassifier(model)
@@ -98,13 +97,12 @@ def tune(
     )
     best = math.inf
     for depth, name in enumerate(("the last layer", "all layers"), 1):
-        tried = MobileNetV1(len(own.labels), recipe.dropout)
         torch.manual_seed(recipe.seed)
-        card = load_exported(tried, model, own.labels)
+        tried, card = open_exported(model, own.labels, recipe.dropout)
         work = path.with_suffix(".training")
         shutil.rmtree(work, ignore_errors=True)
         so_far = replace(recipe, stages=recipe.stages[:depth])
-        tried = fit(so_far, tried, told, chosen, work, report)  # type: ignore[assignment]
+        tried = fit(so_far, tried, told, chosen, work, report)
         shutil.rmtree(work)
         distance = measure(predict(tried, chosen.pictures, recipe.size), chosen)["val_kl"]
         report({"told": f"{name}: {distance:.3f} from the labels of {len(chosen)} faces apart"})
