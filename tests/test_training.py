@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from mien.testing import check_classifier  # noqa: E402
 from mien.training import run as whole  # noqa: E402
 from mien.training.augment import Augmentation, augment, to_input  # noqa: E402
 from mien.training.export import export  # noqa: E402
+from mien.training.fit import fit  # noqa: E402
 from mien.training.losses import attention_consistency, mix, soft_cross_entropy  # noqa: E402
 from mien.training.networks import CBAM, NETWORKS, ConvBN, Network, make_network  # noqa: E402
 from mien.training.recipe import Recipe, Stage, load_branch, load_recipe  # noqa: E402
@@ -228,6 +230,33 @@ def test_every_recipe_can_be_read() -> None:
         recipe = load_recipe(path)
         assert recipe.name == path.stem
         assert recipe.stage_at(recipe.epochs - 1).size == recipe.size
+
+
+def test_a_training_tells_of_its_data_and_keeps_its_colours(tmp_path: Path) -> None:
+    data = stored(tmp_path / "data", 8)
+    recipe = Recipe("r", size=48)
+    told: list[dict[str, Any]] = []
+    train, validation = whole.read_lessons(recipe, data, told.append)
+    assert train.pictures.shape == validation.pictures.shape == (8, 48, 48)
+    (data / "train" / "sadness" / "torn.png").write_bytes(b"no picture")
+    (data / "test" / "sadness").mkdir(parents=True)
+    twin = next((data / "train" / "sadness").glob("[0-9]*.png"))
+    shutil.copy(twin, data / "test" / "sadness" / "twin.png")
+    rng = np.random.default_rng(0)
+    for split in ("train", "validation"):
+        bright = rng.integers(0, 255, (40, 40, 3)).astype(np.uint8)
+        PILImage.fromarray(bright).save(data / split / "sadness" / "bright.png")
+    told.clear()
+    train, validation = whole.read_lessons(recipe, data, told.append)
+    assert train.pictures.shape == validation.pictures.shape == (9, 3, 48, 48)
+    words = "\n".join(line["told"] for line in told)
+    assert "train: 1 broken picture" in words
+    assert "torn.png" in words
+    assert "1 of 1 pictures of test have a twin in train" in words
+    small = Recipe("colour", network="rca", start="", size=32, batch=4, stages=(Stage(1, 32),))
+    model = whole.starting_network(small, train, None)
+    model = fit(small, model, train, validation, tmp_path / "o", lambda line: None)
+    assert whole.finish(small, model, validation, tmp_path / "o", lambda line: None).is_file()
 
 
 def test_stages_follow_each_other() -> None:

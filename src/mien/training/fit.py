@@ -56,7 +56,19 @@ def fit(
         with (out / "log.jsonl").open("a") as log:
             log.write(json.dumps(line) + "\n")
         report(line)
-    return training.average.eval()
+    return training.average.eval().cpu()
+
+
+def device() -> torch.device:
+    """The GPU where PyTorch finds one, else the processor."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _narrow(place: torch.device) -> bool:
+    """Whether bfloat16 is fast there."""
+    if place.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    return bool(torch.cpu._is_avx512_bf16_supported())
 
 
 class _Training:
@@ -71,19 +83,19 @@ class _Training:
         self.targets = torch.from_numpy(train.targets)
         self.weights = torch.from_numpy(train.weights)
         self.taught = torch.zeros_like(self.targets)
-        self.model = model
-        self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model, self.device = model, device()
+        self.model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(model).requires_grad_(False)
         self.optimizer = torch.optim.AdamW(_groups(model, recipe.weight_decay), lr=recipe.lr)
         self.before = copy.deepcopy(self.average.state_dict())  # as the stage began
         self.made_with = _fingerprint(recipe, train)
-        self.narrow = recipe.bfloat16 and torch.cpu._is_avx512_bf16_supported()
+        self.narrow = recipe.bfloat16 and _narrow(self.device)
         compiled = recipe.compile and shutil.which("c++") is not None
         self.loss = torch.compile(self._loss) if compiled else self._loss
 
     def resume(self, checkpoint: Path) -> int:
         """Take everything from a checkpoint; returns the epoch that comes next."""
-        state = torch.load(checkpoint, weights_only=True)
+        state = torch.load(checkpoint, weights_only=True, map_location="cpu")
         if state.get("made_with") != self.made_with:
             raise UsageError(
                 f"{checkpoint} comes from another recipe or other data; "
@@ -142,14 +154,14 @@ class _Training:
 
     def _quickly(self) -> torch.autocast:
         """In here, in bfloat16 where that was asked for and is fast."""
-        return torch.autocast("cpu", torch.bfloat16, enabled=self.narrow)
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.narrow)
 
     @torch.no_grad()
     def _blend(self, share: float) -> None:
         """Mix the averaged network with itself as the stage began."""
         for name, values in self.average.state_dict().items():
             if values.is_floating_point():
-                values.lerp_(self.before[name], share)
+                values.lerp_(self.before[name].to(values.device), share)
 
     def _prepare(self, stage: Stage) -> None:
         """Set what learns in this stage."""
@@ -168,7 +180,8 @@ class _Training:
         rate = peak * _schedule((done - begin) / (end - begin), recipe.warmup)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        batch = batch.contiguous(memory_format=torch.channels_last)
+        batch = batch.to(self.device, memory_format=torch.channels_last)
+        aims, weights = aims.to(self.device), weights.to(self.device)
         self.optimizer.zero_grad(set_to_none=True)
         learning = [p for p in self.model.parameters() if p.requires_grad]
         loss = sam_gradients(learning, lambda: self.loss(batch, aims, weights), recipe.sam)
@@ -192,8 +205,10 @@ class _Training:
 def predict(model: nn.Module, pictures: npt.NDArray[np.uint8], size: int) -> npt.NDArray[Any]:
     """Logits ``(n, k)`` of ``(n, h, w)`` or ``(n, 3, h, w)`` uint8 pictures, without any change."""
     model.eval()
+    place = next(model.parameters()).device
     parts = torch.split(torch.from_numpy(pictures), 128)
-    return torch.cat([model(to_input(part, size))[0].float() for part in parts]).numpy()
+    logits = [model(to_input(part.to(place), size))[0].float().cpu() for part in parts]
+    return torch.cat(logits).numpy()
 
 
 def _opinion(model: nn.Module, pictures: npt.NDArray[np.uint8], size: int) -> Tensor:

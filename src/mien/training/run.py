@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from mien.cards import CropSpec, ModelCard
 from mien.classifiers.onnx import OnnxClassifier
 from mien.datasets import duplicates, load_faces
-from mien.errors import ModelError, UsageError
+from mien.errors import MienError, ModelError, UsageError
 from mien.evaluation import divergence, to_crops
 from mien.hub import FACERES, fetch
 from mien.registry import find_model
@@ -28,6 +29,8 @@ from mien.training.targets import Lesson, lesson
 
 #: Largest difference of a logit between PyTorch and the exported file; float16 weights cost some.
 PARITY = 0.15
+#: How far the channels of a grey picture may lie apart, as JPEG leaves them.
+GREY = 16
 _FACERES_WORDS = "face network pre-trained on VGGFace2 identities (a research set); "
 _PICTURE_WORDS = "FER2013 pictures, whose image rights are unresolved; "
 
@@ -69,12 +72,22 @@ def run(
 def read_lessons(recipe: Recipe, data: Path, report: Report) -> tuple[Lesson, Lesson]:
     """What to learn and what to be measured by; tells of pictures that lie in both."""
     faces = [load_faces(data, split) for split in ("train", "validation")]
+    with suppress(MienError):  # not all data has one, and only twins are looked for
+        faces.append(load_faces(data, "test"))
+    for split, some in zip(("train", "validation", "test"), faces, strict=False):
+        for line in some.describe():
+            report({"told": f"{split}: {line}"})
     for line in duplicates(*faces).summary():
         report({"told": line})
-    # Small pictures stay small until augmentation resamples them once.
-    seen = (some.picture(row) for some in faces for row in range(min(8, len(some))))
+    # Small pictures stay small until augmentation resamples them once, and grey ones grey.
+    seen = [
+        some.picture(row)
+        for some in faces[:2]
+        for row in np.linspace(0, len(some) - 1, num=min(64, len(some)), dtype=int)
+    ]
     side = min(recipe.size, max(max(picture.shape[:2]) for picture in seen))
-    train, validation = (lesson(recipe, read.arrays(side)) for read in faces)
+    color = any(np.ptp(picture, axis=2).max() > GREY for picture in seen)
+    train, validation = (lesson(recipe, read.arrays(side, color=color)) for read in faces[:2])
     return train, validation
 
 

@@ -11,14 +11,14 @@ import numpy as np
 import torch
 
 from mien.classifiers.onnx import OnnxClassifier
-from mien.datasets import LabelledFaces, split_faces
+from mien.datasets import LabelledFaces, duplicates, split_faces
 from mien.errors import InputError, ModelError, UsageError
 from mien.evaluation import Comparison, Progress, compare
 from mien.training.augment import Augmentation
 from mien.training.export import export
 from mien.training.fit import Report, fit, measure, predict
 from mien.training.recipe import Recipe, Stage
-from mien.training.run import PARITY, parity
+from mien.training.run import PARITY, fit_temperature, parity
 from mien.training.start import open_exported
 from mien.training.targets import lesson
 
@@ -31,6 +31,8 @@ LEAST = 40
 HELD_OUT = 0.3
 #: Share of the faces that teach that chooses how much of the network learns.
 CHOOSING = 0.2
+#: Faces apart from which on they also say how sure the new model may be; fewer would not know.
+ENOUGH = 50
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,8 @@ def tune(
             f"{own.card.name} has no label {strange[0]!r}; it has {', '.join(own.labels)}."
         )
     learned, held_out = _divided(faces)
+    for line in duplicates(learned, held_out).summary():
+        report({"told": line})
     teaching, choosing = _apart(learned)
     recipe = Recipe(
         path.stem,
@@ -112,6 +116,9 @@ def tune(
     # A branch of the old network would not fit the new one.
     card = replace(card, name=path.stem, training_data=words, accuracy={})
     card = replace(card, identity="", attributes=())
+    if len(chosen) >= ENOUGH:
+        logits = predict(network, chosen.pictures, recipe.size)
+        card = replace(card, temperature=fit_temperature(logits, chosen.targets))
     partial = path.with_name(f"{path.stem}.partial.onnx")
     export(network, card, partial)
     difference = parity(network, partial, measured.pictures[:64])
