@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from mien.datasets import LabelledFaces, load_faces
 from mien.errors import UsageError
 from mien.evaluation import compare, evaluate
 from mien.evaluation.page import write_evaluation
+from mien.labels import EMOTIONS
 from mien.types import Crops, FloatArray
 
 LABELS = ("neutral", "happiness", "anger")
@@ -149,9 +151,56 @@ def test_the_report_is_whole_and_machines_can_read_it(faces: LabelledFaces, tmp_
     assert told["accuracy"]["value"] == pytest.approx(1)
     assert told["confusion"] == found.table.tolist()
     assert told["groups"]["group"]["groups"]["a"]["faces"] == 30
+    assert told["coverage"][-1] == {"confidence": 0.9, "share": 1, "accuracy": 1}
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="cannot make the folder"):
         write_evaluation(found, tmp_path / "file", model="m", data="d")
+
+
+@pytest.mark.parametrize(("unknown", "blind_below"), [("happiness", 130), ("neutral", 250)])
+def test_faces_of_an_unknown_group_have_no_part_in_the_gap(
+    faces: LabelledFaces, unknown: str, blind_below: int
+) -> None:
+    """Not when they are the worst told, nor when they are the best."""
+    groups = np.array(["a", "b"])[(faces.majority == EMOTIONS.index("anger")).astype(int)]
+    groups[faces.majority == EMOTIONS.index(unknown)] = ""
+    some = replace(faces, columns={"group": groups})
+    part = evaluate(reader(blind_below=blind_below), some, by=["group"]).groups[0]
+    rates = {name: figure.value for name, figure in part.parts}
+    assert rates[""] != rates["a"] == rates["b"]
+    assert part.gap == 0
+    assert {part.best, part.worst} <= {"a", "b"}
+
+
+@pytest.fixture
+def divided(tmp_path: Path) -> Path:
+    """A folder whose train split holds twice as many faces as its test split."""
+    for split, count in (("train", 20), ("test", 10)):
+        for label, shade in SHADES.items():
+            folder = tmp_path / "d" / split / label
+            folder.mkdir(parents=True)
+            for i in range(count):
+                picture = np.full((12, 12), shade + i % 5, np.uint8)
+                picture[i % 12, i // 12 + 6 * (split == "test")] = 255
+                PilImage.fromarray(picture).save(folder / f"{i}.png")
+    return tmp_path / "d"
+
+
+def test_a_model_is_measured_on_faces_that_teach_nobody(
+    divided: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from mien.cli.measured import faces_to_measure
+
+    chosen = faces_to_measure(divided, None, None)
+    assert set(chosen.splits) == {"test"}
+    assert len(chosen) == 30
+    assert "measured on test alone; --split train or --split all" in capsys.readouterr().err
+    assert any(line == "splits: 30 of test" for line in evaluate(reader(), chosen).protocol)
+    everything = faces_to_measure(divided, "all", None)
+    assert len(everything) == 90
+    told = evaluate(reader(), everything).protocol
+    assert any(line == "splits: 30 of test, 60 of train" for line in told)
+    assert set(faces_to_measure(divided, "train", None).splits) == {"train"}
 
 
 def test_the_commands(data: Path, tmp_path: Path) -> None:
@@ -176,6 +225,9 @@ def test_the_commands(data: Path, tmp_path: Path) -> None:
     code, text = run(evaluate_command, "mien-mobilenet", str(data), "--by", "shoe")
     assert code == 2
     assert "no column 'shoe'" in text
+    code, text = run(evaluate_command, "mien-mobilenet", str(data), "--json")
+    assert code == 0, text
+    assert json.loads(text[text.index("{") :])["figures"] == {}
     code, text = run(compare_command, "mien-mobilenet", "mien-mobilenet", str(data))
     assert code == 0, text
     assert "No difference that luck would not explain" in text

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mien.cli import options
+
 if TYPE_CHECKING:
     from mien.evaluation import Evaluation, Figure
 
@@ -14,21 +16,15 @@ if TYPE_CHECKING:
 def evaluate(
     model: Annotated[str, typer.Argument(help="Model name or .onnx file.")],
     data: Annotated[Path, typer.Argument(help="Labelled faces: a folder, a CSV or Parquet file.")],
-    split: Annotated[
-        str | None, typer.Option(help="Only this split, or the rows of lists/SPLIT.csv.")
-    ] = None,
+    split: options.Split = None,
     by: Annotated[
         list[str] | None, typer.Option(help="Tell the groups of a column of the data apart.")
     ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder for report.html and report.json.")
     ] = None,
-    labels: Annotated[
-        str | None, typer.Option(help="Numbers count as in fer2013, ferplus, rafdb or affectnet.")
-    ] = None,
-    photos: Annotated[
-        bool, typer.Option("--photos", help="The pictures are whole photos: find the faces first.")
-    ] = False,
+    labels: options.Labels = None,
+    photos: options.Photos = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Measure an expression model on labelled faces.
@@ -36,8 +32,7 @@ def evaluate(
     A folder with FER+ and its lists is measured by every list that papers report on.
     """
     from mien import evaluation
-    from mien.cli.measured import show_evaluation, show_figures, steps
-    from mien.datasets import load_faces
+    from mien.cli.measured import faces_to_measure, show_evaluation, show_figures, steps
     from mien.registry import load_classifier, load_detector
 
     classifier = load_classifier(model)
@@ -45,16 +40,18 @@ def evaluate(
     literature = data / "lists" / "literature_test.csv"
     if literature.is_file() and split is None:
         figures = evaluation.evaluate_ferplus(classifier, data, steps("judging"))
-        if output is None and not by:
-            show_figures(f"{model} on {data}", figures, json=json)
-            return
+        if not json:
+            show_figures(f"{model} on {data}", figures)
         split = "literature_test"
     find = load_detector("mtcnn").detect if photos else None
-    faces = load_faces(data, split, labels=labels, find=find, progress=steps("reading"))
+    faces = faces_to_measure(data, split, labels, find)
     found = evaluation.evaluate(classifier, faces, by=by or (), progress=steps("judging"))
+    splits = set(faces.splits.tolist()) - {""}
+    if split is None and len(splits) == 1:
+        split = splits.pop()
     name = f"{data.name}, {split}" if split else data.name
     _write(found, output, model, name, figures)
-    show_evaluation(found, f"{model} on {name}", faces.describe(), json=json)
+    show_evaluation(found, f"{model} on {name}", faces.describe(), figures, json=json)
 
 
 def _write(found: Evaluation, output: Path | None, model: str, data: str, figures: Any) -> None:

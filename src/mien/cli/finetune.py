@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from mien.cli import options
 from mien.cli.exits import extra
 from mien.errors import UsageError
 
@@ -17,12 +18,8 @@ def finetune(
     model: Annotated[
         str, typer.Option(help="Where to start: a model of mien's, or an .onnx it exported.")
     ] = "mien-mobilenet",
-    labels: Annotated[
-        str | None, typer.Option(help="Numbers count as in fer2013, ferplus, rafdb or affectnet.")
-    ] = None,
-    photos: Annotated[
-        bool, typer.Option("--photos", help="The pictures are whole photos: find the faces first.")
-    ] = False,
+    labels: options.Labels = None,
+    photos: options.Photos = False,
 ) -> None:
     """Adapt a model to a few hundred faces of your own, or to one person.
 

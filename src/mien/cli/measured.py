@@ -8,10 +8,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.table import Table
 
+    from mien.datasets import LabelledFaces
+    from mien.datasets.loading import Find
     from mien.evaluation import Comparison, Evaluation, Figure, Progress
     from mien.evaluation.comparing import Difference
+
+#: What ``--split`` calls every row.
+ALL = "all"
 
 
 def steps(what: str) -> Progress:
@@ -29,31 +36,60 @@ def steps(what: str) -> Progress:
     return shown
 
 
+def faces_to_measure(
+    data: Path, split: str | None, labels: str | None, find: Find | None = None
+) -> LabelledFaces:
+    """The faces that a model is measured on: of data with splits, those it was not taught with.
+
+    Args:
+        data: see `mien.datasets.load_faces`.
+        split: a split's name, "all" for every row; None for test, or else validation.
+        labels: see `mien.datasets.load_faces`.
+        find: for whole photos.
+    """
+    from mien.datasets import load_faces
+
+    wanted = None if split == ALL else split
+    faces = load_faces(data, wanted, labels=labels, find=find, progress=steps("reading"))
+    there = sorted(set(faces.splits.tolist()) - {""})
+    if split is not None or len(there) < 2:
+        return faces
+    held_out = next((name for name in ("test", "validation") if name in there), None)
+    if held_out is None:
+        return faces
+    others = " or ".join(f"--split {name}" for name in (*there, ALL) if name != held_out)
+    tell(f"measured on {held_out} alone; {others} takes other faces.")
+    return faces.split(held_out)
+
+
 def tell(line: str) -> None:
     """A line beside the data."""
     print(line, file=sys.stderr)  # noqa: T201
 
 
-def show_figures(title: str, figures: Sequence[Figure], *, json: bool) -> None:
+def show_figures(title: str, figures: Sequence[Figure]) -> None:
     """Every figure with its protocol."""
     from mien.evaluation.page import told
 
-    if json:
-        table = {f.name: {"value": round(f.value, 5), "faces": f.faces} for f in figures}
-        print(writer.dumps(table))  # noqa: T201
-        return
     shown = _table("figure", "value", "faces", "protocol", title=title, left=(0, 3))
     for figure in figures:
         shown.add_row(figure.name, told(figure), str(figure.faces), figure.protocol)
     _print(shown)
 
 
-def show_evaluation(found: Evaluation, title: str, notes: Iterable[str], *, json: bool) -> None:
+def show_evaluation(
+    found: Evaluation,
+    title: str,
+    notes: Iterable[str],
+    figures: Sequence[Figure] = (),
+    *,
+    json: bool,
+) -> None:
     """The figures of an evaluation, its groups, and how they were measured."""
-    from mien.evaluation.page import percent, span
+    from mien.evaluation.page import percent, span, table
 
     if json:
-        print(writer.dumps(found.to_dict()))  # noqa: T201
+        print(writer.dumps(table(found, figures)))  # noqa: T201
         return
     for line in notes:
         tell(line)

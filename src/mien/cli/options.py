@@ -25,6 +25,18 @@ Width = Annotated[int | None, typer.Option(help="Film: shrink wider frames to th
 Adaptive = Annotated[
     bool, typer.Option("--adaptive", help="Film: fewer frames where nothing changes.")
 ]
+Split = Annotated[
+    str | None,
+    typer.Option(
+        help="A split, the rows of lists/SPLIT.csv, or all; otherwise test, where the data has one."
+    ),
+]
+Labels = Annotated[
+    str | None, typer.Option(help="Numbers count as in fer2013, ferplus, rafdb or affectnet.")
+]
+Photos = Annotated[
+    bool, typer.Option("--photos", help="The pictures are whole photos: find the faces first.")
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a picture.")]
 Annotate = Annotated[
     Path | None, typer.Option(help="Folder for annotated copies; or an .mp4 for one film.")

@@ -66,7 +66,7 @@ def train_head(
         trained = train(rows, recipe, output, show)
     else:
         trained = adapt(OnnxClassifier(find_model(model)), rows, output)
-    show_figures(output.name, trained.figures, json=False)
+    show_figures(output.name, trained.figures)
     for line in (*trained.told, *trained.card.protocol):
         tell(line)
     print(output)  # noqa: T201

@@ -12,9 +12,11 @@ import numpy.typing as npt
 
 from mien.classifiers.base import EmotionClassifier
 from mien.datasets import LabelledFaces
+from mien.datasets.faces import TOLD
 from mien.errors import InputError, UsageError
 from mien.evaluation.judging import Progress, judge_faces, vocabulary
 from mien.evaluation.metrics import (
+    BINS,
     Counts,
     Floats,
     Measured,
@@ -32,6 +34,7 @@ from mien.labels import EMOTIONS
 from mien.types import FloatArray, IntArray
 
 _LEAST = 20  # faces that a group must have to count for the gap
+_POINTS = 101  # of the curve of coverage, in JSON
 _MOST = 12  # groups told apart in a column of numbers or text
 
 
@@ -43,6 +46,7 @@ class Groups:
         column: of the data.
         parts: name and figure of each group, in order.
         gap: between the best and the worst of those with at least 20 faces; NaN for fewer than two.
+            Faces of which the group is not known, "", have no part in it.
         best, worst: their names.
     """
 
@@ -106,6 +110,7 @@ class Evaluation:
                 {"confidence": round(told, 5), "right": round(true, 5), "faces": count}
                 for told, true, count in self.reliability
             ],
+            "coverage": _curve(*self.selective),
             "groups": {
                 part.column: {
                     "gap": _known(part.gap),
@@ -227,7 +232,7 @@ def _groups(column: str, values: npt.NDArray[Any], right: npt.NDArray[np.bool_])
         hits = right[names == name]
         table = np.array([[hits.sum(), len(hits) - hits.sum()]], np.int64)
         parts.append((name, measured(table, accuracy)))
-    enough = [(figure.value, name) for name, figure in parts if figure.faces >= _LEAST]
+    enough = [(figure.value, name) for name, figure in parts if name and figure.faces >= _LEAST]
     if len(enough) < 2:
         return Groups(column, tuple(parts), math.nan, "", "")
     (high, best), (low, worst) = max(enough), min(enough)
@@ -275,11 +280,16 @@ def _protocol(
         f"{len(judged):,} faces with one label each"
         if faces.kind == "label"
         else f"{len(judged):,} faces, of {len(faces):,}, {agree}",
+        *_splits(judged),
         "one crop, no flip, one model",
         "the answer is the most probable of the data's labels: " + ", ".join(faces.labels),
         "intervals: 95 %, bootstrap over faces, 2,000 draws, seed 0",
         f"uncertain: top probability below {uncertain_below:g}",
+        "macro F1: the mean over the labels that occur, each counting the same",
+        f"calibration error: over {BINS} bins of the top probability, against the label",
     ]
+    if faces.kind != "label":
+        told.append("figures of votes: KL divergence in nats and calibration error, on these faces")
     lacking = [label for label in faces.labels if label not in known]
     if lacking:
         told.append(f"the model has no {', '.join(lacking)}: an error each time")
@@ -293,8 +303,30 @@ def _protocol(
             f"{int(judged.missed.sum())} photos without one count as errors"
         )
     if faces.broken:
-        told.append(f"{len(faces.broken)} broken pictures left out")
+        some = ", ".join(broken.name for broken in faces.broken[:TOLD])
+        more = f" and {len(faces.broken) - TOLD:,} more" if len(faces.broken) > TOLD else ""
+        told.append(f"{len(faces.broken):,} broken pictures left out: {some}{more}")
     return tuple(told)
+
+
+def _curve(thresholds: Floats, shares: Floats, right: Floats) -> list[dict[str, float]]:
+    """Some points of the accuracy that is reached when only sure answers count."""
+    places = np.linspace(0, len(shares) - 1, min(_POINTS, len(shares))).astype(int)
+    return [
+        {
+            "confidence": round(float(thresholds[i]), 5),
+            "share": round(float(shares[i]), 5),
+            "accuracy": round(float(right[i]), 5),
+        }
+        for i in places
+    ]
+
+
+def _splits(judged: LabelledFaces) -> list[str]:
+    """Which splits the faces are of: a model that learned from them is no judge of itself."""
+    names, counts = np.unique(judged.splits, return_counts=True)
+    told = [f"{count:,} of {name}" for name, count in zip(names, counts, strict=True) if name]
+    return [f"splits: {', '.join(told)}"] if told else []
 
 
 def _told(figure: Measured) -> dict[str, Any]:

@@ -43,17 +43,22 @@ def write_evaluation(
         target.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"cannot make the folder {target}: {error.strerror}.") from error
-    table: dict[str, Any] = {"model": model, "data": data, **found.to_dict()}
-    table["figures"] = {
-        f.name: {"value": round(f.value, 5), "faces": f.faces, "protocol": f.protocol}
-        for f in figures
-    }
-    text = json.dumps(table, indent=1, ensure_ascii=False) + "\n"
+    everything = {"model": model, "data": data, **table(found, figures)}
+    text = json.dumps(everything, indent=1, ensure_ascii=False) + "\n"
     page = evaluation_page(found, model=model, data=data, figures=figures)
     return [
         write_text(page, target / "report.html", (".html",)),
         write_text(text, target / "report.json", (".json",)),
     ]
+
+
+def table(found: Evaluation, figures: Sequence[Figure] = ()) -> dict[str, Any]:
+    """All figures of an evaluation, and further ones with their protocols, for JSON."""
+    further = {
+        f.name: {"value": round(f.value, 5), "faces": f.faces, "protocol": f.protocol}
+        for f in figures
+    }
+    return {**found.to_dict(), "figures": further}
 
 
 def evaluation_page(
