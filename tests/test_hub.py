@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import http.client
 import io
+import ssl
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -29,6 +31,7 @@ class Handler(BaseHTTPRequestHandler):
     """Serves `data`; the first `cuts` answers break off half-way; knows ranges if `ranges`."""
 
     data, cuts, ranges = DATA, 0, True
+    members: dict[str, bytes] = {}  # noqa: RUF012 - other files, by the end of their path
     asked: list[str] = []  # noqa: RUF012 - set anew by the fixture
 
     def do_GET(self) -> None:
@@ -40,7 +43,8 @@ class Handler(BaseHTTPRequestHandler):
         if self.path.endswith("missing.onnx"):
             self.send_error(404)
             return
-        rest = self.data[start:]
+        told = next((v for k, v in self.members.items() if self.path.endswith(k)), self.data)
+        rest = told[start:]
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(rest)))
         self.end_headers()
@@ -57,7 +61,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[type[Handler]]:
     """A server that has the weights of NAME, an empty cache, and no waiting."""
-    kind = type("Served", (Handler,), {"asked": [], "cuts": 0})
+    kind = type("Served", (Handler,), {"asked": [], "cuts": 0, "members": {}})
     with ThreadingHTTPServer(("127.0.0.1", 0), kind) as running:
         thread = threading.Thread(target=running.serve_forever, daemon=True)
         thread.start()
@@ -190,21 +194,65 @@ def test_a_hostile_archive_writes_nowhere_else(tmp_path: Path) -> None:
         hub.unpack(box)
 
 
-def test_real_files_from_a_server_judge_and_find(
-    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_trouble_on_the_line_is_no_trouble_of_the_disk(
+    server: type[Handler], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The two published files at hand, by their names and the pins of the list."""
+    """An error of TLS in the middle of a file is tried again."""
+    real, failures = http.client.HTTPResponse.read, [ssl.SSLError(1, "record failed"), None]
+
+    def read(self: http.client.HTTPResponse, size: int = -1) -> bytes:
+        if failures and (error := failures.pop(0)) is not None:
+            raise error
+        return real(self, size)
+
+    monkeypatch.setattr(http.client.HTTPResponse, "read", read)
+    assert hub.pull(NAME).read_bytes() == DATA
+    assert len(server.asked) == 2
+
+
+@pytest.mark.usefixtures("server")
+def test_a_mirror_is_a_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIEN_MIRROR", "weights")
+    with pytest.raises(UsageError, match="MIEN_MIRROR is a URL"):
+        hub.pull(NAME)
+
+
+def test_the_face_network_comes_only_when_called(
+    server: type[Handler], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ModelError, match="run: mien models pull faceres"):
+        hub.folder_of(hub.FACERES)
+    assert server.asked == []
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as package:
+        for member in (*hub.FACERES.members, "package/../../elsewhere"):
+            entry = tarfile.TarInfo(member)
+            entry.size = 5
+            package.addfile(entry, io.BytesIO(b"bytes"))
+    server.members = {".tgz": packed.getvalue()}
+    server.cuts = 1
+    known = replace(hub.FACERES, sha256=hashlib.sha256(packed.getvalue()).hexdigest())
+    monkeypatch.setattr(store, "FACERES", known)
+    folder = hub.pull("faceres")
+    assert folder == hub.folder_of(known) == tmp_path / "cache" / "faceres"
+    assert sorted(path.name for path in folder.iterdir()) == ["faceres.bin", "faceres.json"]
+    assert not list(tmp_path.rglob("elsewhere"))
+
+
+def test_real_files_from_a_server_judge_and_find(
+    server: type[Handler], shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The two published files at hand, under their names and with the pins of the list."""
     from mien import EmotionAnalyzer
 
-    monkeypatch.setenv("MIEN_CACHE", str(tmp_path))
+    monkeypatch.setattr(store, "ENTRIES", hub.ENTRIES)
     files = {
         "yunet": "face_detection_yunet_2023mar.onnx",
         "mobilefacenet-fer-int8": "facial_expression_recognition_mobilefacenet_2022july_int8.onnx",
     }
     for name, file in files.items():
-        target = hub.cached(hub.find(name))
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes((shared / "models" / file).read_bytes())
+        server.members[f"/{name}.onnx"] = (shared / "models" / file).read_bytes()
+        hub.pull(name)
     assert sorted(hub.verify()) == [("mobilefacenet-fer-int8", True), ("yunet", True)]
     analyzer = EmotionAnalyzer("yunet", "mobilefacenet-fer-int8")
     assert analyzer(shared / "media" / "photos" / "astronaut.png").emotions == ("happy",)
@@ -230,4 +278,17 @@ def test_a_model_of_ones_own_gets_a_name(
     assert load_classifier("mine").labels == tuple("abcdefg")
     assert run(app, ["models", "add", file, "--name", "../up", "--card", card]).exit_code == 2
     assert run(app, ["models", "info", "mine"]).exit_code == 0
+    done = run(app, ["models", "add", file, "--name", "mien-mobilenet", "--card", card])
+    assert done.exit_code == 2
+    assert "choose another --name" in done.output
+    beside = tmp_path / "other.onnx"
+    beside.write_bytes(Path(file).read_bytes())
+    beside.with_suffix(".json").write_text(card)
+    assert run(app, ["models", "add", str(beside)]).exit_code == 0
+    assert load_classifier("other").labels == tuple("abcdefg")
+    (tmp_path / "own" / "other.json").unlink()  # one bad model does not hide the others
+    done = run(app, ["models"])
+    assert done.exit_code == 0
+    assert "mine" in done.output
+    assert "other cannot be used:" in done.output
     assert run(app, ["models", "add", file, "--card", "{"]).exit_code == 2

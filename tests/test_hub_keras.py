@@ -85,6 +85,11 @@ def test_the_hub_converts_on_arrival(
     onnx_path = hub.pull("mobilenet_7")
     assert onnx_path.name == "mobilenet_7.onnx"
     assert hub.verify() == [("mobilenet_7", True)]
+    made = onnx_path.read_bytes()
+    onnx_path.write_bytes(made[:-100])  # what was made of the file can be damaged, too
+    assert hub.verify() == [("mobilenet_7", False)]
+    assert hub.pull("mobilenet_7").read_bytes() == made
+    assert hub.verify() == [("mobilenet_7", True)]
     classifier = OnnxClassifier(onnx_path, hub.find("mobilenet_7").card_fields())
     found = classifier.classify(np.full((3, 64, 64, 3), 128, np.uint8))
     assert found.values.sum(axis=1) == pytest.approx([1, 1, 1], abs=1e-4)

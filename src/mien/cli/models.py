@@ -74,6 +74,7 @@ def add(
     from mien import hub
     from mien.classifiers.onnx import OnnxClassifier
     from mien.errors import UsageError
+    from mien.registry import CLASSIFIERS
 
     if file.suffix.lower() != ".onnx":
         for taken in hub.unpack(file):
@@ -83,8 +84,10 @@ def add(
         fields: Any = json.loads(card) if card else {}
     except ValueError as error:
         raise UsageError(f"--card is not JSON: {error}.") from error
-    OnnxClassifier(file, fields or None)  # says what is missing or wrong before it is kept
     name = name or file.stem
+    if name in CLASSIFIERS:
+        raise UsageError(f"{name} is the model that mien brings along; choose another --name.")
+    OnnxClassifier(file, fields or None)  # says what is missing or wrong before it is kept
     hub.add(file, name, fields)
     _say(f"{name}: use it as --model {name}")
 

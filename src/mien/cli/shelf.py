@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mien.cards import ModelCard
+from mien.errors import ModelError
 from mien.hub import Entry
 
 
@@ -19,11 +20,18 @@ def show_shelf() -> None:
 
     here = [*CLASSIFIERS, *(e.name for e in _fetched() if e.kind == "classifier")]
     shown = _table("model", "labels", "input", "MB", "accuracy", "licence", "commercial use")
+    broken = []
     for name in (*here, *hub.own_models()):
-        model = load_classifier(name)
+        try:
+            model = load_classifier(name)
+        except ModelError as error:
+            broken.append(f"{name} cannot be used: {error}")
+            continue
         shown.add_row(*_row(name, model.card, model.path))  # type: ignore[attr-defined]
     out = console()
     out.print(shown)
+    for line in broken:
+        out.print(line, markup=False, highlight=False, soft_wrap=True)
     yunet = [] if hub.cached(hub.find("yunet")).is_file() else ["yunet"]
     names = ", ".join(name for name in BUILTIN if name not in yunet)
     out.print(f"\ndetectors: {names} (MTCNN's weights: MIT; OpenCV's Haar: Apache-2.0)")
@@ -51,6 +59,7 @@ def show_info(name: str) -> None:
     if known is not None:
         path = hub.cached(known)
         fields = {"kind": known.kind, "url": known.url, "pin": known.pin}
+        fields["size"] = f"{known.size / 1e6:.1f} MB" if known.size else "not published"
         fields["file"] = path if path.is_file() else f"not here; mien models pull {name}"
         fields |= known.card_fields()
     elif is_network(name):
@@ -58,12 +67,11 @@ def show_info(name: str) -> None:
         fields = vars(card)
     else:
         hub.find(name)  # says which names there are
-    shown = _table("field", "value")
-    shown.show_header = False
+    out, widest = console(), max(map(len, fields))
     for key, value in fields.items():
         told = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-        shown.add_row(key.replace("_", " "), told)
-    console().print(shown)
+        line = f"{key.replace('_', ' '):<{widest}}  {told}"
+        out.print(line, markup=False, highlight=False, soft_wrap=True)  # a URL stays in one piece
 
 
 def bar(name: str) -> Callable[[int, int], None]:

@@ -3,7 +3,7 @@
 Nothing here runs unless someone asks for a download by name; analysing pictures never does.
 """
 
-from mien.hub.archives import FACERES, Archive, cache_folder, fetch
+from mien.hub.archives import FACERES, Archive, cache_folder, fetch, folder_of
 from mien.hub.entries import ENTRIES, Entry
 from mien.hub.store import (
     add,
@@ -30,6 +30,7 @@ __all__ = [
     "entry",
     "fetch",
     "find",
+    "folder_of",
     "own_models",
     "path_of",
     "pull",

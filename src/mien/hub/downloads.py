@@ -6,13 +6,14 @@ import contextlib
 import errno
 import hashlib
 import http.client
+import os
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from mien.errors import ModelError
+from mien.errors import ModelError, UsageError
 
 #: Is told how many bytes there are, and how many there will be (0 for not known).
 Report = Callable[[int, int], None]
@@ -51,6 +52,20 @@ def download(url: str, target: Path, pin: str, report: Report | None = None) -> 
             ) from error
         raise ModelError(f"{target} cannot be written: {error.strerror or error}.") from error
     return target
+
+
+def address(url: str, file: str) -> str:
+    """Where a published file is looked for: at its source, or under ``$MIEN_MIRROR``.
+
+    Raises:
+        UsageError: the mirror is no URL.
+    """
+    mirror = os.environ.get("MIEN_MIRROR")
+    if not mirror:
+        return url
+    if not mirror.lower().startswith(("http://", "https://", "file://")):
+        raise UsageError(f"MIEN_MIRROR is a URL such as https://host/models, not {mirror!r}.")
+    return f"{mirror.rstrip('/')}/{file}"
 
 
 def file_hash(path: Path, like: str) -> str:
@@ -103,9 +118,17 @@ def _go_on(url: str, partial: Path, report: Report) -> None:
         have = have if answer.status == 206 else 0
         total = have + int(answer.headers.get("Content-Length") or 0)
         with partial.open("ab" if have else "wb") as file:
-            while chunk := answer.read(_CHUNK):
+            while chunk := _read(answer):
                 file.write(chunk)
                 have += len(chunk)
                 report(have, total)
         if have < total:
             raise http.client.IncompleteRead(b"", total - have)
+
+
+def _read(answer: http.client.HTTPResponse) -> bytes:
+    """The next bytes; whatever goes wrong here went wrong on the line, not on the disk."""
+    try:
+        return answer.read(_CHUNK)
+    except OSError as error:
+        raise ConnectionError(error.strerror or str(error)) from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import tarfile
@@ -13,8 +12,8 @@ from typing import Any
 
 from mien.cards import ENGAGEMENT_KEY
 from mien.errors import InputNotFoundError, ModelError, UsageError
-from mien.hub.archives import cache_folder
-from mien.hub.downloads import Report, download, file_hash
+from mien.hub.archives import FACERES, cache_folder, fetch
+from mien.hub.downloads import Report, address, download, file_hash
 from mien.hub.entries import ENTRIES, Entry
 
 _OWN = "own"
@@ -34,7 +33,7 @@ def find(name: str) -> Entry:
     """
     found = entry(name)
     if found is None:
-        known = ", ".join(known.name for known in ENTRIES)
+        known = ", ".join([*(known.name for known in ENTRIES), FACERES.name])
         raise UsageError(f"there is no model {name!r} to fetch; there are {known}.")
     return found
 
@@ -76,42 +75,68 @@ def pull(name: str, report: Report | None = None) -> Path:
     the hash must be the same.
 
     Raises:
-        UsageError: there is no such model.
+        UsageError: there is no such model, or the mirror is no URL.
         ModelError: no network, no space, or not the published file.
     """
+    if name == FACERES.name:
+        return fetch(FACERES, report)
     known = find(name)
     path = original(known)
     if not (path.is_file() and file_hash(path, known.pin) == known.pin):
-        mirror = os.environ.get("MIEN_MIRROR")
-        url = f"{mirror.rstrip('/')}/{known.file}" if mirror else known.url
-        download(url, path, known.pin, report)
+        download(address(known.url, known.file), path, known.pin, report)
     return _ready(known)
 
 
 def _ready(known: Entry) -> Path:
     """The ``.onnx`` of a file that is here; made of it where it is a Keras file."""
     path = cached(known)
-    if known.suffix == ".h5" and not path.is_file():
+    if known.suffix == ".h5" and not _made(path):
         if known.kind == "engagement":
             from mien.hub.attention import convert_attention
 
             card = {ENGAGEMENT_KEY: json.dumps(known.card_fields())}
             convert_attention(original(known), path, card)
-            return path
-        from mien.hub.keras import convert_keras
+        else:
+            from mien.hub.keras import convert_keras
 
-        convert_keras(original(known), path)
+            convert_keras(original(known), path)
+        _hash_beside(path).write_text(file_hash(path, known.pin), encoding="ascii")
     return path
 
 
+def _made(path: Path) -> bool:
+    """Whether a converted file is as it was when it was made."""
+    beside = _hash_beside(path)
+    if not (path.is_file() and beside.is_file()):
+        return False
+    noted = beside.read_text(encoding="ascii")
+    return file_hash(path, noted) == noted
+
+
+def _hash_beside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.hash")
+
+
 def verify() -> list[tuple[str, bool]]:
-    """Every fetched model, and whether its file is the published one."""
+    """Every fetched model, and whether its file is the published one.
+
+    Of a Keras file, also whether what was made of it is as it was made.
+    """
     here = [(known, original(known)) for known in ENTRIES if original(known).is_file()]
-    return [(known.name, file_hash(path, known.pin) == known.pin) for known, path in here]
+    return [
+        (
+            known.name,
+            file_hash(path, known.pin) == known.pin
+            and (known.suffix != ".h5" or _made(cached(known))),
+        )
+        for known, path in here
+    ]
 
 
 def add(file: Path, name: str, card: Mapping[str, Any]) -> Path:
     """Keep an ``.onnx`` file of the user's under a name, with its card beside it.
+
+    Without a card, one that lies beside the file is kept with it.
 
     Raises:
         InputNotFoundError: there is no such file.
@@ -127,8 +152,13 @@ def add(file: Path, name: str, card: Mapping[str, Any]) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_suffix(".partial")
     shutil.copyfile(file, partial)
+    beside, kept = file.with_suffix(".json"), target.with_suffix(".json")
     if card:
-        target.with_suffix(".json").write_text(json.dumps(dict(card)), encoding="utf-8")
+        kept.write_text(json.dumps(dict(card)), encoding="utf-8")
+    elif beside.is_file():
+        shutil.copyfile(beside, kept)
+    else:
+        kept.unlink(missing_ok=True)
     partial.replace(target)
     return target
 
