@@ -225,6 +225,18 @@ def test_the_commands(data: Path, tmp_path: Path) -> None:
     code, text = run(evaluate_command, "mien-mobilenet", str(data), "--by", "shoe")
     assert code == 2
     assert "no column 'shoe'" in text
+    words = data.read_text().replace(",anger,", ",furious at it,").replace(",neutral,", ",odd,")
+    strange = data.with_name("words.csv")
+    strange.write_text(words)
+    code, text = run(evaluate_command, "mien-mobilenet", str(strange))
+    assert code == 3
+    assert "--labels glad=happiness" in text.replace("\n", " ")
+    said = "furious at it = anger,odd="
+    code, text = run(evaluate_command, "mien-mobilenet", str(strange), "--labels", said, "--json")
+    assert code == 0, text
+    table = json.loads(text[text.index("{") :])
+    assert table["labels"] == ["happiness", "anger"]
+    assert table["accuracy"]["faces"] == 40
     code, text = run(evaluate_command, "mien-mobilenet", str(data), "--json")
     assert code == 0, text
     assert json.loads(text[text.index("{") :])["figures"] == {}

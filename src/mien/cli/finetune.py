@@ -36,7 +36,7 @@ def finetune(
         raise UsageError(f"the new model's name must end in .onnx, got {output.name}.")
     start = find_model(model)
     find = load_detector("mtcnn").detect if photos else None
-    faces = load_faces(data, labels=labels, find=find, progress=steps("reading"))
+    faces = load_faces(data, labels=options.meanings(labels), find=find, progress=steps("reading"))
     for line in faces.describe():
         tell(line)
     output.parent.mkdir(parents=True, exist_ok=True)

@@ -44,13 +44,14 @@ def faces_to_measure(
     Args:
         data: see `mien.datasets.load_faces`.
         split: a split's name, "all" for every row; None for test, or else validation.
-        labels: see `mien.datasets.load_faces`.
+        labels: see `mien.cli.options.meanings`.
         find: for whole photos.
     """
+    from mien.cli.options import meanings
     from mien.datasets import load_faces
 
     wanted = None if split == ALL else split
-    faces = load_faces(data, wanted, labels=labels, find=find, progress=steps("reading"))
+    faces = load_faces(data, wanted, labels=meanings(labels), find=find, progress=steps("reading"))
     there = sorted(set(faces.splits.tolist()) - {""})
     if split is not None or len(there) < 2:
         return faces

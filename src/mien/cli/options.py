@@ -32,7 +32,11 @@ Split = Annotated[
     ),
 ]
 Labels = Annotated[
-    str | None, typer.Option(help="Numbers count as in fer2013, ferplus, rafdb or affectnet.")
+    str | None,
+    typer.Option(
+        help="Numbers count as in fer2013, ferplus, rafdb or affectnet; or what words of your own "
+        "mean: glad=happiness,odd= (nothing after = leaves those faces out)."
+    ),
 ]
 Photos = Annotated[
     bool, typer.Option("--photos", help="The pictures are whole photos: find the faces first.")
@@ -79,6 +83,14 @@ Heads = Annotated[
     list[Path] | None,
     typer.Option("--head", help="A head of mien train-head's, for further columns; repeatable."),
 ]
+
+
+def meanings(labels: str | None) -> dict[str, str] | str | None:
+    """What ``--labels`` says: the name of a numbering, or words and what they mean."""
+    if labels is None or "=" not in labels:
+        return labels
+    pairs = (part.partition("=") for part in labels.split(",") if part.strip())
+    return {word.strip(): meaning.strip() for word, _, meaning in pairs}
 
 
 def named(text: str, known: Collection[str] = ()) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mien.cli import options
 from mien.cli.exits import extra
 
 
@@ -18,17 +19,18 @@ def train(
         Path, typer.Option("-o", "--output", help="Folder for checkpoints, log and model.")
     ] = Path("runs"),
     backbone: Annotated[
-        Path | None, typer.Option(help="Folder with faceres.json and .bin; fetched by default.")
+        Path | None, typer.Option(help="Folder with faceres.json and .bin, if not pulled.")
     ] = None,
     sample: Annotated[
         int | None, typer.Option(min=64, help="Use so many faces, one epoch a stage: a trial.")
     ] = None,
+    labels: options.Labels = None,
 ) -> None:
     """Train the model that a recipe describes; starts again from the last checkpoint."""
     with extra("train"):
         from mien.training.run import run
 
-    path = run(recipe, data, output, backbone, sample, show)
+    path = run(recipe, data, output, backbone, sample, show, options.meanings(labels))
     print(path)  # noqa: T201
 
 

@@ -186,8 +186,8 @@ def _unknown(
         )
     return (
         f"{origin} has labels that mien does not know: {told}{more}; known are"
-        f" {', '.join(EMOTIONS)} and common words for them: rename or map those, or map them to"
-        " '' to leave them out."
+        f" {', '.join(EMOTIONS)} and common words for them: rename those, or say what they mean"
+        " (labels=, --labels glad=happiness); nothing after = leaves them out."
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -42,6 +43,7 @@ def run(
     backbone: Path | None,
     sample: int | None,
     report: Report,
+    labels: Mapping[str, str] | str | None = None,
 ) -> Path:
     """Train what `recipe_path` describes and write ``output/NAME/NAME.onnx``.
 
@@ -55,12 +57,13 @@ def run(
         backbone: folder with the starting weights; None for those of ``mien models pull faceres``.
         sample: use only that many faces and one epoch a stage, to see whether all works.
         report: gets progress, see `mien.training.fit.fit`.
+        labels: what the data's labels mean, see `mien.datasets.load_faces`.
     """
     grown = load_branch(recipe_path)
     if grown is not None:
         return grow(grown, data, output / f"{grown.name}-branch", backbone, sample, report)
     recipe = load_recipe(recipe_path)
-    train, validation = read_lessons(recipe, data, report)
+    train, validation = read_lessons(recipe, data, report, labels)
     if sample is not None:
         recipe, train, validation = recipe.trial(), train.first(sample), validation.first(sample)
     out = output / (recipe.name if sample is None else f"{recipe.name}-sample{sample}")
@@ -69,11 +72,16 @@ def run(
     return finish(recipe, model, validation, out, report)
 
 
-def read_lessons(recipe: Recipe, data: Path, report: Report) -> tuple[Lesson, Lesson]:
+def read_lessons(
+    recipe: Recipe,
+    data: Path,
+    report: Report,
+    labels: Mapping[str, str] | str | None = None,
+) -> tuple[Lesson, Lesson]:
     """What to learn and what to be measured by; tells of pictures that lie in both."""
-    faces = [load_faces(data, split) for split in ("train", "validation")]
+    faces = [load_faces(data, split, labels=labels) for split in ("train", "validation")]
     with suppress(MienError):  # not all data has one, and only twins are looked for
-        faces.append(load_faces(data, "test"))
+        faces.append(load_faces(data, "test", labels=labels))
     for split, some in zip(("train", "validation", "test"), faces, strict=False):
         for line in some.describe():
             report({"told": f"{split}: {line}"})
