@@ -70,6 +70,7 @@ def add(
 ) -> None:
     """Keep a model of your own under a name, or take in a bundle."""
     import json
+    from dataclasses import asdict, replace
 
     from mien import hub
     from mien.classifiers.onnx import OnnxClassifier
@@ -83,9 +84,13 @@ def add(
         fields: Any = json.loads(card) if card else {}
     except ValueError as error:
         raise UsageError(f"--card is not JSON: {error}.") from error
-    OnnxClassifier(file, fields or None)  # says what is missing or wrong before it is kept
+    if not isinstance(fields, dict):
+        raise UsageError('--card is not a JSON object, such as {"labels": ["sad", "happy"]}.')
     name = name or file.stem
-    hub.add(file, name, fields)
+    # Says what is missing or wrong before it is kept. The card may lie beside the file: all of it
+    # goes along, under the name that the model has from now on.
+    found = OnnxClassifier(file, fields or None).card
+    hub.add(file, name, asdict(replace(found, name=name)))
     _say(f"{name}: use it as --model {name}")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mien.cards import ModelCard
+from mien.errors import ModelError
 from mien.hub import Entry
 
 
@@ -19,11 +20,17 @@ def show_shelf() -> None:
 
     here = [*CLASSIFIERS, *(e.name for e in _fetched() if e.kind == "classifier")]
     shown = _table("model", "labels", "input", "MB", "accuracy", "licence", "commercial use")
+    broken = []  # one bad model hides none of the others
     for name in (*here, *hub.own_models()):
-        model = load_classifier(name)
-        shown.add_row(*_row(name, model.card, model.path))  # type: ignore[attr-defined]
+        try:
+            model = load_classifier(name)
+            shown.add_row(*_row(name, model.card, model.path))  # type: ignore[attr-defined]
+        except ModelError as error:
+            broken.append(f"{name} cannot be used: {error}")
     out = console()
     out.print(shown)
+    for line in broken:
+        out.print(line)
     yunet = [] if hub.cached(hub.find("yunet")).is_file() else ["yunet"]
     names = ", ".join(name for name in BUILTIN if name not in yunet)
     out.print(f"\ndetectors: {names} (MTCNN's weights: MIT; OpenCV's Haar: Apache-2.0)")

@@ -4,14 +4,13 @@ Nothing here runs unless someone asks for a download by name; analysing pictures
 """
 
 from mien.hub.archives import FACERES, Archive, cache_folder, fetch
-from mien.hub.entries import ENTRIES, Entry
+from mien.hub.entries import ENTRIES, PACKAGED, Entry
+from mien.hub.own import add, own_card, own_models
 from mien.hub.store import (
-    add,
     bundle,
     cached,
     entry,
     find,
-    own_models,
     path_of,
     pull,
     unpack,
@@ -21,6 +20,7 @@ from mien.hub.store import (
 __all__ = [
     "ENTRIES",
     "FACERES",
+    "PACKAGED",
     "Archive",
     "Entry",
     "add",
@@ -30,6 +30,7 @@ __all__ = [
     "entry",
     "fetch",
     "find",
+    "own_card",
     "own_models",
     "path_of",
     "pull",

@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 from mien.labels import MEASURES
 
+#: Expression models that ship in the wheel: nothing else can have their names.
+PACKAGED = ("mien-mobilenet",)
 _HSE = (
     "https://raw.githubusercontent.com/sb-ai-lab/EmotiEffLib/"
     "af833487321c3efdcb1768a91a6c656a1986fdf6/models/affectnet_emotions/onnx/"

@@ -1,24 +1,19 @@
-"""Named weights on this machine: what is here, what can be fetched, what the user added."""
+"""Published weights on this machine: what is here, what can be fetched."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from mien.cards import ENGAGEMENT_KEY
 from mien.errors import InputNotFoundError, ModelError, UsageError
 from mien.hub.archives import cache_folder
 from mien.hub.downloads import Report, download, file_hash
 from mien.hub.entries import ENTRIES, Entry
-
-_OWN = "own"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def entry(name: str) -> Entry | None:
@@ -47,12 +42,6 @@ def cached(known: Entry) -> Path:
 def original(known: Entry) -> Path:
     """Where the file lies as it was published; that of a Keras model beside its ``.onnx``."""
     return cached(known).with_name(known.file)
-
-
-def own_models() -> dict[str, Path]:
-    """The models that the user added, by name."""
-    folder = cache_folder() / _OWN
-    return {path.stem: path for path in sorted(folder.glob("*.onnx"))} if folder.is_dir() else {}
 
 
 def path_of(name: str) -> Path:
@@ -108,29 +97,6 @@ def verify() -> list[tuple[str, bool]]:
     """Every fetched model, and whether its file is the published one."""
     here = [(known, original(known)) for known in ENTRIES if original(known).is_file()]
     return [(known.name, file_hash(path, known.pin) == known.pin) for known, path in here]
-
-
-def add(file: Path, name: str, card: Mapping[str, Any]) -> Path:
-    """Keep an ``.onnx`` file of the user's under a name, with its card beside it.
-
-    Raises:
-        InputNotFoundError: there is no such file.
-        UsageError: the name cannot be used.
-    """
-    if not file.is_file():
-        raise InputNotFoundError(f"there is no model file {file}.")
-    if not _NAME.fullmatch(name):
-        raise UsageError(f"a name has letters, digits, dots and dashes only, not {name!r}.")
-    if entry(name) is not None:
-        raise UsageError(f"{name} is the name of published weights; choose another.")
-    target = cache_folder() / _OWN / f"{name}.onnx"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_suffix(".partial")
-    shutil.copyfile(file, partial)
-    if card:
-        target.with_suffix(".json").write_text(json.dumps(dict(card)), encoding="utf-8")
-    partial.replace(target)
-    return target
 
 
 def bundle(names: Sequence[str], target: Path) -> list[str]:
