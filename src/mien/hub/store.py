@@ -14,6 +14,7 @@ from mien.errors import InputNotFoundError, ModelError, UsageError
 from mien.hub.archives import cache_folder
 from mien.hub.downloads import Report, download, file_hash
 from mien.hub.entries import ENTRIES, Entry
+from mien.onnx import file_sha256
 
 
 def entry(name: str) -> Entry | None:
@@ -80,23 +81,48 @@ def pull(name: str, report: Report | None = None) -> Path:
 def _ready(known: Entry) -> Path:
     """The ``.onnx`` of a file that is here; made of it where it is a Keras file."""
     path = cached(known)
-    if known.suffix == ".h5" and not path.is_file():
+    if known.suffix == ".h5" and not _is_as_made(known):
         if known.kind == "engagement":
             from mien.hub.attention import convert_attention
 
             card = {ENGAGEMENT_KEY: json.dumps(known.card_fields())}
             convert_attention(original(known), path, card)
-            return path
-        from mien.hub.keras import convert_keras
+        else:
+            from mien.hub.keras import convert_keras
 
-        convert_keras(original(known), path)
+            convert_keras(original(known), path)
+        made = {"of": known.pin, "sha256": file_sha256(path)}
+        _record(known).write_text(json.dumps(made), encoding="utf-8")
     return path
 
 
+def _record(known: Entry) -> Path:
+    """What the ``.onnx`` was made of and its hash then, for nobody publishes that."""
+    return cached(known).with_suffix(".made.json")
+
+
+def _is_as_made(known: Entry) -> bool:
+    """Whether the ``.onnx`` of a Keras file is what was made of the published one."""
+    try:
+        made = json.loads(_record(known).read_text(encoding="utf-8"))
+        return bool(made == {"of": known.pin, "sha256": file_sha256(cached(known))})
+    except (OSError, ValueError):
+        return False
+
+
+def _is_good(known: Entry) -> bool:
+    """Whether the file is the published one, and what was made of it still what it was."""
+    if file_hash(original(known), known.pin) != known.pin:
+        return False
+    return known.suffix != ".h5" or _is_as_made(known)
+
+
 def verify() -> list[tuple[str, bool]]:
-    """Every fetched model, and whether its file is the published one."""
-    here = [(known, original(known)) for known in ENTRIES if original(known).is_file()]
-    return [(known.name, file_hash(path, known.pin) == known.pin) for known, path in here]
+    """Every fetched model, and whether its file is the published one.
+
+    Of a Keras file, the ``.onnx`` must also be the one that was made of it.
+    """
+    return [(known.name, _is_good(known)) for known in ENTRIES if original(known).is_file()]
 
 
 def bundle(names: Sequence[str], target: Path) -> list[str]:
