@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import io
+import ssl
 import tarfile
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from http.client import HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -26,9 +30,12 @@ NAME = "yunet"
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Serves `data`; the first `cuts` answers break off half-way; knows ranges if `ranges`."""
+    """Serves `data`; the first `cuts` answers break off half-way; knows ranges if `ranges`.
 
-    data, cuts, ranges = DATA, 0, True
+    It says how much will come if `sized`, and waits `slow_s` before it sends.
+    """
+
+    data, cuts, ranges, sized, slow_s = DATA, 0, True, True, 0.0
     asked: list[str] = []  # noqa: RUF012 - set anew by the fixture
 
     def do_GET(self) -> None:
@@ -42,13 +49,16 @@ class Handler(BaseHTTPRequestHandler):
             return
         rest = self.data[start:]
         self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(rest)))
+        if self.sized:
+            self.send_header("Content-Length", str(len(rest)))
         self.end_headers()
+        time.sleep(self.slow_s)
         if kind.cuts:
             kind.cuts -= 1
             self.wfile.write(rest[: len(rest) // 2])
             return
-        self.wfile.write(rest)
+        with contextlib.suppress(ConnectionError):  # who has heard enough hangs up
+            self.wfile.write(rest)
 
     def log_message(self, *_: object) -> None:
         pass
@@ -64,7 +74,7 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[type[Han
         monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "cache"))
         monkeypatch.setenv("MIEN_MIRROR", f"http://127.0.0.1:{running.server_port}/weights/")
         monkeypatch.setattr(downloads, "_WAIT_S", 0.01)
-        known = replace(hub.find(NAME), pin=hashlib.sha256(DATA).hexdigest())
+        known = replace(hub.find(NAME), pin=hashlib.sha256(DATA).hexdigest(), size=len(DATA))
         others = tuple(other for other in hub.ENTRIES if other.name != NAME)
         monkeypatch.setattr(store, "ENTRIES", (known, *others))
         yield kind
@@ -89,7 +99,7 @@ def test_a_good_file_is_fetched_once(server: type[Handler], tmp_path: Path) -> N
 
 
 def test_a_wrong_hash_never_becomes_a_file(server: type[Handler], tmp_path: Path) -> None:
-    server.data = DATA + b"!"
+    server.data = DATA[:-1] + b"!"
     with pytest.raises(ModelError, match="is not the file that was published"):
         hub.pull(NAME)
     assert files(tmp_path) == []
@@ -117,19 +127,72 @@ def test_a_server_without_ranges_sends_everything_again(server: type[Handler]) -
     assert hub.pull(NAME).read_bytes() == DATA
 
 
-def test_a_full_disk_is_told(
-    server: type[Handler], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Full(io.BytesIO):
-        def write(self, _: Any) -> int:
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(Path, "open", lambda *_args, **_options: Full())
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
+def test_a_full_disk_is_told(server: type[Handler], tmp_path: Path) -> None:
+    partial = tmp_path / "cache" / "models" / "yunet.onnx.partial"
+    partial.parent.mkdir(parents=True)
+    partial.symlink_to("/dev/full")
     with pytest.raises(ModelError, match="no space left"):
         hub.pull(NAME)
-    monkeypatch.undo()
-    assert not (tmp_path / "cache" / "models" / "yunet.onnx").exists()
+    assert files(tmp_path) == []
     assert server.asked == [""]
+
+
+def test_another_size_is_told_before_it_is_fetched(server: type[Handler], tmp_path: Path) -> None:
+    server.data = DATA * 50
+    told: list[int] = []
+    with pytest.raises(ModelError, match=f"it has {50 * len(DATA)} bytes, expected {len(DATA)}"):
+        hub.pull(NAME, lambda have, _total: told.append(have))
+    assert told == []
+    server.sized = False  # nor is more taken from a server that does not say it
+    with pytest.raises(ModelError, match=f"it has more than {len(DATA)} bytes"):
+        hub.pull(NAME, lambda have, _total: told.append(have))
+    assert told[-1] < 2 * len(DATA)
+    assert files(tmp_path) == []
+    server.data = DATA
+    assert hub.pull(NAME).read_bytes() == DATA
+
+
+def test_two_that_pull_at_once_do_not_mix(server: type[Handler], tmp_path: Path) -> None:
+    server.slow_s = 0.2
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(hub.pull, [NAME] * 4))
+    assert {path.read_bytes() for path in found} == {DATA}
+    assert server.asked == [""], "one fetches, the others wait"
+    assert files(tmp_path) == ["yunet.onnx"]
+
+
+@pytest.mark.parametrize("mirror", ["foo", "http://host:port/", "http://[1/"])
+def test_a_mirror_that_is_no_address_is_wrong_use(
+    server: type[Handler], monkeypatch: pytest.MonkeyPatch, mirror: str
+) -> None:
+    monkeypatch.setenv("MIEN_MIRROR", mirror)
+    done = CliRunner().invoke(app, ["models", "pull", NAME])
+    assert done.exit_code == 2
+    assert "MIEN_MIRROR must begin with https:// or http://" in done.output
+    assert server.asked == []
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [ssl.SSLError(1, "bad record mac"), OSError(errno.EHOSTUNREACH, "No route to host")],
+)
+def test_whatever_a_network_does_while_reading_is_tried_again(
+    server: type[Handler], monkeypatch: pytest.MonkeyPatch, problem: OSError
+) -> None:
+    read = HTTPResponse.read
+    calls = []
+
+    def breaking(self: HTTPResponse, *asked: int) -> bytes:
+        calls.append(self)
+        if len(calls) == 3:
+            raise problem
+        return read(self, *asked)
+
+    monkeypatch.setattr(HTTPResponse, "read", breaking)
+    assert hub.pull(NAME).read_bytes() == DATA
+    assert len(server.asked) == 2
+    monkeypatch.undo()
 
 
 def test_no_network_is_one_sentence(server: type[Handler], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from mien.cards import ENGAGEMENT_KEY
 from mien.errors import InputNotFoundError, ModelError, UsageError
 from mien.hub.archives import cache_folder
-from mien.hub.downloads import Report, download, file_hash
+from mien.hub.downloads import Report, alone, download, file_hash
 from mien.hub.entries import ENTRIES, Entry
 from mien.onnx import file_sha256
 
@@ -66,7 +66,7 @@ def pull(name: str, report: Report | None = None) -> Path:
     the hash must be the same.
 
     Raises:
-        UsageError: there is no such model.
+        UsageError: there is no such model, or the mirror is no address.
         ModelError: no network, no space, or not the published file.
     """
     known = find(name)
@@ -74,14 +74,18 @@ def pull(name: str, report: Report | None = None) -> Path:
     if not (path.is_file() and file_hash(path, known.pin) == known.pin):
         mirror = os.environ.get("MIEN_MIRROR")
         url = f"{mirror.rstrip('/')}/{known.file}" if mirror else known.url
-        download(url, path, known.pin, report)
+        download(url, path, known.pin, report, known.size)
     return _ready(known)
 
 
 def _ready(known: Entry) -> Path:
     """The ``.onnx`` of a file that is here; made of it where it is a Keras file."""
     path = cached(known)
-    if known.suffix == ".h5" and not _is_as_made(known):
+    if known.suffix == ".onnx":
+        return path
+    with alone(path.with_name(f"{path.name}.lock")):
+        if _is_as_made(known):
+            return path
         if known.kind == "engagement":
             from mien.hub.attention import convert_attention
 
