@@ -6,6 +6,7 @@ import contextlib
 import errno
 import hashlib
 import io
+import json
 import ssl
 import tarfile
 import threading
@@ -16,6 +17,7 @@ from dataclasses import replace
 from http.client import HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -224,6 +226,63 @@ def test_a_bundle_goes_to_another_machine(
     done = run(app, ["models", "add", str(tmp_path / form)])
     assert done.exit_code == 0, done.output
     assert hub.path_of(NAME).read_bytes() == DATA
+
+
+@pytest.mark.usefixtures("server")
+@pytest.mark.parametrize("form", ["box", "box.tar"])
+def test_a_model_of_ones_own_goes_along(
+    form: str, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mien import load_classifier
+
+    file = shared / "models" / "facial_expression_recognition_mobilefacenet_2022july_int8.onnx"
+    hub.add(file, "mine", {"labels": list("abcdefg"), "temperature": 2})
+    run = CliRunner().invoke
+    hub.pull(NAME)
+    done = run(app, ["models", "bundle", str(tmp_path / form)])
+    assert done.exit_code == 0, done.output
+    assert "yunet, mine" in done.output
+    only = tmp_path / f"only-{form}"
+    assert hub.bundle(["mine"], only) == ["mine"]
+    monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "elsewhere"))
+    done = run(app, ["models", "add", str(tmp_path / form)])
+    assert done.exit_code == 0, done.output
+    assert "mine: use it as --model mine" in done.output
+    assert hub.verify() == [(NAME, True)]
+    assert load_classifier("mine").labels == tuple("abcdefg")
+    assert hub.own_card("mine") == {"labels": list("abcdefg"), "temperature": 2}
+    assert hub.unpack(only) == ["mine"], "the same one again"
+    hub.add(file, "mine", {}).write_bytes(b"another")
+    with pytest.raises(UsageError, match="you have another model mine already"):
+        hub.unpack(only)
+    assert hub.own_models()["mine"].read_bytes() == b"another"
+
+
+@pytest.mark.usefixtures("server")
+@pytest.mark.parametrize(
+    ("name", "sha256", "words"),
+    [
+        ("../up", "right", "cannot be taken in: a name has letters"),
+        ("mien-mobilenet", "right", "cannot be taken in: mien-mobilenet is the name"),
+        ("mine", "wrong", "mine in .* is not what was packed"),
+        ("mine", None, "own.json cannot be read"),
+    ],
+)
+def test_a_hostile_model_of_ones_own_is_refused(
+    name: str, sha256: str | None, words: str, tmp_path: Path
+) -> None:
+    right = hashlib.sha256(DATA).hexdigest()
+    told: dict[str, Any] = {name: {"sha256": right if sha256 == "right" else sha256, "card": {}}}
+    listed = json.dumps(told if sha256 else [told]).encode()
+    with tarfile.open(tmp_path / "box.tar", "w") as package:
+        for member, data in ((f"own/{name}.onnx", DATA), ("own.json", listed)):
+            info = tarfile.TarInfo(member)
+            info.size = len(data)
+            package.addfile(info, io.BytesIO(data))
+    before = set(tmp_path.rglob("*"))
+    with pytest.raises(ModelError, match=words):
+        hub.unpack(tmp_path / "box.tar")
+    assert set(tmp_path.rglob("*")) == before
 
 
 @pytest.mark.usefixtures("server")

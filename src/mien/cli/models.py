@@ -78,7 +78,8 @@ def add(
 
     if file.suffix.lower() != ".onnx":
         for taken in hub.unpack(file):
-            _say(f"{taken}: as published")
+            own = hub.entry(taken) is None
+            _say(f"{taken}: {f'use it as --model {taken}' if own else 'as published'}")
         return
     try:
         fields: Any = json.loads(card) if card else {}
@@ -98,7 +99,10 @@ def bundle(
     target: Annotated[Path, typer.Argument(help="A folder, or a .tar file.")],
     names: Annotated[list[str] | None, typer.Argument(help="Models; all that are here.")] = None,
 ) -> None:
-    """Pack fetched models for a machine without a network; `mien models add` takes them in."""
+    """Pack models for a machine without a network; `mien models add` takes them in.
+
+    Those that were fetched, and those of your own that were added.
+    """
     from mien import hub
 
     packed = hub.bundle(names or [], target)

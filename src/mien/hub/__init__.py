@@ -4,18 +4,10 @@ Nothing here runs unless someone asks for a download by name; analysing pictures
 """
 
 from mien.hub.archives import FACERES, Archive, cache_folder, fetch
+from mien.hub.bundles import bundle, unpack
 from mien.hub.entries import ENTRIES, PACKAGED, Entry
 from mien.hub.own import add, own_card, own_models
-from mien.hub.store import (
-    bundle,
-    cached,
-    entry,
-    find,
-    path_of,
-    pull,
-    unpack,
-    verify,
-)
+from mien.hub.store import cached, entry, find, path_of, pull, verify
 
 __all__ = [
     "ENTRIES",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -78,11 +77,16 @@ def add(file: Path, name: str, card: Mapping[str, Any]) -> Path:
     if not file.is_file():
         raise InputNotFoundError(f"there is no model file {file}.")
     check_name(name)
+    return keep(file.read_bytes(), name, card)
+
+
+def keep(network: bytes, name: str, card: Mapping[str, Any]) -> Path:
+    """The same for the bytes of a network and a name that has been checked."""
     target = own_folder() / f"{name}.onnx"
     beside = target.with_name(f"{name}.json")
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f"{target.name}.partial")
-    shutil.copyfile(file, partial)
+    partial.write_bytes(network)
     if card:
         beside.write_text(json.dumps(dict(card)), encoding="utf-8")
     else:  # that of a model which had this name before

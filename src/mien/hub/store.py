@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import tarfile
-from collections.abc import Sequence
 from pathlib import Path
 
 from mien.cards import ENGAGEMENT_KEY
-from mien.errors import InputNotFoundError, ModelError, UsageError
+from mien.errors import ModelError, UsageError
 from mien.hub.archives import cache_folder
 from mien.hub.downloads import Report, alone, download, file_hash
 from mien.hub.entries import ENTRIES, Entry
@@ -33,6 +30,11 @@ def find(name: str) -> Entry:
         known = ", ".join(known.name for known in ENTRIES)
         raise UsageError(f"there is no model {name!r} to fetch; there are {known}.")
     return found
+
+
+def of_file(file: str) -> Entry | None:
+    """The published weights whose file is called so here, or None."""
+    return next((known for known in ENTRIES if known.file == file), None)
 
 
 def cached(known: Entry) -> Path:
@@ -75,10 +77,10 @@ def pull(name: str, report: Report | None = None) -> Path:
         mirror = os.environ.get("MIEN_MIRROR")
         url = f"{mirror.rstrip('/')}/{known.file}" if mirror else known.url
         download(url, path, known.pin, report, known.size)
-    return _ready(known)
+    return ready(known)
 
 
-def _ready(known: Entry) -> Path:
+def ready(known: Entry) -> Path:
     """The ``.onnx`` of a file that is here; made of it where it is a Keras file."""
     path = cached(known)
     if known.suffix == ".onnx":
@@ -127,85 +129,3 @@ def verify() -> list[tuple[str, bool]]:
     Of a Keras file, the ``.onnx`` must also be the one that was made of it.
     """
     return [(known.name, _is_good(known)) for known in ENTRIES if original(known).is_file()]
-
-
-def bundle(names: Sequence[str], target: Path) -> list[str]:
-    """Pack fetched models for a machine without a network: a folder, or a ``.tar``.
-
-    Raises:
-        ModelError: one has not been fetched, or its file is damaged.
-        UsageError: there is nothing to pack, or nothing can be written there.
-    """
-    wanted = list(names) or [name for name, _ in verify()]
-    if not wanted:
-        raise UsageError("nothing has been fetched yet; run: mien models pull NAME")
-    for name in wanted:
-        path_of(name)  # says what to run for one that is not here
-    paths = {name: original(find(name)) for name in wanted}
-    for name, path in paths.items():
-        if file_hash(path, find(name).pin) != find(name).pin:
-            raise ModelError(f"{path} is damaged; run: mien models pull {name}")
-    try:
-        if target.suffix == ".tar":
-            partial = target.with_suffix(".tar.partial")
-            with tarfile.open(partial, "w") as package:
-                for path in paths.values():
-                    package.add(path, path.name)
-            partial.replace(target)
-        else:
-            target.mkdir(parents=True, exist_ok=True)
-            for path in paths.values():
-                shutil.copyfile(path, target / path.name)
-    except OSError as error:
-        raise UsageError(f"{target} cannot be written: {error.strerror or error}.") from error
-    return wanted
-
-
-def unpack(source: Path) -> list[str]:
-    """Take in what `bundle` packed. Only known names with the right hash become files.
-
-    Nothing is unpacked to a path that an archive names: each member is read as bytes, by its
-    name in the hub's list, so a hostile name leads nowhere.
-
-    Raises:
-        InputNotFoundError: there is nothing at `source`.
-        ModelError: it is no bundle, or a file in it is not the published one.
-    """
-    if source.is_dir():
-        found = {path.name: path.read_bytes() for path in source.iterdir() if _is_known(path.name)}
-    elif source.is_file():
-        found = _members(source)
-    else:
-        raise InputNotFoundError(f"there is no bundle {source}.")
-    if not found:
-        raise ModelError(f"{source} holds no model of the hub's list.")
-    taken = []
-    for file, data in found.items():
-        known = find(Path(file).stem)
-        path = original(known)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.name}.unpacked")
-        partial.write_bytes(data)
-        if file_hash(partial, known.pin) != known.pin:
-            partial.unlink()
-            raise ModelError(
-                f"{file} in {source} is not the published file; nothing of it is kept."
-            )
-        partial.replace(path)
-        _ready(known)
-        taken.append(known.name)
-    return taken
-
-
-def _members(source: Path) -> dict[str, bytes]:
-    try:
-        with tarfile.open(source) as package:
-            files = [member for member in package if member.isfile() and _is_known(member.name)]
-            read = {member.name: package.extractfile(member) for member in files}
-            return {name: file.read() for name, file in read.items() if file is not None}
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise ModelError(f"{source} is no bundle of models: {error}.") from error
-
-
-def _is_known(file: str) -> bool:
-    return any(file == known.file for known in ENTRIES)
