@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import hashlib
 import io
 import json
 import ssl
 import tarfile
-import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from http.client import HTTPResponse
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from served import DATA, Handler, serving
 from typer.testing import CliRunner
 
 from mien import hub
@@ -27,61 +24,20 @@ from mien.cli import app
 from mien.errors import ModelError, UsageError
 from mien.hub import downloads, store
 
-DATA = bytes(range(256)) * 4096  # 1 MB
 NAME = "yunet"
-
-
-class Handler(BaseHTTPRequestHandler):
-    """Serves `data`; the first `cuts` answers break off half-way; knows ranges if `ranges`.
-
-    It says how much will come if `sized`, and waits `slow_s` before it sends.
-    """
-
-    data, cuts, ranges, sized, slow_s = DATA, 0, True, True, 0.0
-    asked: list[str] = []  # noqa: RUF012 - set anew by the fixture
-
-    def do_GET(self) -> None:
-        kind = type(self)
-        kind.asked.append(self.headers.get("Range", ""))
-        start = 0
-        if self.ranges and "Range" in self.headers:
-            start = int(self.headers["Range"].removeprefix("bytes=").removesuffix("-"))
-        if self.path.endswith("missing.onnx"):
-            self.send_error(404)
-            return
-        rest = self.data[start:]
-        self.send_response(206 if start else 200)
-        if self.sized:
-            self.send_header("Content-Length", str(len(rest)))
-        self.end_headers()
-        time.sleep(self.slow_s)
-        if kind.cuts:
-            kind.cuts -= 1
-            self.wfile.write(rest[: len(rest) // 2])
-            return
-        with contextlib.suppress(ConnectionError):  # who has heard enough hangs up
-            self.wfile.write(rest)
-
-    def log_message(self, *_: object) -> None:
-        pass
 
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[type[Handler]]:
     """A server that has the weights of NAME, an empty cache, and no waiting."""
-    kind = type("Served", (Handler,), {"asked": [], "cuts": 0})
-    with ThreadingHTTPServer(("127.0.0.1", 0), kind) as running:
-        thread = threading.Thread(target=running.serve_forever, daemon=True)
-        thread.start()
+    with serving() as (kind, mirror):
         monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setenv("MIEN_MIRROR", f"http://127.0.0.1:{running.server_port}/weights/")
+        monkeypatch.setenv("MIEN_MIRROR", mirror)
         monkeypatch.setattr(downloads, "_WAIT_S", 0.01)
         known = replace(hub.find(NAME), pin=hashlib.sha256(DATA).hexdigest(), size=len(DATA))
         others = tuple(other for other in hub.ENTRIES if other.name != NAME)
         monkeypatch.setattr(store, "ENTRIES", (known, *others))
         yield kind
-        running.shutdown()
-        thread.join()
 
 
 def files(tmp_path: Path) -> list[str]:
@@ -310,113 +266,3 @@ def test_a_hostile_archive_writes_nowhere_else(tmp_path: Path) -> None:
     box.write_bytes(b"no archive at all")
     with pytest.raises(ModelError, match="is no bundle"):
         hub.unpack(box)
-
-
-def test_real_files_from_a_server_judge_and_find(
-    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The two published files at hand, by their names and the pins of the list."""
-    from mien import EmotionAnalyzer
-
-    monkeypatch.setenv("MIEN_CACHE", str(tmp_path))
-    files = {
-        "yunet": "face_detection_yunet_2023mar.onnx",
-        "mobilefacenet-fer-int8": "facial_expression_recognition_mobilefacenet_2022july_int8.onnx",
-    }
-    for name, file in files.items():
-        target = hub.cached(hub.find(name))
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes((shared / "models" / file).read_bytes())
-    assert sorted(hub.verify()) == [("mobilefacenet-fer-int8", True), ("yunet", True)]
-    analyzer = EmotionAnalyzer("yunet", "mobilefacenet-fer-int8")
-    assert analyzer(shared / "media" / "photos" / "astronaut.png").emotions == ("happy",)
-    done = CliRunner().invoke(app, ["models"])
-    assert "mobilefacenet-fer-int8" in done.output
-    assert "Apache-2.0" in done.output
-
-
-def test_a_model_of_ones_own_gets_a_name(
-    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from mien import load_classifier
-
-    monkeypatch.setenv("MIEN_CACHE", str(tmp_path))
-    file = str(shared / "models" / "facial_expression_recognition_mobilefacenet_2022july_int8.onnx")
-    run = CliRunner().invoke
-    done = run(app, ["models", "add", file, "--name", "mine"])
-    assert done.exit_code == 4
-    assert "carries no card" in done.output
-    card = '{"labels": ["a", "b", "c", "d", "e", "f", "g"], "mean": 127.5, "std": 127.5}'
-    done = run(app, ["models", "add", file, "--name", "mine", "--card", card])
-    assert done.exit_code == 0, done.output
-    assert load_classifier("mine").labels == tuple("abcdefg")
-    assert run(app, ["models", "add", file, "--name", "../up", "--card", card]).exit_code == 2
-    assert run(app, ["models", "info", "mine"]).exit_code == 0
-    assert run(app, ["models", "add", file, "--card", "{"]).exit_code == 2
-    assert run(app, ["models", "add", file, "--card", "[1]"]).exit_code == 2
-
-
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("mien-mobilenet", "mien-mobilenet is the name of a model that ships with mien"),
-        ("enet_b2_8", "enet_b2_8 is the name of published weights"),
-        ("mine.onnx", "mine.onnx would be taken for a file"),
-    ],
-)
-def test_a_name_that_leads_elsewhere_is_refused(
-    name: str, words: str, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MIEN_CACHE", str(tmp_path))
-    file = str(shared / "models" / "facial_expression_recognition_mobilefacenet_2022july_int8.onnx")
-    card = '{"labels": ["a", "b", "c", "d", "e", "f", "g"]}'
-    done = CliRunner().invoke(app, ["models", "add", file, "--name", name, "--card", card])
-    assert done.exit_code == 2
-    assert words in done.output
-    assert not hub.own_models()
-
-
-def test_a_card_beside_the_file_goes_along(
-    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from mien import load_classifier
-    from mien.classifiers.onnx import OnnxClassifier
-    from mien.registry import model_path
-
-    monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "cache"))
-    file = shared / "models" / "facial_expression_recognition_mobilefacenet_2022july_int8.onnx"
-    (tmp_path / "other.onnx").write_bytes(file.read_bytes())
-    (tmp_path / "other.json").write_text('{"labels": ["a", "b", "c", "d", "e", "f", "g"]}')
-    run = CliRunner().invoke
-    done = run(app, ["models", "add", str(tmp_path / "other.onnx")])
-    assert done.exit_code == 0, done.output
-    assert load_classifier("other").labels == tuple("abcdefg")
-    # What --card says counts before the file's own card, and leaves with the model.
-    own = str(model_path("mien-mobilenet"))
-    done = run(app, ["models", "add", own, "--name", "other", "--card", '{"temperature": 9}'])
-    assert done.exit_code == 0, done.output
-    found = load_classifier("other")
-    assert isinstance(found, OnnxClassifier)
-    assert (found.card.name, found.card.temperature) == ("other", 9)
-    assert run(app, ["models", "add", own, "--name", "other"]).exit_code == 0
-    found = load_classifier("other")
-    assert isinstance(found, OnnxClassifier)
-    assert found.card.temperature == OnnxClassifier(own).card.temperature
-
-
-def test_one_bad_model_hides_no_other(
-    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MIEN_CACHE", str(tmp_path))
-    file = shared / "models" / "facial_expression_recognition_mobilefacenet_2022july_int8.onnx"
-    card = {"labels": list("abcdefg")}
-    hub.add(file, "good", card)
-    hub.add(file, "bare", {})
-    hub.add(file, "worse", card).write_bytes(b"no network")
-    done = CliRunner().invoke(app, ["models", "list"])
-    assert done.exit_code == 0, done.output
-    lines = done.output.splitlines()
-    assert any(line.startswith("good ") for line in lines)
-    assert any(line.startswith("bare cannot be used: ") for line in lines)
-    assert any(line.startswith("worse cannot be used: ") for line in lines)
-    assert CliRunner().invoke(app, ["models", "info", "bare"]).exit_code == 4

@@ -30,7 +30,7 @@ def show_shelf() -> None:
     out = console()
     out.print(shown)
     for line in broken:
-        out.print(line)
+        out.print(line, soft_wrap=True)
     yunet = [] if hub.cached(hub.find("yunet")).is_file() else ["yunet"]
     names = ", ".join(name for name in BUILTIN if name not in yunet)
     out.print(f"\ndetectors: {names} (MTCNN's weights: MIT; OpenCV's Haar: Apache-2.0)")
@@ -57,20 +57,28 @@ def show_info(name: str) -> None:
     fields: dict[str, object] = {}
     if known is not None:
         path = hub.cached(known)
+        here = path.is_file()
         fields = {"kind": known.kind, "url": known.url, "pin": known.pin}
-        fields["file"] = path if path.is_file() else f"not here; mien models pull {name}"
+        fields["size"] = _size(known.size or (path.stat().st_size if here else 0))
+        fields["file"] = path if here else f"not here; mien models pull {name}"
         fields |= known.card_fields()
     elif is_network(name):
-        card: ModelCard = load_classifier(name).card  # type: ignore[attr-defined]
-        fields = vars(card)
+        model = load_classifier(name)
+        path = model.path  # type: ignore[attr-defined]
+        fields = {"file": path, "size": _size(path.stat().st_size)}
+        fields |= vars(model.card)  # type: ignore[attr-defined]
     else:
         hub.find(name)  # says which names there are
-    shown = _table("field", "value")
-    shown.show_header = False
+    out = console()
+    wide = max(map(len, fields), default=0)
     for key, value in fields.items():
         told = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-        shown.add_row(key.replace("_", " "), told)
-    console().print(shown)
+        # Whole lines, however long: an address or a hash is there to be copied.
+        out.print(f"{key.replace('_', ' '):{wide}}  {told}".rstrip(), soft_wrap=True)
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.1f} MB ({count:,} bytes)" if count else "not told"
 
 
 def bar(name: str) -> Callable[[int, int], None]:
