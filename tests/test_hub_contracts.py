@@ -7,6 +7,8 @@ hub's list, and the answers are compared with HSEmotion's own preprocessing, wri
 from __future__ import annotations
 
 import hashlib
+import io
+import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +21,9 @@ from typer.testing import CliRunner
 
 from mien import EmotionAnalyzer, hub, load_classifier
 from mien.cli import app
+from mien.errors import ModelError
 from mien.hub import store
+from mien.hub.archives import extract
 
 EIGHT = ["anger", "contempt", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"]
 SEVEN = [label for label in EIGHT if label != "contempt"]
@@ -139,3 +143,63 @@ def test_real_files_from_a_server_judge_and_find(
     done = CliRunner().invoke(app, ["models"])
     assert "mobilefacenet-fer-int8" in done.output
     assert "Apache-2.0" in done.output
+
+
+def test_an_archive_gives_its_members_and_goes_along(
+    server: type[Handler], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What trainings start from, with other bytes in the archive."""
+    members = hub.find("faceres").members
+    box = io.BytesIO()
+    with tarfile.open(fileobj=box, mode="w:gz") as package:
+        for member in (*members, "package/more.js"):
+            info = tarfile.TarInfo(member)
+            info.size = len(member)
+            package.addfile(info, io.BytesIO(member.encode()))
+    data = box.getvalue()
+    server.others["faceres.tgz"] = data
+    known = replace(hub.find("faceres"), pin=hashlib.sha256(data).hexdigest())
+    others = tuple(other for other in hub.ENTRIES if other.name != "faceres")
+    monkeypatch.setattr(store, "ENTRIES", (*others, known))
+    run = CliRunner().invoke
+    with pytest.raises(ModelError, match="run: mien models pull faceres"):
+        hub.path_of("faceres")
+    assert run(app, ["models", "pull", "faceres"]).exit_code == 0
+    folder = hub.path_of("faceres").parent
+    read = {path.name: path.read_bytes() for path in folder.iterdir() if "made" not in path.name}
+    wanted = {Path(member).name: member.encode() for member in members}
+    assert read == {"faceres.tgz": data, **wanted}
+    (folder / "faceres.bin").write_bytes(b"other")
+    assert hub.verify() == [("faceres", False)]
+    assert run(app, ["models", "pull", "faceres"]).exit_code == 0
+    assert hub.verify() == [("faceres", True)]
+    assert len(server.asked) == 1, "the archive was here, and good"
+    assert run(app, ["models", "bundle", str(tmp_path / "box.tar")]).exit_code == 0
+    monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "elsewhere"))
+    assert hub.unpack(tmp_path / "box.tar") == ["faceres"]
+    assert hub.path_of("faceres").with_name("faceres.bin").read_bytes() == wanted["faceres.bin"]
+    told = run(app, ["models", "list"]).output
+    assert "to start a training from: faceres" in told
+
+
+def test_a_training_downloads_nothing(server: type[Handler], tmp_path: Path) -> None:
+    """Without the face network, one sentence says what to run."""
+    pytest.importorskip("torch", reason="training needs the extra train")
+    from mien.training.recipe import load_recipe
+    from mien.training.run import starting_network
+
+    recipe = load_recipe(Path(__file__).parents[1] / "recipes" / "mien-mobilenet.toml")
+    nothing: Any = None
+    with pytest.raises(ModelError, match="run: mien models pull faceres"):
+        starting_network(recipe, nothing, None)
+    assert server.asked == []
+
+
+def test_an_archive_without_its_members_is_told(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "box.tgz", "w:gz") as package:
+        package.addfile(tarfile.TarInfo("else"))
+    for data in ((tmp_path / "box.tgz").read_bytes(), b"no archive"):
+        (tmp_path / "box.tgz").write_bytes(data)
+        with pytest.raises(ModelError, match=r"box.tgz does not hold a/b.bin"):
+            extract(tmp_path / "box.tgz", ["a/b.bin"], tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["box.tgz"]

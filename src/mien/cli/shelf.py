@@ -37,6 +37,9 @@ def show_shelf() -> None:
     others = [known.name for known in _fetched() if known.kind == "engagement"]
     if others:
         out.print(f"engagement models: {', '.join(others)} (docs/engagement.md)")
+    others = [known.name for known in _fetched() if known.kind == "start"]
+    if others:
+        out.print(f"to start a training from: {', '.join(others)} (docs/training.md)")
     missing = [known for known in hub.ENTRIES if known not in _fetched()]
     if missing:
         out.print("\nto be fetched with mien models pull NAME:")

@@ -3,7 +3,7 @@
 Nothing here runs unless someone asks for a download by name; analysing pictures never does.
 """
 
-from mien.hub.archives import FACERES, Archive, cache_folder, fetch
+from mien.hub.archives import cache_folder
 from mien.hub.bundles import bundle, unpack
 from mien.hub.entries import ENTRIES, PACKAGED, Entry
 from mien.hub.own import add, own_card, own_models
@@ -11,16 +11,13 @@ from mien.hub.store import cached, entry, find, path_of, pull, verify
 
 __all__ = [
     "ENTRIES",
-    "FACERES",
     "PACKAGED",
-    "Archive",
     "Entry",
     "add",
     "bundle",
     "cache_folder",
     "cached",
     "entry",
-    "fetch",
     "find",
     "own_card",
     "own_models",

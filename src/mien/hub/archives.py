@@ -1,41 +1,13 @@
-"""Named weights: where they come from, their hash, and a cache folder.
-
-Nothing here runs unless someone asks for a download by name; analysing pictures never does.
-"""
+"""The cache folder, and published archives of which only some members are wanted."""
 
 from __future__ import annotations
 
-import hashlib
-import io
 import os
 import tarfile
-import urllib.error
-import urllib.request
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 from mien.errors import ModelError
-
-
-@dataclass(frozen=True)
-class Archive:
-    """Some members of a published ``.tgz``, pinned by the archive's SHA-256."""
-
-    name: str
-    url: str
-    sha256: str
-    members: tuple[str, ...]
-    licence: str
-
-
-#: The face network that training starts from, see `mien.training.start`.
-FACERES = Archive(
-    name="faceres",
-    url="https://registry.npmjs.org/@vladmandic/human/-/human-3.3.6.tgz",
-    sha256="425e9c51dbbca0c8934362b170cb0d54c2529c11c654b3c03092b16e9d6ad3f7",
-    members=("package/models/faceres.json", "package/models/faceres.bin"),
-    licence="MIT",
-)
 
 
 def cache_folder() -> Path:
@@ -47,36 +19,21 @@ def cache_folder() -> Path:
     return Path(base) / "mien"
 
 
-def fetch(archive: Archive) -> Path:
-    """The folder with the archive's members, downloaded and verified on first use.
+def extract(source: Path, members: Sequence[str], folder: Path) -> None:
+    """Write members of a ``.tgz`` into a folder, by their last name.
 
     Raises:
-        ModelError: no network, or the bytes do not have the pinned hash.
+        ModelError: it is no such archive, or lacks one of them.
     """
-    folder = cache_folder() / archive.name
-    if all((folder / Path(member).name).is_file() for member in archive.members):
-        return folder
     try:
-        with urllib.request.urlopen(archive.url, timeout=60) as answer:
-            data = answer.read()
-    except (urllib.error.URLError, OSError) as error:
-        raise ModelError(
-            f"{archive.name} could not be downloaded from {archive.url} ({error}); "
-            f"put {' and '.join(Path(m).name for m in archive.members)} into {folder}."
-        ) from error
-    found = hashlib.sha256(data).hexdigest()
-    if found != archive.sha256:
-        raise ModelError(
-            f"{archive.url} has changed: its SHA-256 is {found}, expected {archive.sha256}."
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(fileobj=io.BytesIO(data)) as package:
-        for member in archive.members:
-            source = package.extractfile(member)
-            if source is None:
-                raise ModelError(f"{archive.url} holds no {member}.")
-            target = folder / Path(member).name
-            partial = target.with_suffix(f".{os.getpid()}.partial")
-            partial.write_bytes(source.read())
-            partial.replace(target)
-    return folder
+        with tarfile.open(source) as package:
+            for member in members:
+                file = package.extractfile(member)
+                if file is None:
+                    raise KeyError(member)
+                target = folder / Path(member).name
+                partial = target.with_name(f"{target.name}.partial")
+                partial.write_bytes(file.read())
+                partial.replace(target)
+    except (tarfile.TarError, EOFError, KeyError) as error:
+        raise ModelError(f"{source} does not hold {' and '.join(members)}: {error}.") from error

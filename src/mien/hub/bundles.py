@@ -53,8 +53,8 @@ def bundle(names: Sequence[str], target: Path) -> list[str]:
         path_of(name)  # says what to run for one that is not here
         known = find(name)
         path = original(known)
-        if file_hash(path, known.pin) != known.pin:
-            raise ModelError(f"{path} is damaged; run: mien models pull {name}")
+        if not path.is_file() or file_hash(path, known.pin) != known.pin:
+            raise ModelError(f"{path} is missing or damaged; run: mien models pull {name}")
         paths[known.file] = path
     try:
         _write(target, paths, json.dumps(told).encode() if told else b"")

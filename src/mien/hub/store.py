@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mien.cards import ENGAGEMENT_KEY
 from mien.errors import ModelError, UsageError
-from mien.hub.archives import cache_folder
+from mien.hub.archives import cache_folder, extract
 from mien.hub.downloads import Report, alone, download, file_hash
 from mien.hub.entries import ENTRIES, Entry
 from mien.onnx import file_sha256
@@ -38,17 +38,19 @@ def of_file(file: str) -> Entry | None:
 
 
 def cached(known: Entry) -> Path:
-    """Where the file lies once it has been fetched."""
+    """Where the file lies once it has been fetched; of an archive, the first of its members."""
+    if known.members:
+        return cache_folder() / known.name / Path(known.members[0]).name
     return cache_folder() / "models" / f"{known.name}.onnx"
 
 
 def original(known: Entry) -> Path:
-    """Where the file lies as it was published; that of a Keras model beside its ``.onnx``."""
+    """Where the file lies as it was published; what was made of it lies beside it."""
     return cached(known).with_name(known.file)
 
 
 def path_of(name: str) -> Path:
-    """The file of a fetched model.
+    """The file of a fetched model; of an archive, the first of its members.
 
     Raises:
         ModelError: it has not been fetched.
@@ -81,37 +83,46 @@ def pull(name: str, report: Report | None = None) -> Path:
 
 
 def ready(known: Entry) -> Path:
-    """The ``.onnx`` of a file that is here; made of it where it is a Keras file."""
+    """What is used of a file that is here; made of it where it is a Keras file or an archive."""
     path = cached(known)
     if known.suffix == ".onnx":
         return path
     with alone(path.with_name(f"{path.name}.lock")):
-        if _is_as_made(known):
-            return path
-        if known.kind == "engagement":
-            from mien.hub.attention import convert_attention
-
-            card = {ENGAGEMENT_KEY: json.dumps(known.card_fields())}
-            convert_attention(original(known), path, card)
-        else:
-            from mien.hub.keras import convert_keras
-
-            convert_keras(original(known), path)
-        made = {"of": known.pin, "sha256": file_sha256(path)}
-        _record(known).write_text(json.dumps(made), encoding="utf-8")
+        if not _is_as_made(known):
+            _make(known)
+            _record(known).write_text(json.dumps(_hashes(known)), encoding="utf-8")
     return path
 
 
+def _make(known: Entry) -> None:
+    source, target = original(known), cached(known)
+    if known.suffix == ".tgz":
+        extract(source, known.members, target.parent)
+    elif known.kind == "engagement":
+        from mien.hub.attention import convert_attention
+
+        convert_attention(source, target, {ENGAGEMENT_KEY: json.dumps(known.card_fields())})
+    else:
+        from mien.hub.keras import convert_keras
+
+        convert_keras(source, target)
+
+
 def _record(known: Entry) -> Path:
-    """What the ``.onnx`` was made of and its hash then, for nobody publishes that."""
-    return cached(known).with_suffix(".made.json")
+    """What was made of the published file, and its hashes then, for nobody publishes those."""
+    return cached(known).with_name(f"{known.name}.made.json")
+
+
+def _hashes(known: Entry) -> dict[str, str]:
+    files = [cached(known).with_name(Path(m).name) for m in known.members] or [cached(known)]
+    return {"of": known.pin} | {file.name: file_sha256(file) for file in files}
 
 
 def _is_as_made(known: Entry) -> bool:
-    """Whether the ``.onnx`` of a Keras file is what was made of the published one."""
+    """Whether what was made of the published file is still what it was."""
     try:
         made = json.loads(_record(known).read_text(encoding="utf-8"))
-        return bool(made == {"of": known.pin, "sha256": file_sha256(cached(known))})
+        return bool(made == _hashes(known))
     except (OSError, ValueError):
         return False
 
@@ -120,12 +131,12 @@ def _is_good(known: Entry) -> bool:
     """Whether the file is the published one, and what was made of it still what it was."""
     if file_hash(original(known), known.pin) != known.pin:
         return False
-    return known.suffix != ".h5" or _is_as_made(known)
+    return known.suffix == ".onnx" or _is_as_made(known)
 
 
 def verify() -> list[tuple[str, bool]]:
     """Every fetched model, and whether its file is the published one.
 
-    Of a Keras file, the ``.onnx`` must also be the one that was made of it.
+    Of a Keras file or an archive, what was made of it must also be what it was then.
     """
     return [(known.name, _is_good(known)) for known in ENTRIES if original(known).is_file()]
