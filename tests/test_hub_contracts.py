@@ -158,7 +158,7 @@ def test_an_archive_gives_its_members_and_goes_along(
             package.addfile(info, io.BytesIO(member.encode()))
     data = box.getvalue()
     server.others["faceres.tgz"] = data
-    known = replace(hub.find("faceres"), pin=hashlib.sha256(data).hexdigest())
+    known = replace(hub.find("faceres"), pin=hashlib.sha256(data).hexdigest(), size=len(data))
     others = tuple(other for other in hub.ENTRIES if other.name != "faceres")
     monkeypatch.setattr(store, "ENTRIES", (*others, known))
     run = CliRunner().invoke
