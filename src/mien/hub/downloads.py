@@ -48,26 +48,36 @@ def download(url: str, target: Path, pin: str, report: Report | None = None, siz
         with alone(target.with_name(f"{target.name}.lock")):
             if target.is_file() and file_hash(target, pin) == pin:
                 return target  # another run has just fetched it
-            _fetch(url, partial, report or (lambda _have, _all: None), size)
-            found = file_hash(partial, pin)
-            if found != pin:
-                raise _Other(f"its hash is {found}, expected {pin}")
+            with _cleared(partial):
+                _fetch(url, partial, report or (lambda _have, _all: None), size)
+                found = file_hash(partial, pin)
+                if found != pin:
+                    raise _Other(f"its hash is {found}, expected {pin}")
             partial.replace(target)
     except _Other as other:
-        partial.unlink(missing_ok=True)
         raise ModelError(
             f"{url} is not the file that was published: {other}. Nothing was kept."
         ) from other
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
             raise ModelError(
                 f"there is no space left for {target}: free some, or set MIEN_CACHE to a folder "
                 "on another disk."
             ) from error
         raise ModelError(f"{target} cannot be written: {error.strerror or error}.") from error
     return target
+
+
+@contextlib.contextmanager
+def _cleared(partial: Path) -> Iterator[None]:
+    """Take away what would be of no use to the next run, while no other run is there."""
+    try:
+        yield
+    except (_Other, OSError) as error:
+        if isinstance(error, _Other) or error.errno == errno.ENOSPC:
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
+        raise
 
 
 class _Other(Exception):  # noqa: N818 - never leaves this file

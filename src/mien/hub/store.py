@@ -85,10 +85,10 @@ def pull(name: str, report: Report | None = None) -> Path:
 def ready(known: Entry) -> Path:
     """What is used of a file that is here; made of it where it is a Keras file or an archive."""
     path = cached(known)
-    if known.suffix == ".onnx":
+    if known.suffix == ".onnx" or _is_as_made(known):
         return path
     with alone(path.with_name(f"{path.name}.lock")):
-        if not _is_as_made(known):
+        if not _is_as_made(known):  # another run may just have done it
             _make(known)
             _record(known).write_text(json.dumps(_hashes(known)), encoding="utf-8")
     return path
