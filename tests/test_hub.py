@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import http.client
 import io
+import json
 import ssl
 import tarfile
-import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
 
 import pytest
+from served import DATA, Handler, serving
 from typer.testing import CliRunner
 
 from mien import hub
@@ -23,57 +24,20 @@ from mien.cli import app
 from mien.errors import ModelError, UsageError
 from mien.hub import downloads, store
 
-DATA = bytes(range(256)) * 4096  # 1 MB
 NAME = "yunet"
-
-
-class Handler(BaseHTTPRequestHandler):
-    """Serves `data`; the first `cuts` answers break off half-way; knows ranges if `ranges`."""
-
-    data, cuts, ranges = DATA, 0, True
-    members: dict[str, bytes] = {}  # noqa: RUF012 - other files, by the end of their path
-    asked: list[str] = []  # noqa: RUF012 - set anew by the fixture
-
-    def do_GET(self) -> None:
-        kind = type(self)
-        kind.asked.append(self.headers.get("Range", ""))
-        start = 0
-        if self.ranges and "Range" in self.headers:
-            start = int(self.headers["Range"].removeprefix("bytes=").removesuffix("-"))
-        if self.path.endswith("missing.onnx"):
-            self.send_error(404)
-            return
-        told = next((v for k, v in self.members.items() if self.path.endswith(k)), self.data)
-        rest = told[start:]
-        self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(rest)))
-        self.end_headers()
-        if kind.cuts:
-            kind.cuts -= 1
-            self.wfile.write(rest[: len(rest) // 2])
-            return
-        self.wfile.write(rest)
-
-    def log_message(self, *_: object) -> None:
-        pass
 
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[type[Handler]]:
     """A server that has the weights of NAME, an empty cache, and no waiting."""
-    kind = type("Served", (Handler,), {"asked": [], "cuts": 0, "members": {}})
-    with ThreadingHTTPServer(("127.0.0.1", 0), kind) as running:
-        thread = threading.Thread(target=running.serve_forever, daemon=True)
-        thread.start()
+    with serving() as (kind, mirror):
         monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setenv("MIEN_MIRROR", f"http://127.0.0.1:{running.server_port}/weights/")
+        monkeypatch.setenv("MIEN_MIRROR", mirror)
         monkeypatch.setattr(downloads, "_WAIT_S", 0.01)
-        known = replace(hub.find(NAME), pin=hashlib.sha256(DATA).hexdigest())
+        known = replace(hub.find(NAME), pin=hashlib.sha256(DATA).hexdigest(), size=len(DATA))
         others = tuple(other for other in hub.ENTRIES if other.name != NAME)
         monkeypatch.setattr(store, "ENTRIES", (known, *others))
         yield kind
-        running.shutdown()
-        thread.join()
 
 
 def files(tmp_path: Path) -> list[str]:
@@ -93,7 +57,7 @@ def test_a_good_file_is_fetched_once(server: type[Handler], tmp_path: Path) -> N
 
 
 def test_a_wrong_hash_never_becomes_a_file(server: type[Handler], tmp_path: Path) -> None:
-    server.data = DATA + b"!"
+    server.data = DATA[:-1] + b"!"
     with pytest.raises(ModelError, match="is not the file that was published"):
         hub.pull(NAME)
     assert files(tmp_path) == []
@@ -121,19 +85,72 @@ def test_a_server_without_ranges_sends_everything_again(server: type[Handler]) -
     assert hub.pull(NAME).read_bytes() == DATA
 
 
-def test_a_full_disk_is_told(
-    server: type[Handler], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Full(io.BytesIO):
-        def write(self, _: Any) -> int:
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(Path, "open", lambda *_args, **_options: Full())
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
+def test_a_full_disk_is_told(server: type[Handler], tmp_path: Path) -> None:
+    partial = tmp_path / "cache" / "models" / "yunet.onnx.partial"
+    partial.parent.mkdir(parents=True)
+    partial.symlink_to("/dev/full")
     with pytest.raises(ModelError, match="no space left"):
         hub.pull(NAME)
-    monkeypatch.undo()
-    assert not (tmp_path / "cache" / "models" / "yunet.onnx").exists()
+    assert files(tmp_path) == []
     assert server.asked == [""]
+
+
+def test_another_size_is_told_before_it_is_fetched(server: type[Handler], tmp_path: Path) -> None:
+    server.data = DATA * 50
+    told: list[int] = []
+    with pytest.raises(ModelError, match=f"it has {50 * len(DATA)} bytes, expected {len(DATA)}"):
+        hub.pull(NAME, lambda have, _total: told.append(have))
+    assert told == []
+    server.sized = False  # nor is more taken from a server that does not say it
+    with pytest.raises(ModelError, match=f"it has more than {len(DATA)} bytes"):
+        hub.pull(NAME, lambda have, _total: told.append(have))
+    assert told[-1] < 2 * len(DATA)
+    assert files(tmp_path) == []
+    server.data = DATA
+    assert hub.pull(NAME).read_bytes() == DATA
+
+
+def test_two_that_pull_at_once_do_not_mix(server: type[Handler], tmp_path: Path) -> None:
+    server.slow_s = 0.2
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(hub.pull, [NAME] * 4))
+    assert {path.read_bytes() for path in found} == {DATA}
+    assert server.asked == [""], "one fetches, the others wait"
+    assert files(tmp_path) == ["yunet.onnx"]
+
+
+@pytest.mark.parametrize("mirror", ["foo", "http://host:port/", "http://[1/"])
+def test_a_mirror_that_is_no_address_is_wrong_use(
+    server: type[Handler], monkeypatch: pytest.MonkeyPatch, mirror: str
+) -> None:
+    monkeypatch.setenv("MIEN_MIRROR", mirror)
+    done = CliRunner().invoke(app, ["models", "pull", NAME])
+    assert done.exit_code == 2
+    assert "MIEN_MIRROR must begin with https:// or http://" in done.output
+    assert server.asked == []
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [ssl.SSLError(1, "bad record mac"), OSError(errno.EHOSTUNREACH, "No route to host")],
+)
+def test_whatever_a_network_does_while_reading_is_tried_again(
+    server: type[Handler], monkeypatch: pytest.MonkeyPatch, problem: OSError
+) -> None:
+    read = HTTPResponse.read
+    calls = []
+
+    def breaking(self: HTTPResponse, *asked: int) -> bytes:
+        calls.append(self)
+        if len(calls) == 3:
+            raise problem
+        return read(self, *asked)
+
+    monkeypatch.setattr(HTTPResponse, "read", breaking)
+    assert hub.pull(NAME).read_bytes() == DATA
+    assert len(server.asked) == 2
+    monkeypatch.undo()
 
 
 def test_no_network_is_one_sentence(server: type[Handler], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,6 +185,63 @@ def test_a_bundle_goes_to_another_machine(
 
 
 @pytest.mark.usefixtures("server")
+@pytest.mark.parametrize("form", ["box", "box.tar"])
+def test_a_model_of_ones_own_goes_along(
+    form: str, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mien import load_classifier
+
+    file = shared / "models" / "facial_expression_recognition_mobilefacenet_2022july_int8.onnx"
+    hub.add(file, "mine", {"labels": list("abcdefg"), "temperature": 2})
+    run = CliRunner().invoke
+    hub.pull(NAME)
+    done = run(app, ["models", "bundle", str(tmp_path / form)])
+    assert done.exit_code == 0, done.output
+    assert "yunet, mine" in done.output
+    only = tmp_path / f"only-{form}"
+    assert hub.bundle(["mine"], only) == ["mine"]
+    monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "elsewhere"))
+    done = run(app, ["models", "add", str(tmp_path / form)])
+    assert done.exit_code == 0, done.output
+    assert "mine: use it as --model mine" in done.output
+    assert hub.verify() == [(NAME, True)]
+    assert load_classifier("mine").labels == tuple("abcdefg")
+    assert hub.own_card("mine") == {"labels": list("abcdefg"), "temperature": 2}
+    assert hub.unpack(only) == ["mine"], "the same one again"
+    hub.add(file, "mine", {}).write_bytes(b"another")
+    with pytest.raises(UsageError, match="you have another model mine already"):
+        hub.unpack(only)
+    assert hub.own_models()["mine"].read_bytes() == b"another"
+
+
+@pytest.mark.usefixtures("server")
+@pytest.mark.parametrize(
+    ("name", "sha256", "words"),
+    [
+        ("../up", "right", "cannot be taken in: a name has letters"),
+        ("mien-mobilenet", "right", "cannot be taken in: mien-mobilenet is the name"),
+        ("mine", "wrong", "mine in .* is not what was packed"),
+        ("mine", None, "own.json cannot be read"),
+    ],
+)
+def test_a_hostile_model_of_ones_own_is_refused(
+    name: str, sha256: str | None, words: str, tmp_path: Path
+) -> None:
+    right = hashlib.sha256(DATA).hexdigest()
+    told: dict[str, Any] = {name: {"sha256": right if sha256 == "right" else sha256, "card": {}}}
+    listed = json.dumps(told if sha256 else [told]).encode()
+    with tarfile.open(tmp_path / "box.tar", "w") as package:
+        for member, data in ((f"own/{name}.onnx", DATA), ("own.json", listed)):
+            info = tarfile.TarInfo(member)
+            info.size = len(data)
+            package.addfile(info, io.BytesIO(data))
+    before = set(tmp_path.rglob("*"))
+    with pytest.raises(ModelError, match=words):
+        hub.unpack(tmp_path / "box.tar")
+    assert set(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.usefixtures("server")
 def test_a_hostile_archive_writes_nowhere_else(tmp_path: Path) -> None:
     box = tmp_path / "box.tar"
     with tarfile.open(box, "w") as package:
@@ -192,103 +266,3 @@ def test_a_hostile_archive_writes_nowhere_else(tmp_path: Path) -> None:
     box.write_bytes(b"no archive at all")
     with pytest.raises(ModelError, match="is no bundle"):
         hub.unpack(box)
-
-
-def test_trouble_on_the_line_is_no_trouble_of_the_disk(
-    server: type[Handler], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An error of TLS in the middle of a file is tried again."""
-    real, failures = http.client.HTTPResponse.read, [ssl.SSLError(1, "record failed"), None]
-
-    def read(self: http.client.HTTPResponse, size: int = -1) -> bytes:
-        if failures and (error := failures.pop(0)) is not None:
-            raise error
-        return real(self, size)
-
-    monkeypatch.setattr(http.client.HTTPResponse, "read", read)
-    assert hub.pull(NAME).read_bytes() == DATA
-    assert len(server.asked) == 2
-
-
-@pytest.mark.usefixtures("server")
-def test_a_mirror_is_a_url(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MIEN_MIRROR", "weights")
-    with pytest.raises(UsageError, match="MIEN_MIRROR is a URL"):
-        hub.pull(NAME)
-
-
-def test_the_face_network_comes_only_when_called(
-    server: type[Handler], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with pytest.raises(ModelError, match="run: mien models pull faceres"):
-        hub.folder_of(hub.FACERES)
-    assert server.asked == []
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as package:
-        for member in (*hub.FACERES.members, "package/../../elsewhere"):
-            entry = tarfile.TarInfo(member)
-            entry.size = 5
-            package.addfile(entry, io.BytesIO(b"bytes"))
-    server.members = {".tgz": packed.getvalue()}
-    server.cuts = 1
-    known = replace(hub.FACERES, sha256=hashlib.sha256(packed.getvalue()).hexdigest())
-    monkeypatch.setattr(store, "FACERES", known)
-    folder = hub.pull("faceres")
-    assert folder == hub.folder_of(known) == tmp_path / "cache" / "faceres"
-    assert sorted(path.name for path in folder.iterdir()) == ["faceres.bin", "faceres.json"]
-    assert not list(tmp_path.rglob("elsewhere"))
-
-
-def test_real_files_from_a_server_judge_and_find(
-    server: type[Handler], shared: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The two published files at hand, under their names and with the pins of the list."""
-    from mien import EmotionAnalyzer
-
-    monkeypatch.setattr(store, "ENTRIES", hub.ENTRIES)
-    files = {
-        "yunet": "face_detection_yunet_2023mar.onnx",
-        "mobilefacenet-fer-int8": "facial_expression_recognition_mobilefacenet_2022july_int8.onnx",
-    }
-    for name, file in files.items():
-        server.members[f"/{name}.onnx"] = (shared / "models" / file).read_bytes()
-        hub.pull(name)
-    assert sorted(hub.verify()) == [("mobilefacenet-fer-int8", True), ("yunet", True)]
-    analyzer = EmotionAnalyzer("yunet", "mobilefacenet-fer-int8")
-    assert analyzer(shared / "media" / "photos" / "astronaut.png").emotions == ("happy",)
-    done = CliRunner().invoke(app, ["models"])
-    assert "mobilefacenet-fer-int8" in done.output
-    assert "Apache-2.0" in done.output
-
-
-def test_a_model_of_ones_own_gets_a_name(
-    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from mien import load_classifier
-
-    monkeypatch.setenv("MIEN_CACHE", str(tmp_path))
-    file = str(shared / "models" / "facial_expression_recognition_mobilefacenet_2022july_int8.onnx")
-    run = CliRunner().invoke
-    done = run(app, ["models", "add", file, "--name", "mine"])
-    assert done.exit_code == 4
-    assert "carries no card" in done.output
-    card = '{"labels": ["a", "b", "c", "d", "e", "f", "g"], "mean": 127.5, "std": 127.5}'
-    done = run(app, ["models", "add", file, "--name", "mine", "--card", card])
-    assert done.exit_code == 0, done.output
-    assert load_classifier("mine").labels == tuple("abcdefg")
-    assert run(app, ["models", "add", file, "--name", "../up", "--card", card]).exit_code == 2
-    assert run(app, ["models", "info", "mine"]).exit_code == 0
-    done = run(app, ["models", "add", file, "--name", "mien-mobilenet", "--card", card])
-    assert done.exit_code == 2
-    assert "choose another --name" in done.output
-    beside = tmp_path / "other.onnx"
-    beside.write_bytes(Path(file).read_bytes())
-    beside.with_suffix(".json").write_text(card)
-    assert run(app, ["models", "add", str(beside)]).exit_code == 0
-    assert load_classifier("other").labels == tuple("abcdefg")
-    (tmp_path / "own" / "other.json").unlink()  # one bad model does not hide the others
-    done = run(app, ["models"])
-    assert done.exit_code == 0
-    assert "mine" in done.output
-    assert "other cannot be used:" in done.output
-    assert run(app, ["models", "add", file, "--card", "{"]).exit_code == 2

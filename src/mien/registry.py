@@ -27,7 +27,7 @@ DetectorLike = (
 DEFAULT_DETECTOR = "mtcnn"
 DEFAULT_CLASSIFIER = "mien-mobilenet"
 #: Expression models that ship in the wheel.
-CLASSIFIERS = (DEFAULT_CLASSIFIER,)
+CLASSIFIERS = hub.PACKAGED
 DETECTOR_GROUP = "mien.detectors"
 CLASSIFIER_GROUP = "mien.classifiers"
 
@@ -159,9 +159,9 @@ def _is_own(name: str) -> bool:
 
 
 def _named(name: str) -> tuple[Path, dict[str, Any] | None]:
-    """The file of a model that was fetched or added, and its card where the list has it."""
+    """The file of a model that was fetched or added, and its card where one lies beside it."""
     if _is_own(name):
-        return hub.own_models()[name], None
+        return hub.own_models()[name], hub.own_card(name)
     return hub.path_of(name), hub.find(name).card_fields()
 
 

@@ -70,25 +70,28 @@ def add(
 ) -> None:
     """Keep a model of your own under a name, or take in a bundle."""
     import json
+    from dataclasses import asdict, replace
 
     from mien import hub
     from mien.classifiers.onnx import OnnxClassifier
     from mien.errors import UsageError
-    from mien.registry import CLASSIFIERS
 
     if file.suffix.lower() != ".onnx":
         for taken in hub.unpack(file):
-            _say(f"{taken}: as published")
+            own = hub.entry(taken) is None
+            _say(f"{taken}: {f'use it as --model {taken}' if own else 'as published'}")
         return
     try:
         fields: Any = json.loads(card) if card else {}
     except ValueError as error:
         raise UsageError(f"--card is not JSON: {error}.") from error
+    if not isinstance(fields, dict):
+        raise UsageError('--card is not a JSON object, such as {"labels": ["sad", "happy"]}.')
     name = name or file.stem
-    if name in CLASSIFIERS:
-        raise UsageError(f"{name} is the model that mien brings along; choose another --name.")
-    OnnxClassifier(file, fields or None)  # says what is missing or wrong before it is kept
-    hub.add(file, name, fields)
+    # Says what is missing or wrong before it is kept. The card may lie beside the file: all of it
+    # goes along, under the name that the model has from now on.
+    found = OnnxClassifier(file, fields or None).card
+    hub.add(file, name, asdict(replace(found, name=name)))
     _say(f"{name}: use it as --model {name}")
 
 
@@ -96,7 +99,10 @@ def bundle(
     target: Annotated[Path, typer.Argument(help="A folder, or a .tar file.")],
     names: Annotated[list[str] | None, typer.Argument(help="Models; all that are here.")] = None,
 ) -> None:
-    """Pack fetched models for a machine without a network; `mien models add` takes them in."""
+    """Pack models for a machine without a network; `mien models add` takes them in.
+
+    Those that were fetched, and those of your own that were added.
+    """
     from mien import hub
 
     packed = hub.bundle(names or [], target)

@@ -20,24 +20,26 @@ def show_shelf() -> None:
 
     here = [*CLASSIFIERS, *(e.name for e in _fetched() if e.kind == "classifier")]
     shown = _table("model", "labels", "input", "MB", "accuracy", "licence", "commercial use")
-    broken = []
+    broken = []  # one bad model hides none of the others
     for name in (*here, *hub.own_models()):
         try:
             model = load_classifier(name)
+            shown.add_row(*_row(name, model.card, model.path))  # type: ignore[attr-defined]
         except ModelError as error:
             broken.append(f"{name} cannot be used: {error}")
-            continue
-        shown.add_row(*_row(name, model.card, model.path))  # type: ignore[attr-defined]
     out = console()
     out.print(shown)
     for line in broken:
-        out.print(line, markup=False, highlight=False, soft_wrap=True)
+        out.print(line, soft_wrap=True)
     yunet = [] if hub.cached(hub.find("yunet")).is_file() else ["yunet"]
     names = ", ".join(name for name in BUILTIN if name not in yunet)
     out.print(f"\ndetectors: {names} (MTCNN's weights: MIT; OpenCV's Haar: Apache-2.0)")
     others = [known.name for known in _fetched() if known.kind == "engagement"]
     if others:
         out.print(f"engagement models: {', '.join(others)} (docs/engagement.md)")
+    others = [known.name for known in _fetched() if known.kind == "start"]
+    if others:
+        out.print(f"to start a training from: {', '.join(others)} (docs/training.md)")
     missing = [known for known in hub.ENTRIES if known not in _fetched()]
     if missing:
         out.print("\nto be fetched with mien models pull NAME:")
@@ -58,20 +60,28 @@ def show_info(name: str) -> None:
     fields: dict[str, object] = {}
     if known is not None:
         path = hub.cached(known)
+        here = path.is_file()
         fields = {"kind": known.kind, "url": known.url, "pin": known.pin}
-        fields["size"] = f"{known.size / 1e6:.1f} MB" if known.size else "not published"
-        fields["file"] = path if path.is_file() else f"not here; mien models pull {name}"
+        fields["size"] = _size(known.size or (path.stat().st_size if here else 0))
+        fields["file"] = path if here else f"not here; mien models pull {name}"
         fields |= known.card_fields()
     elif is_network(name):
-        card: ModelCard = load_classifier(name).card  # type: ignore[attr-defined]
-        fields = vars(card)
+        model = load_classifier(name)
+        path = model.path  # type: ignore[attr-defined]
+        fields = {"file": path, "size": _size(path.stat().st_size)}
+        fields |= vars(model.card)  # type: ignore[attr-defined]
     else:
         hub.find(name)  # says which names there are
-    out, widest = console(), max(map(len, fields))
+    out = console()
+    wide = max(map(len, fields), default=0)
     for key, value in fields.items():
         told = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-        line = f"{key.replace('_', ' '):<{widest}}  {told}"
-        out.print(line, markup=False, highlight=False, soft_wrap=True)  # a URL stays in one piece
+        # Whole lines, however long: an address or a hash is there to be copied.
+        out.print(f"{key.replace('_', ' '):{wide}}  {told}".rstrip(), soft_wrap=True)
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.1f} MB ({count:,} bytes)" if count else "not told"
 
 
 def bar(name: str) -> Callable[[int, int], None]:

@@ -19,7 +19,8 @@ def train(
         Path, typer.Option("-o", "--output", help="Folder for checkpoints, log and model.")
     ] = Path("runs"),
     backbone: Annotated[
-        Path | None, typer.Option(help="Folder with faceres.json and .bin, if not pulled.")
+        Path | None,
+        typer.Option(help="Folder with faceres.json and .bin; else of mien models pull faceres."),
     ] = None,
     sample: Annotated[
         int | None, typer.Option(min=64, help="Use so many faces, one epoch a stage: a trial.")

@@ -3,34 +3,23 @@
 Nothing here runs unless someone asks for a download by name; analysing pictures never does.
 """
 
-from mien.hub.archives import FACERES, Archive, cache_folder, fetch, folder_of
-from mien.hub.entries import ENTRIES, Entry
-from mien.hub.store import (
-    add,
-    bundle,
-    cached,
-    entry,
-    find,
-    own_models,
-    path_of,
-    pull,
-    unpack,
-    verify,
-)
+from mien.hub.archives import cache_folder
+from mien.hub.bundles import bundle, unpack
+from mien.hub.entries import ENTRIES, PACKAGED, Entry
+from mien.hub.own import add, own_card, own_models
+from mien.hub.store import cached, entry, find, path_of, pull, verify
 
 __all__ = [
     "ENTRIES",
-    "FACERES",
-    "Archive",
+    "PACKAGED",
     "Entry",
     "add",
     "bundle",
     "cache_folder",
     "cached",
     "entry",
-    "fetch",
     "find",
-    "folder_of",
+    "own_card",
     "own_models",
     "path_of",
     "pull",

@@ -7,11 +7,13 @@ import errno
 import hashlib
 import http.client
 import os
+import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from mien.errors import ModelError, UsageError
 
@@ -22,30 +24,42 @@ _TRIES, _WAIT_S, _TIMEOUT_S = 4, 0.5, 30.0
 _CHUNK = 1 << 18
 
 
-def download(url: str, target: Path, pin: str, report: Report | None = None) -> Path:
+def download(url: str, target: Path, pin: str, report: Report | None = None, size: int = 0) -> Path:
     """Fetch a file. What was fetched of it before is not fetched again.
 
-    The bytes lie in ``NAME.partial`` until all have come and have the right hash.
+    The bytes lie in ``NAME.partial`` until all have come and have the right hash. Of two that
+    fetch the same file at once, one waits for the other and takes what that has fetched.
+
+    Args:
+        url: where it lies.
+        target: where to.
+        pin: its hash, see `file_hash`.
+        report: is told how far it is.
+        size: bytes that it has; 0 for not known.
 
     Raises:
-        ModelError: no network, a full disk, or a file with another hash, which is thrown away.
+        ModelError: no network, a full disk, or a file with another size or hash, which is thrown
+            away.
+        UsageError: `url` is no address.
     """
     partial = target.with_name(f"{target.name}.partial")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _fetch(url, partial, report or (lambda _have, _all: None))
-        found = file_hash(partial, pin)
-        if found != pin:
-            partial.unlink()
-            raise ModelError(
-                f"{url} is not the file that was published: its hash is {found}, "
-                f"expected {pin}. Nothing was kept."
-            )
-        partial.replace(target)
+        with alone(target.with_name(f"{target.name}.lock")):
+            if target.is_file() and file_hash(target, pin) == pin:
+                return target  # another run has just fetched it
+            with _cleared(partial):
+                _fetch(url, partial, report or (lambda _have, _all: None), size)
+                found = file_hash(partial, pin)
+                if found != pin:
+                    raise _Other(f"its hash is {found}, expected {pin}")
+            partial.replace(target)
+    except _Other as other:
+        raise ModelError(
+            f"{url} is not the file that was published: {other}. Nothing was kept."
+        ) from other
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
             raise ModelError(
                 f"there is no space left for {target}: free some, or set MIEN_CACHE to a folder "
                 "on another disk."
@@ -54,18 +68,44 @@ def download(url: str, target: Path, pin: str, report: Report | None = None) -> 
     return target
 
 
-def address(url: str, file: str) -> str:
-    """Where a published file is looked for: at its source, or under ``$MIEN_MIRROR``.
+@contextlib.contextmanager
+def _cleared(partial: Path) -> Iterator[None]:
+    """Take away what would be of no use to the next run, while no other run is there."""
+    try:
+        yield
+    except (_Other, OSError) as error:
+        if isinstance(error, _Other) or error.errno == errno.ENOSPC:
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
+        raise
 
-    Raises:
-        UsageError: the mirror is no URL.
-    """
-    mirror = os.environ.get("MIEN_MIRROR")
-    if not mirror:
-        return url
-    if not mirror.lower().startswith(("http://", "https://", "file://")):
-        raise UsageError(f"MIEN_MIRROR is a URL such as https://host/models, not {mirror!r}.")
-    return f"{mirror.rstrip('/')}/{file}"
+
+class _Other(Exception):  # noqa: N818 - never leaves this file
+    """What comes is not the file that was asked for."""
+
+
+@contextlib.contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Wait until no other process is here, by a lock that ends with whoever holds it."""
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    while True:
+        file = path.open("wb")
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(file, fcntl.LOCK_EX)
+        # Whoever was here before took the file away: then a new one counts.
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                break
+        file.close()
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        file.close()
 
 
 def file_hash(path: Path, like: str) -> str:
@@ -82,11 +122,11 @@ def file_hash(path: Path, like: str) -> str:
         return digest.hexdigest()
 
 
-def _fetch(url: str, partial: Path, report: Report) -> None:
+def _fetch(url: str, partial: Path, report: Report, size: int) -> None:
     """All bytes into `partial`, in several goes if need be."""
     for attempt in range(1, _TRIES + 1):
         try:
-            _go_on(url, partial, report)
+            _go_on(url, partial, report, size)
             return
         except urllib.error.HTTPError as error:
             if error.code < 500:
@@ -94,7 +134,7 @@ def _fetch(url: str, partial: Path, report: Report) -> None:
             problem = f"the server says {error.code}"
         except urllib.error.URLError as error:
             problem = str(getattr(error.reason, "strerror", None) or error.reason)
-        except (TimeoutError, ConnectionError, http.client.HTTPException) as error:
+        except http.client.HTTPException as error:
             problem = str(error) or type(error).__name__
         if attempt < _TRIES:
             time.sleep(_WAIT_S * 2 ** (attempt - 1))
@@ -104,31 +144,56 @@ def _fetch(url: str, partial: Path, report: Report) -> None:
     )
 
 
-def _go_on(url: str, partial: Path, report: Report) -> None:
+def _go_on(url: str, partial: Path, report: Report, size: int) -> None:
     """Ask for what is missing; a server that does not know parts sends everything anew."""
     have = partial.stat().st_size if partial.exists() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
-        answer = urllib.request.urlopen(request, timeout=_TIMEOUT_S)
+        with _network():
+            answer = _ask(url, have)
     except urllib.error.HTTPError as error:
         if error.code == 416 and have:  # there is nothing after what is here
             return
         raise
     with answer:
         have = have if answer.status == 206 else 0
-        total = have + int(answer.headers.get("Content-Length") or 0)
+        told = answer.headers.get("Content-Length") or ""
+        total = have + int(told) if told.isdecimal() else size
+        if size and total != size:
+            raise _Other(f"it has {total} bytes, expected {size}")
         with partial.open("ab" if have else "wb") as file:
             while chunk := _read(answer):
                 file.write(chunk)
                 have += len(chunk)
                 report(have, total)
+                if total and have > total:
+                    raise _Other(f"it has more than {total} bytes")
         if have < total:
             raise http.client.IncompleteRead(b"", total - have)
 
 
-def _read(answer: http.client.HTTPResponse) -> bytes:
-    """The next bytes; whatever goes wrong here went wrong on the line, not on the disk."""
+def _ask(url: str, have: int) -> Any:
     try:
-        return answer.read(_CHUNK)
+        request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+        return urllib.request.urlopen(request, timeout=_TIMEOUT_S)
+    except OSError:  # one of them, a wrong certificate, is a ValueError too
+        raise
+    except (ValueError, http.client.InvalidURL) as error:  # those of the list are good
+        raise UsageError(
+            f"{url} is no address: MIEN_MIRROR must begin with https:// or http://."
+        ) from error
+
+
+def _read(answer: Any) -> bytes:
+    with _network():
+        return bytes(answer.read(_CHUNK))
+
+
+@contextlib.contextmanager
+def _network() -> Iterator[None]:
+    """Tell what a network raises from what a disk does: both are an OSError."""
+    try:
+        yield
+    except urllib.error.URLError:
+        raise
     except OSError as error:
-        raise ConnectionError(error.strerror or str(error)) from error
+        raise urllib.error.URLError(error) from error

@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 from mien.labels import MEASURES
 
+#: Expression models that ship in the wheel: nothing else can have their names.
+PACKAGED = ("mien-mobilenet",)
 _HSE = (
     "https://raw.githubusercontent.com/sb-ai-lab/EmotiEffLib/"
     "af833487321c3efdcb1768a91a6c656a1986fdf6/models/affectnet_emotions/onnx/"
@@ -33,7 +35,7 @@ class Entry:
 
     Attributes:
         name: what they are called here.
-        kind: what they do.
+        kind: what they do; "start" is what a training starts from.
         url: where they lie.
         pin: of the file: its SHA-256, or the SHA-1 of its git blob where only that is published.
         size: bytes; 0 where the authors do not say.
@@ -43,11 +45,13 @@ class Entry:
         source: who made them.
         card: for classifiers, the fields of a `mien.cards.ModelCard`; for engagement models, those
             of a `mien.engagement.EngagementCard`.
-        suffix: ".h5" for Keras files, which become ``.onnx`` on arrival.
+        suffix: ".h5" for Keras files, which become ``.onnx`` on arrival, and ".tgz" for archives,
+            of which `members` are taken out.
+        members: paths in the archive; the first is the file that the weights are known by.
     """
 
     name: str
-    kind: Literal["classifier", "detector", "engagement"]
+    kind: Literal["classifier", "detector", "engagement", "start"]
     url: str
     pin: str
     size: int
@@ -56,7 +60,8 @@ class Entry:
     training_data: str
     source: str
     card: Mapping[str, Any] = field(default_factory=dict)
-    suffix: Literal[".onnx", ".h5"] = ".onnx"
+    suffix: Literal[".onnx", ".h5", ".tgz"] = ".onnx"
+    members: tuple[str, ...] = ()
 
     @property
     def file(self) -> str:
@@ -250,5 +255,18 @@ ENTRIES = (
             "features_model": "enet_b0",
         },
         suffix=".h5",
+    ),
+    Entry(
+        name="faceres",
+        kind="start",
+        url="https://registry.npmjs.org/@vladmandic/human/-/human-3.3.6.tgz",
+        pin="425e9c51dbbca0c8934362b170cb0d54c2529c11c654b3c03092b16e9d6ad3f7",
+        size=28_615_417,
+        licence="MIT",
+        commercial="unclear",
+        training_data="VGGFace2 identities, which are for research; age and gender",
+        source="@vladmandic/human 3.3.6 on npm; A. V. Savchenko (HSE_FaceRec_tf)",
+        suffix=".tgz",
+        members=("package/models/faceres.json", "package/models/faceres.bin"),
     ),
 )

@@ -1,23 +1,17 @@
-"""Named weights on this machine: what is here, what can be fetched, what the user added."""
+"""Published weights on this machine: what is here, what can be fetched."""
 
 from __future__ import annotations
 
 import json
-import re
-import shutil
-import tarfile
-from collections.abc import Mapping, Sequence
+import os
 from pathlib import Path
-from typing import Any
 
 from mien.cards import ENGAGEMENT_KEY
-from mien.errors import InputNotFoundError, ModelError, UsageError
-from mien.hub.archives import FACERES, cache_folder, fetch
-from mien.hub.downloads import Report, address, download, file_hash
+from mien.errors import ModelError, UsageError
+from mien.hub.archives import cache_folder, extract
+from mien.hub.downloads import Report, alone, download, file_hash
 from mien.hub.entries import ENTRIES, Entry
-
-_OWN = "own"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+from mien.onnx import file_sha256
 
 
 def entry(name: str) -> Entry | None:
@@ -33,29 +27,30 @@ def find(name: str) -> Entry:
     """
     found = entry(name)
     if found is None:
-        known = ", ".join([*(known.name for known in ENTRIES), FACERES.name])
+        known = ", ".join(known.name for known in ENTRIES)
         raise UsageError(f"there is no model {name!r} to fetch; there are {known}.")
     return found
 
 
+def of_file(file: str) -> Entry | None:
+    """The published weights whose file is called so here, or None."""
+    return next((known for known in ENTRIES if known.file == file), None)
+
+
 def cached(known: Entry) -> Path:
-    """Where the file lies once it has been fetched."""
+    """Where the file lies once it has been fetched; of an archive, the first of its members."""
+    if known.members:
+        return cache_folder() / known.name / Path(known.members[0]).name
     return cache_folder() / "models" / f"{known.name}.onnx"
 
 
 def original(known: Entry) -> Path:
-    """Where the file lies as it was published; that of a Keras model beside its ``.onnx``."""
+    """Where the file lies as it was published; what was made of it lies beside it."""
     return cached(known).with_name(known.file)
 
 
-def own_models() -> dict[str, Path]:
-    """The models that the user added, by name."""
-    folder = cache_folder() / _OWN
-    return {path.stem: path for path in sorted(folder.glob("*.onnx"))} if folder.is_dir() else {}
-
-
 def path_of(name: str) -> Path:
-    """The file of a fetched model.
+    """The file of a fetched model; of an archive, the first of its members.
 
     Raises:
         ModelError: it has not been fetched.
@@ -75,171 +70,73 @@ def pull(name: str, report: Report | None = None) -> Path:
     the hash must be the same.
 
     Raises:
-        UsageError: there is no such model, or the mirror is no URL.
+        UsageError: there is no such model, or the mirror is no address.
         ModelError: no network, no space, or not the published file.
     """
-    if name == FACERES.name:
-        return fetch(FACERES, report)
     known = find(name)
     path = original(known)
     if not (path.is_file() and file_hash(path, known.pin) == known.pin):
-        download(address(known.url, known.file), path, known.pin, report)
-    return _ready(known)
+        mirror = os.environ.get("MIEN_MIRROR")
+        url = f"{mirror.rstrip('/')}/{known.file}" if mirror else known.url
+        download(url, path, known.pin, report, known.size)
+    return ready(known)
 
 
-def _ready(known: Entry) -> Path:
-    """The ``.onnx`` of a file that is here; made of it where it is a Keras file."""
+def ready(known: Entry) -> Path:
+    """What is used of a file that is here; made of it where it is a Keras file or an archive."""
     path = cached(known)
-    if known.suffix == ".h5" and not _made(path):
-        if known.kind == "engagement":
-            from mien.hub.attention import convert_attention
-
-            card = {ENGAGEMENT_KEY: json.dumps(known.card_fields())}
-            convert_attention(original(known), path, card)
-        else:
-            from mien.hub.keras import convert_keras
-
-            convert_keras(original(known), path)
-        _hash_beside(path).write_text(file_hash(path, known.pin), encoding="ascii")
+    if known.suffix == ".onnx" or _is_as_made(known):
+        return path
+    with alone(path.with_name(f"{path.name}.lock")):
+        if not _is_as_made(known):  # another run may just have done it
+            _make(known)
+            _record(known).write_text(json.dumps(_hashes(known)), encoding="utf-8")
     return path
 
 
-def _made(path: Path) -> bool:
-    """Whether a converted file is as it was when it was made."""
-    beside = _hash_beside(path)
-    if not (path.is_file() and beside.is_file()):
+def _make(known: Entry) -> None:
+    source, target = original(known), cached(known)
+    if known.suffix == ".tgz":
+        extract(source, known.members, target.parent)
+    elif known.kind == "engagement":
+        from mien.hub.attention import convert_attention
+
+        convert_attention(source, target, {ENGAGEMENT_KEY: json.dumps(known.card_fields())})
+    else:
+        from mien.hub.keras import convert_keras
+
+        convert_keras(source, target)
+
+
+def _record(known: Entry) -> Path:
+    """What was made of the published file, and its hashes then, for nobody publishes those."""
+    return cached(known).with_name(f"{known.name}.made.json")
+
+
+def _hashes(known: Entry) -> dict[str, str]:
+    files = [cached(known).with_name(Path(m).name) for m in known.members] or [cached(known)]
+    return {"of": known.pin} | {file.name: file_sha256(file) for file in files}
+
+
+def _is_as_made(known: Entry) -> bool:
+    """Whether what was made of the published file is still what it was."""
+    try:
+        made = json.loads(_record(known).read_text(encoding="utf-8"))
+        return bool(made == _hashes(known))
+    except (OSError, ValueError):
         return False
-    noted = beside.read_text(encoding="ascii")
-    return file_hash(path, noted) == noted
 
 
-def _hash_beside(path: Path) -> Path:
-    return path.with_name(f"{path.name}.hash")
+def _is_good(known: Entry) -> bool:
+    """Whether the file is the published one, and what was made of it still what it was."""
+    if file_hash(original(known), known.pin) != known.pin:
+        return False
+    return known.suffix == ".onnx" or _is_as_made(known)
 
 
 def verify() -> list[tuple[str, bool]]:
     """Every fetched model, and whether its file is the published one.
 
-    Of a Keras file, also whether what was made of it is as it was made.
+    Of a Keras file or an archive, what was made of it must also be what it was then.
     """
-    here = [(known, original(known)) for known in ENTRIES if original(known).is_file()]
-    return [
-        (
-            known.name,
-            file_hash(path, known.pin) == known.pin
-            and (known.suffix != ".h5" or _made(cached(known))),
-        )
-        for known, path in here
-    ]
-
-
-def add(file: Path, name: str, card: Mapping[str, Any]) -> Path:
-    """Keep an ``.onnx`` file of the user's under a name, with its card beside it.
-
-    Without a card, one that lies beside the file is kept with it.
-
-    Raises:
-        InputNotFoundError: there is no such file.
-        UsageError: the name cannot be used.
-    """
-    if not file.is_file():
-        raise InputNotFoundError(f"there is no model file {file}.")
-    if not _NAME.fullmatch(name):
-        raise UsageError(f"a name has letters, digits, dots and dashes only, not {name!r}.")
-    if entry(name) is not None:
-        raise UsageError(f"{name} is the name of published weights; choose another.")
-    target = cache_folder() / _OWN / f"{name}.onnx"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_suffix(".partial")
-    shutil.copyfile(file, partial)
-    beside, kept = file.with_suffix(".json"), target.with_suffix(".json")
-    if card:
-        kept.write_text(json.dumps(dict(card)), encoding="utf-8")
-    elif beside.is_file():
-        shutil.copyfile(beside, kept)
-    else:
-        kept.unlink(missing_ok=True)
-    partial.replace(target)
-    return target
-
-
-def bundle(names: Sequence[str], target: Path) -> list[str]:
-    """Pack fetched models for a machine without a network: a folder, or a ``.tar``.
-
-    Raises:
-        ModelError: one has not been fetched, or its file is damaged.
-        UsageError: there is nothing to pack, or nothing can be written there.
-    """
-    wanted = list(names) or [name for name, _ in verify()]
-    if not wanted:
-        raise UsageError("nothing has been fetched yet; run: mien models pull NAME")
-    for name in wanted:
-        path_of(name)  # says what to run for one that is not here
-    paths = {name: original(find(name)) for name in wanted}
-    for name, path in paths.items():
-        if file_hash(path, find(name).pin) != find(name).pin:
-            raise ModelError(f"{path} is damaged; run: mien models pull {name}")
-    try:
-        if target.suffix == ".tar":
-            partial = target.with_suffix(".tar.partial")
-            with tarfile.open(partial, "w") as package:
-                for path in paths.values():
-                    package.add(path, path.name)
-            partial.replace(target)
-        else:
-            target.mkdir(parents=True, exist_ok=True)
-            for path in paths.values():
-                shutil.copyfile(path, target / path.name)
-    except OSError as error:
-        raise UsageError(f"{target} cannot be written: {error.strerror or error}.") from error
-    return wanted
-
-
-def unpack(source: Path) -> list[str]:
-    """Take in what `bundle` packed. Only known names with the right hash become files.
-
-    Nothing is unpacked to a path that an archive names: each member is read as bytes, by its
-    name in the hub's list, so a hostile name leads nowhere.
-
-    Raises:
-        InputNotFoundError: there is nothing at `source`.
-        ModelError: it is no bundle, or a file in it is not the published one.
-    """
-    if source.is_dir():
-        found = {path.name: path.read_bytes() for path in source.iterdir() if _is_known(path.name)}
-    elif source.is_file():
-        found = _members(source)
-    else:
-        raise InputNotFoundError(f"there is no bundle {source}.")
-    if not found:
-        raise ModelError(f"{source} holds no model of the hub's list.")
-    taken = []
-    for file, data in found.items():
-        known = find(Path(file).stem)
-        path = original(known)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.name}.unpacked")
-        partial.write_bytes(data)
-        if file_hash(partial, known.pin) != known.pin:
-            partial.unlink()
-            raise ModelError(
-                f"{file} in {source} is not the published file; nothing of it is kept."
-            )
-        partial.replace(path)
-        _ready(known)
-        taken.append(known.name)
-    return taken
-
-
-def _members(source: Path) -> dict[str, bytes]:
-    try:
-        with tarfile.open(source) as package:
-            files = [member for member in package if member.isfile() and _is_known(member.name)]
-            read = {member.name: package.extractfile(member) for member in files}
-            return {name: file.read() for name, file in read.items() if file is not None}
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise ModelError(f"{source} is no bundle of models: {error}.") from error
-
-
-def _is_known(file: str) -> bool:
-    return any(file == known.file for known in ENTRIES)
+    return [(known.name, _is_good(known)) for known in ENTRIES if original(known).is_file()]

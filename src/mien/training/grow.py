@@ -20,7 +20,7 @@ from mien.classifiers.onnx import OnnxClassifier
 from mien.datasets import load_faces
 from mien.errors import ModelError, UsageError
 from mien.evaluation import to_crops
-from mien.hub import FACERES, folder_of
+from mien.hub import path_of
 from mien.labels import ATTRIBUTES, IDENTITY
 from mien.registry import find_model
 from mien.training.augment import augment, to_input
@@ -55,7 +55,7 @@ def grow(
         recipe: see `mien.training.recipe.load_branch`.
         data: faces with the splits train, validation and test; their labels are not used.
         out: folder for everything.
-        backbone: folder of the face network; None for that of ``mien models pull faceres``.
+        backbone: folder of the face network; None: that of `mien models pull faceres`.
         sample: use only that many faces of each split and one epoch.
         report: gets progress, see `mien.training.fit.fit`.
 
@@ -67,7 +67,7 @@ def grow(
     out.mkdir(parents=True, exist_ok=True)
     source = find_model(recipe.trunk)
     trunk = _Trunk(source, recipe.after)
-    teacher = FaceNetwork(backbone or folder_of(FACERES))
+    teacher = FaceNetwork(backbone or path_of("faceres").parent)
     known: dict[str, tuple[npt.NDArray[np.uint8], Knowledge]] = {}
     for split in _SPLITS:
         pictures = load_faces(data, split).arrays(48).pictures[:sample]

@@ -16,7 +16,7 @@ from mien.classifiers.onnx import OnnxClassifier
 from mien.datasets import duplicates, load_faces
 from mien.errors import MienError, ModelError, UsageError
 from mien.evaluation import divergence, to_crops
-from mien.hub import FACERES, folder_of
+from mien.hub import path_of
 from mien.registry import find_model
 from mien.training.augment import to_input
 from mien.training.export import EMBEDDED, HEAD, MAP, SCORES, export
@@ -54,7 +54,7 @@ def run(
         data: labelled faces with the splits train and validation, in any layout of
             `mien.datasets.load_faces`.
         output: a folder of the recipe's name is made in it, for checkpoints, log and models.
-        backbone: folder with the starting weights; None for those of ``mien models pull faceres``.
+        backbone: folder with the starting weights; None: those of `mien models pull faceres`.
         sample: use only that many faces and one epoch a stage, to see whether all works.
         report: gets progress, see `mien.training.fit.fit`.
         labels: what the data's labels mean, see `mien.datasets.load_faces`.
@@ -63,6 +63,8 @@ def run(
     if grown is not None:
         return grow(grown, data, output / f"{grown.name}-branch", backbone, sample, report)
     recipe = load_recipe(recipe_path)
+    if recipe.start == "faceres" and backbone is None:
+        backbone = path_of("faceres").parent  # says what to run before minutes of reading
     train, validation = read_lessons(recipe, data, report, labels)
     if sample is not None:
         recipe, train, validation = recipe.trial(), train.first(sample), validation.first(sample)
@@ -108,7 +110,7 @@ def starting_network(recipe: Recipe, train: Lesson, backbone: Path | None) -> Ne
     if recipe.start == "faceres":
         if not isinstance(model, MobileNetV1):
             raise UsageError(f'"faceres" are weights of mobilenet; give {recipe.name} start = "".')
-        load_faceres(model, backbone or folder_of(FACERES))
+        load_faceres(model, backbone or path_of("faceres").parent)
     elif recipe.start:
         load_exported(model, find_model(recipe.start), recipe.labels)
     if recipe.start:
