@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -28,7 +29,6 @@ def finetune(
     with extra("train"):
         from mien.training.tune import tune
     from mien.cli.measured import show_comparison, steps, tell
-    from mien.cli.train import show
     from mien.datasets import load_faces
     from mien.registry import find_model, load_detector
 
@@ -40,9 +40,20 @@ def finetune(
     for line in faces.describe():
         tell(line)
     output.parent.mkdir(parents=True, exist_ok=True)
-    tuned = tune(start, faces, output, show, steps("judging"))
+    tuned = tune(start, faces, output, _show, steps("judging"))
     tell(f"learned from {tuned.learned:,} faces, measured on {tuned.held_out:,} others")
     show_comparison(tuned.gain, "before", "after", json=False)
     if tuned.gain.overall.difference <= 0:
         tell("it did not help: stay with the model that you had, or label more faces.")
     print(tuned.path)  # noqa: T201
+
+
+def _show(line: dict[str, Any]) -> None:
+    """What is found stays; the hundred short epochs pass by, where somebody sees them."""
+    seen = sys.stderr.isatty()
+    if "told" in line:
+        clear = "\r\033[K" if seen else ""
+        print(f"{clear}{line['told']}", file=sys.stderr)  # noqa: T201
+    elif "loss" in line and seen:
+        right = f"{line['val_accuracy']:.0%} of the faces apart are told right"
+        print(f"\repoch {line['epoch']}: {right} ", end="", file=sys.stderr)  # noqa: T201
