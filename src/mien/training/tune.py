@@ -6,6 +6,7 @@ import math
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,20 +17,20 @@ from mien.errors import InputError, ModelError, UsageError
 from mien.evaluation import Comparison, Progress, compare
 from mien.training.augment import Augmentation
 from mien.training.export import export
-from mien.training.fit import Report, fit, measure, predict
+from mien.training.fit import Report, fit, predict
 from mien.training.recipe import Recipe, Stage
 from mien.training.run import PARITY, fit_temperature, parity
 from mien.training.start import open_exported
 from mien.training.targets import lesson
 
-#: Few faces, so: the last layer alone, or after it everything, slowly, with BatchNorm held,
-#: whichever comes closer to the labels of faces apart. Steps of the optimizer, because an epoch of
-#: a few hundred faces is next to nothing.
+#: Few faces, so: first the last layer alone, then everything, slowly, with BatchNorm held, and of
+#: all epochs the one that comes closest to the labels of faces apart. Steps of the optimizer,
+#: because an epoch of a few hundred faces is next to nothing.
 HEAD_STEPS, ALL_STEPS = 80, 240
 BATCH = 32
 LEAST = 40
 HELD_OUT = 0.3
-#: Share of the faces that teach that chooses how much of the network learns.
+#: Share of the faces that teach that chooses how long, and so how much, the network learns.
 CHOOSING = 0.2
 #: Faces apart from which on they also say how sure the new model may be; fewer would not know.
 ENOUGH = 50
@@ -58,7 +59,7 @@ def tune(
 
     Where the faces have splits, "train" teaches and "test" (or "validation") measures; otherwise
     three in ten of each label are held out, and nothing is chosen on these. Of the faces that
-    teach, a fifth chooses whether only the last layer learns or, after it, all layers.
+    teach, a fifth chooses the epoch, and so whether only the last layer learns or all layers.
 
     Args:
         model: an ``.onnx`` that mien exported.
@@ -99,19 +100,21 @@ def tune(
         lesson(recipe, part.arrays(own.input_size, color=True))
         for part in (teaching, choosing, held_out)
     )
-    best = math.inf
-    for depth, name in enumerate(("the last layer", "all layers"), 1):
-        torch.manual_seed(recipe.seed)
-        tried, card = open_exported(model, own.labels, recipe.dropout)
-        work = path.with_suffix(".training")
-        shutil.rmtree(work, ignore_errors=True)
-        so_far = replace(recipe, stages=recipe.stages[:depth])
-        tried = fit(so_far, tried, told, chosen, work, report)
-        shutil.rmtree(work)
-        distance = measure(predict(tried, chosen.pictures, recipe.size), chosen)["val_kl"]
-        report({"told": f"{name}: {distance:.3f} from the labels of {len(chosen)} faces apart"})
-        if distance < best:
-            best, network = distance, tried
+    torch.manual_seed(recipe.seed)
+    network, card = open_exported(model, own.labels, recipe.dropout)
+    work = path.with_suffix(".training")
+    shutil.rmtree(work, ignore_errors=True)
+    best = _Best(work, report)
+    network = fit(recipe, network, told, chosen, work, best)
+    network.load_state_dict(best.state())
+    shutil.rmtree(work)
+    depth = "the last layer" if recipe.stage_at(best.epoch - 1).head_only else "all layers"
+    report(
+        {
+            "told": f"{depth}, epoch {best.epoch} of {recipe.epochs}: {best.distance:.3f} "
+            f"from the labels of {len(chosen)} faces apart"
+        }
+    )
     words = f"{card.training_data}; fine-tuned on {len(learned):,} faces of the user's"
     # A branch of the old network would not fit the new one.
     card = replace(card, name=path.stem, training_data=words, accuracy={})
@@ -127,6 +130,26 @@ def tune(
     partial.replace(path)
     gain = compare(own, OnnxClassifier(path), held_out, progress=progress)
     return Tuned(path, len(learned), len(held_out), gain)
+
+
+class _Best:
+    """Passes progress on, and keeps the epoch that came closest to the faces apart."""
+
+    def __init__(self, work: Path, report: Report) -> None:
+        self._work, self._report = work, report
+        self.distance, self.epoch = math.inf, 0
+
+    def __call__(self, line: dict[str, Any]) -> None:
+        if "loss" in line and line["val_kl"] < self.distance:
+            self.distance, self.epoch = line["val_kl"], line["epoch"]
+            shutil.copyfile(self._work / "checkpoint.pt", self._work / "best.pt")
+        self._report(line)
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """The weights of that epoch, averaged."""
+        kept = torch.load(self._work / "best.pt", weights_only=True, map_location="cpu")
+        state: dict[str, torch.Tensor] = kept["average"]
+        return state
 
 
 def _stages(size: int, steps: int) -> tuple[Stage, Stage]:
