@@ -172,6 +172,16 @@ def test_faces_of_an_unknown_group_have_no_part_in_the_gap(
     assert {part.best, part.worst} <= {"a", "b"}
 
 
+def test_many_groups_leave_the_unknown_apart(faces: LabelledFaces) -> None:
+    names = np.array([f"place{i % 13}" for i in range(60)])
+    names[0] = ""  # rarer than any
+    some = replace(faces, columns={"where": names})
+    parts = dict(evaluate(reader(), some, by=["where"]).groups[0].parts)
+    assert parts[""].faces == 1
+    assert parts["others"].faces > 0
+    assert sum(figure.faces for figure in parts.values()) == 60
+
+
 @pytest.fixture
 def divided(tmp_path: Path) -> Path:
     """A folder whose train split holds twice as many faces as its test split."""

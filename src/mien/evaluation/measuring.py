@@ -254,10 +254,10 @@ def _named(values: npt.NDArray[Any]) -> npt.NDArray[np.str_]:
             )
         return np.array(["" if np.isnan(n) else f"{n:g}" for n in numbers], np.str_)
     text = values.astype(np.str_)
-    names, counts = np.unique(text, return_counts=True)
+    names, counts = np.unique(text[text != ""], return_counts=True)
     if len(names) > _MOST:
         common = names[np.argsort(-counts, kind="stable")[: _MOST - 1]]
-        text = np.where(np.isin(text, common), text, "others")
+        text = np.where(np.isin(text, [*common, ""]), text, "others")
     return text
 
 
