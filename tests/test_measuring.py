@@ -201,13 +201,16 @@ def test_a_model_is_measured_on_faces_that_teach_nobody(
 ) -> None:
     from mien.cli.measured import faces_to_measure
 
+    (divided / "train" / "anger" / "torn.png").write_bytes(b"no picture")
     chosen = faces_to_measure(divided, None, None)
+    assert chosen.broken == ()  # that is the trouble of those who train
     assert set(chosen.splits) == {"test"}
     assert len(chosen) == 30
     assert "measured on test alone; --split train or --split all" in capsys.readouterr().err
     assert any(line == "splits: 30 of test" for line in evaluate(reader(), chosen).protocol)
     everything = faces_to_measure(divided, "all", None)
     assert len(everything) == 90
+    assert [broken.split for broken in everything.broken] == ["train"]
     told = evaluate(reader(), everything).protocol
     assert any(line == "splits: 30 of test, 60 of train" for line in told)
     assert set(faces_to_measure(divided, "train", None).splits) == {"train"}

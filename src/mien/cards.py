@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 
 from mien.errors import ModelError
@@ -155,6 +156,21 @@ class ModelCard(Card):
             raise ModelError(f"input_size, temperature and std of {self.name!r} must be above 0.")
         if isinstance(self.crop, Mapping):
             object.__setattr__(self, "crop", CropSpec(**self.crop))
+
+
+def read_fields(path: Path) -> dict[str, Any]:
+    """Fields of a card from a JSON file, for models that carry none.
+
+    Raises:
+        ModelError: it cannot be read, or is no JSON object.
+    """
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"the model's card {path} cannot be read: {error}.") from error
+    if not isinstance(table, dict):
+        raise ModelError(f"the model's card {path} is not a JSON object.")
+    return table
 
 
 def _one_of(model: str, name: str, value: str, known: Sequence[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mien.cards import METADATA_KEY, CropSpec, ModelCard
+from mien.cards import METADATA_KEY, CropSpec, ModelCard, read_fields
 from mien.classifiers.base import Activations
 from mien.errors import ModelError, UsageError
 from mien.labels import ATTRIBUTES, EMBEDDINGS
@@ -224,7 +223,7 @@ def _find_card(net: Session, given: ModelCard | Mapping[str, Any] | None) -> Mod
     known: dict[str, Any] = {}
     beside = net.path.with_suffix(".json")
     if text is None and given is None and beside.is_file():
-        given = _read_card(beside)
+        given = read_fields(beside)
     card = ModelCard.from_json(text) if text else None
     if isinstance(given, ModelCard):
         card = given
@@ -249,17 +248,6 @@ def _find_card(net: Session, given: ModelCard | Mapping[str, Any] | None) -> Mod
         except TypeError as error:
             raise ModelError(f"the card of {net.path} has a wrong field: {error}.") from error
     return card if card.scores else replace(card, scores=net.output_names[0])
-
-
-def _read_card(path: Path) -> dict[str, Any]:
-    """Fields of a card from a JSON file, for models that carry none."""
-    try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"the model's card {path} cannot be read: {error}.") from error
-    if not isinstance(table, dict):
-        raise ModelError(f"the model's card {path} is not a JSON object.")
-    return table
 
 
 def _side(net: Session) -> int:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from mien.cards import CropSpec
 from mien.crops import cut
 from mien.datasets.ferplus import VotedFaces
-from mien.datasets.records import Kind, in_split
+from mien.datasets.records import Kind, in_split, split_word
 from mien.images import ImageSource, read_image
 from mien.labels import EMOTIONS
 from mien.types import Crops, Faces, FloatArray, Image, IntArray
@@ -35,10 +35,11 @@ Rows = slice | Sequence[int] | npt.NDArray[np.bool_] | npt.NDArray[np.integer[An
 
 @dataclass(frozen=True)
 class Broken:
-    """A picture that cannot be used, and why."""
+    """A picture that cannot be used, why, and of which split it is."""
 
     name: str
     reason: str
+    split: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,12 +138,14 @@ class LabelledFaces:
         return lines
 
     def split(self, name: str) -> LabelledFaces:
-        """The rows of one split.
+        """The rows of one split, and its broken pictures.
 
         Raises:
             UsageError: there is no such split; the message names those there are.
         """
-        return self[in_split(self.splits, name, "the data")]
+        rows, wanted = in_split(self.splits, name, "the data"), split_word(name).casefold()
+        broken = tuple(one for one in self.broken if one.split.casefold() == wanted)
+        return replace(self[rows], broken=broken)
 
     def picture(self, row: int) -> Image:
         """``(H, W, 3)`` uint8 RGB: one picture at full resolution."""

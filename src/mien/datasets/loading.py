@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +72,11 @@ def load_faces(
     seen = _look(records, rows, find, progress)
     kept = rows[[not isinstance(found, Broken) for found, _ in seen]]
     good = [(found, small) for found, small in seen if not isinstance(found, Broken)]
-    broken = tuple(found for found, _ in seen if isinstance(found, Broken))
+    broken = tuple(
+        replace(found, split=str(splits[row]))
+        for row, (found, _) in zip(rows, seen, strict=True)
+        if isinstance(found, Broken)
+    )
     if not len(kept):
         first = f"; the first: {broken[0].reason.rstrip('.')}" if broken else ""
         raise InputError(f"{records.origin} has no labelled picture that can be read{first}.")

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mien.errors import InputNotFoundError, ModelError, UsageError
+from mien.cards import read_fields
+from mien.errors import InputNotFoundError, UsageError
 from mien.hub.archives import cache_folder
 from mien.hub.entries import PACKAGED
 from mien.hub.store import entry
@@ -34,15 +35,7 @@ def own_card(name: str) -> dict[str, Any] | None:
         ModelError: it cannot be read.
     """
     path = own_folder() / f"{name}.json"
-    if not path.is_file():
-        return None
-    try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"the model's card {path} cannot be read: {error}.") from error
-    if not isinstance(card, dict):
-        raise ModelError(f"the model's card {path} is not a JSON object.")
-    return card
+    return read_fields(path) if path.is_file() else None
 
 
 def check_name(name: str) -> None:
