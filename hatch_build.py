@@ -20,7 +20,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 ROOT = Path(__file__).parent
-MODELS = ROOT / "src" / "mien" / "models"
+MODELS = ROOT / "src" / "mien" / "weights"
 RECIPE = "mien mtcnn 1"  # change it when a graph changes, so that older files are made anew
 WEIGHTS = {  # SHA-256 of the files of mtcnn 1.0.0: they are pickles, so nothing else is opened
     "pnet": "ea6b0c3e685ebee3165326ad6484acc95f2ef78f1c94fbf40a55704fa989f7b5",

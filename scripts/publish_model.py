@@ -2,7 +2,7 @@
 
     python scripts/publish_model.py runs/mien-mobilenet-branch/mien-mobilenet.onnx --data FOLDER
 
-Beside the model lies the ``figures.json`` of its branch. Writes ``src/mien/models/NAME.onnx``
+Beside the model lies the ``figures.json`` of its branch. Writes ``src/mien/weights/NAME.onnx``
 and ``docs/models/NAME.md``.
 """
 
@@ -115,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     figures = evaluate_ferplus(classifier, options.data)
     name = classifier.card.name
     card = replace(classifier.card, accuracy={f.name: round(f.value, 5) for f in figures})
-    target = ROOT / "src" / "mien" / "models" / f"{name}.onnx"
+    target = ROOT / "src" / "mien" / "weights" / f"{name}.onnx"
     if options.model.resolve() != target:
         shutil.copyfile(options.model, target)
     write_card(target, card)

@@ -38,7 +38,7 @@ def model_path(name: str) -> Path:
     Raises:
         ModelError: it is not there: the package was not built, only copied.
     """
-    path = Path(str(resources.files("mien"))) / "models" / f"{name}.onnx"
+    path = Path(str(resources.files("mien"))) / "weights" / f"{name}.onnx"
     if not path.is_file():
         raise ModelError(f"mien's model {name} is missing from {path.parent}; reinstall mien.")
     return path

@@ -29,7 +29,7 @@ from mien.errors import ModelError, UsageError
 from mien.onnx import Session
 from mien.types import Faces, FloatArray, Image
 
-MODELS = Path(__file__).parents[1] / "models"
+MODELS = Path(__file__).parents[1] / "weights"
 
 _CELL = 12  # side of the square that the P-Net sees at once
 _STRIDE = 2  # pixels from one of its places to the next
