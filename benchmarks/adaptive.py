@@ -33,7 +33,7 @@ from crowd import FPS, ROOT, SIZE, Role, Scene, heads, play
 from video import repeat_film
 
 from mien.geometry import iou
-from mien.sources.video import VideoSource
+from mien.media.video import VideoSource
 from mien.types import Image
 
 if TYPE_CHECKING:

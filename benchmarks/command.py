@@ -21,7 +21,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mien.images import read_image, write_image
+from mien.media.images import read_image, write_image
 
 PHOTO = Path(__file__).parents[1] / "src" / "mien" / "assets" / "astronaut.jpg"
 PEAK = "import resource as r; print(r.getrusage(r.RUSAGE_SELF).ru_maxrss // 1024)"

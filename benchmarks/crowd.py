@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.detectors.mtcnn import MtcnnDetector
-from mien.images import read_image
+from mien.media.images import read_image
 from mien.types import Faces, Image
 
 ROOT = Path(__file__).parents[1]

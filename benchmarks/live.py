@@ -22,8 +22,8 @@ from mien.analyzer import EmotionAnalyzer
 from mien.cli.live import Live
 from mien.cli.look import Look, Stage
 from mien.cli.window import show_in_window
-from mien.images import read_image
-from mien.sources.camera import CameraSource
+from mien.media.camera import CameraSource
+from mien.media.images import read_image
 from mien.types import Image
 
 W, H = 640, 480

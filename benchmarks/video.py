@@ -80,7 +80,7 @@ def make_film(path: Path, seconds: int, width: int = 1280, height: int = 720) ->
     """Write a film of two faces that drift, `seconds` long."""
     import av
 
-    from mien.images import read_image
+    from mien.media.images import read_image
 
     photo = read_image(PHOTO)[:260, 90:350]
     face = cv2.resize(photo, (360, 360), interpolation=cv2.INTER_CUBIC)
@@ -171,8 +171,8 @@ def _mien(film: Path) -> dict[str, Any]:
     """Analyse a film into a Parquet table, with the time that each stage takes."""
     from mien.analyzer import EmotionAnalyzer
     from mien.detectors.tracked import Tracked
+    from mien.media.video import VideoSource
     from mien.sinks.tables import TableSink
-    from mien.sources.video import VideoSource
 
     clock = _Clock()
     people: set[int] = set()

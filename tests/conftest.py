@@ -23,7 +23,7 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def astronaut() -> Image:
     """The photo that ships with mien: one smiling face."""
-    from mien.images import read_image
+    from mien.media.images import read_image
 
     return read_image(astronaut_path())
 

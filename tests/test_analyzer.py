@@ -20,10 +20,10 @@ from mien import (
     load_detector,
 )
 from mien.errors import InputNotFoundError, PluginError, UsageError
+from mien.media.photos import photos
 from mien.sinks.json_lines import JsonSink
 from mien.sinks.pictures import PictureSink
 from mien.sinks.tables import TableSink
-from mien.sources.photos import photos
 from mien.testing import check_detector, check_sink, check_source
 from mien.types import Crops, Image
 

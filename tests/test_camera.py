@@ -12,9 +12,9 @@ import pytest
 from films import number_of, picture, write_film
 
 from mien.errors import FrameDroppedError, InputNotFoundError, UsageError, VideoError
-from mien.sources import capture
-from mien.sources.base import Source
-from mien.sources.camera import CameraSource, Opener
+from mien.media import capture
+from mien.media.base import Source
+from mien.media.camera import CameraSource, Opener
 from mien.testing import check_source
 from mien.types import Frame
 

@@ -16,8 +16,8 @@ from films import Style, picture, write_film
 from test_camera import outcome
 
 from mien.errors import VideoError
-from mien.sources import capture
-from mien.sources.camera import CameraSource
+from mien.media import capture
+from mien.media.camera import CameraSource
 
 Handler = Callable[[BaseHTTPRequestHandler, int], None]
 

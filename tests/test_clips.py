@@ -17,10 +17,10 @@ from mien.cli.exits import told
 from mien.cli.summarize import summarize
 from mien.clips import Clip, _between, cut, strongest
 from mien.errors import InputError, UsageError
-from mien.images import read_image, write_image
+from mien.media.images import read_image, write_image
+from mien.media.video import VideoSource
 from mien.result import Result
 from mien.sinks.animation import GifSink
-from mien.sources.video import VideoSource
 from mien.timeline import Timeline
 from mien.types import Frame, Image
 

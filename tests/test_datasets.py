@@ -12,8 +12,8 @@ from mien import load_detector
 from mien.cards import CropSpec
 from mien.datasets import load_faces
 from mien.errors import InputError, InputNotFoundError, PluginError, UsageError
-from mien.images import write_image
 from mien.labels import EMOTIONS
+from mien.media.images import write_image
 from mien.types import Faces, FloatArray, Image
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from mien.datasets import load_faces, load_ferplus, read_list
 from mien.errors import InputError, UsageError
-from mien.images import encode_png, write_image
 from mien.labels import EMOTIONS
+from mien.media.images import encode_png, write_image
 from mien.types import Image
 
 PIXELS = np.random.default_rng(1).integers(0, 256, (5, 48, 48)).astype(np.uint8)

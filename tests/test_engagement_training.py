@@ -17,8 +17,8 @@ from test_cli import mien
 
 from mien.engagement import EngagementCard, EngagementModel, engagement
 from mien.errors import InputError, UsageError
-from mien.images import read_image
 from mien.joining import join
+from mien.media.images import read_image
 from mien.tables import read_table
 from mien.timeline import Timeline
 

@@ -21,7 +21,7 @@ import pytest
 from PIL import Image as PilImage
 
 from mien.errors import ImageError, InputError, InputNotFoundError, UsageError
-from mien.images import MAX_PIXELS, encode_png, name_of, read_image, write_image
+from mien.media.images import MAX_PIXELS, encode_png, name_of, read_image, write_image
 
 ORIENTATION = 0x0112
 WIDTH = struct.pack("<HHI", 256, 4, 1)  # the TIFF tag, of one 32-bit number
@@ -394,5 +394,5 @@ def test_write_refuses(tmp_path: Path) -> None:
 
 
 def test_importing_loads_neither_pillow_nor_opencv() -> None:
-    code = "import sys, mien.images; sys.exit(not {'PIL', 'cv2'}.isdisjoint(sys.modules))"
+    code = "import sys, mien.media.images; sys.exit(not {'PIL', 'cv2'}.isdisjoint(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image as PilImage
 
 from mien.errors import ImageError
-from mien.images import read_image
+from mien.media.images import read_image
 
 FORMATS = Path(__file__).resolve().parents[2] / "shared" / "media" / "formats"
 

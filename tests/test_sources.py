@@ -14,9 +14,9 @@ import pytest
 from PIL import Image as PilImage
 
 from mien.errors import ImageError, InputError, InputNotFoundError, UsageError
-from mien.images import encode_png
-from mien.sources.base import Source
-from mien.sources.photos import photos
+from mien.media.base import Source
+from mien.media.images import encode_png
+from mien.media.photos import photos
 from mien.types import Frame, Image
 
 SHADE = 10

@@ -13,10 +13,10 @@ import pytest
 from films import Style, number_of, picture, write_film
 
 from mien.errors import InputNotFoundError
-from mien.sources import prefetch
-from mien.sources.base import Source
-from mien.sources.upright import Renderer
-from mien.sources.video import FILM_SUFFIXES, VideoSource, is_film
+from mien.media import prefetch
+from mien.media.base import Source
+from mien.media.rendering import Renderer
+from mien.media.video import FILM_SUFFIXES, VideoSource, is_film
 from mien.testing import check_source
 
 VFR = (0.0, 0.1, 0.2, 0.6, 0.7, 1.5)

@@ -10,7 +10,7 @@ import pytest
 from films import Style, cut_off, picture, write_film
 
 from mien.errors import InputError, InputNotFoundError, UsageError, VideoError
-from mien.sources.video import VideoSource
+from mien.media.video import VideoSource
 from mien.types import Frame
 
 

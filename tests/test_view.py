@@ -15,12 +15,12 @@ from films import number_of, picture, write_film
 from typer.testing import CliRunner
 
 from mien.cli.exits import told
-from mien.cli.rereading import Rereader
 from mien.cli.view import load, view
 from mien.cli.viewer import Viewer
 from mien.errors import InputError
-from mien.images import write_image
 from mien.labels import color_of
+from mien.media.frame_reader import Rereader
+from mien.media.images import write_image
 from mien.result import Result
 
 FPS = 10
@@ -237,7 +237,7 @@ def test_reading_again_in_any_order(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     times = [0.0, 0.05, 0.2, 0.21, 0.6, 1.3, 1.35, 2.0, 2.5, 3.0, 3.4]
     film = write_film(tmp_path / "film.mp4", times=times)
     opened: list[float] = []
-    from mien.sources import video
+    from mien.media import video
 
     class Counted(video.VideoSource):
         def __init__(self, *args: Any, **options: Any) -> None:
@@ -262,7 +262,7 @@ def test_reading_again_in_any_order(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_memory_for_pictures_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mien.cli.rereading._BYTES", 3 * 64 * 48 * 3)
+    monkeypatch.setattr("mien.media.frame_reader._BYTES", 3 * 64 * 48 * 3)
     film = write_film(tmp_path / "film.mp4", frames=10)
     read = Rereader(tmp_path)
     for i in [*range(10), 3, 0, 9]:

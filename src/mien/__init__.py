@@ -18,21 +18,21 @@ if TYPE_CHECKING:
     from mien.classifiers.custom import CustomClassifier
     from mien.detectors.given import GivenDetector
     from mien.errors import InputError, MienError
-    from mien.images import read_image, write_image
+    from mien.media.camera import CameraSource
+    from mien.media.images import read_image, write_image
+    from mien.media.video import VideoSource
     from mien.registry import load_classifier, load_detector
     from mien.result import Result
     from mien.results import Results
-    from mien.sources.camera import CameraSource
-    from mien.sources.video import VideoSource
     from mien.timeline import Timeline
     from mien.types import Faces, Frame, Scores
 
 __version__: str
 
 _HOME = {
-    "CameraSource": "sources.camera",
+    "CameraSource": "media.camera",
     "Timeline": "timeline",
-    "VideoSource": "sources.video",
+    "VideoSource": "media.video",
     "CropSpec": "cards",
     "CustomClassifier": "classifiers.custom",
     "EmotionAnalyzer": "analyzer",
@@ -47,8 +47,8 @@ _HOME = {
     "Scores": "types",
     "load_classifier": "registry",
     "load_detector": "registry",
-    "read_image": "images",
-    "write_image": "images",
+    "read_image": "media.images",
+    "write_image": "media.images",
 }
 
 __all__ = [

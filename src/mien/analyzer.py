@@ -23,6 +23,9 @@ from mien.crops import cut
 from mien.detectors.base import FaceDetector
 from mien.detectors.tracked import Tracked
 from mien.errors import FrameDroppedError, InputError, MienError, PluginError, UsageError
+from mien.media.photos import photos
+from mien.media.prefetch import prefetched
+from mien.media.video import VideoSource
 from mien.onnx import file_sha256
 from mien.quality import assess
 from mien.registry import (
@@ -34,9 +37,6 @@ from mien.registry import (
     load_detector,
 )
 from mien.result import Result
-from mien.sources.photos import photos
-from mien.sources.prefetch import prefetched
-from mien.sources.video import VideoSource
 from mien.steadiness import looked_at
 from mien.timeline import Timeline
 from mien.types import Crops, Faces, Frame, Image, Scores

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mien.errors import InputError, UsageError
-from mien.images import write_image
 from mien.labels import UNCERTAIN
+from mien.media.images import write_image
+from mien.media.video import VideoSource
 from mien.results import restored
 from mien.sinks.animation import GifSink
 from mien.sinks.film import FilmSink
-from mien.sources.video import VideoSource
 from mien.types import Faces, Frame, Image
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import numpy as np
 
 from mien.analyzer import EmotionAnalyzer
 from mien.errors import InputError, InputNotFoundError, UsageError
-from mien.images import IMAGE_SUFFIXES
 from mien.labels import IDENTITY
+from mien.media.images import IMAGE_SUFFIXES
 from mien.types import FloatArray
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mien.images import read_image
+from mien.media.images import read_image
 from mien.tablefiles import PARTIAL, has_sibling
 from mien.tables import read_table, write_table
 from mien.types import Image

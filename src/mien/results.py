@@ -12,8 +12,8 @@ import numpy as np
 
 from mien import tables
 from mien.errors import InputError, UsageError
-from mien.images import read_image
 from mien.labels import EMOTIONS
+from mien.media.images import read_image
 from mien.quality import Quality
 from mien.result import Result
 from mien.tablefiles import PARTIAL, partial_path

@@ -18,7 +18,7 @@ def demo(
 
     from mien.analyzer import EmotionAnalyzer
     from mien.cli.console import show_table
-    from mien.images import write_image
+    from mien.media.images import write_image
 
     photo = Path(str(resources.files("mien"))) / "assets" / "astronaut.jpg"
     output.mkdir(parents=True, exist_ok=True)

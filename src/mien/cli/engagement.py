@@ -82,7 +82,7 @@ def read_film(
         InputError: it cannot be read.
     """
     from mien.cli.console import progress
-    from mien.sources.video import VideoSource, is_film
+    from mien.media.video import VideoSource, is_film
     from mien.tablefiles import SUFFIXES
     from mien.timeline import Timeline
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mien.cli.rereading import Rereader
 from mien.crops import cut
 from mien.errors import InputError
+from mien.media.frame_reader import Rereader
 from mien.types import Faces, Image
 
 if TYPE_CHECKING:

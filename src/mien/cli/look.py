@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from mien.images import write_image
+from mien.media.images import write_image
 from mien.sinks.panel import PAPER, blit, sprite
 from mien.sinks.scene import Person, Scene
 from mien.types import Image

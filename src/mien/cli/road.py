@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Clip:
-    """Which frames of a film are wanted; see `mien.sources.video.VideoSource`."""
+    """Which frames of a film are wanted; see `mien.media.video.VideoSource`."""
 
     fps: float | None = None
     every: int = 1
@@ -36,7 +36,7 @@ def is_live(path: str) -> bool:
 
 def is_moving(path: str) -> bool:
     """Whether an argument is a film, an animated picture, a camera or a stream."""
-    from mien.sources.video import is_film
+    from mien.media.video import is_film
 
     return is_live(path) or is_film(path)
 
@@ -109,7 +109,7 @@ def _frames(path: str, clip: Clip) -> Iterable[Frame]:
         problem = error  # the name of the except clause is gone when the frame is read
         name = path
         if "://" in path:
-            from mien.sources.capture import locate
+            from mien.media.capture import locate
 
             name = locate(path).name  # without the password of a URL
 
@@ -121,12 +121,12 @@ def _frames(path: str, clip: Clip) -> Iterable[Frame]:
 
 def _open(path: str, clip: Clip) -> Iterable[Frame]:
     if is_live(path):
-        from mien.sources.camera import CameraSource
+        from mien.media.camera import CameraSource
 
         if (clip.fps, clip.every, clip.start) != (None, 1, None):
             raise UsageError("a camera or stream has no --fps, --every or --start.")
         return CameraSource(path, width=clip.width, max_seconds=clip.end)
-    from mien.sources.video import VideoSource
+    from mien.media.video import VideoSource
 
     return VideoSource(
         path, fps=clip.fps, every=clip.every, start=clip.start, end=clip.end, width=clip.width

@@ -81,8 +81,8 @@ def _analysed(
     """Analyse a film; what is known so far is kept as a table in the folder."""
     from mien.cli.console import progress
     from mien.cli.road import load_analyzer
+    from mien.media.video import VideoSource
     from mien.sinks.tables import TableSink
-    from mien.sources.video import VideoSource
     from mien.timeline import Timeline
 
     source = VideoSource(film)

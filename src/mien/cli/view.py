@@ -32,7 +32,7 @@ def load(table: Path) -> Viewer:
     Raises:
         InputError: it is missing, broken or empty.
     """
-    from mien.cli.rereading import Rereader
+    from mien.media.frame_reader import Rereader
     from mien.results import load_tables
 
     faces, images, labels, _ = load_tables(table)

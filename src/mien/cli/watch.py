@@ -100,11 +100,11 @@ def _open(source: str) -> tuple[Iterable[Frame], bool]:
     from mien.cli.road import is_live, is_moving
 
     if source.isdigit() or is_live(source):
-        from mien.sources.camera import CameraSource
+        from mien.media.camera import CameraSource
 
         return CameraSource(source), False
     if Path(source).is_file() and not is_moving(source):
         raise UsageError(f"{source} is no film; for photos there is: mien analyze.")
-    from mien.sources.video import VideoSource
+    from mien.media.video import VideoSource
 
     return VideoSource(source), True

@@ -21,8 +21,8 @@ from mien.cards import CropSpec
 from mien.crops import cut
 from mien.datasets.ferplus import VotedFaces
 from mien.datasets.records import Kind, in_split, split_word
-from mien.images import ImageSource, read_image
 from mien.labels import EMOTIONS
+from mien.media.images import ImageSource, read_image
 from mien.types import Crops, Faces, FloatArray, Image, IntArray
 
 #: Side of the thumbnails by which near-identical pictures are found.

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mien.datasets.records import Records, is_split
-from mien.images import IMAGE_SUFFIXES, name_of
 from mien.labels import known_as
+from mien.media.images import IMAGE_SUFFIXES, name_of
 
 
 def read_folder(folder: Path) -> Records | None:

@@ -19,7 +19,7 @@ from mien.datasets.parquet import read_parquet, read_parquets
 from mien.datasets.records import Records, in_split, split_word, to_votes, typed
 from mien.datasets.sheets import SUFFIXES, read_sheet, read_sheets
 from mien.errors import InputError, InputNotFoundError, MienError, PluginError
-from mien.images import read_image
+from mien.media.images import read_image
 from mien.types import Faces, Image
 
 Find = Callable[[Image], Faces]

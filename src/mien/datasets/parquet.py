@@ -16,7 +16,7 @@ from typing import Any
 from mien.datasets.records import Records, is_split, split_word
 from mien.datasets.sheets import Columns
 from mien.errors import ImageError, InputError
-from mien.images import ImageSource
+from mien.media.images import ImageSource
 
 _BINARY = (
     "image",

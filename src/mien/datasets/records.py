@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import InputError, UsageError
-from mien.images import ImageSource
 from mien.labels import EMOTIONS, known_as
+from mien.media.images import ImageSource
 from mien.types import FloatArray
 
 Kind = Literal["label", "votes", "shares"]

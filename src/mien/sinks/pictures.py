@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from mien.errors import UsageError
-from mien.images import write_image
+from mien.media.images import write_image
 from mien.result import Result
 
 

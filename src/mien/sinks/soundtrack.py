@@ -54,7 +54,7 @@ class Soundtrack:
         self._stream = sounds[0] if sounds else None
 
     def _zero(self) -> float:
-        """Where the times of `mien.sources.video.VideoSource` count from, on the file's clock."""
+        """Where the times of `mien.media.video.VideoSource` count from, on the file's clock."""
         begin = (self._container.start_time or 0) / 1e6
         for stream in self._container.streams.video:
             if stream.start_time is not None:

@@ -19,8 +19,8 @@ import numpy as np
 from mien.analyzer import EmotionAnalyzer
 from mien.descriptors import KINDS, Kind
 from mien.errors import InputError, UsageError
+from mien.media.video import VideoSource
 from mien.result import Result
-from mien.sources.video import VideoSource
 from mien.tablefiles import SUFFIXES, replacing
 from mien.timeline import Timeline
 from mien.types import FloatArray

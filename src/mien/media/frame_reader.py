@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from mien.errors import InputError, InputNotFoundError
-from mien.images import read_image
+from mien.media.images import read_image
 from mien.types import Frame, Image
 
 _BYTES = 128_000_000  # of pictures that are kept, so that stepping back is quick
@@ -67,7 +67,7 @@ class Rereader:
     def _seek(self, source: str, path: str, time_s: float, size: tuple[int, int] | None) -> None:
         ahead = self._film == path and self._reached < time_s <= self._reached + _AHEAD_S
         if not ahead:
-            from mien.sources.video import VideoSource
+            from mien.media.video import VideoSource
 
             back = self._film == path and time_s < self._last_s
             start = max(0.0, time_s - (_BACK_S if back else _SAME_S))

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from mien.errors import InputError, InputNotFoundError, UsageError
-from mien.images import IMAGE_SUFFIXES, is_picture, name_of, read_image
+from mien.media.images import IMAGE_SUFFIXES, is_picture, name_of, read_image
 from mien.types import Frame
 
 

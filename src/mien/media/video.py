@@ -7,10 +7,10 @@ from collections.abc import Generator, Iterator
 from contextlib import closing
 
 from mien.errors import InputError, UsageError, VideoError
-from mien.images import VIDEO_SUFFIXES, name_of
-from mien.sources import decoding, webp
-from mien.sources.film import Moment, VideoInfo, check_file
-from mien.sources.prefetch import prefetched
+from mien.media import decoding, webp
+from mien.media.frames import Moment, VideoInfo, check_file
+from mien.media.images import VIDEO_SUFFIXES, name_of
+from mien.media.prefetch import prefetched
 from mien.types import Frame, Image
 
 FILM_SUFFIXES = VIDEO_SUFFIXES | {".ts", ".mts", ".m2ts", ".ogv", ".asf", ".vob", ".mxf", ".3g2"}

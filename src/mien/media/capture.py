@@ -17,9 +17,9 @@ from functools import partial
 from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 from mien.errors import VideoError
-from mien.images import name_of
-from mien.sources.decoding import video_stream
-from mien.sources.upright import Renderer
+from mien.media.decoding import video_stream
+from mien.media.images import name_of
+from mien.media.rendering import Renderer
 from mien.types import Image
 
 if TYPE_CHECKING:

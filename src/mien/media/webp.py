@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import cv2
 
 from mien.errors import VideoError
-from mien.images import read_image
-from mien.sources.film import Moment, VideoInfo, broken_off, check_file, fitted
+from mien.media.frames import Moment, VideoInfo, broken_off, check_file, fitted
+from mien.media.images import read_image
 from mien.types import Image
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def is_animated(path: str, head: bytes) -> bool:
 
 
 def probe(path: str, name: str, width: int | None) -> VideoInfo:
-    """What an animation is; see `mien.sources.decoding.probe`."""
+    """What an animation is; see `mien.media.decoding.probe`."""
     animation = _animation(path)
     if not animation.shown_ms:
         raise VideoError(f"{name} is a picture, not a film, or it is cut off.")
@@ -62,7 +62,7 @@ def probe(path: str, name: str, width: int | None) -> VideoInfo:
 
 
 def moments(path: str, name: str) -> Generator[Moment]:
-    """Walk through an animation; see `mien.sources.decoding.moments`."""
+    """Walk through an animation; see `mien.media.decoding.moments`."""
     check_file(path, name)
     animation = _animation(path)
     time_ms = 0

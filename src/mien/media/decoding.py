@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import VideoError
-from mien.sources.film import Moment, VideoInfo, broken_off, check_file, lacks_trailer
-from mien.sources.stamps import Clock, Ledger
-from mien.sources.upright import Renderer
+from mien.media.frames import Moment, VideoInfo, broken_off, check_file, lacks_trailer
+from mien.media.rendering import Renderer
+from mien.media.timestamps import Clock, Ledger
 
 if TYPE_CHECKING:
     from av import Packet, VideoFrame

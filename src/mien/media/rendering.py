@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import cv2
 import numpy as np
 
-from mien.sources.film import fitted
+from mien.media.frames import fitted
 from mien.types import Image
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TypeAlias
 
 from mien.errors import FrameDroppedError, UsageError, VideoError
-from mien.sources.capture import Shot, capture, locate
+from mien.media.capture import Shot, capture, locate
 from mien.types import Frame, Image
 
 #: Opens a camera: its pictures as they arrive. When it ends, the camera has come to its end; when
