@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from mien import load_detector
-from mien.cards import CropSpec
 from mien.datasets import load_faces
 from mien.errors import InputError, InputNotFoundError, PluginError, UsageError
 from mien.labels import EMOTIONS
 from mien.media.images import write_image
+from mien.models.card import CropSpec
 from mien.types import Faces, FloatArray, Image
 
 

@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from mien.cards import CropSpec
 from mien.crops import crop_matrices, cut
 from mien.geometry import align_matrices, iou, roll_deg, square, yaw_deg
+from mien.models.card import CropSpec
 from mien.quality import assess, sharpness
 from mien.types import Faces, Image
 

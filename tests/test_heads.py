@@ -17,7 +17,7 @@ from mien.classifiers.heads import Head, HeadCard, HeadedClassifier
 from mien.classifiers.onnx import OnnxClassifier
 from mien.errors import InputError, ModelError, UsageError
 from mien.evaluation.metrics import best_threshold, concordance, f1_score
-from mien.onnx import file_sha256
+from mien.models.session import file_sha256
 from mien.sinks.tables import TableSink
 from mien.testing import check_classifier
 from mien.types import Crops, FloatArray, Frame, Image

@@ -21,7 +21,7 @@ from mien.cli import app  # noqa: E402
 from mien.datasets import load_faces  # noqa: E402
 from mien.datasets.framelabels import labels_of  # noqa: E402
 from mien.errors import InputError, ModelError, UsageError  # noqa: E402
-from mien.onnx import file_sha256  # noqa: E402
+from mien.models.session import file_sha256  # noqa: E402
 from mien.registry import load_classifier, model_path  # noqa: E402
 from mien.training.features import features_of  # noqa: E402
 from mien.training.heads import HeadRecipe, train_head  # noqa: E402

@@ -18,7 +18,7 @@ from mien.engagement import EngagementCard, EngagementModel, engagement
 from mien.errors import ModelError, UsageError
 from mien.hub import store
 from mien.hub.attention import convert_attention
-from mien.onnx import Session
+from mien.models.session import Session
 
 h5py = pytest.importorskip("h5py", reason="h5py is not installed (extra keras)")
 pytest.importorskip("onnx", reason="onnx is not installed (extra keras)")

@@ -9,7 +9,7 @@ import pytest
 
 from mien.errors import InputNotFoundError, ModelError
 from mien.hub.features import give_features
-from mien.onnx import Session
+from mien.models.session import Session
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed (extra keras)")
 

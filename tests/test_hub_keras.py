@@ -16,7 +16,7 @@ from mien.classifiers.onnx import OnnxClassifier
 from mien.errors import ModelError
 from mien.hub import store
 from mien.hub.keras import convert_keras
-from mien.onnx import Session
+from mien.models.session import Session
 
 h5py = pytest.importorskip("h5py", reason="h5py is not installed (extra keras)")
 pytest.importorskip("onnx", reason="onnx is not installed (extra keras)")

@@ -17,7 +17,7 @@ from mien.detectors import candidates, mtcnn
 from mien.detectors.mtcnn import MtcnnDetector
 from mien.detectors.pyramid import Pyramid
 from mien.errors import ModelError, UsageError
-from mien.onnx import Session
+from mien.models.session import Session
 
 ROOT = Path(__file__).parents[1]
 MEDIA = ROOT.parent / "shared" / "media"

@@ -20,7 +20,7 @@ from mien.cli.exits import told
 from mien.cli.report import report
 from mien.errors import UsageError
 from mien.labels import EMOTIONS
-from mien.onnx import file_sha256
+from mien.models.session import file_sha256
 from mien.peaks import Peak
 from mien.registry import model_path
 from mien.report import PEOPLE, SEGMENTS, report_page, write_report

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mien.analyzer import EmotionAnalyzer
-    from mien.cards import CropSpec, ModelCard
     from mien.classifiers.custom import CustomClassifier
     from mien.detectors.given import GivenDetector
     from mien.errors import InputError, MienError
     from mien.media.camera import CameraSource
     from mien.media.images import read_image, write_image
     from mien.media.video import VideoSource
+    from mien.models.card import CropSpec, ModelCard
     from mien.registry import load_classifier, load_detector
     from mien.result import Result
     from mien.results import Results

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from mien.cards import CropSpec
 from mien.circumplex import AFFECT, DERIVED, missing, places, told, with_affect
 from mien.classifiers.base import EmotionClassifier
 from mien.crops import cut
@@ -26,7 +25,8 @@ from mien.errors import FrameDroppedError, InputError, MienError, PluginError, U
 from mien.media.photos import photos
 from mien.media.prefetch import prefetched
 from mien.media.video import VideoSource
-from mien.onnx import file_sha256
+from mien.models.card import CropSpec
+from mien.models.session import file_sha256
 from mien.quality import assess
 from mien.registry import (
     DEFAULT_CLASSIFIER,

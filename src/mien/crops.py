@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mien.cards import CropSpec
 from mien.geometry import Matrices, align_matrices, box_to_square_matrices, square
+from mien.models.card import CropSpec
 from mien.types import Crops, Faces, FloatArray, Image
 
 

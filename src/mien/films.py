@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from mien.cards import Card
 from mien.descriptors import KINDS, Descriptor, Kind
 from mien.errors import InputError, ModelError, UsageError
 from mien.labels import UNCERTAIN
-from mien.onnx import Session
+from mien.models.card import Card
+from mien.models.session import Session
 from mien.timeline import Timeline
 from mien.types import FloatArray
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy.typing as npt
 
 from mien import hub
-from mien.cards import ModelCard
 from mien.classifiers.base import EmotionClassifier
 from mien.classifiers.heads import Head, HeadedClassifier
 from mien.classifiers.onnx import OnnxClassifier
@@ -18,6 +17,7 @@ from mien.detectors import BUILTIN, make_detector
 from mien.detectors.base import FaceDetector
 from mien.detectors.given import GivenDetector
 from mien.errors import ModelError, PluginError, UsageError
+from mien.models.card import ModelCard
 from mien.types import Faces
 
 #: A name, an object, a function from an image to boxes, or the boxes themselves.

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from mien.cards import CropSpec
 from mien.errors import PluginError, UsageError
+from mien.models.card import CropSpec
 from mien.types import Crops, ScoreKind, Scores
 
 

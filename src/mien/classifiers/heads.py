@@ -13,12 +13,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mien.cards import Card, CropSpec, ModelCard
 from mien.classifiers.base import Activations
 from mien.classifiers.onnx import OnnxClassifier
 from mien.errors import ModelError, UsageError
 from mien.labels import FEATURES
-from mien.onnx import Session, file_sha256
+from mien.models.card import Card, CropSpec, ModelCard
+from mien.models.session import Session, file_sha256
 from mien.types import Crops, FloatArray, Scores
 
 METADATA_KEY = "mien.head"

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from mien.cards import METADATA_KEY, CropSpec, ModelCard, read_fields
 from mien.classifiers.base import Activations
 from mien.errors import ModelError, UsageError
 from mien.labels import ATTRIBUTES, EMBEDDINGS
-from mien.onnx import Session
+from mien.models.card import METADATA_KEY, CropSpec, ModelCard, read_fields
+from mien.models.session import Session
 from mien.types import Crops, FloatArray, Scores
 
 

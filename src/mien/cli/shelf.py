@@ -6,9 +6,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from mien.cards import ModelCard
 from mien.errors import ModelError
 from mien.hub import Entry
+from mien.models.card import ModelCard
 
 
 def show_shelf() -> None:

@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mien.cards import CropSpec
 from mien.crops import cut
 from mien.datasets.ferplus import VotedFaces
 from mien.datasets.records import Kind, in_split, split_word
 from mien.labels import EMOTIONS
 from mien.media.images import ImageSource, read_image
+from mien.models.card import CropSpec
 from mien.types import Crops, Faces, FloatArray, Image, IntArray
 
 #: Side of the thumbnails by which near-identical pictures are found.

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mien.cards import CropSpec
 from mien.crops import cut
+from mien.models.card import CropSpec
 from mien.types import Crops, Faces, FloatArray, Image
 
 _HEAD = CropSpec(margin=0.25)  # the box grown by a quarter on each side: hair, ears and chin

@@ -26,7 +26,7 @@ from mien.detectors.candidates import (
 )
 from mien.detectors.pyramid import Pyramid
 from mien.errors import ModelError, UsageError
-from mien.onnx import Session
+from mien.models.session import Session
 from mien.types import Faces, FloatArray, Image
 
 MODELS = Path(__file__).parents[1] / "weights"

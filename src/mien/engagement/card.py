@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from mien.cards import Card, Commercial
 from mien.errors import ModelError
+from mien.models.card import Card, Commercial
 
 #: Frames of a window in the literature (Savchenko et al. 2022), and the rate at which they count.
 STEPS, RATE = 128, 30.0

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import numpy.typing as npt
 
-from mien.cards import CropSpec
 from mien.classifiers.base import EmotionClassifier
 from mien.datasets import LabelledFaces
 from mien.errors import UsageError
 from mien.labels import EMOTIONS, canonical_labels
+from mien.models.card import CropSpec
 from mien.types import Crops, FloatArray
 
 Progress = Callable[[Iterable[int], int], Iterable[int]]

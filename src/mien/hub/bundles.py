@@ -19,7 +19,7 @@ from mien.errors import InputNotFoundError, ModelError, UsageError
 from mien.hub.downloads import file_hash
 from mien.hub.own import check_name, keep, own_card, own_models
 from mien.hub.store import find, of_file, original, path_of, ready, verify
-from mien.onnx import file_sha256
+from mien.models.session import file_sha256
 
 _OWN = "own"
 _LIST = "own.json"

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mien.cards import read_fields
 from mien.errors import InputNotFoundError, UsageError
 from mien.hub.archives import cache_folder
 from mien.hub.entries import PACKAGED
 from mien.hub.store import entry
+from mien.models.card import read_fields
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 

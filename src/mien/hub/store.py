@@ -6,12 +6,12 @@ import json
 import os
 from pathlib import Path
 
-from mien.cards import ENGAGEMENT_KEY
 from mien.errors import ModelError, UsageError
 from mien.hub.archives import cache_folder, extract
 from mien.hub.downloads import Report, alone, download, file_hash
 from mien.hub.entries import ENTRIES, Entry
-from mien.onnx import file_sha256
+from mien.models.card import ENGAGEMENT_KEY
+from mien.models.session import file_sha256
 
 
 def entry(name: str) -> Entry | None:

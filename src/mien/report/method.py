@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from mien.cards import METADATA_KEY, ModelCard
 from mien.cast import PEOPLE
 from mien.errors import MienError
+from mien.models.card import METADATA_KEY, ModelCard
 from mien.report.words import percent
 
 _SETTINGS = {
@@ -75,7 +75,7 @@ def _told_json(value: str) -> str:
 
 def model_card(settings: Mapping[str, str]) -> tuple[ModelCard | None, str]:
     """The card of the model that made the table, if it is the one in this package, or why not."""
-    from mien.onnx import Session, file_sha256
+    from mien.models.session import Session, file_sha256
     from mien.registry import CLASSIFIERS, model_path
 
     name = settings.get("classifier", "")

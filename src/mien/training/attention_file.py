@@ -10,8 +10,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from mien.cards import ENGAGEMENT_KEY
 from mien.engagement import EngagementCard
+from mien.models.card import ENGAGEMENT_KEY
 from mien.types import FloatArray
 
 _OPSET = 17

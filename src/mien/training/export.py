@@ -20,7 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
 
-from mien.cards import METADATA_KEY, ModelCard
+from mien.models.card import METADATA_KEY, ModelCard
 from mien.training.networks import CBAM, ConvBN, Network
 
 OPSET = 17

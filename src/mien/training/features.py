@@ -14,7 +14,7 @@ from mien.embeddings import Embeddings, read_embeddings
 from mien.errors import InputError, InputNotFoundError, ModelError
 from mien.evaluation import Progress
 from mien.labels import FEATURES
-from mien.onnx import file_sha256
+from mien.models.session import file_sha256
 from mien.results import load_tables
 from mien.tablefiles import PARTIAL, SUFFIXES
 from mien.types import FloatArray

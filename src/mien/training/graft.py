@@ -12,9 +12,9 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from mien.cards import METADATA_KEY, ModelCard
 from mien.errors import ModelError
 from mien.labels import ATTRIBUTES, IDENTITY
+from mien.models.card import METADATA_KEY, ModelCard
 from mien.training.branch import Branch
 from mien.training.export import EMBEDDED, folded
 from mien.training.networks import ConvBN

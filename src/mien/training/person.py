@@ -22,7 +22,7 @@ from mien.classifiers.heads import HeadCard
 from mien.classifiers.onnx import OnnxClassifier
 from mien.errors import InputError, ModelError, UsageError
 from mien.evaluation import Figure
-from mien.onnx import file_sha256
+from mien.models.session import file_sha256
 from mien.training.headfile import Layer, apply, write_head
 from mien.training.heads import Trained
 from mien.training.matching import Matched

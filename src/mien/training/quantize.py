@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import onnx
 
-from mien.cards import ModelCard
 from mien.classifiers.onnx import OnnxClassifier
 from mien.evaluation import to_crops
+from mien.models.card import ModelCard
 from mien.training.export import write_card
 from mien.training.targets import Lesson
 

@@ -74,7 +74,7 @@ class Recipe:
         mixup: alpha of the blend of pairs, see `mien.training.losses.mix`; 0 is none.
         eac: weight of attention consistency in the loss, 5 in its paper; 0 is none. Half as fast.
         sam: how far sharpness-aware minimisation looks, 0.05 is usual; 0 is none. Half as fast.
-        crop_margin, crop_template: how faces are cut in use, see `mien.cards.CropSpec`.
+        crop_margin, crop_template: how faces are cut in use, see `mien.models.card.CropSpec`.
         augmentation: see `mien.training.augment.Augmentation`.
     """
 

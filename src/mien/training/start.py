@@ -21,8 +21,8 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
-from mien.cards import METADATA_KEY, ModelCard
 from mien.errors import ModelError
+from mien.models.card import METADATA_KEY, ModelCard
 from mien.training.export import stored_layers
 from mien.training.networks import NETWORKS, ConvBN, MobileNetV1, Network, make_network
 from mien.training.networks.layers import BN_EPS

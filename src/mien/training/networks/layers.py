@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mien.cards import Color
+from mien.models.card import Color
 
 BN_EPS = 1e-3
 Activation = Literal["relu6", "relu", "none"]
