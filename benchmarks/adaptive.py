@@ -32,7 +32,7 @@ import numpy as np
 from crowd import FPS, ROOT, SIZE, Role, Scene, heads, play
 from video import repeat_film
 
-from mien.geometry import iou
+from mien.faces.geometry import iou
 from mien.media.video import VideoSource
 from mien.types import Image
 

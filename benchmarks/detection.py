@@ -145,7 +145,7 @@ def ask(python: str, name: str, threads: int) -> Any:
 
 def agreement(ours: list[Any], theirs: list[Any]) -> str:
     """How many faces they find, and how many of these we have too, at an overlap of 0.95."""
-    from mien.geometry import iou
+    from mien.faces.geometry import iou
 
     same = 0
     for mine, other in zip(ours, theirs, strict=True):

@@ -25,7 +25,7 @@ from crowd import FPS, SIZE, Head, Path2D, Role, Scene, Truth, heads, play
 from mien.detectors import make_detector
 from mien.detectors.assignment import assign
 from mien.detectors.tracked import Tracked
-from mien.geometry import iou
+from mien.faces.geometry import iou
 from mien.types import Faces
 
 W, H = SIZE

@@ -10,8 +10,8 @@ import numpy as np
 from films import picture
 
 from mien.errors import FrameDroppedError, InputError
+from mien.faces.quality import assess
 from mien.labels import EMOTIONS
-from mien.quality import assess
 from mien.result import Result
 from mien.sinks.tables import TableSink
 from mien.types import Faces, Frame, Image, Scores

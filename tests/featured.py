@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mien.quality import assess
+from mien.faces.quality import assess
 from mien.result import Result
 from mien.timeline import Timeline
 from mien.types import Faces, FloatArray, Scores

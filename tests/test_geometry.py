@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
-from mien.crops import crop_matrices, cut
-from mien.geometry import align_matrices, iou, roll_deg, square, yaw_deg
+from mien.faces.crops import crop_matrices, cut
+from mien.faces.geometry import align_matrices, iou, roll_deg, square, yaw_deg
+from mien.faces.quality import assess, sharpness
 from mien.models.card import CropSpec
-from mien.quality import assess, sharpness
 from mien.types import Faces, Image
 
 TEMPLATE = np.array([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]], np.float32)

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from mien import geometry
 from mien.detectors import candidates, mtcnn
 from mien.detectors.mtcnn import MtcnnDetector
 from mien.detectors.pyramid import Pyramid
 from mien.errors import ModelError, UsageError
+from mien.faces import geometry
 from mien.models.session import Session
 
 ROOT = Path(__file__).parents[1]

@@ -17,8 +17,8 @@ import pytest
 
 from mien import tables
 from mien.errors import InputError, InputNotFoundError, UsageError
+from mien.faces.quality import assess
 from mien.peaks import peaks_path
-from mien.quality import assess
 from mien.result import Result
 from mien.results import Results, images_path
 from mien.sinks.tables import TableSink

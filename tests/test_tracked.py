@@ -22,7 +22,7 @@ from mien.detectors.mtcnn import MtcnnDetector
 from mien.detectors.people import Portrait
 from mien.detectors.tracked import RefiningDetector, Tracked
 from mien.errors import PluginError, UsageError
-from mien.geometry import iou
+from mien.faces.geometry import iou
 from mien.testing import check_detector
 from mien.types import Faces, FloatArray, Image
 

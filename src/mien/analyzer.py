@@ -18,16 +18,16 @@ import numpy as np
 
 from mien.circumplex import AFFECT, DERIVED, missing, places, told, with_affect
 from mien.classifiers.base import EmotionClassifier
-from mien.crops import cut
 from mien.detectors.base import FaceDetector
 from mien.detectors.tracked import Tracked
 from mien.errors import FrameDroppedError, InputError, MienError, PluginError, UsageError
+from mien.faces.crops import cut
+from mien.faces.quality import assess
 from mien.media.photos import photos
 from mien.media.prefetch import prefetched
 from mien.media.video import VideoSource
 from mien.models.card import CropSpec
 from mien.models.session import file_sha256
-from mien.quality import assess
 from mien.registry import (
     DEFAULT_CLASSIFIER,
     DEFAULT_DETECTOR,

@@ -15,9 +15,9 @@ from mien import circumplex, drawing, explain, tables
 from mien.classifiers.base import EmotionClassifier
 from mien.classifiers.onnx import OnnxClassifier
 from mien.errors import InputError, UsageError
+from mien.faces.quality import Quality, assess
 from mien.labels import UNCERTAIN, color_of
 from mien.media.images import encode_png, write_image
-from mien.quality import Quality, assess
 from mien.types import Crops, Faces, FloatArray, Image, IntArray, Scores
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ import numpy as np
 
 from mien import tables
 from mien.errors import InputError, UsageError
+from mien.faces.quality import Quality
 from mien.labels import EMOTIONS
 from mien.media.images import read_image
-from mien.quality import Quality
 from mien.result import Result
 from mien.tablefiles import PARTIAL, partial_path
 from mien.types import Faces, Scores

@@ -13,8 +13,8 @@ from mien.detectors.glances import Glances
 from mien.detectors.motion import Changes, Cuts
 from mien.detectors.tracked import Tracked
 from mien.errors import InputError
-from mien.geometry import iou
-from mien.quality import assess
+from mien.faces.geometry import iou
+from mien.faces.quality import assess
 from mien.result import Result
 from mien.strides import STRIDE, coarse_to_fine
 from mien.types import Faces, Frame, Image

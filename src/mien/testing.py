@@ -142,7 +142,7 @@ def check_sink(sink: Any) -> None:
 
 
 def _made_up(count: int, labels: tuple[str, ...], image: Image) -> Result:
-    from mien.quality import assess
+    from mien.faces.quality import assess
 
     faces = Faces(np.tile(np.array([4, 4, 30, 30], np.float32), (count, 1)))
     crops = np.zeros((count, 16, 16, 3), np.uint8)

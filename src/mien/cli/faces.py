@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mien.crops import cut
 from mien.errors import InputError
+from mien.faces.crops import cut
 from mien.media.frame_reader import Rereader
 from mien.types import Faces, Image
 

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mien.crops import cut
 from mien.datasets.ferplus import VotedFaces
 from mien.datasets.records import Kind, in_split, split_word
+from mien.faces.crops import cut
 from mien.labels import EMOTIONS
 from mien.media.images import ImageSource, read_image
 from mien.models.card import CropSpec

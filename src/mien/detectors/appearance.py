@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mien.crops import cut
+from mien.faces.crops import cut
 from mien.models.card import CropSpec
 from mien.types import Crops, Faces, FloatArray, Image
 

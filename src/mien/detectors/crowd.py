@@ -13,7 +13,7 @@ from mien.detectors.candidates import Boxes
 from mien.detectors.motion import Changes, Usual
 from mien.detectors.people import Identity, Person
 from mien.errors import PluginError
-from mien.geometry import iou
+from mien.faces.geometry import iou
 from mien.types import Faces, FloatArray, Image, IntArray
 
 _LEAP = 0.33  # the change around a face, in its own contrast, that may be a change of person

@@ -12,7 +12,7 @@ from mien.detectors.base import FaceDetector, check_image
 from mien.detectors.candidates import Boxes
 from mien.detectors.people import SURE
 from mien.detectors.tracked import LENIENT, RefiningDetector, joined
-from mien.geometry import iou
+from mien.faces.geometry import iou
 from mien.strides import STRIDE
 from mien.types import Faces, FloatArray, Image
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from mien.detectors.candidates import Boxes, Values
 from mien.detectors.motion import Usual
-from mien.geometry import square
+from mien.faces.geometry import square
 from mien.types import Faces, FloatArray, Image
 
 Identity = Callable[[Image, Faces], FloatArray]

@@ -20,7 +20,7 @@ from mien.detectors.crowd import Bars, Crowd
 from mien.detectors.motion import Cuts, Flow
 from mien.detectors.people import Identity, Person
 from mien.errors import PluginError, UsageError
-from mien.geometry import iou
+from mien.faces.geometry import iou
 from mien.types import Faces, Image
 
 LENIENT = 2 / 3  # what is left of min_score for a face that is already followed

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from mien.geometry import square
+from mien.faces.geometry import square
 from mien.labels import UNCERTAIN, color_of
 from mien.sinks.outlines import Outline, Outlines
 from mien.sinks.panel import Card, Panel

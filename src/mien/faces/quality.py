@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mien.geometry import roll_deg, yaw_deg
+from mien.faces.geometry import roll_deg, yaw_deg
 from mien.types import Crops, Faces, FloatArray
 
 #: A face counts as fit when all of these hold; where the numbers come from: docs/quality.md.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mien.geometry import Matrices, align_matrices, box_to_square_matrices, square
+from mien.faces.geometry import Matrices, align_matrices, box_to_square_matrices, square
 from mien.models.card import CropSpec
 from mien.types import Crops, Faces, FloatArray, Image
 
