@@ -23,9 +23,9 @@ import numpy as np
 from crowd import FPS, SIZE, Head, Path2D, Role, Scene, Truth, heads, play
 
 from mien.detectors import make_detector
-from mien.detectors.assignment import assign
-from mien.detectors.tracked import Tracked
 from mien.faces.geometry import iou
+from mien.tracking.assignment import assign
+from mien.tracking.tracker import Tracked
 from mien.types import Faces
 
 W, H = SIZE

@@ -170,9 +170,9 @@ class _Clock:
 def _mien(film: Path) -> dict[str, Any]:
     """Analyse a film into a Parquet table, with the time that each stage takes."""
     from mien.analyzer import EmotionAnalyzer
-    from mien.detectors.tracked import Tracked
     from mien.media.video import VideoSource
     from mien.sinks.tables import TableSink
+    from mien.tracking.tracker import Tracked
 
     clock = _Clock()
     people: set[int] = set()

@@ -11,9 +11,9 @@ from test_tracked import Place, Refiner, Script, frame
 from mien.analyzer import EmotionAnalyzer
 from mien.classifiers.custom import CustomClassifier
 from mien.detectors.candidates import Boxes
-from mien.detectors.glances import Glances
-from mien.strides import STRIDE
 from mien.timeline import Timeline
+from mien.tracking.adaptive_detector import Glances
+from mien.tracking.sampling import STRIDE
 from mien.types import Crops, Faces, FloatArray, Frame, Image
 
 FPS = 25

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mien.strides import coarse_to_fine
+from mien.tracking.sampling import coarse_to_fine
 
 
 def run(film: str, stride: int = 16) -> tuple[list[int], list[int]]:

@@ -12,18 +12,18 @@ import cv2
 import numpy as np
 import pytest
 
-from mien.detectors.appearance import appearance
-from mien.detectors.assignment import assign
 from mien.detectors.base import tidy
 from mien.detectors.candidates import Boxes
 from mien.detectors.haar import HaarDetector
-from mien.detectors.motion import Changes, Flow, Usual
 from mien.detectors.mtcnn import MtcnnDetector
-from mien.detectors.people import Portrait
-from mien.detectors.tracked import RefiningDetector, Tracked
 from mien.errors import PluginError, UsageError
 from mien.faces.geometry import iou
 from mien.testing import check_detector
+from mien.tracking.appearance import appearance
+from mien.tracking.assignment import assign
+from mien.tracking.motion import Changes, Flow, Usual
+from mien.tracking.track import Portrait
+from mien.tracking.tracker import RefiningDetector, Tracked
 from mien.types import Faces, FloatArray, Image
 
 SIZE = (160, 120)  # width, height

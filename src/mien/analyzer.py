@@ -19,7 +19,6 @@ import numpy as np
 from mien.circumplex import AFFECT, DERIVED, missing, places, told, with_affect
 from mien.classifiers.base import EmotionClassifier
 from mien.detectors.base import FaceDetector
-from mien.detectors.tracked import Tracked
 from mien.errors import FrameDroppedError, InputError, MienError, PluginError, UsageError
 from mien.faces.crops import cut
 from mien.faces.quality import assess
@@ -37,8 +36,9 @@ from mien.registry import (
     load_detector,
 )
 from mien.result import Result
-from mien.steadiness import looked_at
 from mien.timeline import Timeline
+from mien.tracking.adaptive import looked_at
+from mien.tracking.tracker import Tracked
 from mien.types import Crops, Faces, Frame, Image, Scores
 
 #: Pictures whose squares may wait for a full batch, and the bytes of those kept with them.
@@ -167,7 +167,7 @@ class EmotionAnalyzer:
             frames: a `VideoSource`, a `CameraSource`, or any iterable of frames. Where it has a
                 true attribute ``live``, each result comes at once, without waiting for a batch.
             keep: keep each frame's picture with its result, as drawing it needs.
-            adaptive: look at fewer frames where nothing changes, see `mien.strides`; the others
+            adaptive: look at fewer frames where nothing changes, see `mien.tracking.sampling`; the others
                 have no result.
 
         Raises:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mien.detectors.candidates import Boxes, Values
-from mien.detectors.motion import Usual
 from mien.faces.geometry import square
+from mien.tracking.motion import Usual
 from mien.types import Faces, FloatArray, Image
 
 Identity = Callable[[Image, Faces], FloatArray]

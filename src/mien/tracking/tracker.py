@@ -13,14 +13,14 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from mien.detectors.appearance import appearance
 from mien.detectors.base import FaceDetector, check_image, tidy
 from mien.detectors.candidates import Boxes
-from mien.detectors.crowd import Bars, Crowd
-from mien.detectors.motion import Cuts, Flow
-from mien.detectors.people import Identity, Person
 from mien.errors import PluginError, UsageError
 from mien.faces.geometry import iou
+from mien.tracking.appearance import appearance
+from mien.tracking.association import Bars, Crowd
+from mien.tracking.motion import Cuts, Flow
+from mien.tracking.track import Identity, Person
 from mien.types import Faces, Image
 
 LENIENT = 2 / 3  # what is left of min_score for a face that is already followed
@@ -68,7 +68,7 @@ class Tracked:
             A search is also made at a cut, and when someone is lost.
         identity: a function of an image and n faces in it that returns ``(n, d)`` vectors of
             length 1, alike for one person, asked for only where motion leaves a doubt; None for
-            `mien.detectors.appearance.appearance`, which knows people by head, hair and colours.
+            `mien.tracking.appearance.appearance`, which knows people by head, hair and colours.
         alike: for your own `identity`, the cosine from which two faces are one person.
 
     Raises:

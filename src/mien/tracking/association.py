@@ -8,12 +8,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mien.detectors.assignment import Gains, assign
 from mien.detectors.candidates import Boxes
-from mien.detectors.motion import Changes, Usual
-from mien.detectors.people import Identity, Person
 from mien.errors import PluginError
 from mien.faces.geometry import iou
+from mien.tracking.assignment import Gains, assign
+from mien.tracking.motion import Changes, Usual
+from mien.tracking.track import Identity, Person
 from mien.types import Faces, FloatArray, Image, IntArray
 
 _LEAP = 0.33  # the change around a face, in its own contrast, that may be a change of person

@@ -9,14 +9,14 @@ from functools import partial
 import numpy as np
 
 from mien.detectors.base import FaceDetector
-from mien.detectors.glances import Glances
-from mien.detectors.motion import Changes, Cuts
-from mien.detectors.tracked import Tracked
 from mien.errors import InputError
 from mien.faces.geometry import iou
 from mien.faces.quality import assess
 from mien.result import Result
-from mien.strides import STRIDE, coarse_to_fine
+from mien.tracking.adaptive_detector import Glances
+from mien.tracking.motion import Changes, Cuts
+from mien.tracking.sampling import STRIDE, coarse_to_fine
+from mien.tracking.tracker import Tracked
 from mien.types import Faces, Frame, Image
 
 _STAYED = 0.4  # overlap of a face with itself, up to `STRIDE` frames later

@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from mien.detectors.base import FaceDetector, check_image
 from mien.detectors.candidates import Boxes
-from mien.detectors.people import SURE
-from mien.detectors.tracked import LENIENT, RefiningDetector, joined
 from mien.faces.geometry import iou
-from mien.strides import STRIDE
+from mien.tracking.sampling import STRIDE
+from mien.tracking.track import SURE
+from mien.tracking.tracker import LENIENT, RefiningDetector, joined
 from mien.types import Faces, FloatArray, Image
 
 Flags = npt.NDArray[np.bool_]
