@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mien.detectors.mtcnn import MtcnnDetector
+from mien.faces.detectors.mtcnn import MtcnnDetector
 from mien.media.images import read_image
 from mien.types import Faces, Image
 

@@ -41,7 +41,7 @@ Find = Callable[[Any], Any]
 
 def mien(threads: int) -> tuple[Find, str]:
     """This project's detector."""
-    from mien.detectors.mtcnn import MtcnnDetector
+    from mien.faces.detectors.mtcnn import MtcnnDetector
 
     detector = MtcnnDetector(LIMITS[2], MIN_FACE, LIMITS[:2], SHRINK, threads)
     return lambda image: detector.detect(image).boxes, "mien (ONNX Runtime)"

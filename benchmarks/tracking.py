@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from crowd import FPS, SIZE, Head, Path2D, Role, Scene, Truth, heads, play
 
-from mien.detectors import make_detector
+from mien.faces.detectors import make_detector
 from mien.faces.geometry import iou
 from mien.tracking.assignment import assign
 from mien.tracking.tracker import Tracked

@@ -20,9 +20,9 @@ import numpy as np
 from mien import CropSpec, read_image
 from mien.classifiers.onnx import OnnxClassifier
 from mien.datasets import load_ferplus
-from mien.detectors.mtcnn import MtcnnDetector
 from mien.evaluation import divergence
 from mien.faces.crops import cut
+from mien.faces.detectors.mtcnn import MtcnnDetector
 from mien.registry import model_path
 from mien.types import Crops, Faces, Image
 

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien.detectors import BUILTIN, FaceDetector, make_detector
-from mien.detectors.base import check_image, tidy
-from mien.detectors.given import GivenDetector
-from mien.detectors.haar import HaarDetector
-from mien.detectors.yunet import YunetDetector
 from mien.errors import ModelError, PluginError, UsageError
+from mien.faces.detectors import BUILTIN, FaceDetector, make_detector
+from mien.faces.detectors.base import check_image, tidy
+from mien.faces.detectors.callable import GivenDetector
+from mien.faces.detectors.haar import HaarDetector
+from mien.faces.detectors.yunet import YunetDetector
 from mien.types import Faces
 
 SHARED = Path(__file__).parents[2] / "shared"

@@ -10,7 +10,7 @@ from test_tracked import Place, Refiner, Script, frame
 
 from mien.analyzer import EmotionAnalyzer
 from mien.classifiers.custom import CustomClassifier
-from mien.detectors.candidates import Boxes
+from mien.faces.detectors.nms import Boxes
 from mien.timeline import Timeline
 from mien.tracking.adaptive_detector import Glances
 from mien.tracking.sampling import STRIDE

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from mien.detectors import candidates, mtcnn
-from mien.detectors.mtcnn import MtcnnDetector
-from mien.detectors.pyramid import Pyramid
 from mien.errors import ModelError, UsageError
 from mien.faces import geometry
+from mien.faces.detectors import mtcnn, nms
+from mien.faces.detectors.mtcnn import MtcnnDetector
+from mien.faces.detectors.pyramid import Pyramid
 from mien.models.session import Session
 
 ROOT = Path(__file__).parents[1]
@@ -143,7 +143,7 @@ def test_suppression_equals_the_plain_rule() -> None:
         whole = np.minimum(area[:, None], area) if nested else area[:, None] + area - shared
         beaten = (shared / whole > limit) & (scores[None, :] > scores[:, None])
         want = np.flatnonzero(~beaten.any(axis=1))
-        have = candidates.suppress(boxes, scores, limit, nested=nested)
+        have = nms.suppress(boxes, scores, limit, nested=nested)
         assert sorted(have) == want.tolist()
         assert (np.diff(scores[have]) < 0).all()
         assert 0 < len(have) < 700
@@ -152,7 +152,7 @@ def test_suppression_equals_the_plain_rule() -> None:
 def test_patches_are_exact_on_a_ramp_and_grey_outside() -> None:
     y, x = np.mgrid[:50, :100]
     image = np.stack([2 * x, 3 * y, x + y], axis=2).astype(np.uint8)
-    cut = candidates.patches(image, np.array([[10.0, 5, 60, 45], [-50, 0, 50, 50]]), 24)
+    cut = nms.patches(image, np.array([[10.0, 5, 60, 45], [-50, 0, 50, 50]]), 24)
     places = np.linspace(10, 60, 24) * 99 / 100
     np.testing.assert_allclose(cut[0, 0, :, 0], 2 * places, rtol=1e-5)
     np.testing.assert_allclose(cut[0, :, 3, 1], 3 * np.linspace(5, 45, 24) * 49 / 50, rtol=1e-5)

@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 import pytest
 
-from mien.detectors.base import tidy
-from mien.detectors.candidates import Boxes
-from mien.detectors.haar import HaarDetector
-from mien.detectors.mtcnn import MtcnnDetector
 from mien.errors import PluginError, UsageError
+from mien.faces.detectors.base import tidy
+from mien.faces.detectors.haar import HaarDetector
+from mien.faces.detectors.mtcnn import MtcnnDetector
+from mien.faces.detectors.nms import Boxes
 from mien.faces.geometry import iou
 from mien.testing import check_detector
 from mien.tracking.appearance import appearance

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mien.analyzer import EmotionAnalyzer
     from mien.classifiers.custom import CustomClassifier
-    from mien.detectors.given import GivenDetector
     from mien.errors import InputError, MienError
+    from mien.faces.detectors.callable import GivenDetector
     from mien.media.camera import CameraSource
     from mien.media.images import read_image, write_image
     from mien.media.video import VideoSource
@@ -38,7 +38,7 @@ _HOME = {
     "EmotionAnalyzer": "analyzer",
     "Faces": "types",
     "Frame": "types",
-    "GivenDetector": "detectors.given",
+    "GivenDetector": "faces.detectors.callable",
     "InputError": "errors",
     "MienError": "errors",
     "ModelCard": "models.card",

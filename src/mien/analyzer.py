@@ -18,9 +18,9 @@ import numpy as np
 
 from mien.circumplex import AFFECT, DERIVED, missing, places, told, with_affect
 from mien.classifiers.base import EmotionClassifier
-from mien.detectors.base import FaceDetector
 from mien.errors import FrameDroppedError, InputError, MienError, PluginError, UsageError
 from mien.faces.crops import cut
+from mien.faces.detectors.base import FaceDetector
 from mien.faces.quality import assess
 from mien.media.photos import photos
 from mien.media.prefetch import prefetched

@@ -13,10 +13,10 @@ from mien import hub
 from mien.classifiers.base import EmotionClassifier
 from mien.classifiers.heads import Head, HeadedClassifier
 from mien.classifiers.onnx import OnnxClassifier
-from mien.detectors import BUILTIN, make_detector
-from mien.detectors.base import FaceDetector
-from mien.detectors.given import GivenDetector
 from mien.errors import ModelError, PluginError, UsageError
+from mien.faces.detectors import BUILTIN, make_detector
+from mien.faces.detectors.base import FaceDetector
+from mien.faces.detectors.callable import GivenDetector
 from mien.models.card import ModelCard
 from mien.types import Faces
 
@@ -28,7 +28,7 @@ DEFAULT_DETECTOR = "mtcnn"
 DEFAULT_CLASSIFIER = "mien-mobilenet"
 #: Expression models that ship in the wheel.
 CLASSIFIERS = hub.PACKAGED
-DETECTOR_GROUP = "mien.detectors"
+DETECTOR_GROUP = "mien.faces.detectors"
 CLASSIFIER_GROUP = "mien.classifiers"
 
 

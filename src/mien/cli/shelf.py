@@ -15,7 +15,7 @@ def show_shelf() -> None:
     """Two tables: what is at hand, and what can be fetched."""
     from mien import hub
     from mien.cli.console import console
-    from mien.detectors import BUILTIN
+    from mien.faces.detectors import BUILTIN
     from mien.registry import CLASSIFIERS, load_classifier
 
     here = [*CLASSIFIERS, *(e.name for e in _fetched() if e.kind == "classifier")]

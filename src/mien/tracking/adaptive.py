@@ -8,8 +8,8 @@ from functools import partial
 
 import numpy as np
 
-from mien.detectors.base import FaceDetector
 from mien.errors import InputError
+from mien.faces.detectors.base import FaceDetector
 from mien.faces.geometry import iou
 from mien.faces.quality import assess
 from mien.result import Result

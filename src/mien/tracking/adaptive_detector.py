@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mien.detectors.base import FaceDetector, check_image
-from mien.detectors.candidates import Boxes
+from mien.faces.detectors.base import FaceDetector, check_image
+from mien.faces.detectors.nms import Boxes
 from mien.faces.geometry import iou
 from mien.tracking.sampling import STRIDE
 from mien.tracking.track import SURE

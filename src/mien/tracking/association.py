@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mien.detectors.candidates import Boxes
 from mien.errors import PluginError
+from mien.faces.detectors.nms import Boxes
 from mien.faces.geometry import iou
 from mien.tracking.assignment import Gains, assign
 from mien.tracking.motion import Changes, Usual

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mien.detectors.candidates import Boxes
+from mien.faces.detectors.nms import Boxes
 from mien.types import Faces, FloatArray, Image
 
 _SIDE = 96  # longer side in pixels of the small picture on which changes are measured

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mien.detectors.candidates import Boxes, Values
+from mien.faces.detectors.nms import Boxes, Values
 from mien.faces.geometry import square
 from mien.tracking.motion import Usual
 from mien.types import Faces, FloatArray, Image

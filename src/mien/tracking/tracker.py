@@ -13,9 +13,9 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from mien.detectors.base import FaceDetector, check_image, tidy
-from mien.detectors.candidates import Boxes
 from mien.errors import PluginError, UsageError
+from mien.faces.detectors.base import FaceDetector, check_image, tidy
+from mien.faces.detectors.nms import Boxes
 from mien.faces.geometry import iou
 from mien.tracking.appearance import appearance
 from mien.tracking.association import Bars, Crowd

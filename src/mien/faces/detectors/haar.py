@@ -9,8 +9,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from mien.detectors.base import check_image, check_min_score, tidy
 from mien.errors import ModelError, UsageError
+from mien.faces.detectors.base import check_image, check_min_score, tidy
 from mien.types import Faces, Image
 
 CASCADE = "haarcascade_frontalface_default.xml"

@@ -13,8 +13,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from mien.detectors.base import check_image, check_min_score, tidy
 from mien.errors import ModelError, UsageError
+from mien.faces.detectors.base import check_image, check_min_score, tidy
 from mien.types import Faces, Image
 
 _TURN = Lock()  # the size is set before the network runs: one thread at a time

@@ -6,13 +6,13 @@ import inspect
 from importlib import import_module
 from typing import Any
 
-from mien.detectors.base import FaceDetector
 from mien.errors import UsageError
+from mien.faces.detectors.base import FaceDetector
 
 _CLASSES = {
-    "mtcnn": "mien.detectors.mtcnn:MtcnnDetector",
-    "haar": "mien.detectors.haar:HaarDetector",
-    "yunet": "mien.detectors.yunet:YunetDetector",
+    "mtcnn": "mien.faces.detectors.mtcnn:MtcnnDetector",
+    "haar": "mien.faces.detectors.haar:HaarDetector",
+    "yunet": "mien.faces.detectors.yunet:YunetDetector",
 }
 BUILTIN = tuple(_CLASSES)
 """The names that `make_detector` knows."""

@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mien.detectors.base import check_image, check_min_score, tidy
 from mien.errors import PluginError, UsageError
+from mien.faces.detectors.base import check_image, check_min_score, tidy
 from mien.types import Faces, Image
 
 BoxFormat = Literal["xyxy", "xywh"]

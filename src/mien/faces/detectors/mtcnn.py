@@ -14,8 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.detectors.base import check_image, check_min_score, tidy
-from mien.detectors.candidates import (
+from mien.errors import ModelError, UsageError
+from mien.faces.detectors.base import check_image, check_min_score, tidy
+from mien.faces.detectors.nms import (
     Boxes,
     Values,
     chunks,
@@ -24,8 +25,7 @@ from mien.detectors.candidates import (
     squares,
     suppress,
 )
-from mien.detectors.pyramid import Pyramid
-from mien.errors import ModelError, UsageError
+from mien.faces.detectors.pyramid import Pyramid
 from mien.models.session import Session
 from mien.types import Faces, FloatArray, Image
 
