@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from mien.classifiers.onnx import OnnxClassifier
 from mien.datasets import load_ferplus
 from mien.evaluation import evaluate_ferplus, to_crops
+from mien.expressions.onnx import OnnxClassifier
 from mien.registry import model_path
 
 

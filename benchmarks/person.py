@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from mien.classifiers.onnx import OnnxClassifier
+from mien.expressions.onnx import OnnxClassifier
 from mien.models.card import METADATA_KEY
 from mien.registry import model_path
 from mien.training.graft import prune

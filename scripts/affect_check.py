@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from mien.circumplex import PLACES, affect
 from mien.datasets import load_ferplus
 from mien.evaluation import judge
+from mien.expressions.affect import PLACES, affect
 from mien.labels import EMOTIONS
 from mien.registry import load_classifier
 

@@ -18,9 +18,9 @@ import cv2
 import numpy as np
 
 from mien import CropSpec, read_image
-from mien.classifiers.onnx import OnnxClassifier
 from mien.datasets import load_ferplus
 from mien.evaluation import divergence
+from mien.expressions.onnx import OnnxClassifier
 from mien.faces.crops import cut
 from mien.faces.detectors.mtcnn import MtcnnDetector
 from mien.registry import model_path

@@ -23,8 +23,8 @@ import pandas as pd
 from PIL import Image as PilImage
 
 from mien import EmotionAnalyzer, Timeline, VideoSource
-from mien.classifiers.onnx import OnnxClassifier
 from mien.evaluation import to_crops
+from mien.expressions.onnx import OnnxClassifier
 from mien.joining import join
 from mien.labels import IDENTITY
 from mien.people import THRESHOLD, Tracks

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from mien.classifiers.onnx import OnnxClassifier
 from mien.evaluation import evaluate_ferplus
+from mien.expressions.onnx import OnnxClassifier
 from mien.registry import load_classifier
 
 COLUMNS = ("literature_test", "literature_test_without_twins", "test_occlusion", "test_pose30")

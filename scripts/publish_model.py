@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.classifiers.onnx import OnnxClassifier
 from mien.evaluation import Figure, evaluate_ferplus
+from mien.expressions.onnx import OnnxClassifier
 from mien.training.export import write_card
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -14,9 +14,9 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra tra
 
 from PIL import Image as PILImage  # noqa: E402
 
-from mien.classifiers.onnx import OnnxClassifier  # noqa: E402
 from mien.errors import UsageError  # noqa: E402
 from mien.evaluation import to_crops  # noqa: E402
+from mien.expressions.onnx import OnnxClassifier  # noqa: E402
 from mien.registry import model_path  # noqa: E402
 from mien.training import grow as growing  # noqa: E402
 from mien.training import run as whole  # noqa: E402

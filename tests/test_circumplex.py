@@ -17,14 +17,14 @@ from test_classifiers import tiny
 from typer.testing import CliRunner
 
 from mien import CustomClassifier, EmotionAnalyzer, ModelCard, Results, Scores, Timeline
-from mien.circumplex import PLACES, affect, missing, places, with_affect, with_columns
-from mien.classifiers.onnx import OnnxClassifier
 from mien.cli.analyze import analyze
 from mien.cli.exits import told
 from mien.cli.export import export
 from mien.curves import PersonPath, plane_plot
 from mien.curves.plane import time_color
 from mien.errors import UsageError
+from mien.expressions.affect import PLACES, affect, missing, places, with_affect, with_columns
+from mien.expressions.onnx import OnnxClassifier
 from mien.labels import EMOTIONS, MEASURES
 from mien.types import Crops, FloatArray
 

@@ -12,8 +12,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from mien import CropSpec, CustomClassifier, ModelCard, Scores, load_classifier
-from mien.classifiers.onnx import OnnxClassifier
 from mien.errors import ModelError, PluginError, UsageError
+from mien.expressions.onnx import OnnxClassifier
 from mien.testing import check_classifier, check_color_order
 from mien.types import Crops
 

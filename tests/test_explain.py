@@ -9,9 +9,9 @@ import numpy.typing as npt
 import pytest
 
 from mien import EmotionAnalyzer
-from mien.classifiers.onnx import OnnxClassifier
 from mien.errors import UsageError
-from mien.explain import class_activation, occlusion
+from mien.expressions.onnx import OnnxClassifier
+from mien.expressions.saliency import class_activation, occlusion
 from mien.registry import model_path
 
 RNG = np.random.default_rng(7)

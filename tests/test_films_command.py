@@ -17,9 +17,9 @@ from test_classifiers import tiny
 
 from mien import ModelCard, Results
 from mien.analyzer import EmotionAnalyzer
-from mien.classifiers.onnx import OnnxClassifier
 from mien.cli import app
 from mien.errors import InputError
+from mien.expressions.onnx import OnnxClassifier
 from mien.films import FilmCard, FilmModel
 from mien.tables import read_table
 from mien.timeline import Timeline

@@ -9,7 +9,7 @@ import pytest
 from test_tracked import Place, Refiner, Script, frame
 
 from mien.analyzer import EmotionAnalyzer
-from mien.classifiers.custom import CustomClassifier
+from mien.expressions.callable import CustomClassifier
 from mien.faces.detectors.nms import Boxes
 from mien.timeline import Timeline
 from mien.tracking.adaptive_detector import Glances

@@ -13,10 +13,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from mien import EmotionAnalyzer, ModelCard, load_classifier
-from mien.classifiers.heads import Head, HeadCard, HeadedClassifier
-from mien.classifiers.onnx import OnnxClassifier
 from mien.errors import InputError, ModelError, UsageError
 from mien.evaluation.metrics import best_threshold, concordance, f1_score
+from mien.expressions.heads import Head, HeadCard, HeadedClassifier
+from mien.expressions.onnx import OnnxClassifier
 from mien.models.session import file_sha256
 from mien.sinks.tables import TableSink
 from mien.testing import check_classifier

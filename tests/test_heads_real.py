@@ -15,12 +15,12 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra tra
 
 from test_heads import QUIET, analysed, colored, figures, rows, tiny  # noqa: E402
 
-from mien.classifiers.heads import Head  # noqa: E402
-from mien.classifiers.onnx import OnnxClassifier  # noqa: E402
 from mien.cli import app  # noqa: E402
 from mien.datasets import load_faces  # noqa: E402
 from mien.datasets.framelabels import labels_of  # noqa: E402
 from mien.errors import InputError, ModelError, UsageError  # noqa: E402
+from mien.expressions.heads import Head  # noqa: E402
+from mien.expressions.onnx import OnnxClassifier  # noqa: E402
 from mien.models.session import file_sha256  # noqa: E402
 from mien.registry import load_classifier, model_path  # noqa: E402
 from mien.training.features import features_of  # noqa: E402

@@ -12,8 +12,8 @@ import pytest
 from keras_weights import drawn, pictures
 
 from mien import hub
-from mien.classifiers.onnx import OnnxClassifier
 from mien.errors import ModelError
+from mien.expressions.onnx import OnnxClassifier
 from mien.hub import store
 from mien.hub.keras import convert_keras
 from mien.models.session import Session

@@ -56,7 +56,7 @@ def test_a_card_beside_the_file_goes_along(
     shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from mien import load_classifier
-    from mien.classifiers.onnx import OnnxClassifier
+    from mien.expressions.onnx import OnnxClassifier
     from mien.registry import model_path
 
     monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "cache"))

@@ -9,8 +9,8 @@ import pytest
 from test_classifiers import tiny
 
 from mien import EmotionAnalyzer, ModelCard, Results, Timeline
-from mien.classifiers.onnx import OnnxClassifier
 from mien.errors import ModelError, UsageError
+from mien.expressions.onnx import OnnxClassifier
 from mien.result import Result
 from mien.sinks.tables import TableSink
 from mien.tables import face_dtypes, label_columns

@@ -13,11 +13,11 @@ import pytest
 from PIL import Image as PilImage
 
 from mien import CustomClassifier
-from mien.classifiers.base import EmotionClassifier
 from mien.datasets import LabelledFaces, load_faces
 from mien.errors import UsageError
 from mien.evaluation import compare, evaluate
 from mien.evaluation.page import write_evaluation
+from mien.expressions.base import EmotionClassifier
 from mien.labels import EMOTIONS
 from mien.types import Crops, FloatArray
 

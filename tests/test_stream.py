@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from mien.analyzer import EmotionAnalyzer
-from mien.classifiers.custom import CustomClassifier
 from mien.errors import UsageError, VideoError
+from mien.expressions.callable import CustomClassifier
 from mien.timeline import Timeline
 from mien.types import Crops, Faces, FloatArray, Frame, Image
 

@@ -12,10 +12,10 @@ from PIL import Image as PILImage
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra train)")
 
-from mien.classifiers.onnx import OnnxClassifier  # noqa: E402
 from mien.datasets import VotedFaces, load_faces  # noqa: E402
 from mien.errors import InputError, InputNotFoundError, ModelError, UsageError  # noqa: E402
 from mien.evaluation import to_crops  # noqa: E402
+from mien.expressions.onnx import OnnxClassifier  # noqa: E402
 from mien.registry import model_path  # noqa: E402
 from mien.testing import check_classifier  # noqa: E402
 from mien.training import run as whole  # noqa: E402

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mien.analyzer import EmotionAnalyzer
-    from mien.classifiers.custom import CustomClassifier
     from mien.errors import InputError, MienError
+    from mien.expressions.callable import CustomClassifier
     from mien.faces.detectors.callable import GivenDetector
     from mien.media.camera import CameraSource
     from mien.media.images import read_image, write_image
@@ -34,7 +34,7 @@ _HOME = {
     "Timeline": "timeline",
     "VideoSource": "media.video",
     "CropSpec": "models.card",
-    "CustomClassifier": "classifiers.custom",
+    "CustomClassifier": "expressions.callable",
     "EmotionAnalyzer": "analyzer",
     "Faces": "types",
     "Frame": "types",

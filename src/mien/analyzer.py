@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from mien.circumplex import AFFECT, DERIVED, missing, places, told, with_affect
-from mien.classifiers.base import EmotionClassifier
 from mien.errors import FrameDroppedError, InputError, MienError, PluginError, UsageError
+from mien.expressions.affect import AFFECT, DERIVED, missing, places, told, with_affect
+from mien.expressions.base import EmotionClassifier
 from mien.faces.crops import cut
 from mien.faces.detectors.base import FaceDetector
 from mien.faces.quality import assess
@@ -78,7 +78,7 @@ class EmotionAnalyzer:
 
     Raises:
         UsageError: an unknown name, a number out of range, or `also` for a ready classifier, but
-            for "affect", which needs labels that `mien.circumplex` knows.
+            for "affect", which needs labels that `mien.expressions.affect` knows.
         ModelError: a model file is missing or broken, or does not tell what `also` names.
     """
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy.typing as npt
 
 from mien import hub
-from mien.classifiers.base import EmotionClassifier
-from mien.classifiers.heads import Head, HeadedClassifier
-from mien.classifiers.onnx import OnnxClassifier
 from mien.errors import ModelError, PluginError, UsageError
+from mien.expressions.base import EmotionClassifier
+from mien.expressions.heads import Head, HeadedClassifier
+from mien.expressions.onnx import OnnxClassifier
 from mien.faces.detectors import BUILTIN, make_detector
 from mien.faces.detectors.base import FaceDetector
 from mien.faces.detectors.callable import GivenDetector
@@ -29,7 +29,7 @@ DEFAULT_CLASSIFIER = "mien-mobilenet"
 #: Expression models that ship in the wheel.
 CLASSIFIERS = hub.PACKAGED
 DETECTOR_GROUP = "mien.faces.detectors"
-CLASSIFIER_GROUP = "mien.classifiers"
+CLASSIFIER_GROUP = "mien.expressions"
 
 
 def model_path(name: str) -> Path:

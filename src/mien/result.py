@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mien import circumplex, drawing, explain, tables
-from mien.classifiers.base import EmotionClassifier
-from mien.classifiers.onnx import OnnxClassifier
+from mien import drawing, tables
 from mien.errors import InputError, UsageError
+from mien.expressions import affect, saliency
+from mien.expressions.base import EmotionClassifier
+from mien.expressions.onnx import OnnxClassifier
 from mien.faces.quality import Quality, assess
 from mien.labels import UNCERTAIN, color_of
 from mien.media.images import encode_png, write_image
@@ -120,13 +121,13 @@ class Result:
         """The same with valence and arousal, derived where the model did not measure them.
 
         Raises:
-            UsageError: a label has no place in the plane, see `mien.circumplex`.
+            UsageError: a label has no place in the plane, see `mien.expressions.affect`.
         """
-        names = circumplex.missing(tuple(self.scores.measures))
+        names = affect.missing(tuple(self.scores.measures))
         if not names:
             return self
-        settings = {**self.settings, circumplex.DERIVED: circumplex.told(names)}
-        return replace(self, scores=circumplex.with_affect(self.scores), settings=settings)
+        settings = {**self.settings, affect.DERIVED: affect.told(names)}
+        return replace(self, scores=affect.with_affect(self.scores), settings=settings)
 
     def to_dataframe(self) -> pd.DataFrame:
         """The ``faces`` table of this picture: one row a face, one column a label."""
@@ -199,8 +200,8 @@ class Result:
             if head is not None:
                 inside = model.activations(self.crops)
                 assert inside.feature_map is not None
-                return explain.class_activation(inside.feature_map, head, targets)
-        return explain.occlusion(lambda crops: model.classify(crops).values, self.crops, targets)
+                return saliency.class_activation(inside.feature_map, head, targets)
+        return saliency.occlusion(lambda crops: model.classify(crops).values, self.crops, targets)
 
     def _targets(self, model: EmotionClassifier, label: str | None) -> FloatArray | IntArray:
         """What a map explains of each face: the number of a label, or weights of all of them."""

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from mien.classifiers.base import EmotionClassifier
 from mien.errors import MienError, PluginError
+from mien.expressions.base import EmotionClassifier
 from mien.faces.detectors.base import FaceDetector
 from mien.result import Result
 from mien.types import Crops, Faces, Frame, Image, Scores

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mien import circumplex, exports, tables
+from mien import exports, tables
 from mien.cast import PEOPLE, Cast, told_names
 from mien.descriptors import Descriptor, describe
 from mien.embeddings import Embeddings, Gathering, read_embeddings, write_embeddings
 from mien.errors import UsageError
+from mien.expressions import affect
 from mien.groups import mood
 from mien.labels import MEASURES
 from mien.peaks import Peak, Peaks, read_peaks, write_peaks
@@ -264,18 +265,18 @@ class Timeline(Cast):
         """The same with the columns ``valence`` and ``arousal``, -1 to 1.
 
         What the model measured stays; the others are derived from the probabilities of each face,
-        as the mean place of its labels (see `mien.circumplex`), and `settings` say so.
+        as the mean place of its labels (see `mien.expressions.affect`), and `settings` say so.
 
         Raises:
             UsageError: a label has no place, or the scores are no probabilities.
         """
-        names = circumplex.missing(tuple(self.faces.columns))
+        names = affect.missing(tuple(self.faces.columns))
         if not names:
             return self
         return replace(
             self,
-            faces=circumplex.with_columns(self.faces, self.labels),
-            settings={**self.settings, circumplex.DERIVED: circumplex.told(names)},
+            faces=affect.with_columns(self.faces, self.labels),
+            settings={**self.settings, affect.DERIVED: affect.told(names)},
             _raw=None if self._raw is None else self._raw.derive_affect(),
         )
 
@@ -311,7 +312,7 @@ class Timeline(Cast):
 
         known = self.derive_affect()
         places = known.faces[list(MEASURES)].to_numpy(np.float32)
-        told = known.settings.get(circumplex.DERIVED, "")
+        told = known.settings.get(affect.DERIVED, "")
         return panels.draw_planes(self._presence, self.sources, places, told, width)
 
     def export(self, path: str | Path, min_s: float = _TOLD_S) -> Path:

@@ -73,8 +73,8 @@ def add(
     from dataclasses import asdict, replace
 
     from mien import hub
-    from mien.classifiers.onnx import OnnxClassifier
     from mien.errors import UsageError
+    from mien.expressions.onnx import OnnxClassifier
 
     if file.suffix.lower() != ".onnx":
         for taken in hub.unpack(file):

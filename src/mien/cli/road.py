@@ -51,8 +51,8 @@ def load_analyzer(
 ) -> EmotionAnalyzer:
     """The analyzer that the options of a command ask for."""
     from mien.analyzer import EmotionAnalyzer
-    from mien.circumplex import AFFECT
-    from mien.classifiers.base import EmotionClassifier
+    from mien.expressions.affect import AFFECT
+    from mien.expressions.base import EmotionClassifier
     from mien.registry import load_classifier, load_detector
 
     judge: str | EmotionClassifier = model

@@ -46,9 +46,9 @@ def train_head(
         from mien.training.heads import HeadRecipe
         from mien.training.heads import train_head as train
         from mien.training.person import adapt
-    from mien.classifiers.onnx import OnnxClassifier
     from mien.cli.measured import show_figures, steps, tell
     from mien.cli.train import show
+    from mien.expressions.onnx import OnnxClassifier
     from mien.registry import find_model
     from mien.tablefiles import writable_place
     from mien.training.headdata import Wanted, load_rows

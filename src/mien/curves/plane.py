@@ -10,10 +10,10 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from mien.circumplex import PLACES
 from mien.curves.marks import FONT, number, round_times, time_text, told
 from mien.curves.values import PersonPath, Plot
 from mien.errors import UsageError
+from mien.expressions.affect import PLACES
 from mien.labels import EMOTIONS
 
 Floats = npt.NDArray[np.float64]

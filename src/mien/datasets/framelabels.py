@@ -345,7 +345,7 @@ def read_frame_labels(
 
     Args:
         path: the table (see `read_table`) or the folder (see `mien.datasets.coded`).
-        task: one of `mien.classifiers.heads.TASKS`.
+        task: one of `mien.expressions.heads.TASKS`.
         columns: learn only these.
 
     Raises:

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from mien.classifiers.base import EmotionClassifier
 from mien.datasets import LabelledFaces
 from mien.errors import UsageError
 from mien.evaluation.judging import Progress, vocabulary
 from mien.evaluation.measuring import evaluate
 from mien.evaluation.metrics import interval, mcnemar, resampled
+from mien.expressions.base import EmotionClassifier
 from mien.labels import EMOTIONS
 
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import numpy.typing as npt
 
-from mien.classifiers.base import EmotionClassifier
 from mien.datasets import LabelledFaces
 from mien.errors import UsageError
+from mien.expressions.base import EmotionClassifier
 from mien.labels import EMOTIONS, canonical_labels
 from mien.models.card import CropSpec
 from mien.types import Crops, FloatArray

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mien.classifiers.base import EmotionClassifier
 from mien.datasets import LabelledFaces
 from mien.datasets.faces import TOLD
 from mien.errors import InputError, UsageError
@@ -30,6 +29,7 @@ from mien.evaluation.metrics import (
     measured,
     recalls,
 )
+from mien.expressions.base import EmotionClassifier
 from mien.labels import EMOTIONS
 from mien.types import FloatArray, IntArray
 

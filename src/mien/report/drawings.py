@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mien.circumplex import DERIVED
 from mien.curves import PersonCurve, PersonPath, plane_plot, timeline_plot
+from mien.expressions.affect import DERIVED
 from mien.labels import MEASURES
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mien.classifiers.onnx import OnnxClassifier
 from mien.datasets import LabelledFaces
 from mien.embeddings import Embeddings, read_embeddings
 from mien.errors import InputError, InputNotFoundError, ModelError
 from mien.evaluation import Progress
+from mien.expressions.onnx import OnnxClassifier
 from mien.labels import FEATURES
 from mien.models.session import file_sha256
 from mien.results import load_tables

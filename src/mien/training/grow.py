@@ -16,10 +16,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mien.classifiers.onnx import OnnxClassifier
 from mien.datasets import load_faces
 from mien.errors import ModelError, UsageError
 from mien.evaluation import to_crops
+from mien.expressions.onnx import OnnxClassifier
 from mien.hub import path_of
 from mien.labels import ATTRIBUTES, IDENTITY
 from mien.registry import find_model

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mien.classifiers.heads import TASKS, Task
-from mien.classifiers.onnx import OnnxClassifier
 from mien.datasets import load_faces
 from mien.datasets.framelabels import labels_of, read_frame_labels
 from mien.errors import InputNotFoundError, UsageError
 from mien.evaluation import Progress
+from mien.expressions.heads import TASKS, Task
+from mien.expressions.onnx import OnnxClassifier
 from mien.registry import find_model
 from mien.tablefiles import PARTIAL
 from mien.training.features import features_of, read_features, tables_in

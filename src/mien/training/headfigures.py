@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from mien.classifiers.heads import Task
 from mien.evaluation import Figure, divergence
 from mien.evaluation.metrics import (
     accuracy,
@@ -15,6 +14,7 @@ from mien.evaluation.metrics import (
     f1_score,
     macro_f1,
 )
+from mien.expressions.heads import Task
 from mien.types import FloatArray
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from mien.classifiers.heads import INPUT, METADATA_KEY, OUTPUT, Head, HeadCard
 from mien.errors import ModelError
+from mien.expressions.heads import INPUT, METADATA_KEY, OUTPUT, Head, HeadCard
 from mien.training.export import OPSET
 from mien.types import FloatArray
 

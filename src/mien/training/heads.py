@@ -21,10 +21,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mien.classifiers.heads import HeadCard, Task
 from mien.errors import InputError
 from mien.evaluation import Figure
 from mien.evaluation.metrics import best_threshold
+from mien.expressions.heads import HeadCard, Task
 from mien.training.division import Division, divide
 from mien.training.headfigures import figures_of, is_distribution
 from mien.training.headfile import Last, Layer, apply, write_head

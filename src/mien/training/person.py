@@ -18,10 +18,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mien.classifiers.heads import HeadCard
-from mien.classifiers.onnx import OnnxClassifier
 from mien.errors import InputError, ModelError, UsageError
 from mien.evaluation import Figure
+from mien.expressions.heads import HeadCard
+from mien.expressions.onnx import OnnxClassifier
 from mien.models.session import file_sha256
 from mien.training.headfile import Layer, apply, write_head
 from mien.training.heads import Trained

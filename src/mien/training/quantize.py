@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import onnx
 
-from mien.classifiers.onnx import OnnxClassifier
 from mien.evaluation import to_crops
+from mien.expressions.onnx import OnnxClassifier
 from mien.models.card import ModelCard
 from mien.training.export import write_card
 from mien.training.targets import Lesson

@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from mien.classifiers.onnx import OnnxClassifier
 from mien.datasets import duplicates, load_faces
 from mien.errors import MienError, ModelError, UsageError
 from mien.evaluation import divergence, to_crops
+from mien.expressions.onnx import OnnxClassifier
 from mien.hub import path_of
 from mien.models.card import CropSpec, ModelCard
 from mien.registry import find_model

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from mien.classifiers.onnx import OnnxClassifier
 from mien.datasets import LabelledFaces, duplicates, split_faces
 from mien.errors import InputError, ModelError, UsageError
 from mien.evaluation import Comparison, Progress, compare
+from mien.expressions.onnx import OnnxClassifier
 from mien.training.augment import Augmentation
 from mien.training.export import export
 from mien.training.fit import Report, fit, predict

@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mien.classifiers.base import Activations
-from mien.classifiers.onnx import OnnxClassifier
 from mien.errors import ModelError, UsageError
+from mien.expressions.base import Activations
+from mien.expressions.onnx import OnnxClassifier
 from mien.labels import FEATURES
 from mien.models.card import Card, CropSpec, ModelCard
 from mien.models.session import Session, file_sha256

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from mien.classifiers.base import Activations
 from mien.errors import ModelError, UsageError
+from mien.expressions.base import Activations
 from mien.labels import ATTRIBUTES, EMBEDDINGS
 from mien.models.card import METADATA_KEY, CropSpec, ModelCard, read_fields
 from mien.models.session import Session
