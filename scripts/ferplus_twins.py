@@ -21,8 +21,8 @@ import numpy as np
 
 from mien import load_classifier
 from mien.datasets import SPLITS, Duplicates, LabelledFaces, duplicates, load_faces
+from mien.datasets.duplicates import twin_groups
 from mien.datasets.loading import thumbnail
-from mien.datasets.twins import twin_groups
 from mien.evaluation import judge
 from mien.types import Image, IntArray
 

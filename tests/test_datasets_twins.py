@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pytest
 
 from mien.datasets import LabelledFaces, duplicates, load_faces, split_faces
+from mien.datasets.duplicates import twin_groups
 from mien.datasets.loading import thumbnail
-from mien.datasets.twins import twin_groups
 from mien.errors import UsageError
 from mien.types import Image
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mien.datasets.framelabels import FrameLabels, read_frame_labels, unit_name
+from mien.datasets.frames.labels import FrameLabels, read_frame_labels, unit_name
 from mien.errors import InputError, InputNotFoundError, UsageError
 from mien.training.features import Features
 from mien.training.matching import Matched, match

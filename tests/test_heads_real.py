@@ -17,7 +17,7 @@ from test_heads import QUIET, analysed, colored, figures, rows, tiny  # noqa: E4
 
 from mien.cli import app  # noqa: E402
 from mien.datasets import load_faces  # noqa: E402
-from mien.datasets.framelabels import labels_of  # noqa: E402
+from mien.datasets.frames.labels import labels_of  # noqa: E402
 from mien.errors import InputError, ModelError, UsageError  # noqa: E402
 from mien.expressions.heads import Head  # noqa: E402
 from mien.expressions.onnx import OnnxClassifier  # noqa: E402

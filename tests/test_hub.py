@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 from mien import hub
 from mien.cli import app
 from mien.errors import ModelError, UsageError
-from mien.hub import downloads, store
+from mien.hub import cache, downloads
 
 NAME = "yunet"
 
@@ -36,7 +36,7 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[type[Han
         monkeypatch.setattr(downloads, "_WAIT_S", 0.01)
         known = replace(hub.find(NAME), pin=hashlib.sha256(DATA).hexdigest(), size=len(DATA))
         others = tuple(other for other in hub.ENTRIES if other.name != NAME)
-        monkeypatch.setattr(store, "ENTRIES", (known, *others))
+        monkeypatch.setattr(cache, "ENTRIES", (known, *others))
         yield kind
 
 

@@ -16,8 +16,8 @@ from keras_weights import drawn, windows
 from mien import hub
 from mien.engagement import EngagementCard, EngagementModel, engagement
 from mien.errors import ModelError, UsageError
-from mien.hub import store
-from mien.hub.attention import convert_attention
+from mien.hub import cache
+from mien.hub.converters.attention import convert_attention
 from mien.models.session import Session
 
 h5py = pytest.importorskip("h5py", reason="h5py is not installed (extra keras)")
@@ -101,14 +101,14 @@ def test_the_hub_converts_it_on_arrival_and_it_runs(
     """The entry of the published model at its real size, with drawn weights in its place."""
     monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "cache"))
     known = hub.find("engagement_single_attention")
-    path = store.original(known)
+    path = cache.original(known)
     path.parent.mkdir(parents=True)
     shapes = {"e/kernel:0": [2560, 1], "e/bias:0": [1], "hidden_FC/kernel:0": [2560, 512]}
     shapes |= {"hidden_FC/bias:0": [512], "dense/kernel:0": [512, 2], "dense/bias:0": [2]}
     w = write(path, shapes)
     data = path.read_bytes()
     pin = hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
-    monkeypatch.setattr(store, "ENTRIES", (replace(known, pin=pin),))
+    monkeypatch.setattr(cache, "ENTRIES", (replace(known, pin=pin),))
     hub.pull("engagement_single_attention")
     assert hub.verify() == [("engagement_single_attention", True)]
     model = EngagementModel("engagement_single_attention")

@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 from mien import EmotionAnalyzer, hub, load_classifier
 from mien.cli import app
 from mien.errors import ModelError
-from mien.hub import store
+from mien.hub import cache
 from mien.hub.archives import extract
 
 EIGHT = ["anger", "contempt", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"]
@@ -98,7 +98,7 @@ def test_a_network_of_the_contract_is_fetched_and_judges(
     data = network(side, kernel, bias)
     server.others[f"{name}.onnx"] = data
     known = replace(hub.find(name), pin=hashlib.sha256(data).hexdigest(), size=len(data))
-    monkeypatch.setattr(store, "ENTRIES", (known,))
+    monkeypatch.setattr(cache, "ENTRIES", (known,))
     done = CliRunner().invoke(app, ["models", "pull", name])
     assert done.exit_code == 0, done.output
     assert hub.verify() == [(name, True)]
@@ -160,7 +160,7 @@ def test_an_archive_gives_its_members_and_goes_along(
     server.others["faceres.tgz"] = data
     known = replace(hub.find("faceres"), pin=hashlib.sha256(data).hexdigest(), size=len(data))
     others = tuple(other for other in hub.ENTRIES if other.name != "faceres")
-    monkeypatch.setattr(store, "ENTRIES", (*others, known))
+    monkeypatch.setattr(cache, "ENTRIES", (*others, known))
     run = CliRunner().invoke
     with pytest.raises(ModelError, match="run: mien models pull faceres"):
         hub.path_of("faceres")

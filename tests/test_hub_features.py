@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mien.errors import InputNotFoundError, ModelError
-from mien.hub.features import give_features
+from mien.hub.converters.features import give_features
 from mien.models.session import Session
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed (extra keras)")

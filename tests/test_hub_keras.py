@@ -14,8 +14,8 @@ from keras_weights import drawn, pictures
 from mien import hub
 from mien.errors import ModelError
 from mien.expressions.onnx import OnnxClassifier
-from mien.hub import store
-from mien.hub.keras import convert_keras
+from mien.hub import cache
+from mien.hub.converters.keras import convert_keras
 from mien.models.session import Session
 
 h5py = pytest.importorskip("h5py", reason="h5py is not installed (extra keras)")
@@ -75,13 +75,13 @@ def test_the_hub_converts_on_arrival(
 
     monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "cache"))
     known = hub.find("mobilenet_7")
-    path = store.original(known)
+    path = cache.original(known)
     path.parent.mkdir(parents=True)
     write(path, golden)
     data = path.read_bytes()
     pin = hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
     card = {**known.card, "input_size": 64}
-    monkeypatch.setattr(store, "ENTRIES", (replace(known, pin=pin, card=card),))
+    monkeypatch.setattr(cache, "ENTRIES", (replace(known, pin=pin, card=card),))
     onnx_path = hub.pull("mobilenet_7")
     assert onnx_path.name == "mobilenet_7.onnx"
     assert hub.verify() == [("mobilenet_7", True)]
@@ -103,5 +103,5 @@ def test_the_hub_converts_on_arrival(
     monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "other"))
     assert hub.unpack(packed) == ["mobilenet_7"]
     assert hub.path_of("mobilenet_7").read_bytes() == onnx_path.read_bytes()
-    store.original(hub.find("mobilenet_7")).write_bytes(data + b"!")
+    cache.original(hub.find("mobilenet_7")).write_bytes(data + b"!")
     assert hub.verify() == [("mobilenet_7", False)]

@@ -5,12 +5,12 @@
 mien trains on straight into arrays.
 """
 
+from mien.datasets.duplicates import Duplicates, duplicates
 from mien.datasets.faces import Broken, LabelledFaces
 from mien.datasets.ferplus import SPLITS, VotedFaces, load_ferplus, read_list
 from mien.datasets.loading import load_faces
 from mien.datasets.records import NUMBERINGS
-from mien.datasets.splitting import split_faces
-from mien.datasets.twins import Duplicates, duplicates
+from mien.datasets.splits import split_faces
 
 __all__ = [
     "NUMBERINGS",

@@ -11,8 +11,8 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+from mien.datasets.csv import read_sheet
 from mien.datasets.records import NUMBERINGS, Records, split_word
-from mien.datasets.sheets import read_sheet
 from mien.errors import InputError
 
 VOTES, PIXELS, LABELS = "fer2013new.csv", "fer2013.csv", "label.csv"

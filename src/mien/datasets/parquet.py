@@ -13,8 +13,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from mien.datasets.csv import Columns
 from mien.datasets.records import Records, is_split, split_word
-from mien.datasets.sheets import Columns
 from mien.errors import ImageError, InputError
 from mien.media.images import ImageSource
 

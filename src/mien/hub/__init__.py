@@ -5,9 +5,9 @@ Nothing here runs unless someone asks for a download by name; analysing pictures
 
 from mien.hub.archives import cache_folder
 from mien.hub.bundles import bundle, unpack
-from mien.hub.entries import ENTRIES, PACKAGED, Entry
-from mien.hub.own import add, own_card, own_models
-from mien.hub.store import cached, entry, find, path_of, pull, verify
+from mien.hub.cache import cached, entry, find, path_of, pull, verify
+from mien.hub.catalog import ENTRIES, PACKAGED, Entry
+from mien.hub.local import add, own_card, own_models
 
 __all__ = [
     "ENTRIES",

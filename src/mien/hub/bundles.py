@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import InputNotFoundError, ModelError, UsageError
+from mien.hub.cache import find, of_file, original, path_of, ready, verify
 from mien.hub.downloads import file_hash
-from mien.hub.own import check_name, keep, own_card, own_models
-from mien.hub.store import find, of_file, original, path_of, ready, verify
+from mien.hub.local import check_name, keep, own_card, own_models
 from mien.models.session import file_sha256
 
 _OWN = "own"

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mien.datasets.csv import SPLIT
 from mien.datasets.records import split_word
-from mien.datasets.sheets import SPLIT
 from mien.errors import InputError, InputNotFoundError
 from mien.films import COLUMNS
 from mien.labels import UNCERTAIN

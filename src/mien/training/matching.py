@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from mien.datasets.coded import film_names, number_of
-from mien.datasets.framelabels import LARGEST, LEFT, RIGHT, FrameLabels
+from mien.datasets.frames.labels import LARGEST, LEFT, RIGHT, FrameLabels
+from mien.datasets.frames.layouts import film_names, number_of
 from mien.errors import InputError
 from mien.training.features import Features
 from mien.types import FloatArray, IntArray

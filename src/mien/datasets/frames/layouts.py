@@ -15,7 +15,7 @@ from pathlib import Path, PurePath
 import numpy as np
 import numpy.typing as npt
 
-from mien.datasets.framelabels import (
+from mien.datasets.frames.labels import (
     LARGEST,
     LEFT,
     RIGHT,

@@ -10,8 +10,8 @@ from typing import Any
 
 from mien.errors import InputNotFoundError, UsageError
 from mien.hub.archives import cache_folder
-from mien.hub.entries import PACKAGED
-from mien.hub.store import entry
+from mien.hub.cache import entry
+from mien.hub.catalog import PACKAGED
 from mien.models.card import read_fields
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from mien.datasets.duplicates import join, root, twin_groups
 from mien.datasets.faces import LabelledFaces
-from mien.datasets.twins import join, root, twin_groups
 from mien.errors import UsageError
 from mien.types import IntArray
 
@@ -24,7 +24,7 @@ def split_faces(
     """The same faces with `splits` filled: "train", "validation" and "test".
 
     Every label is divided by the same shares, as far as its number allows. Twins (see
-    `mien.datasets.twins`) stay in one split, and so do rows with the same value in the column
+    `mien.datasets.duplicates`) stay in one split, and so do rows with the same value in the column
     `together`: name the column with the person, or the model is tested on faces that it knows.
 
     Args:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from mien.errors import ModelError, UsageError
 from mien.hub.archives import cache_folder, extract
+from mien.hub.catalog import ENTRIES, Entry
 from mien.hub.downloads import Report, alone, download, file_hash
-from mien.hub.entries import ENTRIES, Entry
 from mien.models.card import ENGAGEMENT_KEY
 from mien.models.session import file_sha256
 
@@ -99,11 +99,11 @@ def _make(known: Entry) -> None:
     if known.suffix == ".tgz":
         extract(source, known.members, target.parent)
     elif known.kind == "engagement":
-        from mien.hub.attention import convert_attention
+        from mien.hub.converters.attention import convert_attention
 
         convert_attention(source, target, {ENGAGEMENT_KEY: json.dumps(known.card_fields())})
     else:
-        from mien.hub.keras import convert_keras
+        from mien.hub.converters.keras import convert_keras
 
         convert_keras(source, target)
 

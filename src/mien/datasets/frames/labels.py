@@ -1,6 +1,6 @@
 """`FrameLabels`: what people said of single frames, read from a CSV table or a known data set.
 
-The layouts of Aff-Wild2, BP4D and DISFA are in `mien.datasets.coded`; here is the common form
+The layouts of Aff-Wild2, BP4D and DISFA are in `mien.datasets.frames.layouts`; here is the common form
 and the table.
 """
 
@@ -169,7 +169,7 @@ def labels_of(faces: LabelledFaces, task: str, columns: Sequence[str] = ()) -> F
     """What a set of labelled pictures says itself: its expressions, or its further columns.
 
     For regression without `columns`: ``votes_LABEL``, the share of the votes of each. Twins (see
-    `mien.datasets.twins`) stay in one split where the data knows them.
+    `mien.datasets.duplicates`) stay in one split where the data knows them.
 
     Raises:
         InputError: the data has no such columns.
@@ -344,7 +344,7 @@ def read_frame_labels(
     """Read labels of frames: a CSV table, or a folder of Aff-Wild2, BP4D or DISFA.
 
     Args:
-        path: the table (see `read_table`) or the folder (see `mien.datasets.coded`).
+        path: the table (see `read_table`) or the folder (see `mien.datasets.frames.layouts`).
         task: one of `mien.expressions.heads.TASKS`.
         columns: learn only these.
 
@@ -353,7 +353,7 @@ def read_frame_labels(
         InputError: it is no such table or layout, holds nothing for the task, or is broken.
         UsageError: a column that is not there.
     """
-    from mien.datasets.coded import read_coded
+    from mien.datasets.frames.layouts import read_coded
 
     place = Path(path)
     if not place.exists():

@@ -1,0 +1,1 @@
+"""Labels of video frames, and the layouts of the data sets that have them."""

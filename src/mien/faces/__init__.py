@@ -1,0 +1,1 @@
+"""Faces in an image: geometry, crops, image quality, detectors."""

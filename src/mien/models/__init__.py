@@ -1,0 +1,1 @@
+"""Networks in general: cards, ONNX sessions, graphs. Nothing here knows about faces."""
