@@ -7,10 +7,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from mien.drawing import blend_heatmaps, draw_faces, draw_margin, square_sheet
-from mien.errors import UsageError
-from mien.labels import COLORS, EMOTIONS
-from mien.typography import (
+from mien.drawing.image import blend_heatmaps, draw_faces, draw_margin, square_sheet
+from mien.drawing.text import (
     BLACK,
     WHITE,
     Rect,
@@ -21,6 +19,8 @@ from mien.typography import (
     text_width,
     without_number,
 )
+from mien.errors import UsageError
+from mien.labels import COLORS, EMOTIONS
 
 ORANGE = COLORS["happiness"]
 BLUE = COLORS["sadness"]

@@ -14,12 +14,12 @@ import pytest
 from actors import BOX, acted, lost, towards
 from films import Style, number_of, picture, write_film
 
+from mien.drawing.captions import Outline, Outlines
+from mien.drawing.overlay import Scene, Steadied, people_of
 from mien.errors import InputNotFoundError, UsageError
 from mien.labels import color_of
 from mien.result import Result
 from mien.sinks.film import FilmSink
-from mien.sinks.outlines import Outline, Outlines
-from mien.sinks.scene import Scene, Steadied, people_of
 from mien.types import Image
 
 HAPPY = towards("happiness")

@@ -22,10 +22,10 @@ from mien.cli.look import Look, Stage
 from mien.cli.terminal import half_blocks, lines, screen
 from mien.cli.watch import watch
 from mien.cli.window import _ppm
+from mien.drawing.overlay import people_of
 from mien.errors import VideoError
 from mien.media.video import VideoSource
 from mien.results import load_tables
-from mien.sinks.scene import people_of
 from mien.types import Frame
 
 FPS = 20

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mien import drawing, tables
+from mien import tables
+from mien.drawing import image
 from mien.errors import InputError, UsageError
 from mien.expressions import affect, saliency
 from mien.expressions.base import EmotionClassifier
@@ -151,12 +152,10 @@ class Result:
         captions = self._captions()
         if len(captions) > 1:  # so that the picture can be read beside the table
             captions = [f"{number} {caption}" for number, caption in enumerate(captions)]
-        picture = drawing.draw_faces(
-            self.image, self.faces.boxes, captions, colors, selected=chosen
-        )
+        picture = image.draw_faces(self.image, self.faces.boxes, captions, colors, selected=chosen)
         if chosen is None:
             return picture
-        return drawing.draw_margin(
+        return image.draw_margin(
             picture,
             f"face {chosen}",
             self.labels,
@@ -168,7 +167,7 @@ class Result:
     def square_images(self) -> Image:
         """All faces as labelled squares in one picture."""
         colors = [color_of(emotion, self.labels) for emotion in self.emotions]
-        return drawing.square_sheet(self._squares(), self._captions(), colors)
+        return image.square_sheet(self._squares(), self._captions(), colors)
 
     def heatmaps(self, label: str | None = None) -> Image:
         """Where each square speaks for a label, drawn over the labelled squares.
@@ -183,7 +182,7 @@ class Result:
         maps = self.activation_maps(label)
         captions = [label or self.labels[top] for top in self.scores.top]
         colors = [color_of(caption, self.labels) for caption in captions]
-        return drawing.square_sheet(drawing.blend_heatmaps(self.crops, maps), captions, colors)
+        return image.square_sheet(image.blend_heatmaps(self.crops, maps), captions, colors)
 
     def activation_maps(self, label: str | None = None) -> FloatArray:
         """The maps behind `heatmaps`: ``(n, h, w)`` float32, 0 to 1."""

@@ -391,7 +391,7 @@ def _column(part: Mapping[str, Any], name: str) -> Any:
 
 def _tint(color: tuple[int, int, int], share: float) -> str:
     """CSS of a cell between white at 0 and the label's colour at 1; nothing for NaN."""
-    from mien.typography import ink
+    from mien.drawing.text import ink
 
     if not np.isfinite(share):
         return ""

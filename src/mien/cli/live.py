@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from mien.cli.look import Look, save_snapshot
+from mien.drawing.overlay import Person, Steadied
 from mien.errors import FrameDroppedError, MienError
 from mien.sinks.film import FilmSink
-from mien.sinks.scene import Person, Steadied
 from mien.types import Frame
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from typing import Protocol
 
 import numpy as np
 
+from mien.drawing.margin import PAPER, blit, sprite
+from mien.drawing.overlay import Person, Scene
+from mien.drawing.text import BLACK, Color, ellipsize, line_height
 from mien.media.images import write_image
-from mien.sinks.panel import PAPER, blit, sprite
-from mien.sinks.scene import Person, Scene
 from mien.types import Image
-from mien.typography import BLACK, Color, ellipsize, line_height
 
 _QUIET: Color = (90, 96, 105)
 _LETTERS = 13  # of the lines below the picture, pixels

@@ -9,8 +9,8 @@ import cv2
 
 from mien.cli.keys import Keys
 from mien.cli.look import App, Look, strip_row
+from mien.drawing.overlay import Person, face_of
 from mien.labels import color_of
-from mien.sinks.scene import Person, face_of
 from mien.types import Image
 
 if TYPE_CHECKING:

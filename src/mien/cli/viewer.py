@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.cli.look import Look, save_snapshot
+from mien.drawing.overlay import Person
 from mien.errors import InputError, MienError
 from mien.labels import color_of
-from mien.sinks.scene import Person
 from mien.types import Image
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from mien.drawing.overlay import Scene, Steadied
 from mien.errors import UsageError
 from mien.result import Result
-from mien.sinks.scene import Scene, Steadied
 from mien.tablefiles import replacing, writable_place
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Self
 import cv2
 import numpy as np
 
+from mien.drawing.overlay import Scene, Steadied
 from mien.errors import UsageError
 from mien.result import Result
-from mien.sinks.scene import Scene, Steadied
 from mien.sinks.soundtrack import Soundtrack
 from mien.types import Image
 

@@ -1,6 +1,6 @@
 """Boxes and captions of a moving picture, which stay where they are unless they must move.
 
-`mien.drawing.draw_faces` finds the best place and letter size for each picture alone; frame after
+`mien.drawing.image.draw_faces` finds the best place and letter size for each picture alone; frame after
 frame that would make captions jump and shrink.
 """
 
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mien.sinks.panel import blit, sprite
+from mien.drawing.margin import blit, sprite
+from mien.drawing.text import PADDING, Color, ellipsize, ink, line_height, text_sizes, text_width
 from mien.types import FloatArray, Image
-from mien.typography import PADDING, Color, ellipsize, ink, line_height, text_sizes, text_width
 
 Rect = tuple[int, int, int, int]  # x1, y1, x2, y2; x2 and y2 are just outside
 

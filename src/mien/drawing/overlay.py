@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from mien.drawing.captions import Outline, Outlines
+from mien.drawing.margin import Card, Panel
 from mien.faces.geometry import square
 from mien.labels import UNCERTAIN, color_of
-from mien.sinks.outlines import Outline, Outlines
-from mien.sinks.panel import Card, Panel
 from mien.smoothing import Steady
 from mien.types import FloatArray, Image
 

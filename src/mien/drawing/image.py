@@ -15,9 +15,7 @@ import numpy.typing as npt
 from PIL import Image as Pil
 from PIL import ImageDraw
 
-from mien.errors import UsageError
-from mien.types import Crops, FloatArray, Image
-from mien.typography import (
+from mien.drawing.text import (
     BLACK,
     PADDING,
     WHITE,
@@ -32,6 +30,8 @@ from mien.typography import (
     text_width,
     write,
 )
+from mien.errors import UsageError
+from mien.types import Crops, FloatArray, Image
 
 _PAPER: Color = (250, 250, 250)
 _TRACK: Color = (229, 231, 235)

@@ -1,6 +1,6 @@
 """The margin of a moving picture: every probability of a few people, in a place that never moves.
 
-`mien.drawing.draw_margin` sets one picture at leisure. Here everything that has letters is drawn
+`mien.drawing.image.draw_margin` sets one picture at leisure. Here everything that has letters is drawn
 once and kept, so that a frame costs less than a millisecond.
 """
 
@@ -16,8 +16,7 @@ import numpy as np
 from PIL import Image as Pil
 from PIL import ImageDraw
 
-from mien.types import FloatArray, Image
-from mien.typography import (
+from mien.drawing.text import (
     BLACK,
     Color,
     ellipsize,
@@ -26,6 +25,7 @@ from mien.typography import (
     text_width,
     write,
 )
+from mien.types import FloatArray, Image
 
 PAPER: Color = (250, 250, 250)
 _TRACK: Color = (229, 231, 235)

@@ -1,0 +1,1 @@
+"""Drawing on images: boxes, captions, a margin of probabilities."""
