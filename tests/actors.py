@@ -12,7 +12,7 @@ from films import picture
 from mien.errors import FrameDroppedError, InputError
 from mien.faces.quality import assess
 from mien.labels import EMOTIONS
-from mien.result import Result
+from mien.results.result import Result
 from mien.sinks.tables import TableSink
 from mien.types import Faces, Frame, Image, Scores
 

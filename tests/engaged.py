@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mien import tables
-from mien.embeddings import Embeddings
+from mien.results import tables
+from mien.results.embeddings import Embeddings
 from mien.timeline import Timeline
 
 LABELS = ("neutral", "happiness")

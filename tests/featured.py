@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.faces.quality import assess
-from mien.result import Result
+from mien.results.result import Result
 from mien.timeline import Timeline
 from mien.types import Faces, FloatArray, Scores
 

@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 
 from mien import Timeline
 from mien.cli import app
-from mien.embeddings import Embeddings
 from mien.errors import InputError, UsageError
-from mien.tablefiles import apart
+from mien.results.embeddings import Embeddings
+from mien.results.files import apart
 
 
 def table(folder: Path, suffix: str = ".parquet") -> Path:

@@ -19,7 +19,7 @@ from mien.clips import Clip, _between, cut, strongest
 from mien.errors import InputError, UsageError
 from mien.media.images import read_image, write_image
 from mien.media.video import VideoSource
-from mien.result import Result
+from mien.results.result import Result
 from mien.sinks.animation import GifSink
 from mien.timeline import Timeline
 from mien.types import Frame, Image

@@ -11,12 +11,12 @@ import pytest
 from actors import acted, lost, towards
 
 from mien import EmotionAnalyzer, Timeline
-from mien.embeddings import Embeddings, embeddings_path, read_embeddings
 from mien.errors import InputError, ModelError, UsageError
 from mien.expressions.onnx import OnnxClassifier
 from mien.labels import EMOTIONS
 from mien.registry import model_path
-from mien.result import Result
+from mien.results.embeddings import Embeddings, embeddings_path, read_embeddings
+from mien.results.result import Result
 from mien.sinks.tables import TableSink
 from mien.types import Scores
 

@@ -19,7 +19,7 @@ from mien.engagement import EngagementCard, EngagementModel, engagement
 from mien.errors import InputError, UsageError
 from mien.joining import join
 from mien.media.images import read_image
-from mien.tables import read_table
+from mien.results.tables import read_table
 from mien.timeline import Timeline
 
 pytest.importorskip("torch", reason="PyTorch is not installed (extra train)")

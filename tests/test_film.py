@@ -18,7 +18,7 @@ from mien.drawing.captions import Outline, Outlines
 from mien.drawing.overlay import Scene, Steadied, people_of
 from mien.errors import InputNotFoundError, UsageError
 from mien.labels import color_of
-from mien.result import Result
+from mien.results.result import Result
 from mien.sinks.film import FilmSink
 from mien.types import Image
 

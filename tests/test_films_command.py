@@ -21,7 +21,7 @@ from mien.cli import app
 from mien.errors import InputError
 from mien.expressions.onnx import OnnxClassifier
 from mien.films import FilmCard, FilmModel
-from mien.tables import read_table
+from mien.results.tables import read_table
 from mien.timeline import Timeline
 from mien.types import Image
 

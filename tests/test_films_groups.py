@@ -8,7 +8,7 @@ from actors import lost
 from featured import LABELS, shown
 
 from mien.errors import UsageError
-from mien.result import Result
+from mien.results.result import Result
 from mien.timeline import Timeline
 
 SAD, GLAD, CALM = (0.1, 0.1, 0.8), (0.1, 0.9, 0.0), (0.6, 0.2, 0.2)

@@ -11,9 +11,9 @@ from test_classifiers import tiny
 from mien import EmotionAnalyzer, ModelCard, Results, Timeline
 from mien.errors import ModelError, UsageError
 from mien.expressions.onnx import OnnxClassifier
-from mien.result import Result
+from mien.results.result import Result
+from mien.results.tables import face_dtypes, label_columns
 from mien.sinks.tables import TableSink
-from mien.tables import face_dtypes, label_columns
 from mien.types import Frame, Image, Scores
 
 BOX = [(4, 4, 36, 36, 0.9)]

@@ -12,7 +12,6 @@ import pytest
 from actors import acted, towards
 
 from mien import EmotionAnalyzer, Timeline
-from mien.embeddings import Embeddings
 from mien.errors import InputError, InputNotFoundError, UsageError
 from mien.gallery import gallery_page, short_names, write_gallery
 from mien.joining import join
@@ -20,7 +19,8 @@ from mien.known import known_faces, known_pictures
 from mien.labels import EMOTIONS, IDENTITY
 from mien.media.images import write_image
 from mien.people import find_people
-from mien.result import Result
+from mien.results.embeddings import Embeddings
+from mien.results.result import Result
 from mien.types import Crops, FloatArray, Image, Scores
 
 SETTINGS = {"uncertain_below": "0.5", "classifier": "stand-in", "classifier_sha256": "abc"}

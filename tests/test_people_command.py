@@ -11,9 +11,9 @@ from test_cli import mien
 from test_people import film
 
 from mien import EmotionAnalyzer, Timeline
-from mien.embeddings import embeddings_path
 from mien.labels import EMOTIONS
-from mien.peaks import peaks_path
+from mien.results.embeddings import embeddings_path
+from mien.results.peaks import peaks_path
 
 
 @pytest.fixture

@@ -21,11 +21,11 @@ from mien.cli.report import report
 from mien.errors import UsageError
 from mien.labels import EMOTIONS
 from mien.models.session import file_sha256
-from mien.peaks import Peak
 from mien.registry import model_path
 from mien.report import PEOPLE, SEGMENTS, report_page, write_report
 from mien.report.method import model_card
-from mien.tables import IMAGE_DTYPES, face_dtypes
+from mien.results.peaks import Peak
+from mien.results.tables import IMAGE_DTYPES, face_dtypes
 from mien.timeline import Timeline
 
 RATE = 10

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mien import tablefiles, tables
 from mien.errors import InputError, InputNotFoundError, MissingExtraError, UsageError
 from mien.labels import EMOTIONS
+from mien.results import files, tables
 from mien.types import Faces, Scores
 
 SUFFIXES = [".parquet", ".csv", ".jsonl"]
@@ -300,7 +300,7 @@ def test_rows_are_on_disk_after_two_seconds(
     tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 100.0
-    monkeypatch.setattr("mien.tables.time.monotonic", lambda: now)
+    monkeypatch.setattr("mien.results.tables.time.monotonic", lambda: now)
     path = tmp_path / f"t{suffix}"
     with tables.TableWriter(path, tables.IMAGE_DTYPES) as writer:
         writer.write(images_part("first"))
@@ -366,7 +366,7 @@ def test_a_long_stream_becomes_a_few_row_groups(
     import pyarrow.parquet as pq
 
     monkeypatch.setattr(tables, "_ROWS_AT_ONCE", 1)
-    monkeypatch.setattr(tablefiles, "_ROW_GROUP", 4)
+    monkeypatch.setattr(files, "_ROW_GROUP", 4)
     path = tmp_path / "t.parquet"
     with tables.TableWriter(path, tables.IMAGE_DTYPES) as writer:
         for number in range(10):

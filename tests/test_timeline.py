@@ -15,12 +15,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mien import tables
 from mien.errors import InputError, InputNotFoundError, UsageError
 from mien.faces.quality import assess
-from mien.peaks import peaks_path
-from mien.result import Result
-from mien.results import Results, images_path
+from mien.results import tables
+from mien.results.collection import Results, images_path
+from mien.results.peaks import peaks_path
+from mien.results.result import Result
 from mien.sinks.tables import TableSink
 from mien.timeline import Timeline
 from mien.types import Faces, Scores
@@ -87,7 +87,7 @@ def test_results_are_taken_one_by_one_and_their_pictures_are_let_go(
     import gc
     import weakref
 
-    monkeypatch.setattr("mien.results._FRAMES_AT_ONCE", 8)
+    monkeypatch.setattr("mien.results.collection._FRAMES_AT_ONCE", 8)
     alive: weakref.WeakSet[Result] = weakref.WeakSet()
     most = 0
 

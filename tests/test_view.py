@@ -21,7 +21,7 @@ from mien.errors import InputError
 from mien.labels import color_of
 from mien.media.frame_reader import Rereader
 from mien.media.images import write_image
-from mien.result import Result
+from mien.results.result import Result
 
 FPS = 10
 BOXES = [[2.0, 2.0, 20.0, 20.0], [30.0, 10.0, 50.0, 30.0]]
@@ -181,7 +181,7 @@ def test_playing_follows_the_clock(table: Path) -> None:
 
 
 def _tables(table: Path) -> tuple[Any, Any, tuple[str, ...]]:
-    from mien.results import load_tables
+    from mien.results.collection import load_tables
 
     faces, images, labels, _ = load_tables(table)
     return faces, images, labels

@@ -25,7 +25,7 @@ from mien.cli.window import _ppm
 from mien.drawing.overlay import people_of
 from mien.errors import VideoError
 from mien.media.video import VideoSource
-from mien.results import load_tables
+from mien.results.collection import load_tables
 from mien.types import Frame
 
 FPS = 20

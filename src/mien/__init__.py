@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from mien.media.video import VideoSource
     from mien.models.card import CropSpec, ModelCard
     from mien.registry import load_classifier, load_detector
-    from mien.result import Result
-    from mien.results import Results
+    from mien.results.collection import Results
+    from mien.results.result import Result
     from mien.timeline import Timeline
     from mien.types import Faces, Frame, Scores
 
@@ -42,8 +42,8 @@ _HOME = {
     "InputError": "errors",
     "MienError": "errors",
     "ModelCard": "models.card",
-    "Result": "result",
-    "Results": "results",
+    "Result": "results.result",
+    "Results": "results.collection",
     "Scores": "types",
     "load_classifier": "registry",
     "load_detector": "registry",

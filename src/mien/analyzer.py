@@ -35,7 +35,7 @@ from mien.registry import (
     load_classifier,
     load_detector,
 )
-from mien.result import Result
+from mien.results.result import Result
 from mien.timeline import Timeline
 from mien.tracking.adaptive import looked_at
 from mien.tracking.tracker import Tracked

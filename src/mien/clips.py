@@ -15,13 +15,13 @@ from mien.errors import InputError, UsageError
 from mien.labels import UNCERTAIN
 from mien.media.images import write_image
 from mien.media.video import VideoSource
-from mien.results import restored
+from mien.results.collection import restored
 from mien.sinks.animation import GifSink
 from mien.sinks.film import FilmSink
 from mien.types import Faces, Frame, Image
 
 if TYPE_CHECKING:
-    from mien.result import Result
+    from mien.results.result import Result
     from mien.timeline import Timeline
 
 _AROUND_S = 0.5  # shown before and after a run, so that one sees it begin and end

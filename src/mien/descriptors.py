@@ -23,7 +23,7 @@ from mien.types import FloatArray, IntArray
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mien.embeddings import Embeddings
+    from mien.results.embeddings import Embeddings
 
 Kind = Literal["person", "group"]
 Floats = npt.NDArray[np.float64]

@@ -19,7 +19,7 @@ from urllib.parse import quote
 from xml.etree import ElementTree
 
 from mien.labels import UNCERTAIN
-from mien.tablefiles import replacing, writable_place
+from mien.results.files import replacing, writable_place
 
 if TYPE_CHECKING:
     import pandas as pd

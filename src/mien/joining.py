@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mien.embeddings import Embeddings
 from mien.errors import UsageError
+from mien.results.embeddings import Embeddings
 from mien.timeline import Timeline
 
 if TYPE_CHECKING:

@@ -24,8 +24,8 @@ from mien.types import FloatArray, IntArray
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mien.embeddings import Embeddings
-    from mien.peaks import Peak
+    from mien.results.embeddings import Embeddings
+    from mien.results.peaks import Peak
 
 #: Mean cosine from which two tracks are one person, for ``mien-mobilenet``; see docs/people.md.
 THRESHOLD = 0.68

@@ -17,7 +17,7 @@ import numpy as np
 from mien.errors import MienError, PluginError
 from mien.expressions.base import EmotionClassifier
 from mien.faces.detectors.base import FaceDetector
-from mien.result import Result
+from mien.results.result import Result
 from mien.types import Crops, Faces, Frame, Image, Scores
 
 

@@ -12,24 +12,25 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mien import exports, tables
+from mien import exports
 from mien.cast import PEOPLE, Cast, told_names
 from mien.descriptors import Descriptor, describe
-from mien.embeddings import Embeddings, Gathering, read_embeddings, write_embeddings
 from mien.errors import UsageError
 from mien.expressions import affect
 from mien.groups import mood
 from mien.labels import MEASURES
-from mien.peaks import Peak, Peaks, read_peaks, write_peaks
 from mien.presence import Presence
-from mien.results import as_tables, images_path, load_tables
-from mien.tablefiles import SUFFIXES
+from mien.results import tables
+from mien.results.collection import as_tables, images_path, load_tables
+from mien.results.embeddings import Embeddings, Gathering, read_embeddings, write_embeddings
+from mien.results.files import SUFFIXES
+from mien.results.peaks import Peak, Peaks, read_peaks, write_peaks
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from mien.curves import Plot
-    from mien.result import Result
+    from mien.results.result import Result
 
 _TOLD_S = 0.5  # seconds: what is shorter is not told as a change
 _LONGEST_S = 1e6  # beyond, the sums of a window lose their digits

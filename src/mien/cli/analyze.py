@@ -16,7 +16,7 @@ from mien.cli.exits import SOME_FAILED
 from mien.errors import UsageError
 
 if TYPE_CHECKING:
-    from mien.result import Result
+    from mien.results.result import Result
 
 _ROWS = 50  # photos shown at once: a long run must not fill the memory
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 from mien.errors import UsageError
 
 if TYPE_CHECKING:
-    from mien.result import Result
+    from mien.results.result import Result
     from mien.sinks.base import Sink
 
 #: What an annotated film may be called.

@@ -14,7 +14,7 @@ from mien.labels import ATTRIBUTES, UNCERTAIN, color_of
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from mien.result import Result
+    from mien.results.result import Result
     from mien.timeline import Timeline
 
 _TOLD = 20  # failures that are told one by one

@@ -55,7 +55,7 @@ def engagement(
     from mien.engagement import NOT_FOR, EngagementModel
     from mien.engagement import engagement as judged
     from mien.engagement.purpose import stated
-    from mien.tablefiles import apart, writable_target
+    from mien.results.files import apart, writable_target
 
     if person != (purpose is not None):
         raise UsageError("--person and --purpose go together: say what single values are for.")
@@ -83,7 +83,7 @@ def read_film(
     """
     from mien.cli.console import progress
     from mien.media.video import VideoSource, is_film
-    from mien.tablefiles import SUFFIXES
+    from mien.results.files import SUFFIXES
     from mien.timeline import Timeline
 
     if path.suffix.lower() in SUFFIXES:

@@ -37,7 +37,7 @@ def export(
     shows everyone's curves, or with --plane everyone's way through valence and arousal; it is
     smoothed over a second where nothing else is said.
     """
-    from mien.tablefiles import apart
+    from mien.results.files import apart
     from mien.timeline import Timeline
 
     apart(output, table)

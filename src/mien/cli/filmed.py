@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mien.analyzer import EmotionAnalyzer
-    from mien.result import Result
+    from mien.results.result import Result
     from mien.training.films import Step, Trained
 
 
@@ -100,7 +100,7 @@ class FilmAnswers:
             return
         import pandas as pd
 
-        from mien.tables import write_table
+        from mien.results.tables import write_table
 
         table = pd.concat(self._found, ignore_index=True)
         show_answers(table, self._model.labels, self._model.path.name, json=self._json)

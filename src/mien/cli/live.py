@@ -17,7 +17,7 @@ from mien.sinks.film import FilmSink
 from mien.types import Frame
 
 if TYPE_CHECKING:
-    from mien.result import Result
+    from mien.results.result import Result
     from mien.sinks.base import Sink
 
 KEYS = "q quit  up/down or number: face  r record  space pause  s save picture"

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from mien.result import Result
+    from mien.results.result import Result
     from mien.sinks.base import Sink
 
 

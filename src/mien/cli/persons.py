@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from mien.errors import UsageError
 from mien.labels import IDENTITY
-from mien.tablefiles import SUFFIXES
+from mien.results.files import SUFFIXES
 
 if TYPE_CHECKING:
     from mien.analyzer import EmotionAnalyzer
     from mien.cli.road import Clip
-    from mien.result import Result
+    from mien.results.result import Result
     from mien.timeline import Timeline
 
 

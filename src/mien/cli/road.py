@@ -14,7 +14,7 @@ from mien.types import Frame
 
 if TYPE_CHECKING:
     from mien.analyzer import EmotionAnalyzer
-    from mien.result import Result
+    from mien.results.result import Result
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from mien.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from mien.clips import Clip
-    from mien.result import Result
+    from mien.results.result import Result
     from mien.timeline import Timeline
 
 _SMOOTH_S = 1.0
@@ -37,7 +37,7 @@ def summarize(
     """Write who was seen, everyone's curve, and the longest runs of an expression as clips."""
     from mien.clips import strongest
     from mien.report import write_report
-    from mien.tablefiles import SUFFIXES
+    from mien.results.files import SUFFIXES
     from mien.timeline import Timeline
 
     if output.exists() and not output.is_dir():

@@ -50,7 +50,7 @@ def train_head(
     from mien.cli.train import show
     from mien.expressions.onnx import OnnxClassifier
     from mien.registry import find_model
-    from mien.tablefiles import writable_place
+    from mien.results.files import writable_place
     from mien.training.headdata import Wanted, load_rows
 
     if output.suffix.lower() != ".onnx":

@@ -41,7 +41,7 @@ def train_video(
     from mien.cli.filmed import film_steps, show_trained
     from mien.cli.measured import tell
     from mien.cli.road import load_analyzer
-    from mien.tablefiles import writable_place
+    from mien.results.files import writable_place
     from mien.training.filmlists import read_films
     from mien.training.footage import Camera
 

@@ -33,7 +33,7 @@ def load(table: Path) -> Viewer:
         InputError: it is missing, broken or empty.
     """
     from mien.media.frame_reader import Rereader
-    from mien.results import load_tables
+    from mien.results.collection import load_tables
 
     faces, images, labels, _ = load_tables(table)
     return Viewer(faces, images, labels, Rereader(table.parent), name=table.name)

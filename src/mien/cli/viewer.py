@@ -33,7 +33,7 @@ class Viewer:
     """Walks through the frames of two tables.
 
     Args:
-        faces, images: row for row in step, as `mien.results.load_tables` returns them.
+        faces, images: row for row in step, as `mien.results.collection.load_tables` returns them.
         labels: the k names of the score columns.
         read: gives the picture of a row of `images`, or raises `InputError`.
         name: of the table, for the title.

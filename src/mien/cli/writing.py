@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mien.errors import UsageError
-from mien.tablefiles import SUFFIXES, apart, writable_place
+from mien.results.files import SUFFIXES, apart, writable_place
 
 if TYPE_CHECKING:
     from mien.cli.persons import Gathered
@@ -44,7 +44,7 @@ def write(gathered: Gathered, who: People, output: Path) -> list[Path]:
     """Write what the name asks for: a page, the table of people, or everything into a folder."""
     from mien.cli.faces import read_again
     from mien.gallery import missing, write_gallery
-    from mien.tables import write_table
+    from mien.results.tables import write_table
 
     timeline = gathered.timeline
     suffix = output.suffix.lower()

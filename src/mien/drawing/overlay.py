@@ -18,7 +18,7 @@ from mien.smoothing import Steady
 from mien.types import FloatArray, Image
 
 if TYPE_CHECKING:
-    from mien.result import Result
+    from mien.results.result import Result
 
 _LEAD = 0.05  # by which another label must lead: less, so that film and table agree
 _FIGURE_S = 0.25  # a figure in a caption stands at least this long, so that it can be read

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mien import tables
 from mien.engagement.model import EngagementModel
 from mien.engagement.purpose import stated
 from mien.engagement.windows import LEAST_SEEN, moments, shown, stretched, window_starts
 from mien.errors import UsageError
 from mien.presence import Presence
+from mien.results import tables
 from mien.smoothing import Floats, frame_lengths
 from mien.types import FloatArray, IntArray
 

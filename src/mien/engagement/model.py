@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from mien import hub
-from mien.embeddings import Embeddings
 from mien.engagement.card import EngagementCard
 from mien.engagement.windows import described
 from mien.errors import ModelError, UsageError
 from mien.models.card import ENGAGEMENT_KEY
 from mien.models.session import Session, file_sha256
+from mien.results.embeddings import Embeddings
 from mien.types import FloatArray
 
 _BATCH = 32

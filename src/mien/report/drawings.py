@@ -16,7 +16,7 @@ from mien.labels import MEASURES
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mien.peaks import Peak
+    from mien.results.peaks import Peak
     from mien.timeline import Timeline
 
 WIDE, NARROW = 960, 358  # for screens, and for telephones held upright

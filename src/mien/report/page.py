@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mien.clips import Clip
-    from mien.peaks import Peak
+    from mien.results.peaks import Peak
     from mien.timeline import Timeline
 
 Clock = Callable[[float], str]

@@ -10,8 +10,8 @@ import numpy as np
 
 from mien.drawing.overlay import Scene, Steadied
 from mien.errors import UsageError
-from mien.result import Result
-from mien.tablefiles import replacing, writable_place
+from mien.results.files import replacing, writable_place
+from mien.results.result import Result
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture

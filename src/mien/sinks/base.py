@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
-from mien.result import Result
+from mien.results.result import Result
 
 
 @runtime_checkable

@@ -17,7 +17,7 @@ import numpy as np
 
 from mien.drawing.overlay import Scene, Steadied
 from mien.errors import UsageError
-from mien.result import Result
+from mien.results.result import Result
 from mien.sinks.soundtrack import Soundtrack
 from mien.types import Image
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self, TextIO
 
-from mien.result import Result
+from mien.results.result import Result
 
 
 class JsonSink:

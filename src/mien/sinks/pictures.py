@@ -8,7 +8,7 @@ from typing import Self
 
 from mien.errors import UsageError
 from mien.media.images import write_image
-from mien.result import Result
+from mien.results.result import Result
 
 
 class PictureSink:

@@ -9,11 +9,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from mien.embeddings import EmbeddingsWriter
-from mien.peaks import Peaks, write_peaks
-from mien.result import Result
-from mien.results import images_path
-from mien.tables import IMAGE_DTYPES, TableWriter, face_dtypes
+from mien.results.collection import images_path
+from mien.results.embeddings import EmbeddingsWriter
+from mien.results.peaks import Peaks, write_peaks
+from mien.results.result import Result
+from mien.results.tables import IMAGE_DTYPES, TableWriter, face_dtypes
 
 
 class TableSink:

@@ -12,7 +12,7 @@ from mien.errors import InputError
 from mien.faces.detectors.base import FaceDetector
 from mien.faces.geometry import iou
 from mien.faces.quality import assess
-from mien.result import Result
+from mien.results.result import Result
 from mien.tracking.adaptive_detector import Glances
 from mien.tracking.motion import Changes, Cuts
 from mien.tracking.sampling import STRIDE, coarse_to_fine

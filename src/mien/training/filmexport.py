@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from mien.errors import ModelError
 from mien.films import DESCRIPTOR, MARGINS, METADATA_KEY, PROBABILITIES, FilmCard, FilmModel
-from mien.tablefiles import replacing
+from mien.results.files import replacing
 from mien.training.machines import _TINY, Films, Machine
 
 OPSET = 17

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from mien.descriptors import Kind
 from mien.errors import InputError
 from mien.films import FilmCard
-from mien.tablefiles import SUFFIXES
+from mien.results.files import SUFFIXES
 from mien.training.filmexport import check_parity, export_machine
 from mien.training.filmfigures import Answers, FilmFigures, measure
 from mien.training.filmlists import FilmList

@@ -20,8 +20,8 @@ from mien.analyzer import EmotionAnalyzer
 from mien.descriptors import KINDS, Kind
 from mien.errors import InputError, UsageError
 from mien.media.video import VideoSource
-from mien.result import Result
-from mien.tablefiles import SUFFIXES, replacing
+from mien.results.files import SUFFIXES, replacing
+from mien.results.result import Result
 from mien.timeline import Timeline
 from mien.types import FloatArray
 

@@ -13,7 +13,7 @@ from mien.evaluation import Progress
 from mien.expressions.heads import TASKS, Task
 from mien.expressions.onnx import OnnxClassifier
 from mien.registry import find_model
-from mien.tablefiles import PARTIAL
+from mien.results.files import PARTIAL
 from mien.training.features import features_of, read_features, tables_in
 from mien.training.matching import Matched, match
 
@@ -92,8 +92,8 @@ def load_rows(
 
 def _is_table(path: Path) -> bool:
     """Whether features lie beside it, or in it if it is a folder."""
-    from mien.embeddings import embeddings_path
-    from mien.tablefiles import partial_path
+    from mien.results.embeddings import embeddings_path
+    from mien.results.files import partial_path
 
     if path.is_dir():
         return bool(tables_in(path))

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mien import tables
 from mien.errors import InputError, UsageError
 from mien.faces.quality import Quality
 from mien.labels import EMOTIONS
 from mien.media.images import read_image
-from mien.result import Result
-from mien.tablefiles import PARTIAL, partial_path
+from mien.results import tables
+from mien.results.files import PARTIAL, partial_path
+from mien.results.result import Result
 from mien.types import Faces, Scores
 
 if TYPE_CHECKING:

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mien.media.images import read_image
-from mien.tablefiles import PARTIAL, has_sibling
-from mien.tables import read_table, write_table
+from mien.results.files import PARTIAL, has_sibling
+from mien.results.tables import read_table, write_table
 from mien.types import Image
 
 if TYPE_CHECKING:
-    from mien.result import Result
+    from mien.results.result import Result
 
 _SIDE = 112  # pixels: what is kept of a larger square
 

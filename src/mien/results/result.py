@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mien import tables
 from mien.drawing import image
 from mien.errors import InputError, UsageError
 from mien.expressions import affect, saliency
@@ -20,6 +19,7 @@ from mien.expressions.onnx import OnnxClassifier
 from mien.faces.quality import Quality, assess
 from mien.labels import UNCERTAIN, color_of
 from mien.media.images import encode_png, write_image
+from mien.results import tables
 from mien.types import Crops, Faces, FloatArray, Image, IntArray, Scores
 
 if TYPE_CHECKING:

@@ -17,13 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import InputError, UsageError
-from mien.tablefiles import PARTIAL, GrowingTable, has_sibling, partial_path, read_rows
+from mien.results.files import PARTIAL, GrowingTable, has_sibling, partial_path, read_rows
 from mien.types import FloatArray
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mien.result import Result
+    from mien.results.result import Result
 
 _KEY = ("source", "frame", "face")
 _MODEL = "classifier_sha256"

@@ -19,7 +19,7 @@ import numpy as np
 
 from mien.errors import InputError, InputNotFoundError, MissingExtraError, UsageError
 from mien.labels import MEASURES, color_of
-from mien.tablefiles import (
+from mien.results.files import (
     PARTIAL,
     GrowingTable,
     known_suffix,
@@ -264,7 +264,7 @@ def read_table(path: str | Path) -> tuple[pd.DataFrame, dict[str, str]]:
     tell an empty text from none, and JSON lines without a row have no columns either.
 
     Where there is only ``NAME.partial``, because the run was killed or still goes on, its whole
-    rows are read and a warning is logged (logger ``mien.tables``).
+    rows are read and a warning is logged (logger ``mien.results.tables``).
 
     Raises:
         UsageError: the suffix is none of the three.

@@ -1,0 +1,1 @@
+"""Results of analysis: values, tables, files, embeddings, peaks."""
