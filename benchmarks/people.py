@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from mien.clustering import cluster
+from mien.people.clustering import cluster
 from mien.types import FloatArray, IntArray
 
 Spent = tuple[float, float]

@@ -7,9 +7,9 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from mien import clustering
-from mien.clustering import cluster
 from mien.errors import UsageError
+from mien.people import clustering
+from mien.people.clustering import cluster
 from mien.types import FloatArray, IntArray
 
 

@@ -15,10 +15,10 @@ from mien import EmotionAnalyzer, Timeline
 from mien.errors import InputError, InputNotFoundError, UsageError
 from mien.gallery import gallery_page, short_names, write_gallery
 from mien.joining import join
-from mien.known import known_faces, known_pictures
 from mien.labels import EMOTIONS, IDENTITY
 from mien.media.images import write_image
-from mien.people import find_people
+from mien.people.enrollment import known_faces, known_pictures
+from mien.people.identities import find_people
 from mien.results.embeddings import Embeddings
 from mien.results.result import Result
 from mien.types import Crops, FloatArray, Image, Scores

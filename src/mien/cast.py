@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from mien.people import People, find_people
+from mien.people.identities import People, find_people
 from mien.types import FloatArray
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Cast:
     ) -> People:
         """Which tracks are one person, across cuts and films, by their identity embeddings.
 
-        Arguments and errors are those of `mien.people.find_people`; see docs/people.md.
+        Arguments and errors are those of `mien.people.identities.find_people`; see docs/people.md.
         """
         timed = self.images["time_s"].notna().any()
         seconds = self._presence.seconds if timed else np.zeros(len(self.faces))
@@ -60,7 +60,7 @@ class Cast:
     def people(
         self, threshold: float | None = None, names: Mapping[int, str] | None = None
     ) -> pd.DataFrame:
-        """One row a person, as `who` finds them; the columns are told at `mien.people.People`."""
+        """One row a person, as `who` finds them; the columns are told at `mien.people.identities.People`."""
         return self.who(threshold, names).table
 
     def merged(self, who: People | None = None) -> Self:

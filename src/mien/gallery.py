@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien.curves import picture_uri, time_text, write_text
-from mien.people import People
+from mien.people.identities import People
 from mien.timeline import Timeline
 from mien.types import Image
 

@@ -17,7 +17,7 @@ from mien.types import Faces, Image
 
 if TYPE_CHECKING:
     from mien.cli.persons import Gathered
-    from mien.people import People
+    from mien.people.identities import People
 
 _SIDE = 112  # pixels, as of the faces that are kept
 _COLUMNS = ["time_s", "x1", "y1", "x2", "y2", "width", "height"]

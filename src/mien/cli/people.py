@@ -52,8 +52,8 @@ def people(
     from mien.cli.road import Clip, load_analyzer
     from mien.cli.sightings import show_who
     from mien.cli.writing import check_output, write
-    from mien.known import known_faces, known_pictures
     from mien.labels import IDENTITY
+    from mien.people.enrollment import known_faces, known_pictures
 
     check_output(output, files)
     names, pictures = numbered(name or ()), known_pictures(known or ())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from mien.people import People
+    from mien.people.identities import People
 
 _ROWS = 100  # persons told in the terminal
 _WIDTHS = {"person": 24, "nearest": 24, "films": 60}  # letters

@@ -12,7 +12,7 @@ from mien.results.files import SUFFIXES, apart, writable_place
 
 if TYPE_CHECKING:
     from mien.cli.persons import Gathered
-    from mien.people import People
+    from mien.people.identities import People
 
 _PAGES = (".html", ".htm")
 _TABLES = ("people.csv", "tracks.csv", "merged.parquet")

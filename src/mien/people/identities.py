@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mien.clustering import by_appearance, cluster
 from mien.errors import UsageError
 from mien.labels import IDENTITY
+from mien.people.clustering import by_appearance, cluster
 from mien.smoothing import Floats
 from mien.types import FloatArray, IntArray
 
@@ -117,7 +117,7 @@ def find_people(
             is of ``mien-mobilenet``: vectors of another model need their own.
         names: for some persons, by number; persons of one name become one.
         known: vectors of known faces, ``(k, d)`` or ``(d,)``, by name, as from
-            `mien.known.known_faces`. Who is not alike enough to any of them stays unknown.
+            `mien.people.enrollment.known_faces`. Who is not alike enough to any of them stays unknown.
 
     Raises:
         UsageError: there are no identity vectors of these faces, or those of the known faces are
