@@ -20,12 +20,12 @@ from mien import CustomClassifier, EmotionAnalyzer, ModelCard, Results, Scores, 
 from mien.cli.analyze import analyze
 from mien.cli.exits import told
 from mien.cli.export import export
-from mien.curves import PersonPath, plane_plot
-from mien.curves.plane import time_color
 from mien.errors import UsageError
 from mien.expressions.affect import PLACES, affect, missing, places, with_affect, with_columns
 from mien.expressions.onnx import OnnxClassifier
 from mien.labels import EMOTIONS, MEASURES
+from mien.plots import PersonPath, plane_plot
+from mien.plots.affect_plane import time_color
 from mien.types import Crops, FloatArray
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -10,10 +10,10 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from mien.curves import PersonCurve, picture_uri, round_times, time_text, timeline_plot
-from mien.curves.marks import apart, number, path
 from mien.errors import UsageError
 from mien.labels import COLORS, EMOTIONS
+from mien.plots import PersonCurve, picture_uri, round_times, time_text, timeline_plot
+from mien.plots.svg import apart, number, path
 
 LABELS = ("neutral", "happiness", "fear")
 SVG = "{http://www.w3.org/2000/svg}"

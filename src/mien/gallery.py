@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mien.curves import picture_uri, time_text, write_text
 from mien.people.identities import People
+from mien.plots import picture_uri, time_text, write_text
 from mien.timeline import Timeline
 from mien.types import Image
 

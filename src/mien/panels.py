@@ -15,7 +15,7 @@ from mien.types import FloatArray
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mien.curves import Plot
+    from mien.plots import Plot
 
 
 def draw_people(
@@ -26,7 +26,7 @@ def draw_people(
     Raises:
         UsageError: the table has no times or people.
     """
-    from mien.curves import PersonCurve, timeline_plot
+    from mien.plots import PersonCurve, timeline_plot
 
     presence.need_people()
     people = []
@@ -50,7 +50,7 @@ def draw_groups(frames: pd.DataFrame, labels: tuple[str, ...]) -> Plot:
         frames: as from `Timeline.group`, a row a frame.
         labels: of its columns.
     """
-    from mien.curves import PersonCurve, timeline_plot
+    from mien.plots import PersonCurve, timeline_plot
 
     seen = frames[frames["n_faces"] > 0]
     panels = []
@@ -92,7 +92,7 @@ def draw_planes(
     Raises:
         UsageError: the table has no times or people.
     """
-    from mien.curves import PersonPath, plane_plot
+    from mien.plots import PersonPath, plane_plot
 
     presence.need_people()
     paths = []

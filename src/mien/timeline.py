@@ -29,7 +29,7 @@ from mien.results.peaks import Peak, Peaks, read_peaks, write_peaks
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mien.curves import Plot
+    from mien.plots import Plot
     from mien.results.result import Result
 
 _TOLD_S = 0.5  # seconds: what is shorter is not told as a change

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mien.curves import write_text
 from mien.errors import UsageError
 from mien.evaluation.ferplus import Figure
 from mien.evaluation.measuring import Evaluation
 from mien.evaluation.metrics import Measured
-from mien.evaluation.pictures import calibration_picture, confusion_picture, coverage_picture
 from mien.labels import color_of
+from mien.plots import write_text
+from mien.plots.metrics import calibration_picture, confusion_picture, coverage_picture
 
 _NBSP = "\u00a0"
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mien.curves import PersonCurve, PersonPath, plane_plot, timeline_plot
 from mien.expressions.affect import DERIVED
 from mien.labels import MEASURES
+from mien.plots import PersonCurve, PersonPath, plane_plot, timeline_plot
 
 if TYPE_CHECKING:
     import pandas as pd

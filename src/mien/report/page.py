@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from mien.curves import picture_uri, round_times, time_text, write_text
 from mien.errors import UsageError
 from mien.expressions.affect import DERIVED
 from mien.labels import UNCERTAIN
+from mien.plots import picture_uri, round_times, time_text, write_text
 from mien.report.drawings import WIDE, curves, drawn, group_curve, planes, sure, threshold
 from mien.report.method import card_figures, model_card, told_settings
 from mien.report.words import NBSP, base, color, percent

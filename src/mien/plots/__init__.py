@@ -6,10 +6,10 @@ The drawing takes its ink from the page around it (``currentColor``), so that it
 dark pages; alone, on white, it is black. Pure functions on arrays.
 """
 
-from mien.curves.marks import picture_uri, round_times, time_text
-from mien.curves.plane import plane_plot
-from mien.curves.plot import timeline_plot
-from mien.curves.values import PersonCurve, PersonPath, Plot, write_text
+from mien.plots.affect_plane import plane_plot
+from mien.plots.curves import timeline_plot
+from mien.plots.svg import picture_uri, round_times, time_text
+from mien.plots.values import PersonCurve, PersonPath, Plot, write_text
 
 __all__ = [
     "PersonCurve",

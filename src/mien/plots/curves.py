@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mien.curves.marks import (
+from mien.errors import UsageError
+from mien.plots.svg import (
     FONT,
     apart,
     number,
@@ -22,8 +23,7 @@ from mien.curves.marks import (
     time_text,
     told,
 )
-from mien.curves.values import PersonCurve, Plot
-from mien.errors import UsageError
+from mien.plots.values import PersonCurve, Plot
 from mien.types import Image
 
 Floats = npt.NDArray[np.float64]

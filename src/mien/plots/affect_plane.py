@@ -10,11 +10,11 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from mien.curves.marks import FONT, number, round_times, time_text, told
-from mien.curves.values import PersonPath, Plot
 from mien.errors import UsageError
 from mien.expressions.affect import PLACES
 from mien.labels import EMOTIONS
+from mien.plots.svg import FONT, number, round_times, time_text, told
+from mien.plots.values import PersonPath, Plot
 
 Floats = npt.NDArray[np.float64]
 
