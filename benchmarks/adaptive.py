@@ -39,7 +39,7 @@ from mien.types import Image
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mien.timeline import Timeline
+    from mien.timeline.timeline import Timeline
 
 VIDEOS = ROOT.parent / "shared" / "media" / "videos"
 _NEAR_S = 2.0  # so far a boundary may have moved and still be the same

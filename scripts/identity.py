@@ -25,10 +25,10 @@ from PIL import Image as PilImage
 from mien import EmotionAnalyzer, Timeline, VideoSource
 from mien.evaluation import to_crops
 from mien.expressions.onnx import OnnxClassifier
-from mien.joining import join
 from mien.labels import IDENTITY
 from mien.people.identities import THRESHOLD, Tracks
 from mien.registry import model_path
+from mien.timeline.concat import join
 from mien.types import FloatArray, Image
 
 VIEWS = 6

@@ -10,7 +10,7 @@ import pandas as pd
 
 from mien.results import tables
 from mien.results.embeddings import Embeddings
-from mien.timeline import Timeline
+from mien.timeline.timeline import Timeline
 
 LABELS = ("neutral", "happiness")
 FEATURES = 8

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from mien.faces.quality import assess
 from mien.results.result import Result
-from mien.timeline import Timeline
+from mien.timeline.timeline import Timeline
 from mien.types import Faces, FloatArray, Scores
 
 LABELS = ("neutral", "happiness", "sadness")

@@ -21,7 +21,7 @@ from mien.media.images import read_image, write_image
 from mien.media.video import VideoSource
 from mien.results.result import Result
 from mien.sinks.animation import GifSink
-from mien.timeline import Timeline
+from mien.timeline.timeline import Timeline
 from mien.types import Frame, Image
 
 FPS = 10

@@ -15,7 +15,7 @@ from mien.engagement import EngagementCard, EngagementModel, engagement
 from mien.engagement.windows import described, moments, shown, stretched, window_starts
 from mien.errors import ModelError, UsageError
 from mien.results.tables import read_table
-from mien.timeline import Timeline
+from mien.timeline.timeline import Timeline
 
 pytest.importorskip("onnx", reason="onnx is not installed (extra train)")
 

@@ -17,10 +17,10 @@ from test_cli import mien
 
 from mien.engagement import EngagementCard, EngagementModel, engagement
 from mien.errors import InputError, UsageError
-from mien.joining import join
 from mien.media.images import read_image
 from mien.results.tables import read_table
-from mien.timeline import Timeline
+from mien.timeline.concat import join
+from mien.timeline.timeline import Timeline
 
 pytest.importorskip("torch", reason="PyTorch is not installed (extra train)")
 pytest.importorskip("onnx", reason="onnx is not installed (extra train)")

@@ -19,8 +19,8 @@ from typer.testing import CliRunner
 from mien.cli import exits
 from mien.cli.export import export
 from mien.errors import UsageError
-from mien.exports import Stretch, write_elan, write_webvtt
-from mien.timeline import Timeline
+from mien.timeline.subtitles import Stretch, write_elan, write_webvtt
+from mien.timeline.timeline import Timeline
 
 HARD = [
     Stretch("Person 1", "neutral", 0.0, 3599.9996, 0.876),

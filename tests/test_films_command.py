@@ -20,9 +20,9 @@ from mien.analyzer import EmotionAnalyzer
 from mien.cli import app
 from mien.errors import InputError
 from mien.expressions.onnx import OnnxClassifier
-from mien.films import FilmCard, FilmModel
 from mien.results.tables import read_table
-from mien.timeline import Timeline
+from mien.timeline.classifier import FilmCard, FilmModel
+from mien.timeline.timeline import Timeline
 from mien.types import Image
 
 pytest.importorskip("sklearn", reason="scikit-learn (the extra video) is not installed")

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from featured import EVEN, acted, shown
 
-from mien.descriptors import group_values, person_values
 from mien.errors import InputError, UsageError
-from mien.timeline import Timeline
+from mien.timeline.descriptors import group_values, person_values
+from mien.timeline.timeline import Timeline
 
 D = 5
 
@@ -71,7 +71,7 @@ def test_a_group_of_one_has_no_deviation_over_faces(faces: np.ndarray) -> None:
 
 
 def test_parts_of_any_length_give_the_same(rng: np.random.Generator) -> None:
-    from mien import descriptors
+    from mien.timeline import descriptors
 
     features = rng.normal(0, 1, (5000, 3)).astype(np.float32)
     frame = np.sort(rng.integers(0, 3000, 5000))

@@ -9,7 +9,7 @@ from featured import LABELS, shown
 
 from mien.errors import UsageError
 from mien.results.result import Result
-from mien.timeline import Timeline
+from mien.timeline.timeline import Timeline
 
 SAD, GLAD, CALM = (0.1, 0.1, 0.8), (0.1, 0.9, 0.0), (0.6, 0.2, 0.2)
 

@@ -12,8 +12,8 @@ from featured import SHA, acted
 from test_classifiers import tiny
 
 from mien.errors import ModelError, UsageError
-from mien.films import FilmCard, FilmModel
-from mien.timeline import Timeline
+from mien.timeline.classifier import FilmCard, FilmModel
+from mien.timeline.timeline import Timeline
 
 pytest.importorskip("sklearn", reason="scikit-learn (the extra video) is not installed")
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mien.errors import InputError, InputNotFoundError, ModelError, UsageError
-from mien.films import METADATA_KEY, FilmCard, FilmModel
+from mien.timeline.classifier import METADATA_KEY, FilmCard, FilmModel
 from mien.types import FloatArray
 
 pytest.importorskip("sklearn", reason="scikit-learn (the extra video) is not installed")

@@ -11,7 +11,7 @@ from test_tracked import Place, Refiner, Script, frame
 from mien.analyzer import EmotionAnalyzer
 from mien.expressions.callable import CustomClassifier
 from mien.faces.detectors.nms import Boxes
-from mien.timeline import Timeline
+from mien.timeline.timeline import Timeline
 from mien.tracking.adaptive_detector import Glances
 from mien.tracking.sampling import STRIDE
 from mien.types import Crops, Faces, FloatArray, Frame, Image

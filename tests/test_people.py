@@ -14,13 +14,13 @@ from actors import acted, towards
 from mien import EmotionAnalyzer, Timeline
 from mien.errors import InputError, InputNotFoundError, UsageError
 from mien.gallery import gallery_page, short_names, write_gallery
-from mien.joining import join
 from mien.labels import EMOTIONS, IDENTITY
 from mien.media.images import write_image
 from mien.people.enrollment import known_faces, known_pictures
 from mien.people.identities import find_people
 from mien.results.embeddings import Embeddings
 from mien.results.result import Result
+from mien.timeline.concat import join
 from mien.types import Crops, FloatArray, Image, Scores
 
 SETTINGS = {"uncertain_below": "0.5", "classifier": "stand-in", "classifier_sha256": "abc"}

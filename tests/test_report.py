@@ -26,7 +26,7 @@ from mien.report import PEOPLE, SEGMENTS, report_page, write_report
 from mien.report.method import model_card
 from mien.results.peaks import Peak
 from mien.results.tables import IMAGE_DTYPES, face_dtypes
-from mien.timeline import Timeline
+from mien.timeline.timeline import Timeline
 
 RATE = 10
 Stretch = tuple[float, float, str]  # from, to, label

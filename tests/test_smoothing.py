@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mien.errors import UsageError
-from mien.smoothing import Floats, Steady, centred, frame_lengths, runs
+from mien.timeline.smoothing import Floats, Steady, centred, frame_lengths, runs
 
 
 def film(n: int, rng: np.random.Generator, gaps: bool = True) -> tuple[Floats, Floats]:

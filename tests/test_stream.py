@@ -12,7 +12,7 @@ import pytest
 from mien.analyzer import EmotionAnalyzer
 from mien.errors import UsageError, VideoError
 from mien.expressions.callable import CustomClassifier
-from mien.timeline import Timeline
+from mien.timeline.timeline import Timeline
 from mien.types import Crops, Faces, FloatArray, Frame, Image
 
 FPS, FRAMES, TURN, CUT = 25, 120, 43, 77

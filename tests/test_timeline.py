@@ -22,7 +22,7 @@ from mien.results.collection import Results, images_path
 from mien.results.peaks import peaks_path
 from mien.results.result import Result
 from mien.sinks.tables import TableSink
-from mien.timeline import Timeline
+from mien.timeline.timeline import Timeline
 from mien.types import Faces, Scores
 
 LABELS = ("neutral", "happiness", "sadness")

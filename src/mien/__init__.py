@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from mien.registry import load_classifier, load_detector
     from mien.results.collection import Results
     from mien.results.result import Result
-    from mien.timeline import Timeline
+    from mien.timeline.timeline import Timeline
     from mien.types import Faces, Frame, Scores
 
 __version__: str
 
 _HOME = {
     "CameraSource": "media.camera",
-    "Timeline": "timeline",
+    "Timeline": "timeline.timeline",
     "VideoSource": "media.video",
     "CropSpec": "models.card",
     "CustomClassifier": "expressions.callable",

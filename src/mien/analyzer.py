@@ -36,7 +36,7 @@ from mien.registry import (
     load_detector,
 )
 from mien.results.result import Result
-from mien.timeline import Timeline
+from mien.timeline.timeline import Timeline
 from mien.tracking.adaptive import looked_at
 from mien.tracking.tracker import Tracked
 from mien.types import Crops, Faces, Frame, Image, Scores

@@ -22,7 +22,7 @@ from mien.types import Faces, Frame, Image
 
 if TYPE_CHECKING:
     from mien.results.result import Result
-    from mien.timeline import Timeline
+    from mien.timeline.timeline import Timeline
 
 _AROUND_S = 0.5  # shown before and after a run, so that one sees it begin and end
 _APART_S = 2.0  # between looks that lie further apart nothing is known

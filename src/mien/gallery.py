@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mien.people.identities import People
 from mien.plots import picture_uri, time_text, write_text
-from mien.timeline import Timeline
+from mien.timeline.timeline import Timeline
 from mien.types import Image
 
 if TYPE_CHECKING:

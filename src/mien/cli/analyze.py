@@ -55,7 +55,7 @@ def analyze(
     from mien.cli.filmed import FilmAnswers
     from mien.cli.road import Clip, load_analyzer, results, sinks_for
     from mien.labels import ATTRIBUTES, EMBEDDINGS
-    from mien.timeline import Timeline
+    from mien.timeline.timeline import Timeline
 
     if keep_faces and output is None:
         raise UsageError("--keep-faces keeps them beside the table; name one with -o.")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from mien.results.result import Result
-    from mien.timeline import Timeline
+    from mien.timeline.timeline import Timeline
 
 _TOLD = 20  # failures that are told one by one
 

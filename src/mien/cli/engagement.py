@@ -15,7 +15,7 @@ from mien.errors import UsageError
 if TYPE_CHECKING:
     from mien.analyzer import EmotionAnalyzer
     from mien.engagement import EngagementModel
-    from mien.timeline import Timeline
+    from mien.timeline.timeline import Timeline
 
 #: The expression model whose features are looked at.
 Features = Annotated[
@@ -84,7 +84,7 @@ def read_film(
     from mien.cli.console import progress
     from mien.media.video import VideoSource, is_film
     from mien.results.files import SUFFIXES
-    from mien.timeline import Timeline
+    from mien.timeline.timeline import Timeline
 
     if path.suffix.lower() in SUFFIXES:
         return Timeline.load(path)

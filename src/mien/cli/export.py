@@ -38,7 +38,7 @@ def export(
     smoothed over a second where nothing else is said.
     """
     from mien.results.files import apart
-    from mien.timeline import Timeline
+    from mien.timeline.timeline import Timeline
 
     apart(output, table)
     drawn = output.suffix.lower() == ".svg"

@@ -58,7 +58,7 @@ class FilmAnswers:
         if model is None:
             return
         from mien.cli.road import is_moving
-        from mien.films import FilmModel
+        from mien.timeline.classifier import FilmModel
 
         if not any(is_moving(path) for path in paths):
             raise UsageError("--film-model judges films, and there is none among the inputs.")
@@ -110,7 +110,7 @@ class FilmAnswers:
             tell(f"wrote {write_table(table, path, card)}")
 
     def _judge(self, film: list[Result]) -> None:
-        from mien.timeline import Timeline
+        from mien.timeline.timeline import Timeline
 
         assert self._model is not None
         timeline = Timeline.from_results(film, keep_faces=False)

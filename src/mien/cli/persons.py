@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mien.analyzer import EmotionAnalyzer
     from mien.cli.road import Clip
     from mien.results.result import Result
-    from mien.timeline import Timeline
+    from mien.timeline.timeline import Timeline
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ def gather(files: Sequence[str], clip: Clip, analyzer: Callable[[], EmotionAnaly
     """
     from mien.cli.console import Tally, progress
     from mien.cli.road import results
-    from mien.joining import join, new_names
-    from mien.timeline import Timeline
+    from mien.timeline.concat import join, new_names
+    from mien.timeline.timeline import Timeline
 
     tables = {path: _loaded(Path(path)) for path in files if _is_table(path)}
     if tables:
@@ -98,7 +98,7 @@ def _is_table(path: str) -> bool:
 
 
 def _loaded(path: Path) -> Timeline:
-    from mien.timeline import Timeline
+    from mien.timeline.timeline import Timeline
 
     timeline = Timeline.load(path)
     kept = timeline.embeddings

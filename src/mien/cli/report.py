@@ -23,7 +23,7 @@ def report(
 ) -> None:
     """Write curves, segments, faces and settings as one HTML page that needs no network."""
     from mien.report import write_report
-    from mien.timeline import Timeline
+    from mien.timeline.timeline import Timeline
 
     timeline = Timeline.load(table)
     if smooth is not None:

@@ -16,7 +16,7 @@ from mien.errors import InputError, UsageError
 if TYPE_CHECKING:
     from mien.clips import Clip
     from mien.results.result import Result
-    from mien.timeline import Timeline
+    from mien.timeline.timeline import Timeline
 
 _SMOOTH_S = 1.0
 
@@ -38,7 +38,7 @@ def summarize(
     from mien.clips import strongest
     from mien.report import write_report
     from mien.results.files import SUFFIXES
-    from mien.timeline import Timeline
+    from mien.timeline.timeline import Timeline
 
     if output.exists() and not output.is_dir():
         raise UsageError(f"{output} is a file: give a folder for the page and its clips.")
@@ -83,7 +83,7 @@ def _analysed(
     from mien.cli.road import load_analyzer
     from mien.media.video import VideoSource
     from mien.sinks.tables import TableSink
-    from mien.timeline import Timeline
+    from mien.timeline.timeline import Timeline
 
     source = VideoSource(film)
     analyzer = load_analyzer(*names, None, (), ("affect",) * affect)

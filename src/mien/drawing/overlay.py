@@ -14,7 +14,7 @@ from mien.drawing.captions import Outline, Outlines
 from mien.drawing.margin import Card, Panel
 from mien.faces.geometry import square
 from mien.labels import UNCERTAIN, color_of
-from mien.smoothing import Steady
+from mien.timeline.smoothing import Steady
 from mien.types import FloatArray, Image
 
 if TYPE_CHECKING:

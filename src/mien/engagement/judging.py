@@ -13,15 +13,15 @@ from mien.engagement.model import EngagementModel
 from mien.engagement.purpose import stated
 from mien.engagement.windows import LEAST_SEEN, moments, shown, stretched, window_starts
 from mien.errors import UsageError
-from mien.presence import Presence
 from mien.results import tables
-from mien.smoothing import Floats, frame_lengths
+from mien.timeline.smoothing import Floats, frame_lengths
+from mien.timeline.tracks import Presence
 from mien.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mien.timeline import Timeline
+    from mien.timeline.timeline import Timeline
 
 #: So many people must be seen together before a group has a value. There is no option for less.
 LEAST_PEOPLE = 5

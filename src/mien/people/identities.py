@@ -18,7 +18,7 @@ import numpy as np
 from mien.errors import UsageError
 from mien.labels import IDENTITY
 from mien.people.clustering import by_appearance, cluster
-from mien.smoothing import Floats
+from mien.timeline.smoothing import Floats
 from mien.types import FloatArray, IntArray
 
 if TYPE_CHECKING:

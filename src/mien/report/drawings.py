@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mien.results.peaks import Peak
-    from mien.timeline import Timeline
+    from mien.timeline.timeline import Timeline
 
 WIDE, NARROW = 960, 358  # for screens, and for telephones held upright
 _WIDTHS = (("wide", WIDE), ("narrow", NARROW))

@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from mien.cast import PEOPLE
 from mien.errors import MienError
 from mien.models.card import METADATA_KEY, ModelCard
 from mien.report.words import percent
+from mien.timeline.identification import PEOPLE
 
 _SETTINGS = {
     "mien_version": "mien",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from mien.clips import Clip
     from mien.results.peaks import Peak
-    from mien.timeline import Timeline
+    from mien.timeline.timeline import Timeline
 
 Clock = Callable[[float], str]
 

@@ -16,8 +16,15 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from mien.errors import ModelError
-from mien.films import DESCRIPTOR, MARGINS, METADATA_KEY, PROBABILITIES, FilmCard, FilmModel
 from mien.results.files import replacing
+from mien.timeline.classifier import (
+    DESCRIPTOR,
+    MARGINS,
+    METADATA_KEY,
+    PROBABILITIES,
+    FilmCard,
+    FilmModel,
+)
 from mien.training.machines import _TINY, Films, Machine
 
 OPSET = 17

@@ -10,8 +10,8 @@ from pathlib import Path
 from mien.datasets.csv import SPLIT
 from mien.datasets.records import split_word
 from mien.errors import InputError, InputNotFoundError
-from mien.films import COLUMNS
 from mien.labels import UNCERTAIN
+from mien.timeline.classifier import COLUMNS
 
 _PATH = ("path", "film", "video", "file", "filename", "file_path")
 _LABEL = ("label", "emotion", "expression", "class", "target", "category")

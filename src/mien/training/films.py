@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from mien.descriptors import Kind
 from mien.errors import InputError
-from mien.films import FilmCard
 from mien.results.files import SUFFIXES
+from mien.timeline.classifier import FilmCard
+from mien.timeline.descriptors import Kind
 from mien.training.filmexport import check_parity, export_machine
 from mien.training.filmfigures import Answers, FilmFigures, measure
 from mien.training.filmlists import FilmList

@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 
 from mien.analyzer import EmotionAnalyzer
-from mien.descriptors import KINDS, Kind
 from mien.errors import InputError, UsageError
 from mien.media.video import VideoSource
 from mien.results.files import SUFFIXES, replacing
 from mien.results.result import Result
-from mien.timeline import Timeline
+from mien.timeline.descriptors import KINDS, Kind
+from mien.timeline.timeline import Timeline
 from mien.types import FloatArray
 
 Watch = Callable[[Iterable[Result]], Iterator[Result]]

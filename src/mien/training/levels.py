@@ -14,12 +14,12 @@ import numpy.typing as npt
 
 from mien.engagement.windows import LEAST_SEEN, moments, shown, stretched, window_starts
 from mien.errors import InputError, UsageError
-from mien.presence import Presence
-from mien.smoothing import Floats, frame_lengths
+from mien.timeline.smoothing import Floats, frame_lengths
+from mien.timeline.tracks import Presence
 from mien.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
-    from mien.timeline import Timeline
+    from mien.timeline.timeline import Timeline
 
 Progress = Callable[[Iterable[int], int], Iterable[int]]
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from mien.errors import UsageError
 from mien.labels import UNCERTAIN
-from mien.smoothing import Floats, Run, centred, frame_lengths, runs
+from mien.timeline.smoothing import Floats, Run, centred, frame_lengths, runs
 from mien.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ class Presence:
 
         Args:
             measures: columns of numbers beside the labels.
-            seconds: width of the window, see `mien.smoothing.centred`.
+            seconds: width of the window, see `mien.timeline.smoothing.centred`.
             below: a face whose top score is lower is told as ``uncertain``.
         """
         starts, ends = self.spans

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mien.errors import UsageError
 from mien.results.embeddings import Embeddings
-from mien.timeline import Timeline
+from mien.timeline.timeline import Timeline
 
 if TYPE_CHECKING:
     import pandas as pd

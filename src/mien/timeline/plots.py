@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mien.presence import Presence
 from mien.results.peaks import Peak
+from mien.timeline.tracks import Presence
 from mien.types import FloatArray
 
 if TYPE_CHECKING:

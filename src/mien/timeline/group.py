@@ -10,8 +10,8 @@ import numpy as np
 
 from mien.errors import UsageError
 from mien.labels import UNCERTAIN
-from mien.presence import Presence
-from mien.smoothing import Floats
+from mien.timeline.smoothing import Floats
+from mien.timeline.tracks import Presence
 from mien.types import IntArray
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from mien.types import FloatArray
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mien.presence import Presence
     from mien.results.embeddings import Embeddings
+    from mien.timeline.tracks import Presence
 
 #: The setting that says that track ids are people in all films, and names those who are known.
 PEOPLE = "people"

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from mien.errors import InputError, UsageError
 from mien.labels import FEATURES
-from mien.presence import Presence
+from mien.timeline.tracks import Presence
 from mien.types import FloatArray, IntArray
 
 if TYPE_CHECKING:

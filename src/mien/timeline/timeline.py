@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mien import exports
-from mien.cast import PEOPLE, Cast, told_names
-from mien.descriptors import Descriptor, describe
 from mien.errors import UsageError
 from mien.expressions import affect
-from mien.groups import mood
 from mien.labels import MEASURES
-from mien.presence import Presence
 from mien.results import tables
 from mien.results.collection import as_tables, images_path, load_tables
 from mien.results.embeddings import Embeddings, Gathering, read_embeddings, write_embeddings
 from mien.results.files import SUFFIXES
 from mien.results.peaks import Peak, Peaks, read_peaks, write_peaks
+from mien.timeline import subtitles
+from mien.timeline.descriptors import Descriptor, describe
+from mien.timeline.group import mood
+from mien.timeline.identification import PEOPLE, Cast, told_names
+from mien.timeline.tracks import Presence
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -165,7 +165,7 @@ class Timeline(Cast):
     def smooth(self, seconds: float = 1.0) -> Timeline:
         """The same, smoothed: each person's scores and measures become means over a window of time.
 
-        The window is a triangle, `seconds` wide, around each frame (see `mien.smoothing.centred`).
+        The window is a triangle, `seconds` wide, around each frame (see `mien.timeline.smoothing.centred`).
         Smoothing begins from the raw scores again each time; they stay in `raw`. ``emotion`` and
         ``probability`` follow the smoothed scores.
 
@@ -185,7 +185,7 @@ class Timeline(Cast):
         """Stretches of one expression, a row each, that cover each person's presence.
 
         Nothing shorter than `min_s` is told: a shorter stretch joins the longer of its neighbours,
-        a shorter absence is bridged (see `mien.smoothing.runs`). A longer absence ends a stretch.
+        a shorter absence is bridged (see `mien.timeline.smoothing.runs`). A longer absence ends a stretch.
 
         Returns:
             source, track_id, emotion (a label, or ``uncertain``), start_s, end_s, duration_s,
@@ -242,7 +242,7 @@ class Timeline(Cast):
     def descriptor(
         self, person: int | None = None, source: str | None = None, *, group: bool = False
     ) -> Descriptor:
-        """A film in one vector, of a person or of the group, see `mien.descriptors`.
+        """A film in one vector, of a person or of the group, see `mien.timeline.descriptors`.
 
         Frames whose features are missing are left out and counted.
 
@@ -291,11 +291,11 @@ class Timeline(Cast):
         Raises:
             UsageError: the table has no times or people.
         """
-        from mien import panels
+        from mien.timeline import plots
 
         if group:
-            return panels.draw_groups(self.group(0), self.labels)
-        return panels.draw_people(self._presence, self.sources, self.labels, self.peaks)
+            return plots.draw_groups(self.group(0), self.labels)
+        return plots.draw_people(self._presence, self.sources, self.labels, self.peaks)
 
     def plane(self, width: int = 960) -> Plot:
         """Everyone's way through the plane of valence and arousal, coloured by time.
@@ -309,12 +309,12 @@ class Timeline(Cast):
         Raises:
             UsageError: as for `derive_affect`; or the table has no times or people.
         """
-        from mien import panels
+        from mien.timeline import plots
 
         known = self.derive_affect()
         places = known.faces[list(MEASURES)].to_numpy(np.float32)
         told = known.settings.get(affect.DERIVED, "")
-        return panels.draw_planes(self._presence, self.sources, places, told, width)
+        return plots.draw_planes(self._presence, self.sources, places, told, width)
 
     def export(self, path: str | Path, min_s: float = _TOLD_S) -> Path:
         """Write one form of it, as it is now (smoothed, if it is), by the suffix of `path`.
@@ -328,8 +328,8 @@ class Timeline(Cast):
         """
         target = Path(path)
         suffix = target.suffix.lower()
-        if suffix not in (*exports.SUFFIXES, *SUFFIXES):
-            every = ", ".join((*exports.SUFFIXES, *SUFFIXES))
+        if suffix not in (*subtitles.SUFFIXES, *SUFFIXES):
+            every = ", ".join((*subtitles.SUFFIXES, *SUFFIXES))
             raise UsageError(f"{target.name!r} cannot be written: end its name in {every}.")
         if suffix in SUFFIXES:
             known = {name: text for name, text in self.settings.items() if name != _SMOOTH}
@@ -340,10 +340,10 @@ class Timeline(Cast):
         if len(self.sources) > 1:
             told = ", ".join(self.sources)
             raise UsageError(f"a {suffix} file is of one film: choose with film(...) from {told}.")
-        stretches = exports.stretches(self.segments(min_s), self._distribution, self.name_of)
+        stretches = subtitles.stretches(self.segments(min_s), self._distribution, self.name_of)
         if suffix == ".vtt":
-            return exports.write_webvtt(stretches, target)
-        return exports.write_elan(stretches, target, next(iter(self.sources), ""))
+            return subtitles.write_webvtt(stretches, target)
+        return subtitles.write_elan(stretches, target, next(iter(self.sources), ""))
 
     def save(self, path: str | Path) -> Path:
         """Write it so that `load` gives it back.

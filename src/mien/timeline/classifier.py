@@ -1,7 +1,7 @@
 """A model of whole films: one answer for each person in a film, or for the group.
 
 ``mien train-video`` makes such models (see `mien.training.films`): a support-vector machine on the
-film's descriptor (see `mien.descriptors`), exported as ONNX, with its card under the key
+film's descriptor (see `mien.timeline.descriptors`), exported as ONNX, with its card under the key
 ``mien.film`` of the file's metadata.
 """
 
@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from mien.descriptors import KINDS, Descriptor, Kind
 from mien.errors import InputError, ModelError, UsageError
 from mien.labels import UNCERTAIN
 from mien.models.card import Card
 from mien.models.session import Session
-from mien.timeline import Timeline
+from mien.timeline.descriptors import KINDS, Descriptor, Kind
+from mien.timeline.timeline import Timeline
 from mien.types import FloatArray
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ class FilmModel:
 
         Returns:
             source, track_id (missing for a group, and where nobody was found), frames and
-            left_out (see `mien.descriptors.Descriptor`), label, probability (the top one), a
+            left_out (see `mien.timeline.descriptors.Descriptor`), label, probability (the top one), a
             column a label with its probability, and problem: why there is no answer, else
             missing.
 
