@@ -21,8 +21,8 @@ from mien import (
 )
 from mien.errors import InputNotFoundError, PluginError, UsageError
 from mien.media.photos import photos
-from mien.sinks.json_lines import JsonSink
-from mien.sinks.pictures import PictureSink
+from mien.sinks.images import PictureSink
+from mien.sinks.jsonl import JsonSink
 from mien.sinks.tables import TableSink
 from mien.testing import check_detector, check_sink, check_source
 from mien.types import Crops, Image

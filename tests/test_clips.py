@@ -20,7 +20,7 @@ from mien.errors import InputError, UsageError
 from mien.media.images import read_image, write_image
 from mien.media.video import VideoSource
 from mien.results.result import Result
-from mien.sinks.animation import GifSink
+from mien.sinks.gif import GifSink
 from mien.timeline.timeline import Timeline
 from mien.types import Frame, Image
 

@@ -19,7 +19,7 @@ from mien.drawing.overlay import Scene, Steadied, people_of
 from mien.errors import InputNotFoundError, UsageError
 from mien.labels import color_of
 from mien.results.result import Result
-from mien.sinks.film import FilmSink
+from mien.sinks.video import FilmSink
 from mien.types import Image
 
 HAPPY = towards("happiness")

@@ -16,8 +16,8 @@ from mien.labels import UNCERTAIN
 from mien.media.images import write_image
 from mien.media.video import VideoSource
 from mien.results.collection import restored
-from mien.sinks.animation import GifSink
-from mien.sinks.film import FilmSink
+from mien.sinks.gif import GifSink
+from mien.sinks.video import FilmSink
 from mien.types import Faces, Frame, Image
 
 if TYPE_CHECKING:

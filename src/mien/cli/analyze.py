@@ -81,7 +81,7 @@ def analyze(
         stack.enter_context(answers)
         sinks = [stack.enter_context(s) for s in made]
         if json:
-            from mien.sinks.json_lines import JsonSink
+            from mien.sinks.jsonl import JsonSink
 
             sinks.append(JsonSink(sys.stdout))
         for moving, group in groupby(run(sinks), lambda result: result.time_s is not None):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 from mien.cli.look import Look, save_snapshot
 from mien.drawing.overlay import Person, Steadied
 from mien.errors import FrameDroppedError, MienError
-from mien.sinks.film import FilmSink
+from mien.sinks.video import FilmSink
 from mien.types import Frame
 
 if TYPE_CHECKING:

@@ -88,14 +88,14 @@ def sinks_for(
 ) -> Iterator[Any]:
     """Where the options of a command want results written; not opened yet."""
     if output is not None:
-        from mien.cli.older import OlderKept
+        from mien.sinks.deferred import OlderKept
         from mien.sinks.tables import TableSink
 
         labels, settings = analyzer.labels, analyzer.settings
         sink = TableSink(output, labels, settings, keep_faces, analyzer.measures)
         yield OlderKept(sink, output)
     if annotate is not None:
-        from mien.cli.annotations import Annotations
+        from mien.sinks.annotated import Annotations
 
         films = [path for path in paths if is_moving(path)]
         yield Annotations(annotate, films, photos=len(films) < len(paths))

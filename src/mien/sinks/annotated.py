@@ -50,7 +50,7 @@ class Annotations:
         self._sink: Sink | None = None
 
     def __enter__(self) -> Self:
-        from mien.sinks.pictures import PictureSink
+        from mien.sinks.images import PictureSink
 
         if not self._one:
             self._pictures = self._stack.enter_context(PictureSink(self._target))
@@ -78,7 +78,7 @@ class Annotations:
 
     def _open(self, source: str) -> None:
         from mien.cli.road import is_live
-        from mien.sinks.film import FilmSink
+        from mien.sinks.video import FilmSink
 
         name = Path(source).stem or "film"
         path = self._target if self._one else self._target / f"{name}.annotated.mp4"

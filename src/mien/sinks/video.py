@@ -18,7 +18,7 @@ import numpy as np
 from mien.drawing.overlay import Scene, Steadied
 from mien.errors import UsageError
 from mien.results.result import Result
-from mien.sinks.soundtrack import Soundtrack
+from mien.sinks.audio import Soundtrack
 from mien.types import Image
 
 if TYPE_CHECKING:
