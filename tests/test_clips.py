@@ -15,10 +15,10 @@ from typer.testing import CliRunner
 
 from mien.cli.exits import told
 from mien.cli.summarize import summarize
-from mien.clips import Clip, _between, cut, strongest
 from mien.errors import InputError, UsageError
 from mien.media.images import read_image, write_image
 from mien.media.video import VideoSource
+from mien.reports.highlights import Clip, _between, cut, strongest
 from mien.results.result import Result
 from mien.sinks.gif import GifSink
 from mien.timeline.timeline import Timeline

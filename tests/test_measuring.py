@@ -16,9 +16,9 @@ from mien import CustomClassifier
 from mien.datasets import LabelledFaces, load_faces
 from mien.errors import UsageError
 from mien.evaluation import compare, evaluate
-from mien.evaluation.page import write_evaluation
 from mien.expressions.base import EmotionClassifier
 from mien.labels import EMOTIONS
+from mien.reports.evaluation import write_evaluation
 from mien.types import Crops, FloatArray
 
 LABELS = ("neutral", "happiness", "anger")

@@ -13,11 +13,11 @@ from actors import acted, towards
 
 from mien import EmotionAnalyzer, Timeline
 from mien.errors import InputError, InputNotFoundError, UsageError
-from mien.gallery import gallery_page, short_names, write_gallery
 from mien.labels import EMOTIONS, IDENTITY
 from mien.media.images import write_image
 from mien.people.enrollment import known_faces, known_pictures
 from mien.people.identities import find_people
+from mien.reports.people import gallery_page, short_names, write_gallery
 from mien.results.embeddings import Embeddings
 from mien.results.result import Result
 from mien.timeline.concat import join
@@ -147,7 +147,7 @@ def test_merged_tracks_tell_one_story_and_come_back_from_a_file(
 
 
 def test_the_report_calls_people_by_name(cuts: Timeline, tmp_path: Path) -> None:
-    from mien.report import report_page
+    from mien.reports import report_page
 
     page = report_page(cuts.merged(cuts.who(names={1: "Anna <b>"})))
     assert "Anna &lt;b&gt;" in page

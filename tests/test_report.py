@@ -22,8 +22,8 @@ from mien.errors import UsageError
 from mien.labels import EMOTIONS
 from mien.models.session import file_sha256
 from mien.registry import model_path
-from mien.report import PEOPLE, SEGMENTS, report_page, write_report
-from mien.report.method import model_card
+from mien.reports import PEOPLE, SEGMENTS, report_page, write_report
+from mien.reports.methods import model_card
 from mien.results.peaks import Peak
 from mien.results.tables import IMAGE_DTYPES, face_dtypes
 from mien.timeline.timeline import Timeline
@@ -225,7 +225,7 @@ def test_valence_and_arousal_are_drawn_where_the_table_has_them() -> None:
 
 
 def test_clips_are_films_with_a_poster_or_moving_pictures() -> None:
-    from mien.clips import Clip
+    from mien.reports.highlights import Clip
 
     told_ = {"source": "walk.mp4", "track_id": 1, "emotion": "sadness", "start_s": 0.0}
     told_ |= {"end_s": 2.0, "strength": 0.9, "peak_s": 1.0}

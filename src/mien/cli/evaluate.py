@@ -58,7 +58,7 @@ def _write(found: Evaluation, output: Path | None, model: str, data: str, figure
     if output is None:
         return
     from mien.cli.measured import tell
-    from mien.evaluation.page import write_evaluation
+    from mien.reports.evaluation import write_evaluation
 
     for path in write_evaluation(found, output, model=model, data=data, figures=figures):
         tell(f"wrote {path}")

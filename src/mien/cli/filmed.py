@@ -163,7 +163,7 @@ def show_trained(trained: Trained, *, json: bool) -> None:
     from rich.table import Table
 
     from mien.cli.console import console
-    from mien.evaluation.page import percent
+    from mien.reports.evaluation import percent
 
     shown = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("figure", "value", "95 % interval", "films"):

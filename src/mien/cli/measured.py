@@ -70,7 +70,7 @@ def tell(line: str) -> None:
 
 def show_figures(title: str, figures: Sequence[Figure]) -> None:
     """Every figure with its protocol."""
-    from mien.evaluation.page import told
+    from mien.reports.evaluation import told
 
     shown = _table("figure", "value", "faces", "protocol", title=title, left=(0, 3))
     for figure in figures:
@@ -87,7 +87,7 @@ def show_evaluation(
     json: bool,
 ) -> None:
     """The figures of an evaluation, its groups, and how they were measured."""
-    from mien.evaluation.page import percent, span, table
+    from mien.reports.evaluation import percent, span, table
 
     if json:
         print(writer.dumps(table(found, figures)))  # noqa: T201

@@ -22,7 +22,7 @@ def report(
     affect: options.Affect = False,
 ) -> None:
     """Write curves, segments, faces and settings as one HTML page that needs no network."""
-    from mien.report import write_report
+    from mien.reports import write_report
     from mien.timeline.timeline import Timeline
 
     timeline = Timeline.load(table)

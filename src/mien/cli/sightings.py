@@ -19,7 +19,7 @@ def show_who(who: People) -> None:
     from rich.table import Table
 
     from mien.cli.console import clock, console
-    from mien.gallery import short_names
+    from mien.reports.people import short_names
 
     if not len(who):
         print("nobody was seen", file=sys.stderr)  # noqa: T201

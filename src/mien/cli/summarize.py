@@ -14,7 +14,7 @@ from mien.cli.measured import tell
 from mien.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from mien.clips import Clip
+    from mien.reports.highlights import Clip
     from mien.results.result import Result
     from mien.timeline.timeline import Timeline
 
@@ -35,8 +35,8 @@ def summarize(
     affect: options.Affect = False,
 ) -> None:
     """Write who was seen, everyone's curve, and the longest runs of an expression as clips."""
-    from mien.clips import strongest
-    from mien.report import write_report
+    from mien.reports import write_report
+    from mien.reports.highlights import strongest
     from mien.results.files import SUFFIXES
     from mien.timeline.timeline import Timeline
 
@@ -63,7 +63,7 @@ def _cut(
     timeline: Timeline, found: list[Clip], output: Path, longest: float, suffix: str
 ) -> Iterator[Clip]:
     """The clips that could be made; of the others it is said why not."""
-    from mien.clips import cut
+    from mien.reports.highlights import cut
 
     for number, clip in enumerate(found, 1):
         name = f"clip-{number}-person-{clip.track_id}-{clip.emotion}{suffix}"

@@ -43,7 +43,7 @@ def check_output(output: Path | None, files: Sequence[str]) -> None:
 def write(gathered: Gathered, who: People, output: Path) -> list[Path]:
     """Write what the name asks for: a page, the table of people, or everything into a folder."""
     from mien.cli.faces import read_again
-    from mien.gallery import missing, write_gallery
+    from mien.reports.people import missing, write_gallery
     from mien.results.tables import write_table
 
     timeline = gathered.timeline

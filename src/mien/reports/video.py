@@ -15,14 +15,14 @@ from mien.errors import UsageError
 from mien.expressions.affect import DERIVED
 from mien.labels import UNCERTAIN
 from mien.plots import picture_uri, round_times, time_text, write_text
-from mien.report.drawings import WIDE, curves, drawn, group_curve, planes, sure, threshold
-from mien.report.method import card_figures, model_card, told_settings
-from mien.report.words import NBSP, base, color, percent
+from mien.reports.drawings import WIDE, curves, drawn, group_curve, planes, sure, threshold
+from mien.reports.html import NBSP, base, color, percent
+from mien.reports.methods import card_figures, model_card, told_settings
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mien.clips import Clip
+    from mien.reports.highlights import Clip
     from mien.results.peaks import Peak
     from mien.timeline.timeline import Timeline
 
@@ -44,7 +44,7 @@ def write_report(timeline: Timeline, path: str | Path, clips: Sequence[Clip] = (
     Args:
         timeline: one film, or several.
         path: the page.
-        clips: short films to show, as from `mien.clips.cut`; the page finds them by their names,
+        clips: short films to show, as from `mien.reports.highlights.cut`; the page finds them by their names,
             so they belong beside it.
 
     Raises:

@@ -8,7 +8,7 @@ from typing import Any
 
 from mien.errors import MienError
 from mien.models.card import METADATA_KEY, ModelCard
-from mien.report.words import percent
+from mien.reports.html import percent
 from mien.timeline.identification import PEOPLE
 
 _SETTINGS = {
