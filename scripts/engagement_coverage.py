@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from mien.engagement import EngagementModel
-from mien.engagement.judging import of_group
+from mien.engagement.estimation import of_group
 from mien.training.engagement import Plan, train_engagement
 from mien.training.levels import Clips, LabelledClip, windows_of
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mien.datasets import LabelledFaces
     from mien.datasets.loading import Find
     from mien.evaluation import Comparison, Evaluation, Figure, Progress
-    from mien.evaluation.comparing import Difference
+    from mien.evaluation.comparison import Difference
 
 #: What ``--split`` calls every row.
 ALL = "all"

@@ -5,7 +5,7 @@ docs/engagement.md.
 """
 
 from mien.engagement.card import EngagementCard
-from mien.engagement.judging import LEAST_PEOPLE, NOT_FOR, Engagement, engagement
+from mien.engagement.estimation import LEAST_PEOPLE, NOT_FOR, Engagement, engagement
 from mien.engagement.model import EngagementModel
 
 __all__ = [

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.datasets import VotedFaces, load_ferplus, read_list
-from mien.evaluation.judging import Progress, judge
 from mien.evaluation.metrics import BINS, calibration_error, divergence
+from mien.evaluation.predictions import Progress, judge
 from mien.expressions.base import EmotionClassifier
 from mien.labels import EMOTIONS, canonical_labels
 from mien.types import FloatArray

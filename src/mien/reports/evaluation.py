@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import UsageError
+from mien.evaluation.evaluation import Evaluation
 from mien.evaluation.ferplus import Figure
-from mien.evaluation.measuring import Evaluation
 from mien.evaluation.metrics import Measured
 from mien.labels import color_of
 from mien.plots import write_text

@@ -13,7 +13,6 @@ import numpy.typing as npt
 from mien.datasets import LabelledFaces
 from mien.datasets.faces import TOLD
 from mien.errors import InputError, UsageError
-from mien.evaluation.judging import Progress, judge_faces, vocabulary
 from mien.evaluation.metrics import (
     BINS,
     Counts,
@@ -29,6 +28,7 @@ from mien.evaluation.metrics import (
     measured,
     recalls,
 )
+from mien.evaluation.predictions import Progress, judge_faces, vocabulary
 from mien.expressions.base import EmotionClassifier
 from mien.labels import EMOTIONS
 from mien.types import FloatArray, IntArray

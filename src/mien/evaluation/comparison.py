@@ -9,9 +9,9 @@ import numpy as np
 
 from mien.datasets import LabelledFaces
 from mien.errors import UsageError
-from mien.evaluation.judging import Progress, vocabulary
-from mien.evaluation.measuring import evaluate
+from mien.evaluation.evaluation import evaluate
 from mien.evaluation.metrics import interval, mcnemar, resampled
+from mien.evaluation.predictions import Progress, vocabulary
 from mien.expressions.base import EmotionClassifier
 from mien.labels import EMOTIONS
 
