@@ -19,7 +19,7 @@ import numpy as np
 
 from mien.evaluation import Figure, evaluate_ferplus
 from mien.expressions.onnx import OnnxClassifier
-from mien.training.export import write_card
+from mien.training.expressions.export import write_card
 
 ROOT = Path(__file__).resolve().parents[1]
 

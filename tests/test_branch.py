@@ -18,11 +18,11 @@ from mien.errors import UsageError  # noqa: E402
 from mien.evaluation import to_crops  # noqa: E402
 from mien.expressions.onnx import OnnxClassifier  # noqa: E402
 from mien.registry import model_path  # noqa: E402
-from mien.training import grow as growing  # noqa: E402
-from mien.training import run as whole  # noqa: E402
-from mien.training.branch import Branch, Knowledge, years  # noqa: E402
-from mien.training.graft import graft  # noqa: E402
-from mien.training.recipe import load_branch  # noqa: E402
+from mien.training.expressions import distill as growing  # noqa: E402
+from mien.training.expressions import train as whole  # noqa: E402
+from mien.training.expressions.attach import graft  # noqa: E402
+from mien.training.expressions.branch import Branch, Knowledge, years  # noqa: E402
+from mien.training.expressions.recipe import load_branch  # noqa: E402
 
 TRUNK = model_path("mien-mobilenet")
 

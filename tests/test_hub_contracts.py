@@ -185,8 +185,8 @@ def test_an_archive_gives_its_members_and_goes_along(
 def test_a_training_downloads_nothing(server: type[Handler], tmp_path: Path) -> None:
     """Without the face network, one sentence says what to run."""
     pytest.importorskip("torch", reason="training needs the extra train")
-    from mien.training.recipe import load_recipe
-    from mien.training.run import starting_network
+    from mien.training.expressions.recipe import load_recipe
+    from mien.training.expressions.train import starting_network
 
     recipe = load_recipe(Path(__file__).parents[1] / "recipes" / "mien-mobilenet.toml")
     nothing: Any = None

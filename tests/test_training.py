@@ -18,17 +18,22 @@ from mien.evaluation import to_crops  # noqa: E402
 from mien.expressions.onnx import OnnxClassifier  # noqa: E402
 from mien.registry import model_path  # noqa: E402
 from mien.testing import check_classifier  # noqa: E402
-from mien.training import run as whole  # noqa: E402
-from mien.training.augment import Augmentation, augment, to_input  # noqa: E402
-from mien.training.export import export  # noqa: E402
-from mien.training.fit import fit  # noqa: E402
-from mien.training.losses import attention_consistency, mix, soft_cross_entropy  # noqa: E402
+from mien.training.expressions import train as whole  # noqa: E402
+from mien.training.expressions.augment import Augmentation, augment, to_input  # noqa: E402
+from mien.training.expressions.export import export  # noqa: E402
+from mien.training.expressions.finetune import tune  # noqa: E402
+from mien.training.expressions.loop import fit  # noqa: E402
+from mien.training.expressions.losses import attention_consistency, mix, soft_cross_entropy  # noqa: E402
+from mien.training.expressions.pretrained import (  # noqa: E402
+    convolutions,
+    load_exported,
+    open_exported,
+    restore_batchnorm,
+)
+from mien.training.expressions.recipe import Recipe, Stage, load_branch, load_recipe  # noqa: E402
+from mien.training.expressions.sharpness import sam_gradients  # noqa: E402
+from mien.training.expressions.targets import for_training, lesson  # noqa: E402
 from mien.training.networks import CBAM, NETWORKS, ConvBN, Network, make_network  # noqa: E402
-from mien.training.recipe import Recipe, Stage, load_branch, load_recipe  # noqa: E402
-from mien.training.sharpness import sam_gradients  # noqa: E402
-from mien.training.start import convolutions, load_exported, open_exported, restore_batchnorm  # noqa: E402
-from mien.training.targets import for_training, lesson  # noqa: E402
-from mien.training.tune import tune  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 #: Those of whole networks; branches are in test_branch.py.
@@ -487,7 +492,7 @@ def test_attention_is_put_on_a_plain_network(tmp_path: Path) -> None:
 
 
 def test_fine_tuning_learns_from_few_faces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mien.training.tune.ALL_STEPS", 60)
+    monkeypatch.setattr("mien.training.expressions.finetune.ALL_STEPS", 60)
     recipe = tmp_path / "start.toml"
     text = 'name="start"\nstart=""\nsize=32\nbatch=16\nlr=1e-3\nema=0.5\n'
     recipe.write_text(text + "stages=[{epochs=4, size=32}]\n")
@@ -508,8 +513,8 @@ def test_fine_tuning_learns_from_few_faces(tmp_path: Path, monkeypatch: pytest.M
 
 def test_the_default_model_can_be_tuned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it tells of a person comes from a branch that would not fit the new network."""
-    monkeypatch.setattr("mien.training.tune.HEAD_STEPS", 1)
-    monkeypatch.setattr("mien.training.tune.ALL_STEPS", 1)
+    monkeypatch.setattr("mien.training.expressions.finetune.HEAD_STEPS", 1)
+    monkeypatch.setattr("mien.training.expressions.finetune.ALL_STEPS", 1)
     data = load_faces(stored(tmp_path / "data", 24))
     told: list[dict[str, Any]] = []
     tuned = tune(model_path("mien-mobilenet"), data, tmp_path / "mine.onnx", told.append)

@@ -27,7 +27,7 @@ def finetune(
     Three in ten are held out, unless the data has splits, and tell whether it helped.
     """
     with extra("train"):
-        from mien.training.tune import tune
+        from mien.training.expressions.finetune import tune
     from mien.cli.measured import show_comparison, steps, tell
     from mien.datasets import load_faces
     from mien.registry import find_model, load_detector

@@ -29,7 +29,7 @@ def train(
 ) -> None:
     """Train the model that a recipe describes; starts again from the last checkpoint."""
     with extra("train"):
-        from mien.training.run import run
+        from mien.training.expressions.train import run
 
     path = run(recipe, data, output, backbone, sample, show, options.meanings(labels))
     print(path)  # noqa: T201

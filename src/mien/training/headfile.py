@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from mien.errors import ModelError
 from mien.expressions.heads import INPUT, METADATA_KEY, OUTPUT, Head, HeadCard
-from mien.training.export import OPSET
+from mien.training.expressions.export import OPSET
 from mien.types import FloatArray
 
 Last = Literal["softmax", "sigmoid", "tanh", "none"]

@@ -15,8 +15,8 @@ from torch import nn
 from mien.errors import ModelError
 from mien.labels import ATTRIBUTES, IDENTITY
 from mien.models.card import METADATA_KEY, ModelCard
-from mien.training.branch import Branch
-from mien.training.export import EMBEDDED, folded
+from mien.training.expressions.branch import Branch
+from mien.training.expressions.export import EMBEDDED, folded
 from mien.training.networks import ConvBN
 
 AGE, FEMALE = ATTRIBUTES["age"], ATTRIBUTES["gender"]
@@ -28,7 +28,7 @@ def graft(source: Path, branch: Branch, place: int, side: int, card: ModelCard, 
     Age and gender are decoded inside, so that each is one number a face.
 
     Args:
-        source: a file that `mien.training.export` wrote.
+        source: a file that `mien.training.expressions.export` wrote.
         branch: trained; it is exported as it judges.
         place: after which layer of the trunk it leaves.
         side: height and width of the map there, pixels.

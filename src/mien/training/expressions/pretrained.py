@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from mien.errors import ModelError
 from mien.models.card import METADATA_KEY, ModelCard
-from mien.training.export import stored_layers
+from mien.training.expressions.export import stored_layers
 from mien.training.networks import NETWORKS, ConvBN, MobileNetV1, Network, make_network
 from mien.training.networks.layers import BN_EPS
 
@@ -108,7 +108,7 @@ def restore_batchnorm(model: Network, images: Tensor) -> None:
 
 
 def open_exported(path: Path, labels: tuple[str, ...], dropout: float) -> tuple[Network, ModelCard]:
-    """The network inside a file that `mien.training.export` wrote, ready to learn more.
+    """The network inside a file that `mien.training.expressions.export` wrote, ready to learn more.
 
     Raises:
         ModelError: it is no such file.
@@ -123,7 +123,7 @@ def open_exported(path: Path, labels: tuple[str, ...], dropout: float) -> tuple[
 
 @torch.no_grad()
 def load_exported(model: Network, path: Path, labels: tuple[str, ...]) -> ModelCard:
-    """Put the weights of a file that `mien.training.export` wrote into `model`.
+    """Put the weights of a file that `mien.training.expressions.export` wrote into `model`.
 
     BatchNorm layers get no statistics of their own: they stay as they are, or `restore_batchnorm`
     gives them some. Attention blocks that the file does not have stay as they are, open. Rows of

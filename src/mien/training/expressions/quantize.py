@@ -14,8 +14,8 @@ import onnx
 from mien.evaluation import to_crops
 from mien.expressions.onnx import OnnxClassifier
 from mien.models.card import ModelCard
-from mien.training.export import write_card
-from mien.training.targets import Lesson
+from mien.training.expressions.export import write_card
+from mien.training.expressions.targets import Lesson
 
 CALIBRATION = 512
 

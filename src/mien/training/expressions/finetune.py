@@ -15,13 +15,13 @@ from mien.datasets import LabelledFaces, duplicates, split_faces
 from mien.errors import InputError, ModelError, UsageError
 from mien.evaluation import Comparison, Progress, compare
 from mien.expressions.onnx import OnnxClassifier
-from mien.training.augment import Augmentation
-from mien.training.export import export
-from mien.training.fit import Report, fit, predict
-from mien.training.recipe import Recipe, Stage
-from mien.training.run import PARITY, fit_temperature, parity
-from mien.training.start import open_exported
-from mien.training.targets import lesson
+from mien.training.expressions.augment import Augmentation
+from mien.training.expressions.export import export
+from mien.training.expressions.loop import Report, fit, predict
+from mien.training.expressions.pretrained import open_exported
+from mien.training.expressions.recipe import Recipe, Stage
+from mien.training.expressions.targets import lesson
+from mien.training.expressions.train import PARITY, fit_temperature, parity
 
 #: Few faces, so: first the last layer alone, then everything, slowly, with BatchNorm held, and of
 #: all epochs the one that comes closest to the labels of faces apart. Steps of the optimizer,
@@ -65,7 +65,7 @@ def tune(
         model: an ``.onnx`` that mien exported.
         faces: at least 40, with two labels or more.
         path: where the new model goes.
-        report: gets progress, see `mien.training.fit.fit`.
+        report: gets progress, see `mien.training.expressions.loop.fit`.
         progress: wraps the measuring, see `mien.evaluation.evaluate`.
 
     Raises:

@@ -19,12 +19,12 @@ import torch
 from torch import Tensor, nn
 
 from mien.errors import UsageError
-from mien.training.augment import augment, to_input
-from mien.training.losses import attention_consistency, mix, soft_cross_entropy
+from mien.training.expressions.augment import augment, to_input
+from mien.training.expressions.losses import attention_consistency, mix, soft_cross_entropy
+from mien.training.expressions.recipe import Recipe, Stage
+from mien.training.expressions.sharpness import sam_gradients
+from mien.training.expressions.targets import Lesson, for_training
 from mien.training.networks import Network
-from mien.training.recipe import Recipe, Stage
-from mien.training.sharpness import sam_gradients
-from mien.training.targets import Lesson, for_training
 
 Report = Callable[[dict[str, Any]], None]
 #: Settings that a checkpoint does not depend on.

@@ -11,7 +11,7 @@ import numpy as np
 
 from mien.errors import InputNotFoundError, UsageError
 from mien.labels import EMOTIONS
-from mien.training.augment import Augmentation
+from mien.training.expressions.augment import Augmentation
 
 
 @dataclass(frozen=True)
@@ -71,11 +71,11 @@ class Recipe:
         label_smoothing: share of each target that is spread over all labels.
         class_weights: exponent of a class's rarity in the weight of its faces; 1 makes all classes
             count the same, 0 each face.
-        mixup: alpha of the blend of pairs, see `mien.training.losses.mix`; 0 is none.
+        mixup: alpha of the blend of pairs, see `mien.training.expressions.losses.mix`; 0 is none.
         eac: weight of attention consistency in the loss, 5 in its paper; 0 is none. Half as fast.
         sam: how far sharpness-aware minimisation looks, 0.05 is usual; 0 is none. Half as fast.
         crop_margin, crop_template: how faces are cut in use, see `mien.models.card.CropSpec`.
-        augmentation: see `mien.training.augment.Augmentation`.
+        augmentation: see `mien.training.expressions.augment.Augmentation`.
     """
 
     name: str
@@ -141,7 +141,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class BranchRecipe:
-    """Settings of a branch on a trunk that stays as it is, see `mien.training.branch`.
+    """Settings of a branch on a trunk that stays as it is, see `mien.training.expressions.branch`.
 
     Attributes:
         name: the model's name.
@@ -149,14 +149,14 @@ class BranchRecipe:
         after: the layer of the trunk that it leaves after, counted from 0.
         width, blocks: its channels, and how many blocks it has.
         identity: length of the identity vector.
-        whiten: how little its directions are evened out at the end, see `mien.training.grow`.
+        whiten: how little its directions are evened out at the end, see `mien.training.expressions.distill`.
         epochs: how many, in one cosine.
         batch: pictures a step.
         lr: peak learning rate of AdamW.
         weight_decay: of AdamW.
         ages, male: weights of the losses of age and gender beside that of the identity.
         seed: of weights, order and augmentation.
-        augmentation: see `mien.training.augment.Augmentation`.
+        augmentation: see `mien.training.expressions.augment.Augmentation`.
     """
 
     name: str

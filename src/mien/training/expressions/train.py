@@ -18,15 +18,15 @@ from mien.expressions.onnx import OnnxClassifier
 from mien.hub import path_of
 from mien.models.card import CropSpec, ModelCard
 from mien.registry import find_model
-from mien.training.augment import to_input
-from mien.training.export import EMBEDDED, HEAD, MAP, SCORES, export
-from mien.training.fit import Report, fit, predict
-from mien.training.grow import grow
+from mien.training.expressions.augment import to_input
+from mien.training.expressions.distill import grow
+from mien.training.expressions.export import EMBEDDED, HEAD, MAP, SCORES, export
+from mien.training.expressions.loop import Report, fit, predict
+from mien.training.expressions.pretrained import load_exported, load_faceres, restore_batchnorm
+from mien.training.expressions.quantize import compare, quantize
+from mien.training.expressions.recipe import Recipe, load_branch, load_recipe
+from mien.training.expressions.targets import Lesson, lesson
 from mien.training.networks import MobileNetV1, Network, make_network
-from mien.training.quantize import compare, quantize
-from mien.training.recipe import Recipe, load_branch, load_recipe
-from mien.training.start import load_exported, load_faceres, restore_batchnorm
-from mien.training.targets import Lesson, lesson
 
 #: Largest difference of a logit between PyTorch and the exported file; float16 weights cost some.
 PARITY = 0.15
@@ -56,7 +56,7 @@ def run(
         output: a folder of the recipe's name is made in it, for checkpoints, log and models.
         backbone: folder with the starting weights; None: those of `mien models pull faceres`.
         sample: use only that many faces and one epoch a stage, to see whether all works.
-        report: gets progress, see `mien.training.fit.fit`.
+        report: gets progress, see `mien.training.expressions.loop.fit`.
         labels: what the data's labels mean, see `mien.datasets.load_faces`.
     """
     grown = load_branch(recipe_path)

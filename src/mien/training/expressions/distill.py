@@ -23,13 +23,13 @@ from mien.expressions.onnx import OnnxClassifier
 from mien.hub import path_of
 from mien.labels import ATTRIBUTES, IDENTITY
 from mien.registry import find_model
-from mien.training.augment import augment, to_input
-from mien.training.branch import Branch, FaceNetwork, Knowledge, ask, years
-from mien.training.fit import Report
-from mien.training.graft import graft
+from mien.training.expressions.attach import graft
+from mien.training.expressions.augment import augment, to_input
+from mien.training.expressions.branch import Branch, FaceNetwork, Knowledge, ask, years
+from mien.training.expressions.loop import Report
+from mien.training.expressions.pretrained import load_exported
+from mien.training.expressions.recipe import BranchRecipe
 from mien.training.networks import MobileNetV1
-from mien.training.recipe import BranchRecipe
-from mien.training.start import load_exported
 
 #: Largest difference between PyTorch and the file: of a coordinate of the identity, and of years.
 PARITY, PARITY_YEARS = 0.02, 1.0
@@ -52,12 +52,12 @@ def grow(
     every epoch, lie in `out`, so that a stopped run goes on.
 
     Args:
-        recipe: see `mien.training.recipe.load_branch`.
+        recipe: see `mien.training.expressions.recipe.load_branch`.
         data: faces with the splits train, validation and test; their labels are not used.
         out: folder for everything.
         backbone: folder of the face network; None: that of `mien models pull faceres`.
         sample: use only that many faces of each split and one epoch.
-        report: gets progress, see `mien.training.fit.fit`.
+        report: gets progress, see `mien.training.expressions.loop.fit`.
 
     Raises:
         ModelError: the trunk is no MobileNet of ours, or the file differs from the network.

@@ -17,9 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mien.training.augment import to_input
+from mien.training.expressions.augment import to_input
+from mien.training.expressions.pretrained import load_faceres, read_tfjs
 from mien.training.networks import ConvBN, MobileNetV1
-from mien.training.start import load_faceres, read_tfjs
 
 AGES = 100
 #: The teacher's input side, pixels.

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from mien.datasets import VotedFaces
 from mien.errors import InputError, UsageError
 from mien.labels import EMOTIONS, canonical
-from mien.training.recipe import Recipe
+from mien.training.expressions.recipe import Recipe
 
 TARGETS = ("votes", "majority", "fer2013")
 

@@ -1,0 +1,1 @@
+"""Training of expression models: recipes, the loop, fine-tuning, export."""
