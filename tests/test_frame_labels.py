@@ -11,8 +11,8 @@ import pytest
 
 from mien.datasets.frames.labels import FrameLabels, read_frame_labels, unit_name
 from mien.errors import InputError, InputNotFoundError, UsageError
-from mien.training.features import Features
-from mien.training.matching import Matched, match
+from mien.training.heads.alignment import Matched, match
+from mien.training.heads.features import Features
 
 UNITS = "AU1,AU2,AU4,AU6,AU7,AU10,AU12,AU15,AU23,AU24,AU25,AU26"
 FACES = "Neutral,Anger,Disgust,Fear,Happiness,Sadness,Surprise,Other"

@@ -24,11 +24,11 @@ from mien.types import Crops, FloatArray, Frame, Image
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra train)")
 
-from mien.training.division import divide  # noqa: E402
-from mien.training.headdata import Wanted, load_rows  # noqa: E402
-from mien.training.headfile import Last, apply, write_head  # noqa: E402
-from mien.training.heads import HeadRecipe, Trained, concordances, train_head  # noqa: E402
-from mien.training.matching import Matched  # noqa: E402
+from mien.training.heads.alignment import Matched  # noqa: E402
+from mien.training.heads.data import Wanted, load_rows  # noqa: E402
+from mien.training.heads.export import Last, apply, write_head  # noqa: E402
+from mien.training.heads.splits import divide  # noqa: E402
+from mien.training.heads.train import HeadRecipe, Trained, concordances, train_head  # noqa: E402
 
 D = 12
 QUIET = {"report": lambda line: None}

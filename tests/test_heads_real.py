@@ -23,10 +23,10 @@ from mien.expressions.heads import Head  # noqa: E402
 from mien.expressions.onnx import OnnxClassifier  # noqa: E402
 from mien.models.session import file_sha256  # noqa: E402
 from mien.registry import load_classifier, model_path  # noqa: E402
-from mien.training.features import features_of  # noqa: E402
-from mien.training.heads import HeadRecipe, train_head  # noqa: E402
-from mien.training.matching import Matched, match  # noqa: E402
-from mien.training.person import LastLayer, adapt, moved  # noqa: E402
+from mien.training.heads.alignment import Matched, match  # noqa: E402
+from mien.training.heads.features import features_of  # noqa: E402
+from mien.training.heads.personalize import LastLayer, adapt, moved  # noqa: E402
+from mien.training.heads.train import HeadRecipe, train_head  # noqa: E402
 from mien.types import FloatArray  # noqa: E402
 
 LABELS = ("neutral", "happiness", "sadness")

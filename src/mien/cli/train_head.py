@@ -43,15 +43,15 @@ def train_head(
     Figures are measured on films or people that it did not learn from.
     """
     with extra("train"):
-        from mien.training.heads import HeadRecipe
-        from mien.training.heads import train_head as train
-        from mien.training.person import adapt
+        from mien.training.heads.personalize import adapt
+        from mien.training.heads.train import HeadRecipe
+        from mien.training.heads.train import train_head as train
     from mien.cli.measured import show_figures, steps, tell
     from mien.cli.train import show
     from mien.expressions.onnx import OnnxClassifier
     from mien.registry import find_model
     from mien.results.files import writable_place
-    from mien.training.headdata import Wanted, load_rows
+    from mien.training.heads.data import Wanted, load_rows
 
     if output.suffix.lower() != ".onnx":
         raise UsageError(f"the head's name must end in .onnx, got {output.name}.")

@@ -23,9 +23,9 @@ from mien.evaluation import Figure
 from mien.expressions.heads import HeadCard
 from mien.expressions.onnx import OnnxClassifier
 from mien.models.session import file_sha256
-from mien.training.headfile import Layer, apply, write_head
-from mien.training.heads import Trained
-from mien.training.matching import Matched
+from mien.training.heads.alignment import Matched
+from mien.training.heads.export import Layer, apply, write_head
+from mien.training.heads.train import Trained
 from mien.types import FloatArray, IntArray
 
 #: How far a person is expected to be from the model: standard deviations, in logits, of what the
@@ -73,7 +73,7 @@ class LastLayer:
 
     @property
     def layer(self) -> Layer:
-        """As `mien.training.headfile` takes it."""
+        """As `mien.training.heads.export` takes it."""
         return self.weights, self.biases
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import InputError
-from mien.training.matching import Matched
+from mien.training.heads.alignment import Matched
 from mien.types import IntArray
 
 LEARN, CHOOSE, MEASURE = 0.6, 0.2, 0.2

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from mien.datasets.frames.labels import LARGEST, LEFT, RIGHT, FrameLabels
 from mien.datasets.frames.layouts import film_names, number_of
 from mien.errors import InputError
-from mien.training.features import Features
+from mien.training.heads.features import Features
 from mien.types import FloatArray, IntArray
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from mien.expressions.heads import TASKS, Task
 from mien.expressions.onnx import OnnxClassifier
 from mien.registry import find_model
 from mien.results.files import PARTIAL
-from mien.training.features import features_of, read_features, tables_in
-from mien.training.matching import Matched, match
+from mien.training.heads.alignment import Matched, match
+from mien.training.heads.features import features_of, read_features, tables_in
 
 #: Who to adapt to where every labelled face is that person's.
 EVERYBODY = "all"

@@ -25,10 +25,10 @@ from mien.errors import InputError
 from mien.evaluation import Figure
 from mien.evaluation.metrics import best_threshold
 from mien.expressions.heads import HeadCard, Task
-from mien.training.division import Division, divide
-from mien.training.headfigures import figures_of, is_distribution
-from mien.training.headfile import Last, Layer, apply, write_head
-from mien.training.matching import Matched
+from mien.training.heads.alignment import Matched
+from mien.training.heads.export import Last, Layer, apply, write_head
+from mien.training.heads.metrics import figures_of, is_distribution
+from mien.training.heads.splits import Division, divide
 from mien.types import FloatArray
 
 Report = Callable[[dict[str, Any]], None]
@@ -86,7 +86,7 @@ def train_head(rows: Matched, recipe: HeadRecipe, path: Path, report: Report) ->
     """Train a head on labelled features and write it to `path`.
 
     Args:
-        rows: see `mien.training.matching.match`.
+        rows: see `mien.training.heads.alignment.match`.
         recipe: what and how.
         path: the new ``.onnx``.
         report: gets a line a round.

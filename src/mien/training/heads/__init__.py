@@ -1,0 +1,1 @@
+"""Training of heads: small networks on the features of a model."""
