@@ -29,7 +29,7 @@ pytest.importorskip("sklearn", reason="scikit-learn (the extra video) is not ins
 from test_films_model import machine
 from typer.testing import CliRunner, Result
 
-from mien.training import footage
+from mien.training.videos import features
 
 Command = Callable[..., Result]
 RED, GREEN, BLUE = (200, 40, 40), (40, 200, 40), (40, 40, 200)
@@ -114,10 +114,10 @@ def mien(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
 @pytest.fixture(scope="module")
 def trained(folder: Path) -> Path:
     """A model of the films in `folder`."""
-    from mien.training.filmlists import read_films
-    from mien.training.films import train_films
+    from mien.training.videos.data import read_films
+    from mien.training.videos.train import train_films
 
-    camera = footage.Camera(folder / "mood.features", lambda: analyzer_of(folder))
+    camera = features.Camera(folder / "mood.features", lambda: analyzer_of(folder))
     path = folder / "mood.onnx"
     train_films(read_films(folder / "films.csv"), path, camera)
     return path
@@ -183,8 +183,8 @@ def test_judged_from_kept_features_it_is_the_same(
 def test_tables_with_features_can_be_learned_from(
     folder: Path, trained: Path, tmp_path: Path
 ) -> None:
-    from mien.training.filmlists import read_films
-    from mien.training.films import train_films
+    from mien.training.videos.data import read_films
+    from mien.training.videos.train import train_films
 
     rows = ["path,label"]
     for mood in MOODS:
@@ -198,7 +198,7 @@ def test_tables_with_features_can_be_learned_from(
     def nothing() -> EmotionAnalyzer:
         raise AssertionError("tables need no analyzer")
 
-    camera = footage.Camera(tmp_path / "cache", nothing)
+    camera = features.Camera(tmp_path / "cache", nothing)
     made = train_films(read_films(tmp_path / "films.csv"), tmp_path / "m.onnx", camera)
     assert made.figures.accuracy.value == 1
     assert made.card.model_sha256 == FilmModel(trained).card.model_sha256
@@ -216,8 +216,8 @@ def test_a_stopped_run_loses_no_film(folder: Path, tmp_path: Path) -> None:
         looked.append("film")
         yield from results
 
-    def camera(watch: object) -> footage.Camera:
-        return footage.Camera(tmp_path, lambda: analyzer_of(folder), None, watch)  # type: ignore[arg-type]
+    def camera(watch: object) -> features.Camera:
+        return features.Camera(tmp_path, lambda: analyzer_of(folder), None, watch)  # type: ignore[arg-type]
 
     first, second = folder / "calm0.mp4", folder / "calm1.mp4"
     one = camera(counting).look(first, "person")
@@ -228,7 +228,7 @@ def test_a_stopped_run_loses_no_film(folder: Path, tmp_path: Path) -> None:
     for kind in ("person", "group"):
         assert again.values[kind].tolist() == one.values[kind].tolist()
     assert (again.model, again.sha256, again.problem) == (one.model, one.sha256, one.problem)
-    slower = footage.Camera(tmp_path, lambda: analyzer_of(folder), 5, counting)  # type: ignore[arg-type]
+    slower = features.Camera(tmp_path, lambda: analyzer_of(folder), 5, counting)  # type: ignore[arg-type]
     slower.look(first, "person")
     assert looked == ["film", "film"], "another frame rate is another look"
     for kept in tmp_path.glob("calm0*.npz"):
@@ -303,15 +303,15 @@ def test_a_table_of_two_films_is_not_one(folder: Path, tmp_path: Path) -> None:
     tables = (pd.concat([getattr(t, name) for t in (one, other)]) for name in ("faces", "images"))
     joined_faces, joined_images = tables
     Timeline(joined_faces, joined_images, one.settings, one.labels).save(tmp_path / "t.parquet")
-    camera = footage.Camera(tmp_path, lambda: analyzer_of(folder))
+    camera = features.Camera(tmp_path, lambda: analyzer_of(folder))
     with pytest.raises(InputError, match="is a table of 2 films: give one of each"):
         camera.look(tmp_path / "t.parquet", "person")
 
 
 def test_real_faces_of_people_that_it_never_saw(shared: Path, tmp_path: Path) -> None:
     """Eight people, calm and smiling: each is judged by what the other people taught."""
-    from mien.training.filmlists import read_films
-    from mien.training.films import train_films
+    from mien.training.videos.data import read_films
+    from mien.training.videos.train import train_films
 
     film = shared / "media" / "videos" / "london_timeline.mp4"
     analyzer = EmotionAnalyzer(also=("features",), threads=1)
@@ -322,7 +322,7 @@ def test_real_faces_of_people_that_it_never_saw(shared: Path, tmp_path: Path) ->
         seen.save(tmp_path / name)
         rows.append(f"{name},{part['label']},{part['id']}")
     (tmp_path / "films.csv").write_text("\n".join(rows))
-    camera = footage.Camera(tmp_path / "cache", lambda: analyzer)
+    camera = features.Camera(tmp_path / "cache", lambda: analyzer)
     made = train_films(read_films(tmp_path / "films.csv"), tmp_path / "mood.onnx", camera)
     assert made.figures.accuracy.films == 16
     assert made.figures.accuracy.value >= 15 / 16

@@ -17,8 +17,8 @@ from mien.timeline.timeline import Timeline
 
 pytest.importorskip("sklearn", reason="scikit-learn (the extra video) is not installed")
 
-from mien.training.filmexport import export_machine
-from mien.training.machines import Films
+from mien.training.videos.export import export_machine
+from mien.training.videos.svm import Films
 
 
 def machine(path: Path, kind: str, rng: np.random.Generator, sha: str = SHA, d: int = 2) -> Path:

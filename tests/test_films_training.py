@@ -17,11 +17,11 @@ pytest.importorskip("sklearn", reason="scikit-learn (the extra video) is not ins
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.svm import SVC
 
-from mien.training import filmexport, validating
-from mien.training.filmlists import FilmList, read_films
-from mien.training.films import Trained, train_films
-from mien.training.footage import Camera, Footage
-from mien.training.machines import Films, Kernel, normalised
+from mien.training.videos import cross_validation, export
+from mien.training.videos.data import FilmList, read_films
+from mien.training.videos.features import Camera, Footage
+from mien.training.videos.svm import Films, Kernel, normalised
+from mien.training.videos.train import Trained, train_films
 
 D = 6
 LABELS = ("anger", "happiness", "sadness")
@@ -116,11 +116,11 @@ def test_large_duals_keep_their_digits(tmp_path: Path, rng: np.random.Generator)
     machine = films.fit(np.arange(60), 100.0)
     assert machine.gamma > 1
     card = FilmCard("m", "person", LABELS, 100, kernel="rbf", gamma=machine.gamma)
-    filmexport.export_machine(machine, card, tmp_path / "m.onnx")
-    assert filmexport.check_parity(tmp_path / "m.onnx", machine, films, values) < 1e-4
+    export.export_machine(machine, card, tmp_path / "m.onnx")
+    assert export.check_parity(tmp_path / "m.onnx", machine, films, values) < 1e-4
     other = films.fit(np.arange(60), 1.0)
     with pytest.raises(ModelError, match="differs from the machine that was trained by"):
-        filmexport.check_parity(tmp_path / "m.onnx", other, films, values)
+        export.check_parity(tmp_path / "m.onnx", other, films, values)
 
 
 def test_clear_films_are_told_apart(
@@ -167,7 +167,7 @@ def test_folds_hold_groups_and_every_label(rng: np.random.Generator) -> None:
     groups = rng.integers(0, 30, 200)
     truth = rng.integers(0, 3, 200)
     held_out = np.zeros(200, int)
-    for learned, held in validating.folds(truth, groups):
+    for learned, held in cross_validation.folds(truth, groups):
         assert not set(groups[learned]) & set(groups[held])
         assert set(truth[learned]) == {0, 1, 2}
         held_out[held] += 1
@@ -204,11 +204,11 @@ def test_splits_are_kept_apart(train: Callable[..., Trained], rng: np.random.Gen
 
 def test_temperature_finds_the_true_one(rng: np.random.Generator) -> None:
     margins, every = rng.normal(0, 2, (4000, 3)), np.arange(4000)
-    chance = validating.shares(margins, 0.7)
+    chance = cross_validation.shares(margins, 0.7)
     truth = np.array([rng.choice(3, p=row) for row in chance])
-    assert validating.temperature(margins, truth, every) == pytest.approx(0.7, rel=0.1)
+    assert cross_validation.temperature(margins, truth, every) == pytest.approx(0.7, rel=0.1)
     blind = rng.integers(0, 3, 4000)
-    assert validating.temperature(margins, blind, every) > 10
+    assert cross_validation.temperature(margins, blind, every) > 10
 
 
 @pytest.mark.parametrize("groups", [8, 80])
@@ -216,8 +216,8 @@ def test_few_groups_are_never_bold(groups: int) -> None:
     """All right, and far from the edge: so sure as the number of groups allows (Laplace's rule)."""
     truth = np.arange(160) % 2
     margins = np.where(np.arange(2) == truth[:, None], 1.0, -1.0)
-    heat = validating.temperature(margins, truth, np.arange(160) // 2 % groups)
-    top = validating.shares(margins, heat).max(axis=1)
+    heat = cross_validation.temperature(margins, truth, np.arange(160) // 2 % groups)
+    top = cross_validation.shares(margins, heat).max(axis=1)
     assert top == pytest.approx((groups + 1) / (groups + 2), abs=1e-3)
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from mien.analyzer import EmotionAnalyzer
     from mien.results.result import Result
-    from mien.training.films import Step, Trained
+    from mien.training.videos.train import Step, Trained
 
 
 class FilmAnswers:

@@ -36,14 +36,14 @@ def train_video(
     A film once looked at is kept in the cache: the same command goes on where it was stopped.
     """
     with extra("video"):
-        from mien.training.films import train_films
+        from mien.training.videos.train import train_films
     from mien.cli.console import progress
     from mien.cli.filmed import film_steps, show_trained
     from mien.cli.measured import tell
     from mien.cli.road import load_analyzer
     from mien.results.files import writable_place
-    from mien.training.filmlists import read_films
-    from mien.training.footage import Camera
+    from mien.training.videos.data import read_films
+    from mien.training.videos.features import Camera
 
     if output.suffix.lower() != ".onnx":
         raise UsageError(f"the new model's name must end in .onnx, got {output.name}.")

@@ -1,6 +1,6 @@
 """A model of whole films: one answer for each person in a film, or for the group.
 
-``mien train-video`` makes such models (see `mien.training.films`): a support-vector machine on the
+``mien train-video`` makes such models (see `mien.training.videos.train`): a support-vector machine on the
 film's descriptor (see `mien.timeline.descriptors`), exported as ONNX, with its card under the key
 ``mien.film`` of the file's metadata.
 """

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.evaluation.metrics import DRAWS, interval
-from mien.training.machines import Floats
-from mien.training.validating import log_loss
+from mien.training.videos.cross_validation import log_loss
+from mien.training.videos.svm import Floats
 from mien.types import IntArray
 
 _FEW = 10  # groups below which there is no interval

@@ -25,7 +25,7 @@ from mien.timeline.classifier import (
     FilmCard,
     FilmModel,
 )
-from mien.training.machines import _TINY, Films, Machine
+from mien.training.videos.svm import _TINY, Films, Machine
 
 OPSET = 17
 #: Largest difference of a margin between scikit-learn and the file, relative above 1.

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.model_selection import StratifiedGroupKFold
 
-from mien.training.machines import ROUGH, Films, Floats, Machine
+from mien.training.videos.svm import ROUGH, Films, Floats, Machine
 from mien.types import IntArray
 
 #: What is tried; the vectors have length 1, so the useful range is known.

@@ -13,12 +13,12 @@ from mien.errors import InputError
 from mien.results.files import SUFFIXES
 from mien.timeline.classifier import FilmCard
 from mien.timeline.descriptors import Kind
-from mien.training.filmexport import check_parity, export_machine
-from mien.training.filmfigures import Answers, FilmFigures, measure
-from mien.training.filmlists import FilmList
-from mien.training.footage import Camera, Footage, same_model
-from mien.training.machines import Films, Floats, Kernel
-from mien.training.validating import Choice, choose, fits, fold_count, folds, shares
+from mien.training.videos.cross_validation import Choice, choose, fits, fold_count, folds, shares
+from mien.training.videos.data import FilmList
+from mien.training.videos.export import check_parity, export_machine
+from mien.training.videos.features import Camera, Footage, same_model
+from mien.training.videos.metrics import Answers, FilmFigures, measure
+from mien.training.videos.svm import Films, Floats, Kernel
 from mien.types import IntArray
 
 Flags = npt.NDArray[np.bool_]
