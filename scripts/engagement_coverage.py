@@ -17,8 +17,8 @@ import numpy as np
 
 from mien.engagement import EngagementModel
 from mien.engagement.estimation import of_group
-from mien.training.engagement import Plan, train_engagement
-from mien.training.levels import Clips, LabelledClip, windows_of
+from mien.training.engagement.data import Clips, LabelledClip, windows_of
+from mien.training.engagement.train import Plan, train_engagement
 
 FEATURES, STRANGERS, TOGETHER = 64, 120, 6
 KINDS = (("plain", 0.05, 30), ("noisy", 0.2, 30), ("noisy", 0.2, 80), ("random", 0.0, 40))

@@ -19,7 +19,7 @@ from mien.timeline.timeline import Timeline
 
 pytest.importorskip("onnx", reason="onnx is not installed (extra train)")
 
-from mien.training.attention_file import Networks, write_networks
+from mien.training.engagement.export import Networks, write_networks
 
 PURPOSE = "Audience research at a public concert, with everybody's consent."
 

@@ -25,10 +25,17 @@ from mien.timeline.timeline import Timeline
 pytest.importorskip("torch", reason="PyTorch is not installed (extra train)")
 pytest.importorskip("onnx", reason="onnx is not installed (extra train)")
 
-from mien.training.attention_file import Networks, write_networks
-from mien.training.engagement import Plan, Trained, train_engagement
-from mien.training.level_figures import measure
-from mien.training.levels import Clips, LabelledClip, divided, labelled, parse_levels, read_clips
+from mien.training.engagement.data import (
+    Clips,
+    LabelledClip,
+    divided,
+    labelled,
+    parse_levels,
+    read_clips,
+)
+from mien.training.engagement.export import Networks, write_networks
+from mien.training.engagement.metrics import measure
+from mien.training.engagement.train import Plan, Trained, train_engagement
 
 LEVELS = (0.0, 1 / 3, 2 / 3, 1.0)
 QUICK = Plan(window_s=3.0, steps=32, hidden=64, least=200, passes=1, batch=24, lr=5e-3)

@@ -14,7 +14,7 @@ from mien.cli.exits import extra
 from mien.errors import UsageError
 
 if TYPE_CHECKING:
-    from mien.training.engagement import Trained
+    from mien.training.engagement.train import Trained
 
 
 def train_engagement(
@@ -33,8 +33,8 @@ def train_engagement(
     again in no time.
     """
     with extra("train"):
-        from mien.training.engagement import Plan, train_engagement
-        from mien.training.levels import read_clips
+        from mien.training.engagement.data import read_clips
+        from mien.training.engagement.train import Plan, train_engagement
     from mien.cli.engagement import read_film
     from mien.cli.measured import steps, tell
 

@@ -22,9 +22,9 @@ from mien.engagement import EngagementCard, EngagementModel
 from mien.engagement.card import RATE, STEPS
 from mien.engagement.windows import described
 from mien.errors import InputError, ModelError, UsageError
-from mien.training.attention_file import Networks, write_networks
-from mien.training.level_figures import groups_of, measure
-from mien.training.levels import Clips, LabelledClip, by_level, divided, windows_of
+from mien.training.engagement.data import Clips, LabelledClip, by_level, divided, windows_of
+from mien.training.engagement.export import Networks, write_networks
+from mien.training.engagement.metrics import groups_of, measure
 from mien.types import FloatArray
 
 Report = Callable[[dict[str, Any]], None]
@@ -89,7 +89,7 @@ def train_engagement(
     """Train networks on labelled clips, write them to `path`, and measure them on other people.
 
     Args:
-        data: see `mien.training.levels.read_clips`.
+        data: see `mien.training.engagement.data.read_clips`.
         path: where the model goes.
         plan: how to train.
         report: gets progress: ``{"step": 20, "of": 400, "loss": 0.05}``.

@@ -9,7 +9,7 @@ import numpy as np
 from mien.engagement import EngagementModel
 from mien.evaluation.metrics import interval
 from mien.timeline.smoothing import Floats
-from mien.training.levels import LabelledClip, windows_of
+from mien.training.engagement.data import LabelledClip, windows_of
 
 CUTS = (0.25, 0.5, 0.75)  # between the four levels, as in the literature
 
