@@ -17,9 +17,9 @@ from test_classifiers import tiny
 from typer.testing import CliRunner
 
 from mien import CustomClassifier, EmotionAnalyzer, ModelCard, Results, Scores, Timeline
-from mien.cli.analyze import analyze
+from mien.cli.commands.analyze import analyze
+from mien.cli.commands.export import export
 from mien.cli.exits import told
-from mien.cli.export import export
 from mien.errors import UsageError
 from mien.expressions.affect import PLACES, affect, missing, places, with_affect, with_columns
 from mien.expressions.onnx import OnnxClassifier

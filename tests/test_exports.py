@@ -17,7 +17,7 @@ from test_timeline import CALM, GLAD, SAD, frame, story
 from typer.testing import CliRunner
 
 from mien.cli import exits
-from mien.cli.export import export
+from mien.cli.commands.export import export
 from mien.errors import UsageError
 from mien.timeline.subtitles import Stretch, write_elan, write_webvtt
 from mien.timeline.timeline import Timeline

@@ -220,8 +220,8 @@ def test_the_commands(data: Path, tmp_path: Path) -> None:
     import typer
     from typer.testing import CliRunner
 
-    from mien.cli.compare import compare as compare_command
-    from mien.cli.evaluate import evaluate as evaluate_command
+    from mien.cli.commands.compare import compare as compare_command
+    from mien.cli.commands.evaluate import evaluate as evaluate_command
     from mien.cli.exits import told
 
     def run(command: object, *arguments: str) -> tuple[int, str]:

@@ -67,7 +67,7 @@ def _read_until(terminal: int, words: str, seconds: float = 60) -> str:
 _WINDOW = """
 import sys
 from pathlib import Path
-from mien.cli.view import load
+from mien.cli.commands.view import load
 from mien.cli.window import show_in_window
 from mien.errors import InputError
 

@@ -14,8 +14,8 @@ from actors import acted, lost, save, towards
 from films import number_of, picture, write_film
 from typer.testing import CliRunner
 
+from mien.cli.commands.view import load, view
 from mien.cli.exits import told
-from mien.cli.view import load, view
 from mien.cli.viewer import Viewer
 from mien.errors import InputError
 from mien.labels import color_of

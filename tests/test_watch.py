@@ -15,12 +15,12 @@ from actors import Analyst, acted, lost, towards
 from films import picture, write_film
 from typer.testing import CliRunner
 
+from mien.cli.commands.watch import watch
 from mien.cli.exits import told
 from mien.cli.keys import names_of
 from mien.cli.live import KEYS, Live
 from mien.cli.look import Look, Stage
 from mien.cli.terminal import half_blocks, lines, screen
-from mien.cli.watch import watch
 from mien.cli.window import _ppm
 from mien.drawing.overlay import people_of
 from mien.errors import VideoError

@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from mien.cli import (
+from mien.cli.commands import (
     analyze,
     compare,
     demo,

@@ -46,8 +46,8 @@ def train_head(
         from mien.training.heads.personalize import adapt
         from mien.training.heads.train import HeadRecipe
         from mien.training.heads.train import train_head as train
+    from mien.cli.commands.train import show
     from mien.cli.measured import show_figures, steps, tell
-    from mien.cli.train import show
     from mien.expressions.onnx import OnnxClassifier
     from mien.registry import find_model
     from mien.results.files import writable_place

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.cli import options
-from mien.cli.engagement import Features
+from mien.cli.commands.engagement import Features
 from mien.cli.exits import extra
 from mien.errors import UsageError
 
@@ -35,7 +35,7 @@ def train_engagement(
     with extra("train"):
         from mien.training.engagement.data import read_clips
         from mien.training.engagement.train import Plan, train_engagement
-    from mien.cli.engagement import read_film
+    from mien.cli.commands.engagement import read_film
     from mien.cli.measured import steps, tell
 
     if output.suffix.lower() != ".onnx":

@@ -1,0 +1,1 @@
+"""The commands of ``mien``, a file each."""
