@@ -19,9 +19,9 @@ import numpy as np
 from video import PHOTO
 
 from mien.analyzer import EmotionAnalyzer
-from mien.cli.live import Live
-from mien.cli.look import Look, Stage
-from mien.cli.window import show_in_window
+from mien.cli.viewer.live import Live
+from mien.cli.viewer.view import Look, Stage
+from mien.cli.viewer.window import show_in_window
 from mien.media.camera import CameraSource
 from mien.media.images import read_image
 from mien.types import Image

@@ -199,7 +199,7 @@ def divided(tmp_path: Path) -> Path:
 def test_a_model_is_measured_on_faces_that_teach_nobody(
     divided: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from mien.cli.measured import faces_to_measure
+    from mien.cli.output.evaluation import faces_to_measure
 
     (divided / "train" / "anger" / "torn.png").write_bytes(b"no picture")
     chosen = faces_to_measure(divided, None, None)

@@ -68,7 +68,7 @@ _WINDOW = """
 import sys
 from pathlib import Path
 from mien.cli.commands.view import load
-from mien.cli.window import show_in_window
+from mien.cli.viewer.window import show_in_window
 from mien.errors import InputError
 
 viewer, shown = load(Path(sys.argv[1])), []

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from mien.cli.commands.view import load, view
 from mien.cli.exits import told
-from mien.cli.viewer import Viewer
+from mien.cli.viewer.saved import Viewer
 from mien.errors import InputError
 from mien.labels import color_of
 from mien.media.frame_reader import Rereader
@@ -301,7 +301,7 @@ def test_what_is_no_table_is_one_sentence(run: Callable[..., Any], tmp_path: Pat
 def test_without_a_display_there_is_no_window(
     viewer: Viewer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mien.cli.window import show_in_window
+    from mien.cli.viewer.window import show_in_window
 
     if sys.platform != "linux":
         pytest.skip("other systems always have one")

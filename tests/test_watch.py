@@ -17,11 +17,11 @@ from typer.testing import CliRunner
 
 from mien.cli.commands.watch import watch
 from mien.cli.exits import told
-from mien.cli.keys import names_of
-from mien.cli.live import KEYS, Live
-from mien.cli.look import Look, Stage
-from mien.cli.terminal import half_blocks, lines, screen
-from mien.cli.window import _ppm
+from mien.cli.viewer.keys import names_of
+from mien.cli.viewer.live import KEYS, Live
+from mien.cli.viewer.terminal import half_blocks, lines, screen
+from mien.cli.viewer.view import Look, Stage
+from mien.cli.viewer.window import _ppm
 from mien.drawing.overlay import people_of
 from mien.errors import VideoError
 from mien.media.video import VideoSource
@@ -247,7 +247,7 @@ def test_it_ends_by_itself_with_the_source_and_with_an_error() -> None:
 
 
 def test_a_source_that_hangs_does_not_hang_the_view(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mien.cli.live._STOP_S", 0.2)
+    monkeypatch.setattr("mien.cli.viewer.live._STOP_S", 0.2)
     camera = Camera(1000)
     with live(camera) as view:
         until(lambda: view.counts["ok"] >= 2)
@@ -266,7 +266,7 @@ class _Never(Analyst):
 def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Calls the command with a stand-in for the analyzer, where there is no display."""
     monkeypatch.setattr("mien.cli.road.load_analyzer", _Never)
-    monkeypatch.setattr("mien.cli.window.has_display", lambda: False)
+    monkeypatch.setattr("mien.cli.viewer.window.has_display", lambda: False)
     app = typer.Typer(pretty_exceptions_enable=False)
     app.command()(told(watch))
     return lambda *words: CliRunner().invoke(app, [*map(str, words)])

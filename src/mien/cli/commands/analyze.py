@@ -52,7 +52,7 @@ def analyze(
     Exit code 0 when all inputs were read, 3 when some were not, 2 for wrong use.
     """
     from mien.cli.console import Tally, progress, show_people, show_table
-    from mien.cli.filmed import FilmAnswers
+    from mien.cli.output.videos import FilmAnswers
     from mien.cli.road import Clip, load_analyzer, results, sinks_for
     from mien.labels import ATTRIBUTES, EMBEDDINGS
     from mien.timeline.timeline import Timeline

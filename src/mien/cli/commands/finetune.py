@@ -28,7 +28,7 @@ def finetune(
     """
     with extra("train"):
         from mien.training.expressions.finetune import tune
-    from mien.cli.measured import show_comparison, steps, tell
+    from mien.cli.output.evaluation import show_comparison, steps, tell
     from mien.datasets import load_faces
     from mien.registry import find_model, load_detector
 

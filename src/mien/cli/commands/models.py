@@ -25,14 +25,14 @@ def models(context: typer.Context) -> None:
 
 def _list() -> None:
     """Models at hand, and those that can be fetched by name."""
-    from mien.cli.shelf import show_shelf
+    from mien.cli.output.models import show_shelf
 
     show_shelf()
 
 
 def info(name: Annotated[str, typer.Argument(help="Name of a model.")]) -> None:
     """Everything that is known about one model."""
-    from mien.cli.shelf import show_info
+    from mien.cli.output.models import show_info
 
     show_info(name)
 
@@ -40,7 +40,7 @@ def info(name: Annotated[str, typer.Argument(help="Name of a model.")]) -> None:
 def pull(names: Annotated[list[str], typer.Argument(help="Names of models.")]) -> None:
     """Download published weights, verify them, and keep them for offline use."""
     from mien import hub
-    from mien.cli.shelf import bar
+    from mien.cli.output.models import bar
 
     for name in names:
         path = hub.pull(name, bar(name))

@@ -48,10 +48,10 @@ def people(
 
     Who is not like any known face stays unknown. Nothing is kept of any face without -o.
     """
+    from mien.cli.output.people import show_who
+    from mien.cli.output.writing import check_output, write
     from mien.cli.persons import gather, numbered
     from mien.cli.road import Clip, load_analyzer
-    from mien.cli.sightings import show_who
-    from mien.cli.writing import check_output, write
     from mien.labels import IDENTITY
     from mien.people.enrollment import known_faces, known_pictures
 

@@ -10,7 +10,7 @@ import typer
 
 from mien.cli import options
 from mien.cli.exits import SOME_FAILED
-from mien.cli.measured import tell
+from mien.cli.output.evaluation import tell
 from mien.errors import InputError, UsageError
 
 if TYPE_CHECKING:

@@ -47,7 +47,7 @@ def train_head(
         from mien.training.heads.train import HeadRecipe
         from mien.training.heads.train import train_head as train
     from mien.cli.commands.train import show
-    from mien.cli.measured import show_figures, steps, tell
+    from mien.cli.output.evaluation import show_figures, steps, tell
     from mien.expressions.onnx import OnnxClassifier
     from mien.registry import find_model
     from mien.results.files import writable_place

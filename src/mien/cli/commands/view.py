@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.viewer import Viewer
+from mien.cli.viewer.saved import Viewer
 
 
 def view(
@@ -42,13 +42,13 @@ def load(table: Path) -> Viewer:
 def show(viewer: Viewer) -> None:
     """In a window; else on the terminal; else one frame, and how to see more."""
     from mien.cli.console import console
-    from mien.cli.window import show_in_window
+    from mien.cli.viewer.window import show_in_window
 
     if not sys.stdout.isatty():
         _print_one(viewer)
     elif not show_in_window(viewer):
         if sys.stdin.isatty():
-            from mien.cli.terminal import show_in_terminal
+            from mien.cli.viewer.terminal import show_in_terminal
 
             show_in_terminal(viewer, console())
         else:
@@ -57,7 +57,7 @@ def show(viewer: Viewer) -> None:
 
 def _print_one(viewer: Viewer) -> None:
     from mien.cli.console import console
-    from mien.cli.terminal import faces_table
+    from mien.cli.viewer.terminal import faces_table
 
     if viewer.position == 0:
         viewer.go(viewer.first_with_face())

@@ -13,7 +13,7 @@ import typer
 from mien.errors import UsageError
 
 if TYPE_CHECKING:
-    from mien.cli.live import Live
+    from mien.cli.viewer.live import Live
     from mien.types import Frame
 
 
@@ -41,8 +41,8 @@ def watch(
     Keys: q quit, up and down or a number to select a face, r record, space pause, s snapshot.
     Late frames are left out and counted; nothing is kept unless -o, --record or r asks for it.
     """
-    from mien.cli.live import Live
     from mien.cli.road import load_analyzer
+    from mien.cli.viewer.live import Live
 
     frames, is_file = _open(source)
     analyzer = load_analyzer(detector, model, min_score, ())
@@ -75,16 +75,16 @@ def watch(
 def show(live: Live) -> None:
     """In a window; else on the terminal; else as lines, one a second for each face."""
     from mien.cli.console import console
-    from mien.cli.window import show_in_window
+    from mien.cli.viewer.window import show_in_window
 
     if show_in_window(live):
         return
     if sys.stdin.isatty() and sys.stdout.isatty():
-        from mien.cli.terminal import show_in_terminal
+        from mien.cli.viewer.terminal import show_in_terminal
 
         show_in_terminal(live, console())
         return
-    from mien.cli.terminal import lines
+    from mien.cli.viewer.terminal import lines
 
     due = 0.0
     while not live.done:

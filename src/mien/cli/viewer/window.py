@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from mien.cli.look import App, Look, Stage
+from mien.cli.viewer.view import App, Look, Stage
 from mien.types import Image
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from mien.cli.look import Look, save_snapshot
+from mien.cli.viewer.view import Look, save_snapshot
 from mien.drawing.overlay import Person
 from mien.errors import InputError, MienError
 from mien.labels import color_of

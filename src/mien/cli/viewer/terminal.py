@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 
-from mien.cli.keys import Keys
-from mien.cli.look import App, Look, strip_row
+from mien.cli.viewer.keys import Keys
+from mien.cli.viewer.view import App, Look, strip_row
 from mien.drawing.overlay import Person, face_of
 from mien.labels import color_of
 from mien.types import Image

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from mien.cli.measured import tell
+from mien.cli.output.evaluation import tell
 from mien.errors import UsageError
 from mien.labels import FEATURES
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from mien.cli.look import Look, save_snapshot
+from mien.cli.viewer.view import Look, save_snapshot
 from mien.drawing.overlay import Person, Steadied
 from mien.errors import FrameDroppedError, MienError
 from mien.sinks.video import FilmSink

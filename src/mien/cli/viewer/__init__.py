@@ -1,0 +1,1 @@
+"""Views of videos and cameras: in a window and in the terminal."""
