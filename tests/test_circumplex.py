@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from mien import CustomClassifier, EmotionAnalyzer, ModelCard, Results, Scores, Timeline
 from mien.cli.commands.analyze import analyze
 from mien.cli.commands.export import export
-from mien.cli.exits import told
+from mien.cli.exit_codes import told
 from mien.errors import UsageError
 from mien.expressions.affect import PLACES, affect, missing, places, with_affect, with_columns
 from mien.expressions.onnx import OnnxClassifier

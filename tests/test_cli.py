@@ -13,7 +13,7 @@ import pytest
 from PIL import Image as PilImage
 
 from mien import Results
-from mien.cli.exits import extra
+from mien.cli.exit_codes import extra
 from mien.errors import MissingExtraError
 
 

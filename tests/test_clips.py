@@ -14,7 +14,7 @@ from films import number_of, write_film
 from typer.testing import CliRunner
 
 from mien.cli.commands.summarize import summarize
-from mien.cli.exits import told
+from mien.cli.exit_codes import told
 from mien.errors import InputError, UsageError
 from mien.media.images import read_image, write_image
 from mien.media.video import VideoSource

@@ -16,7 +16,7 @@ import typer
 from test_timeline import CALM, GLAD, SAD, frame, story
 from typer.testing import CliRunner
 
-from mien.cli import exits
+from mien.cli import exit_codes
 from mien.cli.commands.export import export
 from mien.errors import UsageError
 from mien.timeline.subtitles import Stretch, write_elan, write_webvtt
@@ -206,7 +206,7 @@ def table(tmp_path: Path) -> Path:
 
 def mien_export(*arguments: object) -> tuple[int, str]:
     app = typer.Typer(pretty_exceptions_enable=False)
-    app.command()(exits.told(export))
+    app.command()(exit_codes.told(export))
     done = CliRunner().invoke(app, [str(a) for a in arguments])
     return done.exit_code, done.output
 

@@ -98,12 +98,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def mien(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     """The command, with the stand-ins in place of detector and network."""
-    from mien.cli import road
+    from mien.cli import inputs
 
     def load(*given: tuple[str, ...]) -> EmotionAnalyzer:
         return analyzer_of(folder, also=given[4])
 
-    monkeypatch.setattr(road, "load_analyzer", load)
+    monkeypatch.setattr(inputs, "load_analyzer", load)
 
     def run(*arguments: object) -> Result:
         return CliRunner().invoke(app, [str(argument) for argument in arguments])

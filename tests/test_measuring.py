@@ -222,7 +222,7 @@ def test_the_commands(data: Path, tmp_path: Path) -> None:
 
     from mien.cli.commands.compare import compare as compare_command
     from mien.cli.commands.evaluate import evaluate as evaluate_command
-    from mien.cli.exits import told
+    from mien.cli.exit_codes import told
 
     def run(command: object, *arguments: str) -> tuple[int, str]:
         app = typer.Typer()

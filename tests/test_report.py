@@ -17,7 +17,7 @@ import typer
 from typer.testing import CliRunner
 
 from mien.cli.commands.report import report
-from mien.cli.exits import told
+from mien.cli.exit_codes import told
 from mien.errors import UsageError
 from mien.labels import EMOTIONS
 from mien.models.session import file_sha256

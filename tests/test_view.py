@@ -15,7 +15,7 @@ from films import number_of, picture, write_film
 from typer.testing import CliRunner
 
 from mien.cli.commands.view import load, view
-from mien.cli.exits import told
+from mien.cli.exit_codes import told
 from mien.cli.viewer.saved import Viewer
 from mien.errors import InputError
 from mien.labels import color_of

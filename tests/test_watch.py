@@ -16,7 +16,7 @@ from films import picture, write_film
 from typer.testing import CliRunner
 
 from mien.cli.commands.watch import watch
-from mien.cli.exits import told
+from mien.cli.exit_codes import told
 from mien.cli.viewer.keys import names_of
 from mien.cli.viewer.live import KEYS, Live
 from mien.cli.viewer.terminal import half_blocks, lines, screen
@@ -265,7 +265,7 @@ class _Never(Analyst):
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Calls the command with a stand-in for the analyzer, where there is no display."""
-    monkeypatch.setattr("mien.cli.road.load_analyzer", _Never)
+    monkeypatch.setattr("mien.cli.inputs.load_analyzer", _Never)
     monkeypatch.setattr("mien.cli.viewer.window.has_display", lambda: False)
     app = typer.Typer(pretty_exceptions_enable=False)
     app.command()(told(watch))

@@ -1,6 +1,6 @@
 """The ``mien`` command. Data goes to standard output, progress and errors to standard error.
 
-Exit codes: see `mien.cli.exits`.
+Exit codes: see `mien.cli.exit_codes`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from mien.cli.commands import (
     view,
     watch,
 )
-from mien.cli.exits import STOPPED, told
+from mien.cli.exit_codes import STOPPED, told
 
 app = typer.Typer(
     name="mien",

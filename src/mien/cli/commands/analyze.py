@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.cli import options
-from mien.cli.exits import SOME_FAILED
+from mien.cli.exit_codes import SOME_FAILED
 from mien.errors import UsageError
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ def analyze(
     Exit code 0 when all inputs were read, 3 when some were not, 2 for wrong use.
     """
     from mien.cli.console import Tally, progress, show_people, show_table
+    from mien.cli.inputs import Clip, load_analyzer, results, sinks_for
     from mien.cli.output.videos import FilmAnswers
-    from mien.cli.road import Clip, load_analyzer, results, sinks_for
     from mien.labels import ATTRIBUTES, EMBEDDINGS
     from mien.timeline.timeline import Timeline
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli import options
-from mien.cli.exits import SOME_FAILED
+from mien.cli.exit_codes import SOME_FAILED
 from mien.errors import UsageError
 
 if TYPE_CHECKING:
@@ -100,6 +100,6 @@ def read_film(
 @cache
 def _analyzer(detector: str, features: str) -> EmotionAnalyzer:
     """One for all films of a run."""
-    from mien.cli.road import load_analyzer
+    from mien.cli.inputs import load_analyzer
 
     return load_analyzer(detector, features, None, (), ("features",))

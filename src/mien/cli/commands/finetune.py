@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from mien.cli import options
-from mien.cli.exits import extra
+from mien.cli.exit_codes import extra
 from mien.errors import UsageError
 
 

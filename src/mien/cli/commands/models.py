@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mien.cli.exits import BROKEN, told
+from mien.cli.exit_codes import BROKEN, told
 
 app = typer.Typer(
     help="List, fetch, check and pack models. Without a command: list those at hand.",

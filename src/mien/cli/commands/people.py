@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from mien.cli import options
-from mien.cli.exits import SOME_FAILED
+from mien.cli.exit_codes import SOME_FAILED
 from mien.errors import UsageError
 
 
@@ -48,10 +48,10 @@ def people(
 
     Who is not like any known face stays unknown. Nothing is kept of any face without -o.
     """
+    from mien.cli.inputs import Clip, load_analyzer
     from mien.cli.output.people import show_who
     from mien.cli.output.writing import check_output, write
-    from mien.cli.persons import gather, numbered
-    from mien.cli.road import Clip, load_analyzer
+    from mien.cli.people_inputs import gather, numbered
     from mien.labels import IDENTITY
     from mien.people.enrollment import known_faces, known_pictures
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli import options
-from mien.cli.exits import SOME_FAILED
+from mien.cli.exit_codes import SOME_FAILED
 from mien.cli.output.evaluation import tell
 from mien.errors import InputError, UsageError
 
@@ -80,7 +80,7 @@ def _analysed(
 ) -> Timeline:
     """Analyse a film; what is known so far is kept as a table in the folder."""
     from mien.cli.console import progress
-    from mien.cli.road import load_analyzer
+    from mien.cli.inputs import load_analyzer
     from mien.media.video import VideoSource
     from mien.sinks.tables import TableSink
     from mien.timeline.timeline import Timeline

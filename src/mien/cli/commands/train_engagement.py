@@ -10,7 +10,7 @@ import typer
 
 from mien.cli import options
 from mien.cli.commands.engagement import Features
-from mien.cli.exits import extra
+from mien.cli.exit_codes import extra
 from mien.errors import UsageError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.exits import extra
+from mien.cli.exit_codes import extra
 from mien.cli.options import Model, named
 from mien.errors import UsageError
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mien.cli import options
-from mien.cli.exits import extra
+from mien.cli.exit_codes import extra
 from mien.errors import UsageError
 
 _TOLD = 20  # films without an answer that are named
@@ -38,9 +38,9 @@ def train_video(
     with extra("video"):
         from mien.training.videos.train import train_films
     from mien.cli.console import progress
+    from mien.cli.inputs import load_analyzer
     from mien.cli.output.evaluation import tell
     from mien.cli.output.videos import film_steps, show_trained
-    from mien.cli.road import load_analyzer
     from mien.results.files import writable_place
     from mien.training.videos.data import read_films
     from mien.training.videos.features import Camera

@@ -41,7 +41,7 @@ def watch(
     Keys: q quit, up and down or a number to select a face, r record, space pause, s snapshot.
     Late frames are left out and counted; nothing is kept unless -o, --record or r asks for it.
     """
-    from mien.cli.road import load_analyzer
+    from mien.cli.inputs import load_analyzer
     from mien.cli.viewer.live import Live
 
     frames, is_file = _open(source)
@@ -97,7 +97,7 @@ def show(live: Live) -> None:
 
 def _open(source: str) -> tuple[Iterable[Frame], bool]:
     """The frames of a source, and whether it is a file, which has a speed of its own."""
-    from mien.cli.road import is_live, is_moving
+    from mien.cli.inputs import is_live, is_moving
 
     if source.isdigit() or is_live(source):
         from mien.media.camera import CameraSource

@@ -57,7 +57,7 @@ class FilmAnswers:
         self._found: list[pd.DataFrame] = []
         if model is None:
             return
-        from mien.cli.road import is_moving
+        from mien.cli.inputs import is_moving
         from mien.timeline.classifier import FilmModel
 
         if not any(is_moving(path) for path in paths):

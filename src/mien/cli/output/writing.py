@@ -11,7 +11,7 @@ from mien.errors import UsageError
 from mien.results.files import SUFFIXES, apart, writable_place
 
 if TYPE_CHECKING:
-    from mien.cli.persons import Gathered
+    from mien.cli.people_inputs import Gathered
     from mien.people.identities import People
 
 _PAGES = (".html", ".htm")
@@ -42,7 +42,7 @@ def check_output(output: Path | None, files: Sequence[str]) -> None:
 
 def write(gathered: Gathered, who: People, output: Path) -> list[Path]:
     """Write what the name asks for: a page, the table of people, or everything into a folder."""
-    from mien.cli.faces import read_again
+    from mien.cli.people_faces import read_again
     from mien.reports.people import missing, write_gallery
     from mien.results.tables import write_table
 

@@ -16,7 +16,7 @@ from mien.media.frame_reader import Rereader
 from mien.types import Faces, Image
 
 if TYPE_CHECKING:
-    from mien.cli.persons import Gathered
+    from mien.cli.people_inputs import Gathered
     from mien.people.identities import People
 
 _SIDE = 112  # pixels, as of the faces that are kept

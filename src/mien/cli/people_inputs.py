@@ -14,7 +14,7 @@ from mien.results.files import SUFFIXES
 
 if TYPE_CHECKING:
     from mien.analyzer import EmotionAnalyzer
-    from mien.cli.road import Clip
+    from mien.cli.inputs import Clip
     from mien.results.result import Result
     from mien.timeline.timeline import Timeline
 
@@ -59,7 +59,7 @@ def gather(files: Sequence[str], clip: Clip, analyzer: Callable[[], EmotionAnaly
         UsageError: a table keeps no identity, or tables or the model do not fit each other.
     """
     from mien.cli.console import Tally, progress
-    from mien.cli.road import results
+    from mien.cli.inputs import results
     from mien.timeline.concat import join, new_names
     from mien.timeline.timeline import Timeline
 
