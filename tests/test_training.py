@@ -16,7 +16,7 @@ from mien.datasets import VotedFaces, load_faces  # noqa: E402
 from mien.errors import InputError, InputNotFoundError, ModelError, UsageError  # noqa: E402
 from mien.evaluation import to_crops  # noqa: E402
 from mien.expressions.onnx import OnnxClassifier  # noqa: E402
-from mien.registry import model_path  # noqa: E402
+from mien.plugins import model_path  # noqa: E402
 from mien.testing import check_classifier  # noqa: E402
 from mien.training.expressions import train as whole  # noqa: E402
 from mien.training.expressions.augment import Augmentation, augment, to_input  # noqa: E402

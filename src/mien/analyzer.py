@@ -27,7 +27,7 @@ from mien.media.prefetch import prefetched
 from mien.media.video import VideoSource
 from mien.models.card import CropSpec
 from mien.models.session import file_sha256
-from mien.registry import (
+from mien.plugins import (
     DEFAULT_CLASSIFIER,
     DEFAULT_DETECTOR,
     DetectorLike,

@@ -53,7 +53,7 @@ def load_analyzer(
     from mien.analyzer import EmotionAnalyzer
     from mien.expressions.affect import AFFECT
     from mien.expressions.base import EmotionClassifier
-    from mien.registry import load_classifier, load_detector
+    from mien.plugins import load_classifier, load_detector
 
     judge: str | EmotionClassifier = model
     if heads:

@@ -33,7 +33,7 @@ def evaluate(
     """
     from mien import evaluation
     from mien.cli.output.evaluation import faces_to_measure, show_evaluation, show_figures, steps
-    from mien.registry import load_classifier, load_detector
+    from mien.plugins import load_classifier, load_detector
 
     classifier = load_classifier(model)
     figures: list[Figure] = []

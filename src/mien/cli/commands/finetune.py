@@ -30,7 +30,7 @@ def finetune(
         from mien.training.expressions.finetune import tune
     from mien.cli.output.evaluation import show_comparison, steps, tell
     from mien.datasets import load_faces
-    from mien.registry import find_model, load_detector
+    from mien.plugins import find_model, load_detector
 
     if output.suffix.lower() != ".onnx":
         raise UsageError(f"the new model's name must end in .onnx, got {output.name}.")

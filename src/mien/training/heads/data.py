@@ -12,7 +12,7 @@ from mien.errors import InputNotFoundError, UsageError
 from mien.evaluation import Progress
 from mien.expressions.heads import TASKS, Task
 from mien.expressions.onnx import OnnxClassifier
-from mien.registry import find_model
+from mien.plugins import find_model
 from mien.results.files import PARTIAL
 from mien.training.heads.alignment import Matched, match
 from mien.training.heads.features import features_of, read_features, tables_in
