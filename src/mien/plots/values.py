@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import UsageError
-from mien.results.files import replacing
+from mien.files import replacing
 from mien.types import Image
 
 Floats = npt.NDArray[np.float64]

@@ -10,7 +10,7 @@ import numpy as np
 
 from mien.drawing.overlay import Scene, Steadied
 from mien.errors import UsageError
-from mien.results.files import replacing, writable_place
+from mien.files import replacing, writable_place
 from mien.results.result import Result
 
 if TYPE_CHECKING:

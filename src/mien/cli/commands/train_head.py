@@ -49,8 +49,8 @@ def train_head(
     from mien.cli.commands.train import show
     from mien.cli.output.evaluation import show_figures, steps, tell
     from mien.expressions.onnx import OnnxClassifier
+    from mien.files import writable_place
     from mien.plugins import find_model
-    from mien.results.files import writable_place
     from mien.training.heads.data import Wanted, load_rows
 
     if output.suffix.lower() != ".onnx":

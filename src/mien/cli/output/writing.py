@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mien.errors import UsageError
-from mien.results.files import SUFFIXES, apart, writable_place
+from mien.files import writable_place
+from mien.results.files import SUFFIXES, apart
 
 if TYPE_CHECKING:
     from mien.cli.people_inputs import Gathered
