@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from mien.errors import UsageError
-from mien.timeline.smoothing import Floats, Steady, centred, frame_lengths, runs
+from mien.timeline.smoothing import Steady, centred, frame_lengths, runs
+from mien.types import Floats
 
 
 def film(n: int, rng: np.random.Generator, gaps: bool = True) -> tuple[Floats, Floats]:

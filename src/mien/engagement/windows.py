@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mien.timeline.smoothing import Floats
-from mien.types import FloatArray, IntArray
+from mien.types import FloatArray, Floats, IntArray
 
 #: A window of which a person is seen this share or less has no value. More than half, so that
 #: nobody is counted twice in a window when the tracker loses and finds them.

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mien.types import FloatArray, IntArray
+from mien.types import FloatArray, Floats, IntArray
 
 Counts = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 BINS = 15
 DRAWS = 2000

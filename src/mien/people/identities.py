@@ -18,8 +18,7 @@ import numpy as np
 from mien.errors import UsageError
 from mien.labels import IDENTITY
 from mien.people.clustering import by_appearance, cluster
-from mien.timeline.smoothing import Floats
-from mien.types import FloatArray, IntArray
+from mien.types import FloatArray, Floats, IntArray
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,9 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import UsageError
-from mien.types import FloatArray, IntArray
-
-Floats = npt.NDArray[np.float64]
+from mien.types import FloatArray, Floats, IntArray
 
 _REACH = 4096  # windows that one sum may run over: beyond, its last digits are lost
 

@@ -9,12 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import PluginError
-from mien.faces.detectors.nms import Boxes
 from mien.faces.geometry import iou
 from mien.tracking.assignment import Gains, assign
 from mien.tracking.motion import Changes, Usual
 from mien.tracking.track import Identity, Person
-from mien.types import Faces, FloatArray, Image, IntArray
+from mien.types import Boxes, Faces, FloatArray, Image, IntArray
 
 _LEAP = 0.33  # the change around a face, in its own contrast, that may be a change of person
 _HIDDEN_S, _GONE_S = 2.0, 30.0  # how long motion, and how long looks, can bring someone back
