@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from mien.errors import UsageError
-from mien.timeline.smoothing import Steady, centred, frame_lengths, runs
+from mien.sinks.stabilizer import Steady
+from mien.timeline.smoothing import centred, frame_lengths, runs
 from mien.types import Floats
 
 

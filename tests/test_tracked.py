@@ -19,7 +19,7 @@ from mien.faces.detectors.mtcnn import MtcnnDetector
 from mien.faces.geometry import iou
 from mien.testing import check_detector
 from mien.tracking.appearance import appearance
-from mien.tracking.assignment import assign
+from mien.tracking.association import assign
 from mien.tracking.motion import Changes, Flow, Usual
 from mien.tracking.track import Portrait
 from mien.tracking.tracker import RefiningDetector, Tracked

@@ -167,7 +167,8 @@ class EmotionAnalyzer:
             frames: a `VideoSource`, a `CameraSource`, or any iterable of frames. Where it has a
                 true attribute ``live``, each result comes at once, without waiting for a batch.
             keep: keep each frame's picture with its result, as drawing it needs.
-            adaptive: look at fewer frames where nothing changes, see `mien.tracking.sampling`; the others
+            adaptive: look at fewer frames where nothing changes, see `mien.tracking.sampling`; the
+            others
                 have no result.
 
         Raises:

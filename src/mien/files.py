@@ -6,12 +6,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mien.errors import UsageError
-
-if TYPE_CHECKING:
-    pass
 
 
 def writable_place(target: Path) -> Path:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mien.errors import InputError, UsageError
+from mien.media.inputs import is_live, is_moving
 from mien.types import Frame
 
 if TYPE_CHECKING:
@@ -27,18 +28,6 @@ class Clip:
     end: float | None = None
     width: int | None = None
     adaptive: bool = False
-
-
-def is_live(path: str) -> bool:
-    """Whether an argument names a camera or a stream instead of a file."""
-    return "://" in path or path.startswith("/dev/video")
-
-
-def is_moving(path: str) -> bool:
-    """Whether an argument is a film, an animated picture, a camera or a stream."""
-    from mien.media.video import is_film
-
-    return is_live(path) or is_film(path)
 
 
 def load_analyzer(

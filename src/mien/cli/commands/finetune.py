@@ -28,7 +28,8 @@ def finetune(
     """
     with extra("train"):
         from mien.training.expressions.finetune import tune
-    from mien.cli.output.evaluation import show_comparison, steps, tell
+    from mien.cli.console import steps, tell
+    from mien.cli.output.evaluation import show_comparison
     from mien.datasets import load_faces
     from mien.plugins import find_model, load_detector
 

@@ -16,10 +16,11 @@ import numpy as np
 
 from mien.errors import ModelError, UsageError
 from mien.faces.detectors.base import check_image, check_min_score, tidy
-from mien.faces.detectors.nms import Values, chunks, patches, refine, squares, suppress
+from mien.faces.detectors.nms import chunks, patches, refine, squares, suppress
 from mien.faces.detectors.pyramid import Pyramid
 from mien.models.session import Session
 from mien.types import Boxes, Faces, FloatArray, Image
+from mien.types import Floats as Values
 
 MODELS = Path(__file__).parents[1] / "weights"
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mien.datasets import load_faces
-from mien.datasets.frames.labels import labels_of, read_frame_labels
+from mien.datasets.frames.labels import labels_of
+from mien.datasets.frames.reading import read_frame_labels
 from mien.errors import InputNotFoundError, UsageError
 from mien.evaluation import Progress
 from mien.expressions.heads import TASKS, Task
@@ -57,7 +58,7 @@ def load_rows(
     Args:
         features: a table with features beside it, a folder of such tables, or labelled pictures
             in any layout of `mien.datasets.load_faces`, at which the model then looks.
-        labels: see `mien.datasets.frames.labels.read_frame_labels`; None for labelled pictures,
+        labels: see `mien.datasets.frames.reading.read_frame_labels`; None for labelled pictures,
             which have their own.
         wanted: which of them.
         progress: wraps the loops over pictures.
