@@ -22,7 +22,7 @@ from mien.models.session import Session
 from mien.types import Boxes, Faces, FloatArray, Image
 from mien.types import Floats as Values
 
-MODELS = Path(__file__).parents[1] / "weights"
+MODELS = Path(__file__).parents[2] / "weights"
 
 _CELL = 12  # side of the square that the P-Net sees at once
 _STRIDE = 2  # pixels from one of its places to the next
