@@ -229,7 +229,7 @@ def test_a_wrong_part_does_not_take_the_good_ones_with_it(tmp_path: Path) -> Non
 KILLED = """
 import sys, time
 from pathlib import Path
-from mien import tables
+from mien.results import tables
 tables._SECONDS_AT_ONCE = 0.0
 with tables.TableWriter(Path(sys.argv[1]), tables.IMAGE_DTYPES, {"model": "m"}) as writer:
     for number in range(1000000):

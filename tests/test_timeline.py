@@ -324,7 +324,7 @@ def test_what_the_command_writes_is_a_timeline(tmp_path: Path, film: Timeline) -
 KILLED = """
 import sys
 sys.path.insert(0, sys.argv[2])
-from mien import tables
+from mien.results import tables
 from mien.sinks.tables import TableSink
 from test_timeline import LABELS, GLAD, frame
 tables._SECONDS_AT_ONCE = 0.05

@@ -28,8 +28,8 @@ DEFAULT_DETECTOR = "mtcnn"
 DEFAULT_CLASSIFIER = "mien-mobilenet"
 #: Expression models that ship in the wheel.
 CLASSIFIERS = hub.PACKAGED
-DETECTOR_GROUP = "mien.faces.detectors"
-CLASSIFIER_GROUP = "mien.expressions"
+DETECTOR_GROUP = "mien.detectors"
+CLASSIFIER_GROUP = "mien.classifiers"
 
 
 def model_path(name: str) -> Path:
