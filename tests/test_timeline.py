@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from actors import quality
 
 from mien.errors import InputError, InputNotFoundError, UsageError
-from mien.faces.quality import assess
 from mien.results import tables
 from mien.results.collection import Results, images_path
 from mien.results.peaks import peaks_path
@@ -41,7 +41,7 @@ def frame(
     given = {"index": index, "time_s": index / fps, "size": (320, 240), **known}
     settings = {"detector": "none", "uncertain_below": "0.5"}
     return Result(
-        source, people, Scores(values, LABELS), assess(people, crops), crops,
+        source, people, Scores(values, LABELS), quality([""] * n), crops,
         settings=settings, **given,
     )  # fmt: skip
 
@@ -327,7 +327,7 @@ sys.path.insert(0, sys.argv[2])
 from mien.results import tables
 from mien.sinks.tables import TableSink
 from test_timeline import LABELS, GLAD, frame
-tables._SECONDS_AT_ONCE = 0.05
+tables._ROWS_AT_ONCE = 64
 with TableSink(sys.argv[1], LABELS, {"detector": "none"}) as sink:
     for index in range(10**6):
         sink.write(frame(index, [(1, GLAD)] * (index % 3)))

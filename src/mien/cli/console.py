@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mien.labels import ATTRIBUTES, UNCERTAIN, color_of
+from mien.labels import ATTRIBUTES, color_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from mien.results.result import Result
-    from mien.timeline.timeline import Timeline
 
 _TOLD = 20  # failures that are told one by one
 
@@ -77,7 +76,8 @@ def show_table(results: Sequence[Result]) -> None:
         for row, emotion in enumerate(result.emotions):
             red, green, blue = color_of(emotion, labels)
             shade = f"rgb({red},{green},{blue})"
-            doubt = "" if result.quality.fit[row] else " (poor view)"
+            reason = str(result.quality.reason[row]).replace("_", " ")
+            doubt = f" ({reason})" if reason else ""
             values = [f"{100 * value:.0f}" for value in result.scores.values[row]]
             known = result.scores.measures
             values += [f"{known[m][row]:{_format(m)}}" if m in known else "-" for m in measures]
@@ -90,35 +90,6 @@ def _format(measure: str) -> str:
     return ".0f" if measure == ATTRIBUTES["age"] else ".2f"
 
 
-def show_people(timeline: Timeline) -> None:
-    """Print one row a person of a film: how long, which share of the time what, the strongest."""
-    from rich.table import Table
-    from rich.text import Text
-
-    labels = [*timeline.labels, UNCERTAIN]
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("film", overflow="ellipsis", no_wrap=True, max_width=28)
-    table.add_column("person", no_wrap=True)
-    table.add_column("seen", justify="right", no_wrap=True)
-    for label in labels:
-        table.add_column(label[:9], justify="right", no_wrap=True)
-    table.add_column("strongest", no_wrap=True)
-    for row in timeline.summary().to_dict("records"):
-        nobody = str(row["track_id"]) in ("None", "<NA>", "nan")  # the group's row
-        person = f"all {row['people']}" if nobody else str(row["track_id"])
-        if not row["visible_s"]:
-            table.add_row(Path(row["source"]).name, "-", "no face")
-            continue
-        shares = [f"{100 * row[f'share_{label}']:.0f}" for label in labels]
-        red, green, blue = color_of(row["peak_emotion"], timeline.labels)
-        moment = f"{row['peak_emotion']} {clock(row['peak_s'])}"
-        strongest = Text(moment, style=f"bold rgb({red},{green},{blue})")
-        seen = f"{row['visible_s']:.1f} s"
-        table.add_row(Path(row["source"]).name, person, seen, *shares, strongest)
-    console().print(table)
-    print("numbers: percent of the time seen", file=sys.stderr)  # noqa: T201
-
-
 @dataclass
 class Tally:
     """Counts a run, and says aloud what could not be read."""
@@ -126,6 +97,7 @@ class Tally:
     photos: int = 0
     frames: int = 0
     faces: int = 0
+    unfit: int = 0
     failed: int = 0
     dropped: int = 0
 
@@ -134,6 +106,7 @@ class Tally:
         self.frames += result.time_s is not None
         self.photos += result.time_s is None
         self.faces += len(result)
+        self.unfit += int((~result.quality.fit).sum())
         self.dropped += result.dropped
         if result.error is None or result.dropped:
             return
@@ -147,6 +120,8 @@ class Tally:
         """One line about the whole run, and where things were written."""
         kinds = [(self.photos, "picture"), (self.frames, "frame"), (self.faces, "face")]
         counts = ", ".join(_many(n, noun) for n, noun in kinds if n or noun == "face")
+        if self.unfit:
+            counts += f" ({self.unfit} unfit to be judged)"
         bad = f", {self.failed} could not be read" if self.failed else ""
         late = f", {self.dropped} left out to keep up" if self.dropped else ""
         print(counts + bad + late, file=sys.stderr)  # noqa: T201

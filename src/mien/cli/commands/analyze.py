@@ -46,14 +46,15 @@ def analyze(
     film_model: options.FilmModel = None,
     affect: options.Affect = False,
     head: options.Heads = None,
+    all_faces: options.AllFaces = False,
 ) -> None:
     """Find every face and say which expression viewers would see.
 
     Exit code 0 when all inputs were read, 3 when some were not, 2 for wrong use.
     """
-    from mien.cli.console import Tally, progress, show_people, show_table
+    from mien.cli.console import Tally, progress, show_table
     from mien.cli.inputs import Clip, load_analyzer, results, sinks_for
-    from mien.cli.output.videos import FilmAnswers
+    from mien.cli.output.videos import FilmAnswers, as_shown, show_people
     from mien.labels import ATTRIBUTES, EMBEDDINGS
     from mien.timeline.timeline import Timeline
 
@@ -62,7 +63,7 @@ def analyze(
     if embeddings and output is None:
         raise UsageError("--embeddings keeps them beside the table; name one with -o.")
     kept = options.named(embeddings, EMBEDDINGS)
-    answers = FilmAnswers(film_model, paths, output, kept, json)
+    answers = FilmAnswers(film_model, paths, output, kept, json, all_faces)
     also = (*options.named(attributes, ATTRIBUTES), *kept, *answers.also, *["affect"] * affect)
     analyzer = load_analyzer(detector, model, min_score, tuple(without or ()), also, head or ())
     answers.check(analyzer)
@@ -89,7 +90,8 @@ def analyze(
                 for _ in group:
                     pass
             elif moving:
-                show_people(Timeline.from_results(group, keep_faces=False))
+                timeline = Timeline.from_results(group, keep_faces=False)
+                show_people(as_shown(timeline, all_faces=all_faces))
             else:
                 good = (result for result in group if result.error is None)
                 while shown := list(islice(good, _ROWS)):

@@ -1,4 +1,4 @@
-"""``--film-model``: what a model of films answers, beside the tables of an analysis."""
+"""What commands say of videos: their people, the answers of a model of whole videos."""
 
 from __future__ import annotations
 
@@ -15,14 +15,108 @@ import numpy as np
 
 from mien.cli.console import tell
 from mien.errors import UsageError
-from mien.labels import FEATURES
+from mien.labels import FEATURES, UNCERTAIN, color_of
+from mien.timeline.smoothing import SMOOTH_S
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from mien.analyzer import EmotionAnalyzer
     from mien.results.result import Result
+    from mien.timeline.timeline import Timeline
     from mien.training.videos.train import Step, Trained
+
+
+def as_shown(timeline: Timeline, smooth: float | None = None, all_faces: bool = False) -> Timeline:
+    """A timeline as every page, drawing and terminal table shows it.
+
+    Args:
+        timeline: as analysed or loaded.
+        smooth: seconds; None as it was saved, or `SMOOTH_S`.
+        all_faces: also count faces that are unfit to be judged.
+    """
+    if smooth is None:
+        smooth = float(timeline.settings.get("smooth_s", SMOOTH_S))
+    return timeline.with_all_faces(all_faces or timeline.all_faces).smooth(smooth)
+
+
+def tell_unfit(timeline: Timeline) -> None:
+    """Say on standard error how much does not count, or that there is nothing to show."""
+    names = ", ".join(Path(source).name for source in timeline.sources[:3])
+    names += f" and {len(timeline.sources) - 3} more" if len(timeline.sources) > 3 else ""
+    if not len(timeline.faces):
+        tell(f"no face was found in {names}.")
+    elif not len(timeline.counted_faces):
+        tell(f"no face in {names} is fit to be judged: nothing to show without --all-faces.")
+    elif timeline.unfit_note:
+        tell(timeline.unfit_note)
+
+
+def show_people(timeline: Timeline) -> None:
+    """Print one row a person: how long, which share of that what, the strongest moment.
+
+    Labels that nobody shows are left out; where the rest is too wide, the rarest are summed up.
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    from mien.cli.console import clock, console
+
+    out = console()
+    for source, summary in timeline.summary().groupby("source", sort=False):
+        group = summary.iloc[-1]
+        unfit = bool((summary["fit_share"] < 1).any())
+        label_shares = summary[[f"share_{name}" for name in (*timeline.labels, UNCERTAIN)]]
+        shown, rest = _columns(label_shares, out.width - _FIXED - 5 * unfit)
+        table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
+        table.title = Text(Path(str(source)).name, style="bold")
+        table.add_column("person", no_wrap=True, overflow="ellipsis", max_width=16)
+        table.add_column("visible", justify="right", no_wrap=True)
+        for name in ["fit"] * unfit + [*shown] + ["other"] * bool(rest):
+            table.add_column(name, justify="right", no_wrap=True)
+        table.add_column("peak", no_wrap=True, overflow="ellipsis")
+        for row in summary.to_dict("records"):
+            nobody = str(row["track_id"]) in ("None", "<NA>", "nan")  # the group's row
+            name = f"everyone ({row['people']})" if nobody else timeline.name_of(row["track_id"])
+            if not row["visible_s"]:
+                table.add_row("no face")
+                continue
+            cells = [_percent(row["fit_share"])] * unfit
+            cells += [_percent(row[f"share_{label}"]) for label in shown]
+            cells += [_percent(sum(row[f"share_{label}"] for label in rest))] * bool(rest)
+            moment = Text("-")
+            if isinstance(row["peak_emotion"], str):
+                red, green, blue = color_of(row["peak_emotion"], timeline.labels)
+                told = f"{row['peak_emotion']} {clock(row['peak_s'])}"
+                moment = Text(told, style=f"bold rgb({red},{green},{blue})")
+            if nobody and group["people"] == 1:
+                continue  # the only person says it all
+            table.add_row(name, clock(row["visible_s"]), *cells, moment)
+        out.print(table)
+    base = "the visible time"
+    if timeline.unfit_note and not timeline.all_faces:
+        base += " fit to be judged"
+    smooth_s = timeline.settings.get("smooth_s")
+    tell(f"expressions: percent of {base}" + (f", smoothed over {smooth_s} s" if smooth_s else ""))
+    tell_unfit(timeline)
+
+
+_FIXED = 16 + 2 + 7 + 2 + 17  # columns of person, visible and peak, and what lies between
+
+
+def _columns(shares: pd.DataFrame, room: int) -> tuple[list[str], list[str]]:
+    """The labels that somebody shows and that fit into so many letters, and those that do not."""
+    top = shares.max().fillna(0.0)
+    top.index = top.index.str.removeprefix("share_")
+    there = [name for name in top.index if top[name] >= 0.005]
+    wanted = sorted(there, key=lambda name: -top[name])
+    while wanted and sum(len(name) + 2 for name in wanted) > room - 7 * (len(wanted) < len(there)):
+        wanted.pop()
+    return [n for n in there if n in wanted], [n for n in there if n not in wanted]
+
+
+def _percent(share: float) -> str:
+    return "-" if math.isnan(share) else f"{100 * share:.0f}"
 
 
 class FilmAnswers:
@@ -37,6 +131,7 @@ class FilmAnswers:
             ``NAME.films.SUFFIX``.
         kept: embeddings that are written beside the table; others go no further than here.
         json: print a JSON object an answer.
+        all_faces: also count faces that are unfit to be judged.
 
     Raises:
         UsageError: there is no film among the arguments.
@@ -50,7 +145,9 @@ class FilmAnswers:
         output: Path | None,
         kept: Sequence[str],
         json: bool,
+        all_faces: bool = False,
     ) -> None:
+        self._all_faces = all_faces
         self.also: tuple[str, ...] = ()
         self._model = None
         self._output, self._kept, self._json = output, tuple(kept), json
@@ -114,6 +211,7 @@ class FilmAnswers:
 
         assert self._model is not None
         timeline = Timeline.from_results(film, keep_faces=False)
+        timeline = timeline.with_all_faces(self._all_faces)
         self._found.append(self._model.judge(timeline))
 
     def _without_features(self, result: Result) -> Result:
