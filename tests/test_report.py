@@ -299,7 +299,7 @@ def test_several_films_follow_one_another_and_photos_are_counted() -> None:
         EMOTIONS,
     )
     text = squeezed(page(both))
-    assert "2 films" in text
+    assert "2 videos" in text
     assert text.index("walk.mp4") < text.index("run.mp4")
     assert "1 of the inputs have no times" in text
     with pytest.raises(UsageError, match="nothing in this table has a time"):

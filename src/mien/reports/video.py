@@ -78,7 +78,7 @@ def report_page(timeline: Timeline, clips: Sequence[Clip] = ()) -> str:
     page.filters["percent"] = percent
     return page.from_string(text).render(
         style=(assets / "page.css").read_text(encoding="utf-8"),
-        title=base(films[0]) if len(films) == 1 else f"{len(films)} films",
+        title=base(films[0]) if len(films) == 1 else f"{len(films)} videos",
         films=described,
         has_clips=any(clip.file is not None for clip in clips),
         untimed=len(timeline.sources) - len(films),
