@@ -258,7 +258,7 @@ def test_wrong_use_of_the_commands(
 
     films = folder / "films.csv"
     fails(2, "must end in .onnx", "train-video", films, "-o", tmp_path / "m.pkl")
-    fails(3, "no list of films", "train-video", tmp_path / "x.csv", "-o", tmp_path / "m.onnx")
+    fails(3, "no such file", "train-video", tmp_path / "x.csv", "-o", tmp_path / "m.onnx")
     photo = tmp_path / "photo.png"
     photo.touch()
     model = "--film-model", trained
