@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from films import number_of, picture, write_film
+from helpers.videos import number_of, picture, write_film
 
 from mien.errors import FrameDroppedError, InputNotFoundError, UsageError, VideoError
 from mien.media import capture

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from films import Style, picture, write_film
+from helpers.videos import Style, picture, write_film
 from test_camera import outcome
 
 from mien.errors import VideoError

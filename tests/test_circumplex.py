@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import typer
-from actors import acted, towards
+from helpers.results import acted, towards
 from test_classifiers import tiny
 from typer.testing import CliRunner
 

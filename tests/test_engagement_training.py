@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from engaged import FEATURES, SHA, filmed, moving
-from films import write_film
+from helpers.engaged import FEATURES, SHA, filmed, moving
+from helpers.videos import write_film
 from test_cli import mien
 
 from mien.engagement import EngagementCard, EngagementModel, engagement

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from featured import acted
-from films import cut_off, write_film
+from helpers.featured import acted
+from helpers.videos import cut_off, write_film
 from test_classifiers import tiny
 
 from mien import ModelCard, Results

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from featured import SHA, acted
+from helpers.featured import SHA, acted
 from test_classifiers import tiny
 
 from mien.errors import ModelError, UsageError

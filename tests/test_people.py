@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from actors import acted, towards
+from helpers.results import acted, towards
 
 from mien import EmotionAnalyzer, Timeline
 from mien.errors import InputError, InputNotFoundError, UsageError
