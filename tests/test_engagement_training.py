@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.command import mien
 from helpers.engaged import FEATURES, SHA, filmed, moving
 from helpers.videos import write_film
-from test_cli import mien
 
 from mien.engagement import EngagementCard, EngagementModel, engagement
 from mien.errors import InputError, UsageError

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers.featured import acted
+from helpers.networks import tiny
 from helpers.videos import cut_off, write_film
-from test_classifiers import tiny
 
 from mien import ModelCard, Results
 from mien.analyzer import EmotionAnalyzer
@@ -26,7 +26,7 @@ from mien.timeline.timeline import Timeline
 from mien.types import Image
 
 pytest.importorskip("sklearn", reason="scikit-learn (the extra video) is not installed")
-from test_films_model import machine
+from helpers.video_models import machine
 from typer.testing import CliRunner, Result
 
 from mien.training.videos import features
