@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
-from actors import acted, save, towards
+from helpers.results import acted, save, towards
 from typer.testing import CliRunner
 
 from mien.cli import app

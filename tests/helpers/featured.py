@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from actors import quality
 
+from helpers.results import quality
 from mien.results.result import Result
 from mien.timeline.timeline import Timeline
 from mien.types import Faces, FloatArray, Scores
