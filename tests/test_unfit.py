@@ -11,9 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers.results import acted, save, towards
+from rich.console import Console
 from typer.testing import CliRunner
 
 from mien.cli import app
+from mien.cli.output.videos import show_people
+from mien.cli.viewer.saved import Viewer
 from mien.faces.quality import REASONS, assess, unfit_reasons
 from mien.reports import report_page
 from mien.reports.highlights import strongest
@@ -148,7 +151,7 @@ def test_the_group_is_of_the_faces_that_count() -> None:
     group = two.group().iloc[0]
     assert group["n_faces"] == pytest.approx(2)
     assert group["fit_share"] == pytest.approx(0.75)
-    assert group["share_sadness" if "share_sadness" in group else "mean_sadness"] > 0.75
+    assert group["mean_sadness"] > 0.75
     everyone = two.summary().iloc[-1]
     assert everyone["share_sadness"] == pytest.approx(1)
     assert everyone["visible_s"] == pytest.approx(10)
@@ -248,3 +251,59 @@ def test_an_empty_export_says_so(tmp_path: Path, suffix: str) -> None:
     run = CliRunner().invoke(app, ["export", str(table), "-o", str(tmp_path / f"u{suffix}")])
     assert run.exit_code == 0
     assert "no face in film.mp4 is fit to be judged" in run.stderr
+
+
+def test_captions_and_the_viewer_say_why() -> None:
+    results = list(story())
+    assert results[99]._captions() == ["happiness 95 % (blurred)"]
+    assert results[0]._captions() == ["sadness 80 %"]
+    timeline = Timeline.from_results(results)
+    tables = timeline.faces, timeline.images, timeline.labels
+    viewer = Viewer(*tables, lambda *_: np.zeros((48, 64, 3), np.uint8))
+    assert viewer.people(99)[0].wordings[0].endswith("happiness 95 % (blurred)")
+    strip = viewer._colors_of(1)
+    assert len(np.unique(strip[50:], axis=0)) == 1
+    assert not (strip[50:] == strip[0]).all(axis=1).any()
+
+
+@pytest.mark.parametrize(("width", "other"), [(80, True), (160, False)])
+def test_the_terminal_table_fits_and_hides_what_nobody_shows(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int, other: bool
+) -> None:
+    monkeypatch.setattr("mien.cli.console.console", lambda: Console(width=width))
+    names = ["neutral", "sadness", "anger", "fear", "disgust", "contempt", "surprise"]
+    rows = [acted(i, {1: towards(names[i])}, index=i, unfit={}) for i in range(7)]
+    show_people(Timeline.from_results([*rows, acted(7, {1: SAD}, index=7, unfit={1: "turned"})]))
+    printed = capsys.readouterr()
+    assert max(len(line) for line in printed.out.splitlines()) <= width
+    head = printed.out.splitlines()[1].split()
+    assert "happiness" not in head
+    assert ("other" in head) is other
+    assert head[:3] == ["person", "visible", "fit"]
+    row = printed.out.splitlines()[2].split()
+    assert row[:4] == ["Person", "1", "0:08.0", "88"]
+    assert sum(int(cell) for cell in row[4:-2]) in range(97, 104)
+    assert "turned" in printed.err
+
+
+def test_many_videos_are_listed_at_the_top() -> None:
+    parts = [Timeline.from_results(story(unfit)) for unfit in ([(5, 10)], [(0, 10)], [(0, 3)])]
+    both = Timeline(
+        pd.concat([p.faces.assign(source=f"{i}.mp4") for i, p in enumerate(parts)]),
+        pd.concat([p.images.assign(source=f"{i}.mp4") for i, p in enumerate(parts)]),
+        {},
+        parts[0].labels,
+    )
+    html = report_page(both)
+    for number in (1, 2, 3):
+        assert f'href="#video-{number}"' in html
+        assert f'id="video-{number}"' in html
+    rows = re.findall(r'<tr><th scope="row"><a .*?</tr>', html)
+    cells = [re.findall(r">([^<>]+)</", row.replace("\u00a0", " ")) for row in rows]
+    assert [cell[0] for cell in cells] == ["0.mp4", "1.mp4", "2.mp4"]
+    assert [cell[4:] for cell in cells] == [
+        ["50 %", "sadness 100 %"],
+        ["0 %", "–"],
+        ["70 %", "happiness 71 %"],
+    ]
+    assert html.count("No face was fit to be judged") == 1
