@@ -26,7 +26,7 @@ from mien.sinks.images import PictureSink
 from mien.sinks.jsonl import JsonSink
 from mien.sinks.tables import TableSink
 from mien.testing import check_detector, check_sink, check_source
-from mien.types import Crops, Image
+from mien.types import Crops, Image, Scores
 
 
 @pytest.fixture(scope="module")
