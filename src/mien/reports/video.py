@@ -136,18 +136,7 @@ def _film(film: Timeline, clips: Sequence[Clip]) -> dict[str, Any]:
         "derived": film.settings.get(DERIVED, ""),
         "strips": [[_strip(film, segments, unfit, i, span, clock) for i in part] for part in ids],
         "ticks": _ticks(*span),
-        "clips": [
-            {
-                "file": quote(clip.file.name),
-                "poster": quote(clip.poster.name) if clip.poster else "",
-                "label": clip.emotion,
-                "color": color(clip.emotion, film.labels),
-                "told": f"{film.name_of(clip.track_id)}, {clock(clip.start_s)} to "
-                f"{clock(clip.end_s)}, mean {percent(clip.strength)}",
-            }
-            for clip in clips
-            if clip.file
-        ],
+        "clips": _clips(film, clips, clock),
         "segments": _segment_rows(film, segments, clock),
         "segments_total": 0 if segments is None else len(segments),
         "group": _person(film, everyone, "Everyone" if rows else "All faces", (), coarse)
@@ -155,6 +144,22 @@ def _film(film: Timeline, clips: Sequence[Clip]) -> dict[str, Any]:
         else None,
         "cards": [[card(i) for i in part] for part in ids],
     }
+
+
+def _clips(film: Timeline, clips: Sequence[Clip], clock: Clock) -> list[dict[str, str]]:
+    """The clips that were cut, as the page shows them."""
+    return [
+        {
+            "file": quote(clip.file.name),
+            "poster": quote(clip.poster.name) if clip.poster else "",
+            "label": clip.emotion,
+            "color": color(clip.emotion, film.labels),
+            "told": f"{film.name_of(clip.track_id)}, {clock(clip.start_s)} to "
+            f"{clock(clip.end_s)}, mean {percent(clip.strength)}",
+        }
+        for clip in clips
+        if clip.file
+    ]
 
 
 def _line(film: Timeline, everyone: Mapping[Any, Any], clock: Clock) -> dict[str, str]:

@@ -366,8 +366,7 @@ def _check(columns: Mapping[str, Any], dtypes: Mapping[str, str]) -> int:
 
 def _measures_of(dtypes: Mapping[str, str]) -> set[str]:
     """Columns that a part may lack, because its picture could not be read."""
-    names = list(dtypes)
-    last = next(reversed(_QUALITY))
+    names, last = list(dtypes), next(reversed(_QUALITY))
     return {*MEASURES, *(names[names.index(last) + 1 :] if last in dtypes else ())}
 
 

@@ -109,10 +109,12 @@ def people_of(result: Result) -> list[Person]:
     percents: list[int | None] = [None] * len(result)
     if result.scores.kind == "probability":
         percents = [round(100 * float(p)) for p in result.probabilities]
-    known = zip(result.emotions, percents, result.scores.values, _reasons(result), strict=True)
+    reasons = _reasons(result)
     return [
-        Person(*_called(result, row), result.faces.boxes[row], *about)
-        for row, about in enumerate(known)
+        Person(*_called(result, row), result.faces.boxes[row], emotion, percent, values, reason)
+        for row, (emotion, percent, values, reason) in enumerate(
+            zip(result.emotions, percents, result.scores.values, reasons, strict=True)
+        )
     ]
 
 
@@ -155,8 +157,8 @@ class Steadied:
             emotion = (*self.labels, UNCERTAIN)[tops[row]]
             share = float(values[row].max() if emotion == UNCERTAIN else values[row, tops[row]])
             percent = self._figure(key, emotion, round(100 * share), now)
-            about = emotion, percent, values[row], reasons[row]
-            shown.append(Person(*_called(result, row), result.faces.boxes[row], *about))
+            known = *_called(result, row), result.faces.boxes[row], emotion, percent
+            shown.append(Person(*known, values[row], reasons[row]))
         self._told = {key: told for key, told in self._told.items() if now - told[2] < _FIGURE_S}
         return shown
 
