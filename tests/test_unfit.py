@@ -307,3 +307,13 @@ def test_many_videos_are_listed_at_the_top() -> None:
         ["70 %", "happiness 71 %"],
     ]
     assert html.count("No face was fit to be judged") == 1
+
+
+@pytest.mark.parametrize("unfit", [{}, {0: "blurred"}])
+def test_tables_of_photos_are_exported_as_they_are(tmp_path: Path, unfit: dict[int, str]) -> None:
+    photos = [acted(None, {0: SAD}, source=f"{i}.jpg", unfit=unfit) for i in range(3)]
+    table = Results(photos).save(tmp_path / "t.parquet")
+    run = CliRunner().invoke(app, ["export", str(table), "-o", str(tmp_path / "t.csv")])
+    assert run.exit_code == 0, run.output
+    assert "unfit" not in run.stderr
+    assert pd.read_csv(tmp_path / "t.csv")["unfit_reason"].notna().tolist() == [bool(unfit)] * 3

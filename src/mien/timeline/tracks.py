@@ -166,8 +166,10 @@ class Presence:
     def unfit_note(self) -> str:
         """How much of the visible time was unfit to be judged, and why, in a sentence; or "".
 
-        Several faces at once count each.
+        Several faces at once count each; of photos there is nothing to say.
         """
+        if self._faces["time_s"].isna().all():
+            return ""
         seconds, unfit = np.nan_to_num(self.seconds), ~self.fit
         lost = float(seconds[unfit].sum())
         if not lost:

@@ -44,10 +44,12 @@ def export(
     if plane and not drawn:
         raise UsageError(f"--plane is a drawing: end the name of {output} in .svg.")
     timeline = Timeline.load(table)
-    if smooth is None and output.suffix.lower() in SUFFIXES:
+    whole = output.suffix.lower() in SUFFIXES
+    if smooth is None and whole:
         smooth = float(timeline.settings.get("smooth_s", 0))
     timeline = as_shown(timeline, smooth, all_faces)
-    tell_unfit(timeline)
+    if not whole or not len(timeline.faces):
+        tell_unfit(timeline)
     if affect:
         timeline = timeline.derive_affect()
     if drawn:

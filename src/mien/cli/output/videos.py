@@ -77,7 +77,8 @@ def show_people(timeline: Timeline) -> None:
         table.add_column("peak", no_wrap=True, overflow="ellipsis")
         for row in summary.to_dict("records"):
             nobody = str(row["track_id"]) in ("None", "<NA>", "nan")  # the group's row
-            name = f"everyone ({row['people']})" if nobody else timeline.name_of(row["track_id"])
+            everyone = f"everyone ({row['people']})" if row["people"] else "all faces"
+            name = everyone if nobody else timeline.name_of(row["track_id"])
             if not row["visible_s"]:
                 table.add_row("no face")
                 continue
