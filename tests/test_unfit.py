@@ -317,3 +317,17 @@ def test_tables_of_photos_are_exported_as_they_are(tmp_path: Path, unfit: dict[i
     assert run.exit_code == 0, run.output
     assert "unfit" not in run.stderr
     assert pd.read_csv(tmp_path / "t.csv")["unfit_reason"].notna().tolist() == [bool(unfit)] * 3
+
+
+def test_a_printed_timeline_shows_its_answer(half: Timeline) -> None:
+    lines = str(half.smooth(1.0)).splitlines()
+    assert lines[0] == repr(half)
+    assert [line.split() for line in lines[1:4]] == [
+        ["film.mp4"],
+        ["person", "visible", "fit", "sadness", "peak"],
+        ["Person", "1", "0:10.0", "50", "100", "sadness", "0:00.0"],
+    ]
+    assert lines[4] == (
+        "expressions: percent of the visible time fit to be judged, smoothed over 1 s"
+    )
+    assert max(map(len, lines)) <= 80

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mien.labels import ATTRIBUTES, color_of
+from mien.timeline.text import clock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,11 +40,6 @@ def progress(results: Iterable[Result]) -> Iterator[Result]:
         yield result
     if said != started:
         print("\r\033[K", end="", file=sys.stderr, flush=True)  # noqa: T201
-
-
-def clock(seconds: float) -> str:
-    """Seconds as a player shows them, ``m:ss.s``."""
-    return f"{int(seconds // 60)}:{seconds % 60:04.1f}"
 
 
 def console() -> Console:

@@ -100,7 +100,13 @@ class Timeline(Cast, Fitness, Plots):
 
     def __repr__(self) -> str:
         frames, people = len(self.images), len(self._presence.people)
-        return f"Timeline({people} people, {frames} frames, {self.duration_s:.2f} s)"
+        who = "person" if people == 1 else "people"
+        return f"Timeline({people} {who}, {frames} frames, {self.duration_s:.2f} s)"
+
+    def __str__(self) -> str:
+        from mien.timeline.text import plain
+
+        return f"{self!r}\n{plain(self)}" if self._presence.people else repr(self)
 
     @property
     def raw(self) -> Timeline:

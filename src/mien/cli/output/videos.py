@@ -15,7 +15,7 @@ import numpy as np
 
 from mien.cli.console import tell
 from mien.errors import UsageError
-from mien.labels import FEATURES, UNCERTAIN, color_of
+from mien.labels import FEATURES, color_of
 from mien.timeline.smoothing import SMOOTH_S
 
 if TYPE_CHECKING:
@@ -53,71 +53,28 @@ def tell_unfit(timeline: Timeline) -> None:
 
 
 def show_people(timeline: Timeline) -> None:
-    """Print one row a person: how long, which share of that what, the strongest moment.
-
-    Labels that nobody shows are left out; where the rest is too wide, the rarest are summed up.
-    """
+    """Print one row a person of each video, see `mien.timeline.text.blocks`."""
     from rich.table import Table
     from rich.text import Text
 
-    from mien.cli.console import clock, console
+    from mien.cli.console import console
+    from mien.timeline.text import base, blocks
 
     out = console()
-    for source, summary in timeline.summary().groupby("source", sort=False):
-        group = summary.iloc[-1]
-        unfit = bool((summary["fit_share"] < 1).any())
-        label_shares = summary[[f"share_{name}" for name in (*timeline.labels, UNCERTAIN)]]
-        shown, rest = _columns(label_shares, out.width - _FIXED - 5 * unfit)
+    for block in blocks(timeline, out.width):
         table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
-        table.title = Text(Path(str(source)).name, style="bold")
-        table.add_column("person", no_wrap=True, overflow="ellipsis", max_width=16)
-        table.add_column("visible", justify="right", no_wrap=True)
-        for name in ["fit"] * unfit + [*shown] + ["other"] * bool(rest):
+        table.title = Text(block.name, style="bold")
+        first, *middle, last = block.head
+        table.add_column(first, no_wrap=True, overflow="ellipsis", max_width=16)
+        for name in middle:
             table.add_column(name, justify="right", no_wrap=True)
-        table.add_column("peak", no_wrap=True, overflow="ellipsis")
-        for row in summary.to_dict("records"):
-            nobody = str(row["track_id"]) in ("None", "<NA>", "nan")  # the group's row
-            everyone = f"everyone ({row['people']})" if row["people"] else "all faces"
-            name = everyone if nobody else timeline.name_of(row["track_id"])
-            if not row["visible_s"]:
-                table.add_row("no face")
-                continue
-            cells = [_percent(row["fit_share"])] * unfit
-            cells += [_percent(row[f"share_{label}"]) for label in shown]
-            cells += [_percent(sum(row[f"share_{label}"] for label in rest))] * bool(rest)
-            moment = Text("-")
-            if isinstance(row["peak_emotion"], str):
-                red, green, blue = color_of(row["peak_emotion"], timeline.labels)
-                told = f"{row['peak_emotion']} {clock(row['peak_s'])}"
-                moment = Text(told, style=f"bold rgb({red},{green},{blue})")
-            if nobody and group["people"] == 1:
-                continue  # the only person says it all
-            table.add_row(name, clock(row["visible_s"]), *cells, moment)
+        table.add_column(last, no_wrap=True, overflow="ellipsis")
+        for *cells, peak in block.rows:
+            red, green, blue = color_of(peak.rpartition(" ")[0], timeline.labels)
+            table.add_row(*cells, Text(peak, style=f"bold rgb({red},{green},{blue})"))
         out.print(table)
-    base = "the visible time"
-    if timeline.unfit_note and not timeline.all_faces:
-        base += " fit to be judged"
-    smooth_s = timeline.settings.get("smooth_s")
-    tell(f"expressions: percent of {base}" + (f", smoothed over {smooth_s} s" if smooth_s else ""))
+    tell(base(timeline))
     tell_unfit(timeline)
-
-
-_FIXED = 16 + 2 + 7 + 2 + 17  # columns of person, visible and peak, and what lies between
-
-
-def _columns(shares: pd.DataFrame, room: int) -> tuple[list[str], list[str]]:
-    """The labels that somebody shows and that fit into so many letters, and those that do not."""
-    top = shares.max().fillna(0.0)
-    top.index = top.index.str.removeprefix("share_")
-    there = [name for name in top.index if top[name] >= 0.005]
-    wanted = sorted(there, key=lambda name: -top[name])
-    while wanted and sum(len(name) + 2 for name in wanted) > room - 7 * (len(wanted) < len(there)):
-        wanted.pop()
-    return [n for n in there if n in wanted], [n for n in there if n not in wanted]
-
-
-def _percent(share: float) -> str:
-    return "-" if math.isnan(share) else f"{100 * share:.0f}"
 
 
 class FilmAnswers:
