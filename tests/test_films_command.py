@@ -17,7 +17,7 @@ from test_classifiers import tiny
 
 from mien import ModelCard, Results
 from mien.analyzer import EmotionAnalyzer
-from mien.cli import app
+from mien.cli.commands import app
 from mien.errors import InputError
 from mien.expressions.onnx import OnnxClassifier
 from mien.results.tables import read_table

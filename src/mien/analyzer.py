@@ -25,6 +25,7 @@ from mien.faces.quality import assess
 from mien.media.photos import photos
 from mien.media.prefetch import prefetched
 from mien.media.video import VideoSource
+from mien.media.worker import awaited
 from mien.models.card import CropSpec
 from mien.models.session import file_sha256
 from mien.plugins import (
@@ -239,8 +240,9 @@ class EmotionAnalyzer:
         """
         batches = self._batches(frames, detector, 1 if live else PATIENCE, keep=keep)
         if live:
-            for batch, _ in batches:
-                yield from self._judge(batch)
+            for looked in batches:
+                if looked is not None:
+                    yield from self._judge(looked[0])
             return
         with closing(prefetched(batches, "mien-look", most=1)) as ready:
             for batch in ready:
@@ -248,9 +250,12 @@ class EmotionAnalyzer:
 
     def _batches(
         self, frames: Iterable[Frame], detector: FaceDetector, patience: int, *, keep: bool
-    ) -> Generator[tuple[list[_Seen], int]]:
-        """Frames that are looked at, some at a time, with the bytes that they hold."""
-        upcoming = iter(frames)
+    ) -> Generator[tuple[list[_Seen], int] | None]:
+        """Frames that are looked at, some at a time, with the bytes that they hold.
+
+        None comes between them, so that a thread which runs this can be stopped there.
+        """
+        upcoming = awaited(frames)
         problem: BaseException | None = None
         while problem is None:
             waiting: list[_Seen] = []
@@ -263,6 +268,7 @@ class EmotionAnalyzer:
                     break
                 waiting.append(seen)
                 squares += len(seen.crops)
+                yield None
                 held += seen.crops.nbytes + (3 * math.prod(seen.size) if keep and seen.size else 0)
             if waiting:
                 yield waiting, held
