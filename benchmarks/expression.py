@@ -72,12 +72,13 @@ def quantize(source: Path, target: Path, data: Path) -> None:
     """Write an int8 copy of a model with its card."""
     import onnx
 
-    quantization = runtime("quantization")
+    quantization: Any = runtime("quantization")
+    base: Any = quantization.CalibrationDataReader
     classifier = OnnxClassifier(source)
     pictures = load_ferplus(data, "train").pictures[:: 28558 // 256]
     crops = to_crops(pictures, classifier.input_size)
 
-    class Reader(quantization.CalibrationDataReader):  # type: ignore[misc]
+    class Reader(base):  # type: ignore[misc]
         def __init__(self) -> None:
             self.batches = iter(np.array_split(crops, 16))
 

@@ -9,6 +9,7 @@ from math import ceil, floor
 
 import numpy as np
 
+from mien.escaping import printable_lines
 from mien.labels import color_of
 from mien.types import Floats, Image
 

@@ -14,6 +14,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from csv import QUOTE_NONNUMERIC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
@@ -124,7 +125,12 @@ class _TextFile:
 def _csv_text(table: pd.DataFrame, *, header: bool) -> str:
     """Rows as CSV in which a spreadsheet finds no formula, see `mien.escaping.csv_cell`."""
     safe = _texts_mapped(table, csv_cell).rename(columns=csv_cell)
-    return safe.to_csv(index=False, header=header, lineterminator="\n")
+    text = safe.to_csv(index=False, header=header, lineterminator="\n")
+    if "\r" in text:  # Python's csv writes it without quotes, and readers take it for a line's end
+        text = safe.to_csv(
+            index=False, header=header, lineterminator="\n", quoting=QUOTE_NONNUMERIC
+        )
+    return text
 
 
 def _texts_mapped(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:

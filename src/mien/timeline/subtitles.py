@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mimetypes
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +18,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 from xml.etree import ElementTree
 
-from mien.escaping import printable
 from mien.files import replacing, writable_place
 from mien.labels import UNCERTAIN
 
@@ -28,6 +28,9 @@ SUFFIXES = (".vtt", ".eaf")
 _SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
 _XSI = "http://www.w3.org/2001/XMLSchema-instance"
 _TYPE = "apparent expression"
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+#: Allowed in XML, but no part of a word: C1 control characters, and what turns the direction.
+_NO_TEXT = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True)
@@ -121,14 +124,14 @@ def write_elan(stretches: Sequence[Stretch], path: str | Path, film: str = "") -
         _add(order, "TIME_SLOT", TIME_SLOT_ID=slot, TIME_VALUE=str(ms))
     tiers: dict[str, ElementTree.Element] = {}
     for number, (stretch, (start, end)) in enumerate(zip(stretches, times, strict=True), 1):
-        who = printable(stretch.who)
+        who = _printable(stretch.who)
         if who not in tiers:
             about = {"LINGUISTIC_TYPE_REF": _TYPE, "PARTICIPANT": who, "TIER_ID": who}
             tiers[who] = _add(root, "TIER", **about)
         about = {"TIME_SLOT_REF1": slots[start], "TIME_SLOT_REF2": slots[end]}
         annotation = _add(tiers[who], "ANNOTATION")
         aligned = _add(annotation, "ALIGNABLE_ANNOTATION", ANNOTATION_ID=f"a{number}", **about)
-        _add(aligned, "ANNOTATION_VALUE", printable(stretch.label))
+        _add(aligned, "ANNOTATION_VALUE", _printable(stretch.label))
     about = {"LINGUISTIC_TYPE_ID": _TYPE, "TIME_ALIGNABLE": "true", "GRAPHIC_REFERENCES": "false"}
     _add(root, "LINGUISTIC_TYPE", **about)
     ElementTree.register_namespace("xsi", _XSI)
@@ -157,14 +160,19 @@ def _clock(ms: int) -> str:
 
 def _one_line(text: str) -> str:
     """Text of a cue or a voice: no line break, nothing that opens a tag or an escape."""
-    return escape(printable(" ".join(text.split())), quote=False)
+    return escape(" ".join(_printable(text).split()), quote=False)
+
+
+def _printable(text: str) -> str:
+    """The text without characters that neither XML nor a line of subtitles may hold."""
+    return _NO_TEXT.sub("\ufffd", _NOT_XML.sub("\ufffd", text))
 
 
 def _media(film: str, document: Path) -> dict[str, str]:
     """How ELAN finds the film: by its full address, or beside the document."""
     kind = mimetypes.guess_type(film)[0] or "unknown"
     if "://" in film:
-        return {"MEDIA_URL": printable(film), "MIME_TYPE": kind}
+        return {"MEDIA_URL": _printable(film), "MIME_TYPE": kind}
     path = Path(film).absolute()
     about = {"MEDIA_URL": path.as_uri(), "MIME_TYPE": kind}
     try:

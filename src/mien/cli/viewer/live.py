@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, NoReturn
 from mien.cli.viewer.view import Look, save_snapshot
 from mien.drawing.overlay import Person
 from mien.errors import FrameDroppedError, MienError
-from mien.media.worker import Worker
+from mien.escaping import printable
+from mien.media.worker import Worker, awaited
 from mien.sinks.stabilizer import Steadied
 from mien.sinks.video import FilmSink
 from mien.types import Frame
@@ -64,7 +65,7 @@ class Live:
         self.choice = Choice(recording=record is not None)
         self.error: BaseException | None = None
         self.counts = {"ok": 0, "dropped": 0, "error": 0}
-        self._name, self._analyse = name, analyse
+        self._name, self._analyse = printable(name), analyse
         self._gate = _Gate(frames, self, own_speed)
         self._record, self._seconds = record, seconds
         self._message, self._spoken = "", 0.0
@@ -253,7 +254,7 @@ class _Gate:
 
     def __iter__(self) -> Iterator[Frame]:
         lag: float | None = None  # what the wall clock shows more than the film's
-        for frame in self._frames:
+        for frame in awaited(self._frames):
             if self._own_speed and frame.time_s is not None:
                 stood = self._stand()
                 now = time.monotonic()

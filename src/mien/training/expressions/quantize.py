@@ -28,12 +28,13 @@ def quantize(plain: Path, card: ModelCard, told: Lesson, path: Path) -> None:
     layer stays as it is, for it is small and decides. Weights use seven bits, because processors
     without VNNI overflow with eight.
     """
-    quantization = runtime("quantization")
+    quantization: Any = runtime("quantization")
+    base: Any = quantization.CalibrationDataReader
     classifier = OnnxClassifier(plain, card)
     rows = np.linspace(0, len(told) - 1, min(len(told), CALIBRATION)).astype(int)
     crops = to_crops(told.pictures[rows], card.input_size)
 
-    class Reader(quantization.CalibrationDataReader):  # type: ignore[misc]
+    class Reader(base):  # type: ignore[misc]
         def __init__(self) -> None:
             batches = (crops[i : i + 32] for i in range(0, len(crops), 32))
             self.batches = ({"input": classifier.prepare(batch)} for batch in batches)
