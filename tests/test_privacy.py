@@ -5,24 +5,29 @@ from __future__ import annotations
 import ast
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from engaged import filmed, moving
+from engaged import FEATURES, filmed, moving
 from films import Style, write_film
+from test_engagement_training import blank_networks
 from tracing import Trace, traced
 
 from mien import read_image, write_image
 from mien.cli.commands import app
+from mien.cli.commands.models import app as models_app
+from mien.engagement.card import EngagementCard
 from mien.models.session import QUIET
+from mien.training.engagement.export import write_networks
 from mien.types import Image
 
 SOURCE = Path(__file__).parents[1] / "src" / "mien"
 RECIPE = 'network="rca"\nstart=""\nsize=32\nbatch=16\nstages=[{epochs=1, size=32}]\n'
+SPLITS = ("train", "train", "train", "validation")
 
 #: One call or more of every command; {out} is the only folder that may be written to.
 CALLS = {
@@ -63,27 +68,64 @@ NETWORK = {"models pull"}
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an input for every command."""
     folder = tmp_path_factory.mktemp("place")
     photo = read_image(SOURCE / "assets" / "astronaut.jpg")
     write_image(folder / "photo.jpg", photo)
-    small = photo[::2, ::2]
-    video = [np.roll(small, i, axis=1) for i in range(20)]
+    video = [np.roll(photo[::2, ::2], i, axis=1) for i in range(20)]
     write_film(folder / "video.mp4", video, fps=10, style=Style(audio=True))
-    face = photo[40:240, 130:330]
+    shutil.copy(SOURCE / "weights" / "mien-mobilenet.onnx", folder / "copy.onnx")
+    _write_faces(folder / "faces", photo[40:240, 130:330])
+    (folder / "recipe.toml").write_text(RECIPE)
+    _write_features(folder)
+    call = [
+        "analyze",
+        "video.mp4",
+        "-o",
+        "table.parquet",
+        "--embeddings",
+        "identity,features",
+        "--keep-faces",
+    ]
+    command = [sys.executable, "-m", "mien", *call]
+    done = subprocess.run(command, cwd=folder, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def _write_faces(folder: Path, face: Image) -> None:
+    """Faces in folders by label, and the same once more by split."""
     rng = np.random.default_rng(0)
-    for label in ("happiness", "sadness"):
-        for i in range(24):
-            shade = face[:: 2 + i % 3, ::2].astype(int) + int(rng.integers(-30, 30))
-            target = folder / "faces" / label / f"{i}.png"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            write_image(target, shade.clip(0, 255).astype(np.uint8))
-    yield folder
+    for i in range(48):
+        shade = face[:: 2 + i % 3, ::2].astype(int) + int(rng.integers(-30, 30))
+        label = "happiness" if i % 2 else "sadness"
+        for target in (folder / label, folder.with_name("split") / SPLITS[i % 4] / label):
+            target.mkdir(parents=True, exist_ok=True)
+            write_image(target / f"{i}.png", shade.clip(0, 255).astype(np.uint8))
+
+
+def _write_features(folder: Path) -> None:
+    """Tables of videos with features, to train on, and a crowd to estimate the engagement of."""
+    rng = np.random.default_rng(6)
+    clips, videos = ["path,level,group"], ["path,label,group"]
+    for who in range(8):
+        for level in (0.0, 1.0):
+            name = f"{who}-{level:.0f}.parquet"
+            filmed({1: moving(level, 3, rng, fps=10)}, fps=10).save(folder / name)
+            clips.append(f"{name},{'engaged' if level else 'distracted'},{who}")
+            videos.append(f"{name},{'lively' if level else 'calm'},{who}")
+    (folder / "clips.csv").write_text("\n".join(clips))
+    (folder / "videos.csv").write_text("\n".join(videos))
+    crowd = {who: moving(1.0, 6, rng) for who in range(6)}
+    filmed(crowd).save(folder / "crowd.parquet")
+    write_networks(
+        blank_networks(FEATURES), EngagementCard("net", features=FEATURES), folder / "engaged.onnx"
+    )
 
 
 def run(place: Path, folder: Path, call: str, **variables: str) -> Trace:
-    """One call of the command, in a folder of its own beside links to the inputs."""
+    """One call of the command, in a folder of its own with links to the inputs."""
     out = folder / "out"
     out.mkdir()
     for path in place.iterdir():
@@ -96,6 +138,100 @@ def test_a_command_keeps_to_itself(name: str, place: Path, tmp_path: Path) -> No
     trace = run(place, tmp_path, CALLS[name])
     assert trace.code == 0, trace.stderr
     assert trace.network == []
-    cache = tmp_path / "home" / ".cache" / "mien"
-    assert trace.outside(tmp_path / "out", tmp_path / "tmp", cache, *cache.parents[:1]) == []
+    caches = [tmp_path / "home" / ".cache", tmp_path / "home" / ".cache" / "mien"]
+    outside = trace.outside(tmp_path / "out", tmp_path / "tmp", caches[1])
+    assert [path for path in outside if path != str(caches[0])] == []
     assert not [*(tmp_path / "tmp").iterdir()]
+
+
+def test_every_command_is_traced() -> None:
+    names = {command.callback.__name__.replace("_", "-") for command in app.registered_commands}
+    models = {f"models {c.name or c.callback.__name__}" for c in models_app.registered_commands}
+    assert names | models - NETWORK <= {
+        " ".join(call.split()[: 1 + call.startswith("models")]) for call in CALLS.values()
+    }
+
+
+PYTHON = """
+import mien
+from mien.models.session import runtime
+result = mien.EmotionAnalyzer()("photo.jpg")
+timeline = mien.EmotionAnalyzer("haar").video("video.mp4")
+result.heatmaps(), timeline.segments(), result._repr_html_()
+"""
+
+
+@pytest.mark.slow
+def test_the_library_keeps_to_itself_for_as_long_as_it_lives(place: Path, tmp_path: Path) -> None:
+    for name in ("photo.jpg", "video.mp4"):
+        (tmp_path / name).symlink_to(place / name)
+    # The runtime's telemetry looks up its collector some seconds after the first network ran.
+    trace = traced(["-c", PYTHON + "import time; time.sleep(12)"], tmp_path)
+    assert trace.code == 0, trace.stderr
+    assert (trace.network, trace.outside()) == ([], [])
+
+
+NATIVE = """
+import ctypes, os, subprocess, sys
+libc = ctypes.CDLL(None)
+libc.socket(2, 2, 0)
+libc.close(libc.open(os.environ["HOME"].encode() + b"/id", os.O_CREAT | os.O_WRONLY, 0o600))
+subprocess.run([sys.executable, "-c", "import socket; socket.getaddrinfo('localhost', 80)"])
+"""
+
+
+def test_the_trace_sees_native_code_and_child_processes(tmp_path: Path) -> None:
+    trace = traced(["-c", NATIVE], tmp_path)
+    assert trace.code == 0, trace.stderr
+    assert any("AF_INET, SOCK_DGRAM" in line for line in trace.network)
+    assert any("/etc/hosts" in line for line in trace.network)
+    assert trace.outside() == [str(tmp_path / "home" / "id")]
+
+
+def test_one_place_imports_onnx_runtime() -> None:
+    importing = set()
+    for folder in ("src", "benchmarks", "scripts", "notebooks"):
+        for path in (SOURCE.parents[1] / folder).rglob("*"):
+            if path.suffix == ".py" and _imports_runtime(path.read_text()):
+                importing.add(path.name)
+            elif path.suffix == ".ipynb":
+                cells = json.loads(path.read_text())["cells"]
+                code = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")
+                assert "onnxruntime" not in code
+    assert importing == set()
+
+
+def _imports_runtime(text: str) -> bool:
+    """Whether a module imports ONNX Runtime, other than for its types."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
+            node.body.clear()
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
+        if any(name.split(".")[0] == "onnxruntime" for name in names):
+            return True
+    return False
+
+
+DOORS = {
+    "mien first": ("import mien, onnxruntime", {}, False),
+    "later": ("import onnxruntime, mien", {}, True),
+    "later, with the variable": ("import onnxruntime, mien", {QUIET: "1"}, False),
+    "empty variable": ("import mien", {QUIET: ""}, False),
+}
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_an_earlier_import_is_warned_of_once(door: str, tmp_path: Path) -> None:
+    imports, variables, warns = DOORS[door]
+    code = f"{imports}\nfrom mien.models.session import runtime\nruntime(), runtime()"
+    environment = {k: v for k, v in os.environ.items() if k != QUIET} | variables
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment | {"HOME": str(tmp_path)},
+        capture_output=True,
+        check=True,
+    )
+    assert done.stderr.decode().count("import mien first") == warns
+    if not warns:
+        assert not [*tmp_path.rglob("*")]
