@@ -6,13 +6,13 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from helpers.command import mien
 from helpers.engaged import FEATURES, SHA, filmed, moving
+from helpers.engagement_networks import blank_networks
 from helpers.videos import write_film
 
 from mien.engagement import EngagementCard, EngagementModel, engagement
@@ -33,7 +33,7 @@ from mien.training.engagement.data import (
     parse_levels,
     read_clips,
 )
-from mien.training.engagement.export import Networks, write_networks
+from mien.training.engagement.export import write_networks
 from mien.training.engagement.metrics import measure
 from mien.training.engagement.train import Plan, Trained, train_engagement
 
@@ -304,16 +304,3 @@ def test_a_film_of_five_faces_from_pixels_to_a_value(tmp_path: Path, photo: Path
     )
     done = mien("engagement", film, "--model", model, "-o", out, "--window", 1)
     assert (done.returncode, b"of another model" in done.stderr) == (2, True)
-
-
-def blank_networks(features: int) -> Networks:
-    zeros: Any = np.zeros((2, 2 * features, 2), np.float32)
-    return Networks(
-        mean=zeros[0, :, 0],
-        scale=zeros[0, :, 0] + 1,
-        attention=zeros[..., 0],
-        hidden=zeros,
-        hidden_bias=zeros[:, 0],
-        last=zeros[:, 0],
-        last_bias=zeros[:, 0, 0],
-    )

@@ -10,8 +10,8 @@ from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
-from actors import acted, save, towards
-from test_cli import mien
+from helpers.actors import acted, save, towards
+from helpers.command import mien
 
 from mien import Results, Timeline
 from mien.escaping import csv_cell, csv_text, json_text, printable

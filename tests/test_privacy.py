@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import ast
-import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from engaged import FEATURES, filmed, moving
-from films import Style, write_film
-from test_engagement_training import blank_networks
-from tracing import Trace, traced
+from helpers.engaged import FEATURES, filmed, moving
+from helpers.engagement_networks import blank_networks
+from helpers.tracing import traced
+from helpers.videos import Style, write_film
 
 from mien import read_image, write_image
 from mien.cli.commands import app
@@ -27,6 +26,7 @@ from mien.types import Image
 
 SOURCE = Path(__file__).parents[1] / "src" / "mien"
 RECIPE = 'network="rca"\nstart=""\nsize=32\nbatch=16\nstages=[{epochs=1, size=32}]\n'
+ROOMS = ("src", "benchmarks", "scripts", "notebooks", "recipes")
 SPLITS = ("train", "train", "train", "validation")
 
 #: One call or more of every command; {out} is the only folder that may be written to.
@@ -60,7 +60,7 @@ CALLS = {
     "models info": "models info mien-mobilenet",
     "models verify": "models verify",
     "models add": "models add copy.onnx --name copy",
-    "models bundle": "models bundle {out}/bundle.tar",
+    "models bundle": "models add copy.onnx --name copy && models bundle {out}/bundle.tar",
     "help": "--help",
 }
 #: These need a network; the hub's own tests have a server for them.
@@ -124,37 +124,41 @@ def _write_features(folder: Path) -> None:
     )
 
 
-def run(place: Path, folder: Path, call: str, **variables: str) -> Trace:
-    """One call of the command, in a folder of its own with links to the inputs."""
-    out = folder / "out"
+SLOW = {"train", "train-head", "train-engagement"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in CALLS]
+)
+def test_a_command_keeps_to_itself(name: str, place: Path, tmp_path: Path) -> None:
+    out, home, temporary = (tmp_path / name for name in ("out", "home", "tmp"))
     out.mkdir()
     for path in place.iterdir():
-        (folder / path.name).symlink_to(path)
-    return traced(["-m", "mien", *call.format(out=out).split()], folder, **variables)
-
-
-@pytest.mark.parametrize("name", CALLS)
-def test_a_command_keeps_to_itself(name: str, place: Path, tmp_path: Path) -> None:
-    trace = run(place, tmp_path, CALLS[name])
-    assert trace.code == 0, trace.stderr
-    assert trace.network == []
-    caches = [tmp_path / "home" / ".cache", tmp_path / "home" / ".cache" / "mien"]
-    outside = trace.outside(tmp_path / "out", tmp_path / "tmp", caches[1])
-    assert [path for path in outside if path != str(caches[0])] == []
-    assert not [*(tmp_path / "tmp").iterdir()]
+        (tmp_path / path.name).symlink_to(path)
+    for call in CALLS[name].format(out=out).split(" && "):
+        trace = traced(["-m", "mien", *call.split()], tmp_path)
+        assert trace.code == 0, trace.stderr
+        assert trace.network == []
+        assert trace.outside(out, temporary, home / ".cache" / "mien") in (
+            [],
+            [str(home / ".cache")],
+        )
+        assert not [*temporary.iterdir()]
 
 
 def test_every_command_is_traced() -> None:
+    traced_names = {
+        " ".join(words[: 1 + (words[0] == "models")])
+        for call in CALLS.values()
+        for words in (part.split() for part in call.split(" && "))
+    }
     names = {command.callback.__name__.replace("_", "-") for command in app.registered_commands}
     models = {f"models {c.name or c.callback.__name__}" for c in models_app.registered_commands}
-    assert names | models - NETWORK <= {
-        " ".join(call.split()[: 1 + call.startswith("models")]) for call in CALLS.values()
-    }
+    assert names | models - NETWORK <= traced_names
 
 
 PYTHON = """
 import mien
-from mien.models.session import runtime
 result = mien.EmotionAnalyzer()("photo.jpg")
 timeline = mien.EmotionAnalyzer("haar").video("video.mp4")
 result.heatmaps(), timeline.segments(), result._repr_html_()
@@ -189,28 +193,10 @@ def test_the_trace_sees_native_code_and_child_processes(tmp_path: Path) -> None:
 
 
 def test_one_place_imports_onnx_runtime() -> None:
-    importing = set()
-    for folder in ("src", "benchmarks", "scripts", "notebooks"):
-        for path in (SOURCE.parents[1] / folder).rglob("*"):
-            if path.suffix == ".py" and _imports_runtime(path.read_text()):
-                importing.add(path.name)
-            elif path.suffix == ".ipynb":
-                cells = json.loads(path.read_text())["cells"]
-                code = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")
-                assert "onnxruntime" not in code
-    assert importing == set()
-
-
-def _imports_runtime(text: str) -> bool:
-    """Whether a module imports ONNX Runtime, other than for its types."""
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
-            node.body.clear()
-        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-        names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
-        if any(name.split(".")[0] == "onnxruntime" for name in names):
-            return True
-    return False
+    imports = re.compile(r"(import |from |import_module\(f?[\"'])onnxruntime")
+    files = [p for room in ROOMS for p in (SOURCE.parents[1] / room).rglob("*")]
+    texts = {p.name: p.read_text() for p in files if p.suffix in (".py", ".ipynb")}
+    assert [name for name, text in texts.items() if imports.search(text)] == ["session.py"]
 
 
 DOORS = {

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import av
 import pytest
-from actors import acted, save, towards
-from films import write_film
+from helpers.actors import acted, save, towards
+from helpers.videos import write_film
 
 from mien import Results
 
