@@ -325,6 +325,7 @@ class EmotionAnalyzer:
             seen.crops,
             index=frame.index,
             time_s=frame.time_s,
+            duration_s=frame.duration_s,
             size=seen.size,
             error=None if problem is None else str(problem),
             dropped=isinstance(problem, FrameDroppedError),

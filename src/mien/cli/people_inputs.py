@@ -14,7 +14,7 @@ from mien.results.files import SUFFIXES
 
 if TYPE_CHECKING:
     from mien.analyzer import EmotionAnalyzer
-    from mien.cli.inputs import Clip
+    from mien.media.inputs import VideoOptions
     from mien.results.result import Result
     from mien.timeline.timeline import Timeline
 
@@ -49,8 +49,10 @@ def numbered(names: Iterable[str]) -> dict[int, str]:
     return found
 
 
-def gather(files: Sequence[str], clip: Clip, analyzer: Callable[[], EmotionAnalyzer]) -> Gathered:
-    """Read the tables, then analyse the films and photos.
+def gather(
+    files: Sequence[str], options: VideoOptions, analyzer: Callable[[], EmotionAnalyzer]
+) -> Gathered:
+    """Read the tables, then analyze the videos and images.
 
     What can be said against the tables is said before any film is begun.
 
@@ -59,7 +61,8 @@ def gather(files: Sequence[str], clip: Clip, analyzer: Callable[[], EmotionAnaly
         UsageError: a table keeps no identity, or tables or the model do not fit each other.
     """
     from mien.cli.console import Tally, progress
-    from mien.cli.inputs import results
+    from mien.cli.inputs import results, show_left_out
+    from mien.media.inputs import Inputs
     from mien.timeline.concat import join, new_names
     from mien.timeline.timeline import Timeline
 
@@ -73,9 +76,11 @@ def gather(files: Sequence[str], clip: Clip, analyzer: Callable[[], EmotionAnaly
     tally = Tally()
 
     def counted(paths: Iterable[str]) -> Iterator[Result]:
-        for result in progress(results(analyzer(), paths, clip, keep=False)):
+        inputs = Inputs(paths)
+        for result in progress(results(analyzer(), inputs, options, keep=False)):
             tally.add(result)
             yield result
+        show_left_out(inputs)
 
     for is_table, group in groupby(dict.fromkeys(files), _is_table):
         paths = list(group)

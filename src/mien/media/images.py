@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import ImageError, InputError, InputNotFoundError, UsageError
+from mien.media.paths import irregular, is_handed_over
 from mien.types import Image
 
 if TYPE_CHECKING:
@@ -205,6 +206,9 @@ def _array_hint(array: npt.NDArray[Any]) -> str:
 
 
 def _open(path: str, name: str) -> BinaryIO:
+    what = irregular(path)
+    if what is not None and not is_handed_over(path):  # opening it may wait for ever
+        raise ImageError(f"{name} is {what}, where an image file is expected.")
     try:
         return open(path, "rb")
     except FileNotFoundError as error:

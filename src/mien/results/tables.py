@@ -68,6 +68,7 @@ IMAGE_DTYPES: dict[str, str] = {
     "status": "string",
     "error": "string",
     "milliseconds": "float64",
+    "duration_s": "float64",
 }
 #: Columns of the ``faces`` table before the labels, and after them.
 FACE_COLUMNS = tuple(_FACE_HEAD)
