@@ -123,7 +123,7 @@ def test_a_folder_gives_everything_or_counts_it(tmp_path: Path) -> None:
     assert names == [*first, "gone.jpg", "sub/3.png"]
     assert inputs.left_out == {"hidden": 2, "annotated": 3, "linked": 1, "other": 2}
     assert inputs.summary() == (
-        "left out: 2 hidden files or folders, 1 linked folder, 3 annotated copies by mien,"
+        "left out: 2 hidden files or folders, 3 annotated copies by mien, 1 linked folder,"
         " 2 files that are neither image nor video"
     )
     for item in inputs:

@@ -100,7 +100,7 @@ def _still(path: Path) -> None:
         ("empty.mp4", lambda path: path.write_bytes(b""), "is empty: it has 0 bytes"),
         (
             "text.mp4",
-            lambda path: path.write_text("not a film\n" * 50),
+            lambda path: path.write_text("letters\n" * 50),
             "is a text file, not a video",
         ),
         (

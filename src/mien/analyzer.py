@@ -16,7 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from mien.errors import FrameDroppedError, InputError, MienError, PluginError, UsageError
+from mien.errors import (
+    FrameDroppedError,
+    InputError,
+    MienError,
+    PluginError,
+    UsageError,
+    VideoError,
+)
 from mien.expressions.affect import AFFECT, DERIVED, missing, places, told, with_affect
 from mien.expressions.base import EmotionClassifier
 from mien.faces.crops import cut
@@ -195,6 +202,7 @@ class EmotionAnalyzer:
         start: float | None = None,
         end: float | None = None,
         width: int | None = None,
+        stream: int | None = None,
         adaptive: bool = False,
     ) -> Timeline:
         """Analyse a film from beginning to end.
@@ -205,6 +213,7 @@ class EmotionAnalyzer:
             every: look at every n-th frame.
             start, end: seconds of the film.
             width: make wider frames this narrow first, pixels.
+            stream: which of the file's video streams, from 0; None for the file's default.
             adaptive: look at fewer frames where nothing changes.
 
         Returns:
@@ -213,9 +222,15 @@ class EmotionAnalyzer:
         Raises:
             InputError: there is no film at that path, or no frame can be read from it.
         """
-        if isinstance(film, str | Path):
-            film = VideoSource(film, fps=fps, every=every, start=start, end=end, width=width)
-        return Timeline.from_results(self.stream(film, adaptive=adaptive))
+        if not isinstance(film, str | Path):
+            return Timeline.from_results(self.stream(film, adaptive=adaptive))
+        source = VideoSource(
+            film, fps=fps, every=every, start=start, end=end, width=width, stream=stream
+        )
+        timeline = Timeline.from_results(self.stream(source, adaptive=adaptive))
+        if not timeline.images["status"].eq("ok").any():
+            raise VideoError(str(timeline.images["error"].iloc[0]))
+        return timeline
 
     def _adaptive(
         self, frames: Iterable[Frame], tracked: Tracked, *, keep: bool

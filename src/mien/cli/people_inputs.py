@@ -60,7 +60,7 @@ def gather(
         InputError: a table cannot be read.
         UsageError: a table keeps no identity, or tables or the model do not fit each other.
     """
-    from mien.cli.console import Tally, progress
+    from mien.cli.console import Tally, progress, tell
     from mien.cli.inputs import results, show_left_out
     from mien.media.inputs import Inputs
     from mien.timeline.concat import join, new_names
@@ -90,9 +90,14 @@ def gather(
             else [Timeline.from_results(counted(paths))]
         )
         folders += [Path(path).parent for path in paths] if is_table else [Path()]
+    renamed = new_names(parts)
+    for part, names in zip(parts, renamed, strict=True):
+        for source in part.sources:
+            if source not in names:
+                tell(f"mien: {source} is in more than one table, and is used once.")
     origins = {
         new: (folder, old)
-        for folder, names in zip(folders, new_names(parts), strict=True)
+        for folder, names in zip(folders, renamed, strict=True)
         for old, new in names.items()
     }
     return Gathered(join(parts), origins, tally.failed)
