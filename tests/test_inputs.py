@@ -307,6 +307,12 @@ def test_the_other_kind_of_call_is_named(tmp_path: Path) -> None:
         analyzer.video(film, start=60)
 
 
+@pytest.mark.parametrize("video", [0, ["a.mp4", "b.mp4"], np.zeros((2, 48, 64, 3), np.uint8)])
+def test_what_is_no_video_by_type(video: Any) -> None:
+    with pytest.raises(UsageError, match=r"mien\.Frame, not (int|str|ndarray)"):
+        EmotionAnalyzer().video(video)
+
+
 @pytest.mark.parametrize("name", ["webp_EOFError.webp", "T_huge.mkv"])
 def test_storm_videos(shared: Path, name: str) -> None:
     path = shared / "cases" / "storm" / name

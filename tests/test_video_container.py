@@ -56,9 +56,12 @@ def test_a_cover_is_not_the_video_even_unmarked(tmp_path: Path, cover: int) -> N
 
 
 @pytest.mark.parametrize("default", [0, 1])
-def test_the_default_stream_is_read_though_another_is_larger(tmp_path: Path, default: int) -> None:
+def test_the_default_stream_is_read_though_another_is_larger(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, default: int
+) -> None:
     path = mux(tmp_path / "a.mkv", ("libx264", 5, 1), ("libx264", 5, 2), default=default)
     source = VideoSource(path)
+    assert "a.mkv has 2 video streams" in caplog.text
     assert shown(source) == [i + 100 * default for i in range(5)]
     assert source.info.streams == 2
     assert source.info.width == 64 * (default + 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -29,6 +30,7 @@ from mien.expressions.base import EmotionClassifier
 from mien.faces.crops import cut
 from mien.faces.detectors.base import FaceDetector
 from mien.faces.quality import assess
+from mien.media.base import checked
 from mien.media.photos import photos
 from mien.media.prefetch import prefetched
 from mien.media.video import VideoSource
@@ -186,6 +188,7 @@ class EmotionAnalyzer:
             tracked = Tracked(self.detector)
         tracked.reset(_rate(frames))
         live = bool(getattr(frames, "live", False))
+        frames = checked(frames)
         if adaptive:
             if live:
                 raise UsageError("live frames cannot wait for later ones: leave out adaptive.")
@@ -195,7 +198,7 @@ class EmotionAnalyzer:
 
     def video(
         self,
-        film: str | Path | Iterable[Frame],
+        film: str | os.PathLike[str] | Iterable[Frame],
         *,
         fps: float | None = None,
         every: int = 1,
@@ -222,7 +225,7 @@ class EmotionAnalyzer:
         Raises:
             InputError: there is no film at that path, or no frame can be read from it.
         """
-        if not isinstance(film, str | Path):
+        if not isinstance(film, str | os.PathLike):
             return Timeline.from_results(self.stream(film, adaptive=adaptive))
         source = VideoSource(
             film, fps=fps, every=every, start=start, end=end, width=width, stream=stream

@@ -97,8 +97,7 @@ def video_stream(container: InputContainer, name: str, number: int | None = None
     kind = container.format.name
     if kind == "image2" or kind.endswith("_pipe"):
         raise VideoError(
-            f"{name} is an image, not a video: analyze it with mien analyze, or by calling the"
-            " analyzer."
+            f"{name} is an image, not a video: give the file to mien analyze, or to analyzer(...)."
         )
     streams = video_streams(container)
     if not streams:

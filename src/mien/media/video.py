@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Generator, Iterator
 from contextlib import closing
@@ -14,6 +15,8 @@ from mien.media.images import name_of
 from mien.media.paths import local_path
 from mien.media.prefetch import prefetched
 from mien.types import Frame, Image
+
+_log = logging.getLogger(__name__)
 
 #: Two stamps nearer than this, in seconds, are the same time.
 _SAME_S = 1e-6
@@ -85,6 +88,13 @@ class VideoSource:
             if self._is_webp
             else decoding.probe(self.path, self.name, width, stream)
         )
+        if stream is None and self.info.streams > 1:
+            _log.warning(
+                "%s has %d video streams, and the default one is read: choose with --stream or"
+                " stream=.",
+                self.name,
+                self.info.streams,
+            )
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield frames in order of presentation."""
@@ -114,10 +124,10 @@ class VideoSource:
                 yield _shown_until(moment.time_s, *held)
             held = self._frame(moment)
         if held is None:
-            nothing = self._nothing(index > 0)
-            held = self._frame(Moment.broken(index, start, nothing, final=True))
-            end = start
-        yield _shown_until(end, *held)
+            moment = Moment.broken(index, start, self._nothing(index > 0), final=True)
+            yield replace(self._frame(moment)[0], time_s=None), 0
+        else:
+            yield _shown_until(end, *held)
 
     def _end(self, moment: Moment) -> float:
         """When a frame ends if no other follows."""
