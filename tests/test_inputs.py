@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from films import picture, write_film
+from helpers.videos import picture, write_film
 from PIL import Image as PilImage
 
 from mien import EmotionAnalyzer
@@ -110,7 +110,7 @@ def test_an_image_with_several_frames_is_a_video(tmp_path: Path, suffix: str) ->
 def test_a_folder_gives_everything_or_counts_it(tmp_path: Path) -> None:
     put(tmp_path, "10.png", "2.png", "sub/3.png", ".hidden.png", ".git/x.png")
     put(tmp_path, "p.annotated.png", "p.annotated-2.png", "sub/q.annotated.png")
-    put(tmp_path, "notes.txt", "t.csv", data=b"no image")
+    put(tmp_path, "notes.txt", "t.csv", "program.ts", data=b"no image")
     put(tmp_path, "a.jxl", "b", data=b"\xff\x0a" + bytes(90))  # JPEG XL
     put(tmp_path, "broken.jpg", "broken.mp4", data=bytes(range(200)))
     put(tmp_path, "empty.jpg", data=b"")
@@ -121,10 +121,10 @@ def test_a_folder_gives_everything_or_counts_it(tmp_path: Path) -> None:
     names = [Path(item.name).relative_to(tmp_path).as_posix() for item in inputs]
     first = ["2.png", "10.png", "a.jxl", "b", "broken.jpg", "broken.mp4", "empty.jpg", "film.mp4"]
     assert names == [*first, "gone.jpg", "sub/3.png"]
-    assert inputs.left_out == {"hidden": 2, "annotated": 3, "linked": 1, "other": 2}
+    assert inputs.left_out == {"hidden": 2, "annotated": 3, "linked": 1, "other": 3}
     assert inputs.summary() == (
         "left out: 2 hidden files or folders, 3 annotated copies by mien, 1 linked folder,"
-        " 2 files that are neither image nor video"
+        " 3 files that are neither image nor video"
     )
     for item in inputs:
         frames = list(item.frames())

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from films import Style, cut_off, number_of, picture, write_film
+from helpers.videos import Style, cut_off, number_of, picture, write_film
 
 from mien.errors import UsageError, VideoError
 from mien.media import frames as video_frames
@@ -119,7 +119,7 @@ def noise(frames: int = 40) -> list[Image]:
     return [rng.integers(0, 255, (48, 64, 3)).astype(np.uint8) for _ in range(frames)]
 
 
-@pytest.mark.parametrize("name", ["a.mkv", "a.webm", "a.avi", "a.ts"])
+@pytest.mark.parametrize("name", ["a.mkv", "a.webm", "a.avi", "a.ts", "a.mp4", "a.mov"])
 def test_less_than_half_a_second_missing_is_noticed(tmp_path: Path, name: str) -> None:
     style = Style(codec="mpeg4") if name == "a.avi" else None
     path = write_film(tmp_path / name, noise(), style=style)

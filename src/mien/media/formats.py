@@ -12,6 +12,7 @@ import re
 from typing import Literal, TypeAlias
 
 from mien.errors import InputError
+from mien.media.frames import ISO_BOXES
 from mien.media.images import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
 Kind: TypeAlias = 'Literal["image", "video"]'
@@ -25,6 +26,8 @@ _VIDEO_NAMES = VIDEO_SUFFIXES | {
 _IMAGE_NAMES = IMAGE_SUFFIXES | {".j2k", ".j2c", ".jpf", ".jpx", ".jpm", ".jxl", ".tga", ".psd"}
 
 
+#: Endings that TypeScript has, too.
+_PROGRAMS = (".ts", ".mts")
 #: Files that begin so are images, also of formats that mien names but does not read.
 _IMAGES = (
     b"\xff\xd8\xff",  # JPEG
@@ -44,14 +47,11 @@ _IMAGES = (
     b"\xff\x0a",
     b"8BPS",  # Photoshop
     b"\0\0\x01\0",  # icon
-    b"%!PS-Adobe",
     b"v/1\x01",  # OpenEXR
     b"qoif",
 )
 #: ISO base media files that are images, by the first brand; all others hold video or sound.
 _STILL_BRANDS = (b"avif", b"avis", b"mif1", b"msf1", b"heic", b"heix", b"heim", b"heis", b"crx ")
-#: How a QuickTime or MP4 file begins, also one that is cut off before its index.
-_ISO_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 _SOUND_BRANDS = (b"M4A ", b"M4B ", b"M4P ")
 
 
@@ -73,6 +73,8 @@ def kind_of(path: str | os.PathLike[str]) -> Kind | None:
         return "video" if _is_animated(path, head) else "image"
     if _is_video(path, head):
         return "video"
+    if _is_text(head) and path.lower().endswith(_PROGRAMS):
+        return None
     return kind_by_name(path)
 
 
@@ -89,6 +91,8 @@ def _is_image(head: bytes) -> bool:
         return True
     if head[:2] == b"BM":  # two letters are few: the offset of the pixels and the header must fit
         return int.from_bytes(head[14:18], "little") in (12, 40, 52, 56, 64, 108, 124)
+    if head.startswith(b"%!PS-Adobe"):
+        return b"EPSF" in head[:40]
     if re.match(rb"P[1-6](\s+#.*)*\s+\d+\s", head):  # PPM and its kin
         return True
     return head[4:8] == b"ftyp" and head[8:12] in _STILL_BRANDS
@@ -127,7 +131,7 @@ def _is_mjpeg(path: str) -> bool:
 
 
 def _is_video(path: str, head: bytes) -> bool:
-    if head[4:8] in _ISO_BOXES and head[8:12] not in _SOUND_BRANDS:
+    if head[4:8] in ISO_BOXES and head[8:12] not in _SOUND_BRANDS:
         return True
     if not head or (_is_text(head) and not head.startswith((b"#EXTM3U", b"YUV4MPEG2"))):
         return False  # FFmpeg has a player for text, too

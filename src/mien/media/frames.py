@@ -12,6 +12,8 @@ from mien.errors import InputError, InputNotFoundError, VideoError
 from mien.media.paths import irregular
 from mien.types import Image
 
+#: How a QuickTime or MP4 file begins, also one that is cut off before its index.
+ISO_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 #: The largest frame that is decoded, 8192 x 8192: decoders hold several at a time.
 MAX_PIXELS = 1 << 26
 
@@ -134,8 +136,9 @@ def lacks_trailer(path: str) -> bool:
 def lacks_bytes(path: str) -> bool:
     """Whether a file is shorter than its own header says: then it is cut off.
 
-    Matroska and WebM give the length of their segment, AVI that of its RIFF chunk; a transport
-    stream is a row of packets of 188 bytes. Other formats, and live recordings, do not say.
+    MP4 and QuickTime give the lengths of their boxes, Matroska and WebM that of their segment, AVI
+    that of its RIFF chunk; a transport stream is a row of packets of 188 bytes. Other formats, and
+    live recordings, do not say.
     """
     size = os.path.getsize(path)
     with open(path, "rb") as file:
@@ -145,10 +148,28 @@ def lacks_bytes(path: str) -> bool:
         end = _ebml_end(head, segment + 4) if segment > 0 else 0
     elif head[:4] == b"RIFF" and head[8:12] == b"AVI ":
         end = int.from_bytes(head[4:8], "little")
+    elif head[4:8] in ISO_BOXES:
+        end = _boxes_end(path, size)
     else:
         packets = all(head[at : at + 1] == b"G" for at in range(0, 5 * 188, 188))
         end = size + size % 188 if packets else 0
     return end > size
+
+
+def _boxes_end(path: str, size: int) -> int:
+    """Where the last box of an MP4 or QuickTime file ends; each begins with its length."""
+    at = 0
+    with open(path, "rb") as file:
+        while at < size:
+            file.seek(at)
+            head = file.read(16)
+            length = int.from_bytes(head[:4], "big")
+            if length == 1:
+                length = int.from_bytes(head[8:16], "big")
+            if length < 8:  # 0 is a box that goes to the end of the file
+                return size
+            at += length
+    return at
 
 
 def _ebml_end(head: bytes, at: int) -> int:
