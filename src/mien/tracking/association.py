@@ -59,7 +59,9 @@ class Crowd:
         """Those who were seen in the last frame."""
         return [person for person in self.people if person.missed == 0]
 
-    def recognise(self, image: Image, faces: Faces, changes: Changes, cut: bool) -> IntArray:
+    def recognise(
+        self, image: Image, faces: Faces, changes: Changes, *, cut: bool, restless: bool = False
+    ) -> IntArray:
         """Find out whose each face is, and bring everyone up to date.
 
         Args:
@@ -67,6 +69,7 @@ class Crowd:
             faces: its n faces.
             changes: what has changed since the frame before.
             cut: whether it begins a new shot.
+            restless: whether so much has changed everywhere that place alone says little.
 
         Returns:
             ``(n,)`` track ids from 1; 0 for a face that is not sure yet, or a second time there.
@@ -74,7 +77,8 @@ class Crowd:
         self._shot += cut
         sight = _Sight(image, faces, self.identity)
         leapt = [p for p in self.here if cut or p.usual.exceeded(changes.around(p.box))]
-        found = {} if cut else self._by_place(sight, leapt)
+        moved = [p for p in self.here if restless and changes.around(p.box) > _LEAP]
+        found = {} if cut else self._by_place(sight, leapt, moved)
         hopes = self._by_looks(sight, found, leapt)
         for row in range(len(faces)):
             if row not in found and not _doubled(faces[row], faces[list(found)]):
@@ -84,7 +88,8 @@ class Crowd:
             person.see(faces[row], self._shot)
             person.remember(image, round(self.fps), lasting=bool(clear[row]))
             if person.number == 0:
-                self._meet(person, hope=hopes.get(row, False), first=cut)
+                hope = hopes.get(row, False) and not restless  # the next frame shows something else
+                self._meet(person, hope=hope, first=cut)
         self._part(list(found.values()))
         numbers = [found[row].number if row in found else 0 for row in range(len(faces))]
         return np.array(numbers, np.int64)
@@ -111,8 +116,10 @@ class Crowd:
         limit = _GONE_S * self.fps
         self.people = seen + [p for p in away if p.number and p.missed <= limit]
 
-    def _by_place(self, sight: _Sight, leapt: list[Person]) -> dict[int, Person]:
-        """Those who are about where they were going."""
+    def _by_place(
+        self, sight: _Sight, leapt: list[Person], moved: list[Person]
+    ) -> dict[int, Person]:
+        """Those who are about where they were going; `moved` must also look like themselves."""
         people = [p for p in self.people if self._expected(p, sight) and p not in leapt]
         gains = close = _closeness(people, sight.faces, self.fps)
         for one, row in zip(*np.nonzero(_doubtful(close)), strict=True):
@@ -122,8 +129,8 @@ class Crowd:
         found = {}
         for one, row in assign(gains):
             person = people[one]
-            gap = person.missed > _BLINK_S * self.fps
-            if not gap or sight.likeness(person, row) >= self.bars.near:
+            doubt = person.missed > _BLINK_S * self.fps or person in moved
+            if not doubt or sight.likeness(person, row) >= self.bars.near:
                 found[row] = person
         return found
 

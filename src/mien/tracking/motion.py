@@ -12,6 +12,7 @@ from mien.types import Boxes, Faces, FloatArray, Image
 
 _SIDE = 96  # longer side in pixels of the small picture on which changes are measured
 _CUT = 0.22  # the change of the whole picture, in its own contrast, that may be a cut
+_CERTAIN = 0.6  # the change that is a cut, however much the frames before it changed
 _CONTRAST = 16.0  # grey levels: a region flatter than this is taken as if it had this contrast
 _MEMORY_S = 0.2  # how long a change counts for what is usual
 
@@ -94,16 +95,21 @@ class Cuts:
 
     Attributes:
         changes: since the frame before.
+        restless: whether so much has changed that motion says little about who is who.
     """
 
     def __init__(self, fps: float) -> None:
         self.changes = Changes()
+        self.restless = False
         self._usual = Usual(_CUT, fps)
 
     def begins(self, image: Image) -> bool:
         """Whether the next frame is the first of a film or of a shot."""
         known = self.changes.update(image)
-        return not known or self._usual.exceeded(self.changes.around())
+        change = self.changes.around()
+        unusual = self._usual.exceeded(change)
+        self.restless = change > _CUT
+        return not known or unusual or change > _CERTAIN
 
 
 class Flow:
