@@ -33,4 +33,5 @@ def brightened(image: Image) -> Image:
 def _sample(image: Image) -> Image:
     """The brightest channel of some of the pixels, ``(h, w)``."""
     step = max(1, max(image.shape[:2]) // _SIDE)
-    return np.asarray(image[::step, ::step].max(axis=2), np.uint8)
+    red, green, blue = np.moveaxis(image[::step, ::step], 2, 0)
+    return np.asarray(np.maximum(np.maximum(red, green), blue), np.uint8)

@@ -139,8 +139,7 @@ class Crowd:
     ) -> dict[int, bool]:
         """Put those into `found` who look like someone missing; for the others, who might be."""
         rows = [r for r in range(len(sight.faces)) if r not in found or not found[r].number]
-        people = [p for p in self.people if p.number and (p.missed or p in leapt)]
-        people = [p for p in people if p not in found.values()]
+        people = [p for p in self.people if p.number and p not in found.values()]
         if not rows or not people:
             return {}
         close = _closeness(people, sight.faces[rows], self.fps)
@@ -152,7 +151,7 @@ class Crowd:
                     bar = self.bars.stayed if close[i, j] > 0.5 else self.bars.again
                 elif person.shot != self._shot:
                     bar = self.bars.again
-                elif close[i, j] > 0 and self._expected(person, sight):
+                elif person.missed and close[i, j] > 0 and self._expected(person, sight):
                     bar = self.bars.near
                 gains[i, j] = sight.likeness(person, row) - bar
         hopes = {row: bool(gains[:, j].max() > -_HOPE) for j, row in enumerate(rows)}
