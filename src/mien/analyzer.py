@@ -21,6 +21,7 @@ from mien.expressions.affect import AFFECT, DERIVED, missing, places, told, with
 from mien.expressions.base import EmotionClassifier
 from mien.faces.crops import cut
 from mien.faces.detectors.base import FaceDetector
+from mien.faces.detectors.box_formats import BoxFormat
 from mien.faces.quality import assess
 from mien.media.photos import photos
 from mien.media.prefetch import prefetched
@@ -75,6 +76,8 @@ class EmotionAnalyzer:
         also: what the model shall tell of each face besides: "age", "gender" (see
             `mien.labels.ATTRIBUTES`), "identity", "features" (see `mien.labels.EMBEDDINGS`);
             and "affect": valence and arousal, derived where the model does not measure them.
+        box_format: how your own function or list of boxes writes them, such as "xywh", see
+            `mien.GivenDetector`; left, top, right, bottom in pixels by default.
 
     Raises:
         UsageError: an unknown name, a number out of range, or `also` for a ready classifier, but
@@ -93,6 +96,7 @@ class EmotionAnalyzer:
         batch_size: int = 16,
         threads: int | None = None,
         also: Sequence[str] = (),
+        box_format: BoxFormat | None = None,
     ) -> None:
         if not 0 <= uncertain_below <= 1:
             raise UsageError(f"uncertain_below lies between 0 and 1, got {uncertain_below}.")
@@ -101,6 +105,8 @@ class EmotionAnalyzer:
         if batch_size < 1:
             raise UsageError(f"batch_size must be at least 1, got {batch_size}.")
         wanted: dict[str, Any] = {} if min_score is None else {"min_score": min_score}
+        if box_format is not None:
+            wanted["box_format"] = box_format
         if isinstance(detector, str) and detector == DEFAULT_DETECTOR and threads is not None:
             wanted["threads"] = threads
         self.detector = load_detector(detector, **wanted)

@@ -73,6 +73,10 @@ class OutputNetwork:
         columns = [column[rows].astype(np.float32) for column in (boxes, scores, places)]
         return tidy(Faces(columns[0], columns[1], columns[2]), min_score)
 
+    def scores(self, image: Image, boxes: Boxes) -> Values:
+        """The probability ``(n,)`` that there is an upright face in each square box ``(n, 4)``."""
+        return probability(self._run(image, boxes, np.zeros(len(boxes), np.int64))[0][:, 0])
+
     def upright(self, image: Image, faces: Faces, min_score: float) -> Faces:
         """The same faces; those that lie or are upside down get their landmarks put right.
 
