@@ -104,9 +104,8 @@ class EmotionAnalyzer:
             raise UsageError(f"min_score lies between 0 and 1, got {min_score}.")
         if batch_size < 1:
             raise UsageError(f"batch_size must be at least 1, got {batch_size}.")
-        wanted: dict[str, Any] = {} if min_score is None else {"min_score": min_score}
-        if box_format is not None:
-            wanted["box_format"] = box_format
+        given = {"min_score": min_score, "box_format": box_format}
+        wanted: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         if isinstance(detector, str) and detector == DEFAULT_DETECTOR and threads is not None:
             wanted["threads"] = threads
         self.detector = load_detector(detector, **wanted)

@@ -76,10 +76,10 @@ class Crowd:
         """
         self._shot += cut
         sight = _Sight(image, faces, self.identity)
-        leapt = [p for p in self.here if cut or p.usual.exceeded(changes.around(p.box))]
-        moved = [p for p in self.here if restless and changes.around(p.box) > _LEAP]
-        found = {} if cut else self._by_place(sight, leapt, moved)
-        hopes = self._by_looks(sight, found, leapt)
+        changed = [(p, changes.around(p.box)) for p in self.here]
+        leapt = [p for p, c in changed if cut or p.usual.exceeded(c) or (restless and c > _LEAP)]
+        found = {} if cut else self._by_place(sight, leapt)
+        hopes = self._by_looks(sight, found, leapt, stays=not restless)
         for row in range(len(faces)):
             if row not in found and not _doubled(faces[row], faces[list(found)]):
                 found[row] = Person(faces[row], self._shot, Usual(_LEAP, self.fps))
@@ -88,8 +88,7 @@ class Crowd:
             person.see(faces[row], self._shot)
             person.remember(image, round(self.fps), lasting=bool(clear[row]))
             if person.number == 0:
-                hope = hopes.get(row, False) and not restless  # the next frame shows something else
-                self._meet(person, hope=hope, first=cut)
+                self._meet(person, hope=hopes.get(row, False), first=cut or restless)
         self._part(list(found.values()))
         numbers = [found[row].number if row in found else 0 for row in range(len(faces))]
         return np.array(numbers, np.int64)
@@ -116,10 +115,8 @@ class Crowd:
         limit = _GONE_S * self.fps
         self.people = seen + [p for p in away if p.number and p.missed <= limit]
 
-    def _by_place(
-        self, sight: _Sight, leapt: list[Person], moved: list[Person]
-    ) -> dict[int, Person]:
-        """Those who are about where they were going; `moved` must also look like themselves."""
+    def _by_place(self, sight: _Sight, leapt: list[Person]) -> dict[int, Person]:
+        """Those who are about where they were going."""
         people = [p for p in self.people if self._expected(p, sight) and p not in leapt]
         gains = close = _closeness(people, sight.faces, self.fps)
         for one, row in zip(*np.nonzero(_doubtful(close)), strict=True):
@@ -129,15 +126,18 @@ class Crowd:
         found = {}
         for one, row in assign(gains):
             person = people[one]
-            doubt = person.missed > _BLINK_S * self.fps or person in moved
-            if not doubt or sight.likeness(person, row) >= self.bars.near:
+            gap = person.missed > _BLINK_S * self.fps
+            if not gap or sight.likeness(person, row) >= self.bars.near:
                 found[row] = person
         return found
 
     def _by_looks(
-        self, sight: _Sight, found: dict[int, Person], leapt: list[Person]
+        self, sight: _Sight, found: dict[int, Person], leapt: list[Person], *, stays: bool
     ) -> dict[int, bool]:
-        """Put those into `found` who look like someone missing; for the others, who might be."""
+        """Put those into `found` who look like someone missing; for the others, who might be.
+
+        `stays` says whether being at the same place speaks for being the same person.
+        """
         rows = [r for r in range(len(sight.faces)) if r not in found or not found[r].number]
         people = [p for p in self.people if p.number and p not in found.values()]
         if not rows or not people:
@@ -148,7 +148,8 @@ class Crowd:
             for j, row in enumerate(rows):
                 bar = self.bars.stayed
                 if person in leapt:
-                    bar = self.bars.stayed if close[i, j] > 0.5 else self.bars.again
+                    same_place = stays and close[i, j] > 0.5
+                    bar = self.bars.stayed if same_place else self.bars.again
                 elif person.shot != self._shot:
                     bar = self.bars.again
                 elif person.missed and close[i, j] > 0 and self._expected(person, sight):

@@ -78,13 +78,31 @@ class Changes:
             low = np.maximum((box[:2] - grow) / self._step, 0).astype(int)
             high = np.maximum((box[2:] + grow) / self._step, 0).astype(int) + 1
             part = (slice(low[1], high[1]), slice(low[0], high[0]))
-        now, before = self._now[part], self._before[part]
-        if not now.size:
+        return _change(self._now[part], self._before[part])
+
+    def unpanned(self) -> float:
+        """The change everywhere, but for what a camera that moves evenly does."""
+        import cv2
+
+        if self._now is None or self._before is None:
             return 0.0
-        contrasts = [max(float(small.std()), _CONTRAST) for small in (now, before)]
-        plain = float(np.abs(now - before).mean()) / (sum(contrasts) / 2)
-        now, before = ((s - s.mean()) / c for s, c in zip((now, before), contrasts, strict=True))
-        return min(plain, float(np.abs(now - before).mean()))
+        height, width = self._now.shape
+        window = cv2.createHanningWindow((width, height), cv2.CV_32F)
+        shift, _ = cv2.phaseCorrelate(self._before, self._now, window)
+        x, y = (int(np.clip(round(s), -n // 2, n // 2)) for s, n in zip(shift, (width, height)))
+        now = self._now[max(y, 0) : height + min(y, 0), max(x, 0) : width + min(x, 0)]
+        before = self._before[max(-y, 0) : height - max(y, 0), max(-x, 0) : width - max(x, 0)]
+        return min(self.around(), _change(now, before))
+
+
+def _change(now: FloatArray, before: FloatArray) -> float:
+    """The mean difference of two regions of one size, as a share of their contrast."""
+    if not now.size:
+        return 0.0
+    contrasts = [max(float(small.std()), _CONTRAST) for small in (now, before)]
+    plain = float(np.abs(now - before).mean()) / (sum(contrasts) / 2)
+    now, before = ((s - s.mean()) / c for s, c in zip((now, before), contrasts, strict=True))
+    return min(plain, float(np.abs(now - before).mean()))
 
 
 class Cuts:
@@ -108,7 +126,7 @@ class Cuts:
         known = self.changes.update(image)
         change = self.changes.around()
         unusual = self._usual.exceeded(change)
-        self.restless = change > _CUT
+        self.restless = change > _CUT and self.changes.unpanned() > _CUT
         return not known or unusual or change > _CERTAIN
 
 
