@@ -29,6 +29,7 @@ from mien.expressions.affect import AFFECT, DERIVED, missing, places, told, with
 from mien.expressions.base import EmotionClassifier
 from mien.faces.crops import cut
 from mien.faces.detectors.base import FaceDetector
+from mien.faces.detectors.box_formats import BoxFormat
 from mien.faces.quality import assess
 from mien.media.base import checked
 from mien.media.photos import photos
@@ -85,6 +86,8 @@ class EmotionAnalyzer:
         also: what the model shall tell of each face besides: "age", "gender" (see
             `mien.labels.ATTRIBUTES`), "identity", "features" (see `mien.labels.EMBEDDINGS`);
             and "affect": valence and arousal, derived where the model does not measure them.
+        box_format: how your own function or list of boxes writes them, such as "xywh", see
+            `mien.GivenDetector`; left, top, right, bottom in pixels by default.
 
     Raises:
         UsageError: an unknown name, a number out of range, or `also` for a ready classifier, but
@@ -103,6 +106,7 @@ class EmotionAnalyzer:
         batch_size: int = 16,
         threads: int | None = None,
         also: Sequence[str] = (),
+        box_format: BoxFormat | None = None,
     ) -> None:
         if not 0 <= uncertain_below <= 1:
             raise UsageError(f"uncertain_below lies between 0 and 1, got {uncertain_below}.")
@@ -110,7 +114,8 @@ class EmotionAnalyzer:
             raise UsageError(f"min_score lies between 0 and 1, got {min_score}.")
         if batch_size < 1:
             raise UsageError(f"batch_size must be at least 1, got {batch_size}.")
-        wanted: dict[str, Any] = {} if min_score is None else {"min_score": min_score}
+        given = {"min_score": min_score, "box_format": box_format}
+        wanted: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         if isinstance(detector, str) and detector == DEFAULT_DETECTOR and threads is not None:
             wanted["threads"] = threads
         self.detector = load_detector(detector, **wanted)
