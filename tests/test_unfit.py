@@ -14,7 +14,7 @@ from helpers.results import acted, save, towards
 from rich.console import Console
 from typer.testing import CliRunner
 
-from mien.cli import app
+from mien.cli.commands import app
 from mien.cli.output.videos import show_people
 from mien.cli.viewer.saved import Viewer
 from mien.faces.quality import REASONS, assess, unfit_reasons

@@ -7,19 +7,17 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO, cast
 
+from mien.cli.streams import CLEAR, PrintableStream, StyledStream
+from mien.escaping import printable, printable_lines
 from mien.labels import ATTRIBUTES, color_of
 from mien.timeline.text import clock
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from mien.evaluation import Progress
-
-if TYPE_CHECKING:
     from rich.console import Console
 
+    from mien.evaluation import Progress
     from mien.results.result import Result
 
 _TOLD = 20  # failures that are told one by one
@@ -39,15 +37,31 @@ def progress(results: Iterable[Result]) -> Iterator[Result]:
             print(line, end="", file=sys.stderr, flush=True)  # noqa: T201
         yield result
     if said != started:
-        print("\r\033[K", end="", file=sys.stderr, flush=True)  # noqa: T201
+        print(CLEAR, end="", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def console() -> Console:
-    """Standard output for tables: names are shown as they are, wide where nobody looks."""
-    from rich.console import Console
+    """Standard output for tables: names are no markup, control characters become escapes.
 
-    width = None if sys.stdout.isatty() else 160
-    return Console(file=sys.stdout, width=width, highlight=False, markup=False, emoji=False)
+    It is wide where nobody looks.
+    """
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.segment import Segment
+
+    class PrintableConsole(Console):
+        def render(
+            self, renderable: RenderableType, options: ConsoleOptions | None = None
+        ) -> Iterator[Segment]:
+            for segment in super().render(renderable, options):
+                text, style, control = segment
+                yield segment if control else Segment(printable_lines(text), style)
+
+        def on_broken_pipe(self) -> None:
+            raise  # what it means is said where all errors become exit codes
+
+    out, width = sys.stdout, None if sys.stdout.isatty() else 160
+    file = cast(TextIO, StyledStream(out)) if isinstance(out, PrintableStream) else out
+    return PrintableConsole(file=file, width=width, highlight=False, markup=False, emoji=False)
 
 
 def show_table(results: Sequence[Result]) -> None:
@@ -66,7 +80,7 @@ def show_table(results: Sequence[Result]) -> None:
     for name in measures:
         table.add_column(name.replace("_", " "), justify="right")
     for result in results:
-        name = Path(result.source).name
+        name = printable(Path(result.source).name)
         if not len(result):
             table.add_row(name, "-", "no face")
         for row, emotion in enumerate(result.emotions):
@@ -99,18 +113,18 @@ class Tally:
 
     def add(self, result: Result) -> None:
         """Count one result; of very many failures only the first are told."""
-        self.frames += result.time_s is not None
-        self.photos += result.time_s is None
-        self.faces += len(result)
-        self.unfit += int((~result.quality.fit).sum())
-        self.dropped += result.dropped
         if result.error is None or result.dropped:
+            self.frames += result.time_s is not None
+            self.photos += result.time_s is None
+            self.faces += len(result)
+            self.unfit += int((~result.quality.fit).sum())
+            self.dropped += result.dropped
             return
         self.failed += 1
         if self.failed <= _TOLD:
-            print(f"mien: {result.error}", file=sys.stderr)  # noqa: T201
+            tell(f"mien: {result.error}")
         elif self.failed == _TOLD + 1:
-            print("mien: more could not be read.", file=sys.stderr)  # noqa: T201
+            tell("mien: more could not be read.")
 
     def show(self, written: Sequence[Path]) -> None:
         """One line about the whole run, and where things were written."""
@@ -120,9 +134,9 @@ class Tally:
             counts += f" ({self.unfit} unfit to be judged)"
         bad = f", {self.failed} could not be read" if self.failed else ""
         late = f", {self.dropped} left out to keep up" if self.dropped else ""
-        print(counts + bad + late, file=sys.stderr)  # noqa: T201
+        tell(counts + bad + late)
         for path in written:
-            print(f"wrote {path}", file=sys.stderr)  # noqa: T201
+            tell(f"wrote {path}")
 
 
 def _many(count: int, noun: str) -> str:
@@ -139,11 +153,11 @@ def steps(what: str) -> Progress:
                 print(f"\r{what} {100 * count // total} %", end="", file=sys.stderr)  # noqa: T201
             yield batch
         if seen:
-            print("\r\033[K", end="", file=sys.stderr)  # noqa: T201
+            print(CLEAR, end="", file=sys.stderr)  # noqa: T201
 
     return shown
 
 
 def tell(line: str) -> None:
-    """A line beside the data."""
-    print(line, file=sys.stderr)  # noqa: T201
+    """One line on standard error, whatever characters the names in it have."""
+    print(printable(line), file=sys.stderr)  # noqa: T201
