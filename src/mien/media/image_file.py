@@ -42,7 +42,7 @@ _TURNS = {  # EXIF orientation: (swap rows and columns?, then which way cv2.flip
     7: (True, -1),
     8: (True, 0),
 }
-_pillow_settings = threading.Lock()
+_pillow_settings = threading.RLock()
 
 
 def read_file(file: BinaryIO, name: str) -> Image:
@@ -172,12 +172,14 @@ def _decoded(image: PilImage.Image, name: str, file: BinaryIO | None, page: Page
     check_image_size(name, width, height, _cost(image, deep=deep))
     # Pillow warns of sizes again while it decodes TIFF; and two huge images at once eat memory.
     careful = image.format == "TIFF" or width * height > _HUGE
+    pixels = None
     with quiet() if careful else nullcontext():
         if file is not None and image.format in ("JPEG", "MPO"):
             pixels = damage.decode_jpeg(_bytes(file, name), name, inks=image.mode == "CMYK")
-            if pixels is not None:
-                return turned(pixels, _orientation(image))
-        image.load()
+        if pixels is None:
+            image.load()
+    if pixels is not None:
+        return turned(pixels, _orientation(image))
     if file is not None:
         _check(image, file, name)
     samples = _deep_color(image, name, file, page) if deep else _deep_gray(image, name, file, page)
