@@ -6,9 +6,9 @@ and moving formats alike; `allow` changes it for the whole process.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from mien.errors import ImageError
+from mien.errors import ImageError, VideoError
 
 
 @dataclass(frozen=True)
@@ -36,16 +36,16 @@ RGB_BYTES = 3
 """Bytes of one pixel of a decoded image."""
 
 
-def allow(pixels: int) -> None:
-    """Set the largest image for this process, in pixels, as ``--max-pixels`` does.
+def allow(pixels: int | None) -> None:
+    """Set the largest image and frame for this process, in pixels; None for the defaults.
 
-    Memory then follows: up to 16 bytes a pixel while an image is decoded and searched.
+    Memory follows: up to 20 bytes a pixel while an image is decoded.
     """
     global LIMITS  # one setting per process, as Pillow's MAX_IMAGE_PIXELS is
-    memory = max(Limits.bytes, 16 * pixels)
-    LIMITS = replace(
-        LIMITS, pixels=pixels, frame_pixels=max(pixels, Limits.frame_pixels), bytes=memory
-    )
+    if pixels is None:
+        LIMITS = Limits()
+        return
+    LIMITS = Limits(pixels=pixels, frame_pixels=pixels, bytes=max(Limits.bytes, 20 * pixels))
 
 
 def check_image_size(
@@ -55,6 +55,13 @@ def check_image_size(
     problem = oversize(width, height, LIMITS.pixels, bytes_per_pixel)
     if problem:
         raise ImageError(f"{name} {problem}")
+
+
+def check_frame_size(name: str, width: int, height: int) -> None:
+    """Raise `VideoError` where the frames of a video or animation are over `LIMITS`."""
+    problem = oversize(width, height, LIMITS.frame_pixels)
+    if problem:
+        raise VideoError(f"{name} {problem}")
 
 
 def check_file_size(name: str, size: int) -> None:

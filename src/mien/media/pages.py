@@ -102,6 +102,8 @@ def main_page(file: BinaryIO) -> tuple[Page, Page] | None:
     try:
         form = _form(file)
         first = _page(file, form, form.first)[0]
+        if not (first.width and first.height):
+            return None
         if not first.is_reduced:
             return first, first
         pages = list(_pages(file, form))

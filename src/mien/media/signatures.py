@@ -15,7 +15,6 @@ _STARTS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\0\0\0\x0cJXL \r\n", f"is a JPEG XL image: {_CONVERT}"),
     (0, b"8BPS", f"is a Photoshop document: {_CONVERT}"),
     (0, b"\0\0\x01\0", f"is an icon (ICO): {_CONVERT}"),
-    (0, b"\0\0\x02\0", f"is a cursor (CUR): {_CONVERT}"),
     (0, b"icns", f"is an icon (ICNS): {_CONVERT}"),
     (0, b"%!PS", f"is a PostScript drawing (EPS): {_CONVERT}"),
     (0, b"\xc5\xd0\xd3\xc6", f"is a PostScript drawing (EPS): {_CONVERT}"),

@@ -145,7 +145,10 @@ def read_all_bits(file: BinaryIO, name: str) -> Samples:
     return samples
 
 
-NOT_READ = "holds samples of a number or depth that is not read: save it with 8 bits a channel"
+NOT_READ = (
+    "is damaged, or holds samples of a number, depth or compression that is not read:"
+    " save it with 8 bits a channel"
+)
 
 
 def depth_of(top: float) -> int:
