@@ -21,10 +21,12 @@ import cv2
 import numpy as np
 import pillow_heif
 from PIL import Image as PilImage
+from PIL import ImageFile
 
 from mien.errors import ImageError
 from mien.media.images import IMAGE_SUFFIXES, read_image
 
+ImageFile.MAXBLOCK = 1 << 24  # Pillow's buffer is too small for noise of the best quality
 SIDE = 400  # pixels of the longer side of what is encoded
 Damage = Callable[[bytearray, int, random.Random], None]
 
@@ -199,7 +201,7 @@ def main() -> None:
                     alarms.append(f"{path}: {complaint}")
     print(f"{sum(valid.values())} valid files, {len(alarms)} called damaged", dict(valid))
     print(*alarms, sep="\n")
-    print("\n| format | " + " | ".join(DAMAGES) + " |\n|---" * 1 + "|--:" * len(DAMAGES) + "|")
+    print("\n| format | " + " | ".join(DAMAGES) + " |\n|---" + "|--:" * len(DAMAGES) + "|")
     for kind in dict.fromkeys(kind for kind, _ in tries):
         cells = [f"{hits[kind, name]}/{tries[kind, name]}" for name in DAMAGES]
         print(f"| {kind} | " + " | ".join(cells) + " |")

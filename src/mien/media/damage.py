@@ -28,7 +28,7 @@ _PASSES = (  # Adam7: first column and row, step between columns and rows
     (0, 1, 1, 2),
 )
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
-_HOLE = bytes(4096)  # a block of a disk, and of a download
+_BLOCK, _SECTOR = 4096, 512  # bytes of a disk, and of a download, that are missing together
 _ZEROS = bytes(24)
 
 
@@ -199,14 +199,16 @@ def _shortened(data: bytes) -> bytes | None:
 def check_container(data: bytes, name: str) -> None:
     """Raise `ImageError` where the coded data of a HEIC or AVIF has a hole of zeros.
 
-    HEVC never writes three zeros in a row, and AV1 no long run of them.
+    HEVC never writes three zeros in a row, and AV1 no long run of them; only notes beside the
+    image, such as EXIF, may. So a hole is a block, or an eighth of a small file.
     """
+    hole = bytes(max(_SECTOR, min(_BLOCK, len(data) // 8)))
     at = 0
     while at + 8 <= len(data):
         size = int.from_bytes(data[at : at + 4], "big")
         if size == 1:
             size = int.from_bytes(data[at + 8 : at + 16], "big")
         end = at + size if size >= 8 else len(data)  # 0: to the end of the file
-        if data[at + 4 : at + 8] == b"mdat" and data.find(_HOLE, at, end) >= 0:
+        if data[at + 4 : at + 8] == b"mdat" and data.find(hole, at, end) >= 0:
             raise ImageError(f"{name} {_HOLLOW}.")
         at = end
