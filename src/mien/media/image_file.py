@@ -193,7 +193,8 @@ def _cost(image: PilImage.Image, *, deep: bool) -> int:
         return _PROGRESSIVE_COST if image.info.get("progressive") else RGB_BYTES
     if deep or image.mode in ("I", "F"):
         return _DEEP_COST
-    return _COST.get(image.format or "", RGB_BYTES + 4)
+    held = 1 if image.mode in ("1", "L", "P") else 4
+    return _COST.get(image.format or "", RGB_BYTES + held)
 
 
 def _check(image: PilImage.Image, file: BinaryIO, name: str) -> None:
