@@ -57,7 +57,7 @@ def read_file(file: BinaryIO, name: str) -> Image:
         if head[:2] in (b"II", b"MM"):
             first, page = _tiff_page(file, head, name)
             if page is not first and page is not None:
-                file = io.BytesIO(moved_to(file, page))
+                file = io.BytesIO(moved_to(_bytes(file, name), page))
         image = _opened(file, head, page, name)
         if isinstance(image, np.ndarray):
             return image
@@ -226,7 +226,7 @@ def _deep_color(
         return None
     if page is not None:
         return _tiff_samples(file, page, name)
-    samples = values.read_all_bits(file, name)
+    samples = values.read_all_bits(_bytes(file, name), name)
     bits = values.png_bits(samples[..., :3], damage.significant_bits(file))
     return values.to_8_bits(samples, name, bits=bits)
 
@@ -250,7 +250,7 @@ def _deep_gray(
 
 def _tiff_samples(file: BinaryIO, page: Page, name: str) -> Samples8:
     """The samples of a TIFF by OpenCV, which gives 10, 12 and 14 packed bits at full scale."""
-    samples = values.read_all_bits(file, name)
+    samples = values.read_all_bits(_bytes(file, name), name)
     if samples.dtype == np.uint8:
         if page.bits != 8:
             raise ImageError(f"{name} {values.NOT_READ}.")

@@ -26,7 +26,7 @@ class Limits:
 
     side: int = 65_535
     pixels: int = 210_000_000
-    frame_pixels: int = 70_000_000
+    frame_pixels: int = 1 << 26
     bytes: int = 1_300_000_000
 
 

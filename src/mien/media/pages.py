@@ -114,10 +114,8 @@ def main_page(file: BinaryIO) -> tuple[Page, Page] | None:
         return None
 
 
-def moved_to(file: BinaryIO, page: Page) -> bytes:
-    """The bytes of the file with `page` as its first."""
-    file.seek(0)
-    data = file.read()
+def moved_to(data: bytes, page: Page) -> bytes:
+    """The bytes of a TIFF with `page` as its first."""
     at = 8 if data[2:4] in (b"+\0", b"\0+") else 4  # in a BigTIFF, eight bytes wide as well
     offset = page.offset.to_bytes(at, "little" if data[:2] == b"II" else "big")
     return data[:at] + offset + data[2 * at :]

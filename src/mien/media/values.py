@@ -8,7 +8,7 @@ holds all values of the image. Floats are 0 to 1, or 0 to the largest value of s
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -120,7 +120,7 @@ def png_bits(samples: Samples, significant: int | None) -> int | None:
     return 16 if full_scale else significant
 
 
-def read_all_bits(file: BinaryIO, name: str) -> Samples:
+def read_all_bits(data: bytes, name: str) -> Samples:
     """Samples with all their bits, ``(H, W)`` or ``(H, W, 3 or 4)`` in RGB order, by OpenCV.
 
     Raises:
@@ -129,11 +129,9 @@ def read_all_bits(file: BinaryIO, name: str) -> Samples:
     import cv2
     from cv2.utils import logging
 
-    file.seek(0)
-    data = np.frombuffer(file.read(), np.uint8)
     level = logging.setLogLevel(logging.LOG_LEVEL_SILENT)  # it would write to standard error
     try:
-        samples = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+        samples = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
         raise ImageError(f"{name} {NOT_READ}.") from error
     finally:
