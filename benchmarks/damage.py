@@ -1,7 +1,7 @@
 """How much damage to image files is noticed, and how often a valid file is called damaged.
 
 Encodes images with several encoders and settings, reads every file, damages each in several
-ways with a fixed seed, and reads those. Docs: docs/damage.md.
+ways with a fixed seed, and reads those. Docs: docs/images.md.
 
     python benchmarks/damage.py --photos ../shared/media/photos [--more FOLDER]
 """

@@ -237,7 +237,7 @@ def is_refused(data: bytes) -> bool:
     return False
 
 
-#: The share of damage that is noticed, where that is not all; docs/damage.md has more of it.
+#: The share of damage that is noticed, where that is not all; docs/images.md has more of it.
 LEAST = {
     ("jpeg", "zeros"): 0.5,
     ("restarts", "zeros"): 0.5,

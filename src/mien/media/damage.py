@@ -1,6 +1,6 @@
 """Damage in the middle of an image file, which most decoders pass over.
 
-What a format lets be known differs, see docs/damage.md: JPEG's decoder complains where the coded
+What a format lets be known differs, see docs/images.md: JPEG's decoder complains where the coded
 data does not end with the image; PNG has checksums; WebP's data must be needed to its last bytes;
 HEIC and AVIF never hold a long run of zeros, which is what an unfinished download leaves.
 """
