@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import metadata
 from itertools import groupby
@@ -42,10 +42,12 @@ from mien.plugins import (
     DEFAULT_CLASSIFIER,
     DEFAULT_DETECTOR,
     DetectorLike,
+    guarded,
     is_network,
     load_classifier,
     load_detector,
 )
+from mien.results.failures import unless_all_fail
 from mien.results.result import Result
 from mien.timeline.timeline import Timeline
 from mien.tracking.adaptive import looked_at
@@ -61,12 +63,12 @@ class _Seen:
     """A picture whose faces are found and cut, and not yet judged."""
 
     frame: Frame
-    faces: Faces
-    crops: Crops
-    seconds: float
+    faces: Faces = field(default_factory=Faces.empty)
+    crops: Crops = field(default_factory=lambda: np.zeros((0, 1, 1, 3), np.uint8))
+    seconds: float = 0.0
     read: Callable[[], Image] | None = None
     size: tuple[int, int] | None = None
-    problem: InputError | None = None
+    problem: MienError | None = None
 
 
 class EmotionAnalyzer:
@@ -157,7 +159,10 @@ class EmotionAnalyzer:
         seen = self._look(first, self.detector, keep=True)
         if seen.problem is not None:
             raise seen.problem
-        return self._judge([seen])[0]
+        result = self._judge([seen])[0]
+        if result.error is not None:  # the classifier's
+            raise PluginError(result.error)
+        return result
 
     def analyze(self, pictures: Any) -> Iterator[Result]:
         """Analyse any number of pictures: paths, folders, patterns, arrays, a generator of those.
@@ -167,7 +172,7 @@ class EmotionAnalyzer:
         are looked at ahead, in a thread. An input that cannot be read becomes a result with
         `error`; the others are done.
         """
-        yield from self._road(photos(pictures), self.detector, keep=False)
+        yield from unless_all_fail(self._road(photos(pictures), self.detector, keep=False))
 
     def stream(
         self, frames: Iterable[Frame], *, keep: bool = False, adaptive: bool = False
@@ -198,9 +203,10 @@ class EmotionAnalyzer:
         if adaptive:
             if live:
                 raise UsageError("live frames cannot wait for later ones: leave out adaptive.")
-            yield from self._adaptive(frames, tracked, keep=keep)
+            yield from unless_all_fail(self._adaptive(frames, tracked, keep=keep))
             return
-        yield from self._road(_by_source(frames, tracked), tracked, live=live, keep=keep)
+        road = self._road(_by_source(frames, tracked), tracked, live=live, keep=keep)
+        yield from unless_all_fail(road)
 
     def video(
         self,
@@ -243,7 +249,7 @@ class EmotionAnalyzer:
 
     def _adaptive(
         self, frames: Iterable[Frame], tracked: Tracked, *, keep: bool
-    ) -> Iterator[Result]:
+    ) -> Generator[Result]:
         """Look and judge coarse to fine, and follow people over what was looked at."""
 
         def look(frame: Frame, detector: FaceDetector) -> Result:
@@ -255,7 +261,7 @@ class EmotionAnalyzer:
 
     def _road(
         self, frames: Iterable[Frame], detector: FaceDetector, *, live: bool = False, keep: bool
-    ) -> Iterator[Result]:
+    ) -> Generator[Result]:
         """Look at each frame, and judge the squares of several at once.
 
         The next frames are looked at, in a thread, while those before are judged and used; live
@@ -301,36 +307,41 @@ class EmotionAnalyzer:
     def _look(self, frame: Frame, detector: FaceDetector, *, keep: bool) -> _Seen:
         """Read a picture, find its faces, cut them out."""
         started = time.perf_counter()
-        size = self.classifier.input_size
         try:
             image = frame.read()
         except InputError as error:
-            nothing = np.zeros((0, size, size, 3), np.uint8)
-            spent = time.perf_counter() - started
-            return _Seen(frame, Faces.empty(), nothing, spent, problem=error)
-        faces = _guarded(detector.detect, image)
-        if not isinstance(faces, Faces):
-            raise PluginError(
-                f"the detector must return mien.Faces, got {type(faces).__name__}; "
-                "pass the function itself to have its boxes converted."
-            )
-        crops = cut(image, faces, size, self._crop)
-        return _Seen(
+            return self._failed(_Seen(frame, seconds=time.perf_counter() - started), error)
+        seen = _Seen(
             frame,
-            faces,
-            crops,
-            time.perf_counter() - started,
             read=partial(np.copy, image) if keep else frame.read,
             size=(image.shape[1], image.shape[0]),
         )
+        try:
+            faces = guarded(detector.detect, image, Faces)
+        except PluginError as error:
+            return self._failed(seen, error)
+        crops = cut(image, faces, self.classifier.input_size, self._crop)
+        return replace(seen, faces=faces, crops=crops, seconds=time.perf_counter() - started)
+
+    def _failed(self, seen: _Seen, problem: MienError) -> _Seen:
+        """The same input without faces, for the row that says what went wrong."""
+        if not isinstance(problem, InputError):
+            problem = PluginError(f"{seen.frame.source}: {problem}")
+        size = self.classifier.input_size
+        nothing = np.zeros((0, size, size, 3), np.uint8)
+        return replace(seen, faces=Faces.empty(), crops=nothing, problem=problem)
 
     def _judge(self, waiting: list[_Seen]) -> list[Result]:
         """Classify the squares of several pictures at once and hand each picture its rows."""
         started = time.perf_counter()
         crops = np.concatenate([seen.crops for seen in waiting])
-        scores = _guarded(self.classifier.classify, crops)
-        if not isinstance(scores, Scores) or len(scores) != len(crops):
-            raise PluginError(f"the classifier must return mien.Scores with {len(crops)} rows.")
+        try:
+            scores = guarded(self.classifier.classify, crops, Scores, len(crops))
+        except PluginError as error:
+            if len(waiting) > 1:  # find the input that it fails at
+                return [self._judge([seen])[0] for seen in waiting]
+            seen = waiting[0] if waiting[0].problem else self._failed(waiting[0], error)
+            return [self._result(seen, Scores.empty(self.labels), 1000 * seen.seconds)]
         for name in self._without:
             scores = scores.without(name)
         if self._derived:
@@ -400,22 +411,6 @@ def _by_source(frames: Iterable[Frame], tracked: Tracked) -> Iterator[Frame]:
             tracked.reset()
         last = frame.source
         yield frame
-
-
-def _guarded(plug: Callable[..., Any], argument: Any) -> Any:
-    """Call a plug; whatever it raises that is not mien's own becomes one sentence."""
-    try:
-        return plug(argument)
-    except UsageError as error:  # wrong values made by the plug, not by the caller
-        raise PluginError(f"{_owner(plug)} broke its contract: {error}") from error
-    except MienError:
-        raise
-    except Exception as error:
-        raise PluginError(f"{_owner(plug)} raised {type(error).__name__}: {error}") from error
-
-
-def _owner(plug: Any) -> str:
-    return type(getattr(plug, "__self__", plug)).__name__
 
 
 def _public(detector: Any) -> dict[str, Any]:
