@@ -20,7 +20,7 @@ import numpy as np
 from mien.datasets import load_ferplus
 from mien.evaluation import evaluate_ferplus, to_crops
 from mien.expressions.onnx import OnnxClassifier
-from mien.registry import model_path
+from mien.plugins import model_path
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

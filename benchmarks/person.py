@@ -21,7 +21,7 @@ import onnx
 
 from mien.expressions.onnx import OnnxClassifier
 from mien.models.card import METADATA_KEY
-from mien.registry import model_path
+from mien.plugins import model_path
 from mien.training.expressions.attach import prune
 
 SLICE_S = 0.5

@@ -24,7 +24,7 @@ from crowd import FPS, SIZE, Head, Path2D, Role, Scene, Truth, heads, play
 
 from mien.faces.detectors import make_detector
 from mien.faces.geometry import iou
-from mien.tracking.assignment import assign
+from mien.tracking.association import assign
 from mien.tracking.tracker import Tracked
 from mien.types import Faces
 

@@ -23,7 +23,7 @@ from mien.datasets import load_ferplus
 from mien.evaluation import judge
 from mien.expressions.affect import PLACES, affect
 from mien.labels import EMOTIONS
-from mien.registry import load_classifier
+from mien.plugins import load_classifier
 
 ORDER = {"anger": 0, "sadness": 0, "disgust": 0, "fear": 0, "neutral": 1, "happiness": 2}
 

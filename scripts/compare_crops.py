@@ -23,7 +23,7 @@ from mien.evaluation import divergence
 from mien.expressions.onnx import OnnxClassifier
 from mien.faces.crops import cut
 from mien.faces.detectors.mtcnn import MtcnnDetector
-from mien.registry import model_path
+from mien.plugins import model_path
 from mien.types import Crops, Faces, Image
 
 SIDE, EDGE = 144, 48

@@ -27,7 +27,7 @@ from mien.evaluation import to_crops
 from mien.expressions.onnx import OnnxClassifier
 from mien.labels import IDENTITY
 from mien.people.identities import THRESHOLD, Tracks
-from mien.registry import model_path
+from mien.plugins import model_path
 from mien.timeline.concat import join
 from mien.types import FloatArray, Image
 

@@ -18,7 +18,7 @@ import onnx
 
 from mien.evaluation import evaluate_ferplus
 from mien.expressions.onnx import OnnxClassifier
-from mien.registry import load_classifier
+from mien.plugins import load_classifier
 
 COLUMNS = ("literature_test", "literature_test_without_twins", "test_occlusion", "test_pose30")
 MORE = ("test_pose45", "fer2013", "kl_votes")

@@ -36,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--media", type=Path, required=True)
     options = parser.parse_args(arguments)
     people = pd.read_csv(options.people, dtype={"face_id": "string"}).set_index("face_id")
+    known: dict[str, dict[str, object]] = people.to_dict("index")
     analyzer = mien.EmotionAnalyzer(also=(*ATTRIBUTES, IDENTITY))
     rows, vectors = [], []
     for person, image in photos(options.media):
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         largest = int(sides.argmax())
         values = {name: float(result.scores.measures[name][largest]) for name in (AGE, FEMALE)}
         vectors.append(result.scores.embeddings[IDENTITY][largest])
-        rows.append({"person": person, **people.loc[person].to_dict(), **values})
+        rows.append({"person": person, **known[person], **values})
     table = pd.DataFrame(rows)
     table["age_error"] = table[AGE] - table["face_age"]
     table["right"] = (table[FEMALE] > 0.5) == (table["face_gender"] == "female")
@@ -91,7 +92,7 @@ def joined(table: pd.DataFrame, vectors: npt.NDArray[np.float32]) -> None:
     same = [near[i, j] for i, j in combinations(range(len(table)), 2) if same_person(table, i, j)]
     print(f"pairs of photos of one person joined: {np.mean(np.array(same) >= THRESHOLD):.0%}")
     for (group, gender), part in table.groupby(["face_eth", "face_gender"]):
-        places = {name: rows.index for name, rows in part.groupby("person")}
+        places = {name: rows.index.to_numpy() for name, rows in part.groupby("person")}
         pairs = [near[np.ix_(places[a], places[b])].max() for a, b in combinations(places, 2)]
         if pairs:
             count = int((np.array(pairs) >= THRESHOLD).sum())

@@ -18,7 +18,7 @@ import numpy as np
 from mien.datasets import load_ferplus
 from mien.evaluation import judge, to_crops
 from mien.faces.quality import sharpness
-from mien.registry import load_classifier
+from mien.plugins import load_classifier
 from mien.types import Image
 
 

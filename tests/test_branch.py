@@ -17,7 +17,7 @@ from PIL import Image as PILImage  # noqa: E402
 from mien.errors import UsageError  # noqa: E402
 from mien.evaluation import to_crops  # noqa: E402
 from mien.expressions.onnx import OnnxClassifier  # noqa: E402
-from mien.registry import model_path  # noqa: E402
+from mien.plugins import model_path  # noqa: E402
 from mien.training.expressions import distill as growing  # noqa: E402
 from mien.training.expressions import train as whole  # noqa: E402
 from mien.training.expressions.attach import graft  # noqa: E402

@@ -14,7 +14,7 @@ from mien import EmotionAnalyzer, Timeline
 from mien.errors import InputError, ModelError, UsageError
 from mien.expressions.onnx import OnnxClassifier
 from mien.labels import EMOTIONS
-from mien.registry import model_path
+from mien.plugins import model_path
 from mien.results.embeddings import Embeddings, embeddings_path, read_embeddings
 from mien.results.result import Result
 from mien.sinks.tables import TableSink

@@ -12,7 +12,7 @@ from mien import EmotionAnalyzer
 from mien.errors import UsageError
 from mien.expressions.onnx import OnnxClassifier
 from mien.expressions.saliency import class_activation, occlusion
-from mien.registry import model_path
+from mien.plugins import model_path
 
 RNG = np.random.default_rng(7)
 

@@ -15,10 +15,11 @@ from actors import BOX, acted, lost, towards
 from films import Style, number_of, picture, write_film
 
 from mien.drawing.captions import Outline, Outlines
-from mien.drawing.overlay import Scene, Steadied, people_of
+from mien.drawing.overlay import Scene
 from mien.errors import InputNotFoundError, UsageError
 from mien.labels import color_of
 from mien.results.result import Result
+from mien.sinks.stabilizer import Steadied, people_of
 from mien.sinks.video import FilmSink
 from mien.types import Image
 

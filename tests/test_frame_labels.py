@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mien.datasets.frames.labels import FrameLabels, read_frame_labels, unit_name
+from mien.datasets.frames.labels import FrameLabels, unit_name
+from mien.datasets.frames.reading import read_frame_labels
 from mien.errors import InputError, InputNotFoundError, UsageError
 from mien.training.heads.alignment import Matched, match
 from mien.training.heads.features import Features

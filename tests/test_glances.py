@@ -10,11 +10,10 @@ from test_tracked import Place, Refiner, Script, frame
 
 from mien.analyzer import EmotionAnalyzer
 from mien.expressions.callable import CustomClassifier
-from mien.faces.detectors.nms import Boxes
 from mien.timeline.timeline import Timeline
 from mien.tracking.adaptive_detector import Glances
 from mien.tracking.sampling import STRIDE
-from mien.types import Crops, Faces, FloatArray, Frame, Image
+from mien.types import Boxes, Crops, Faces, FloatArray, Frame, Image
 
 FPS = 25
 ANNA, BERT = ("anna", 50.0, 60.0), ("bert", 120.0, 70.0)

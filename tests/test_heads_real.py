@@ -22,7 +22,7 @@ from mien.errors import InputError, ModelError, UsageError  # noqa: E402
 from mien.expressions.heads import Head  # noqa: E402
 from mien.expressions.onnx import OnnxClassifier  # noqa: E402
 from mien.models.session import file_sha256  # noqa: E402
-from mien.registry import load_classifier, model_path  # noqa: E402
+from mien.plugins import load_classifier, model_path  # noqa: E402
 from mien.training.heads.alignment import Matched, match  # noqa: E402
 from mien.training.heads.features import features_of  # noqa: E402
 from mien.training.heads.personalize import LastLayer, adapt, moved  # noqa: E402

@@ -23,7 +23,7 @@ from mien import EmotionAnalyzer, hub, load_classifier
 from mien.cli import app
 from mien.errors import ModelError
 from mien.hub import cache
-from mien.hub.archives import extract
+from mien.hub.cache import extract
 
 EIGHT = ["anger", "contempt", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"]
 SEVEN = [label for label in EIGHT if label != "contempt"]

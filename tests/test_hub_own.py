@@ -57,7 +57,7 @@ def test_a_card_beside_the_file_goes_along(
 ) -> None:
     from mien import load_classifier
     from mien.expressions.onnx import OnnxClassifier
-    from mien.registry import model_path
+    from mien.plugins import model_path
 
     monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "cache"))
     file = shared / "models" / "facial_expression_recognition_mobilefacenet_2022july_int8.onnx"

@@ -124,7 +124,8 @@ def test_groups_that_differ_are_found() -> None:
 
 def test_a_few_people_do_not_make_a_gap_of_many_faces() -> None:
     """Twenty faces of each of 24 people, whose groups were drawn by lot."""
-    by_person, by_face = [], []
+    by_person: list[bool] = []
+    by_face: list[bool] = []
     for seed in range(100):
         rng = np.random.default_rng(seed)
         who = np.repeat(np.arange(24), 20)

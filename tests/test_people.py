@@ -363,18 +363,18 @@ def test_known_faces_come_from_pictures(tmp_path: Path) -> None:
         write_image(tmp_path / f"{name}.png", painted(*colours))
     analyzer = EmotionAnalyzer(squares, ByColour())
     places = known_pictures([f"Red={tmp_path / 'r1.png'}", f"Red={tmp_path / 'r2.png'}"])
-    found = known_faces(places, analyzer)
+    found = known_faces(places, analyzer.analyze)
     assert found["Red"].shape == (2, 3)
     assert found["Red"][0] @ face_like(red) == pytest.approx(1, abs=1e-2)
     with pytest.raises(UsageError, match="shows 2 faces: give a picture of Red alone"):
-        known_faces({"Red": [tmp_path / "two.png"]}, analyzer)
+        known_faces({"Red": [tmp_path / "two.png"]}, analyzer.analyze)
     with pytest.raises(InputError, match="shows no face, so it cannot tell who Red is"):
-        known_faces({"Red": [tmp_path / "none.png"]}, analyzer)
+        known_faces({"Red": [tmp_path / "none.png"]}, analyzer.analyze)
     (tmp_path / "text.png").write_text("no picture")
     with pytest.raises(InputError, match=r"text\.png"):
-        known_faces({"Red": [tmp_path / "text.png"]}, analyzer)
+        known_faces({"Red": [tmp_path / "text.png"]}, analyzer.analyze)
     with pytest.raises(UsageError, match="no picture of 'Red'"):
-        known_faces({"Red": []}, analyzer)
+        known_faces({"Red": []}, analyzer.analyze)
 
 
 def face_like(colour: tuple[int, int, int]) -> FloatArray:

@@ -21,7 +21,7 @@ from mien.cli.exit_codes import told
 from mien.errors import UsageError
 from mien.labels import EMOTIONS
 from mien.models.session import file_sha256
-from mien.registry import model_path
+from mien.plugins import model_path
 from mien.reports import PEOPLE, SEGMENTS, report_page, write_report
 from mien.reports.methods import model_card
 from mien.results.peaks import Peak

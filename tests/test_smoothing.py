@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from mien.errors import UsageError
-from mien.timeline.smoothing import Floats, Steady, centred, frame_lengths, runs
+from mien.sinks.stabilizer import Steady
+from mien.timeline.smoothing import centred, frame_lengths, runs
+from mien.types import Floats
 
 
 def film(n: int, rng: np.random.Generator, gaps: bool = True) -> tuple[Floats, Floats]:

@@ -16,15 +16,14 @@ from mien.errors import PluginError, UsageError
 from mien.faces.detectors.base import tidy
 from mien.faces.detectors.haar import HaarDetector
 from mien.faces.detectors.mtcnn import MtcnnDetector
-from mien.faces.detectors.nms import Boxes
 from mien.faces.geometry import iou
 from mien.testing import check_detector
 from mien.tracking.appearance import appearance
-from mien.tracking.assignment import assign
+from mien.tracking.association import assign
 from mien.tracking.motion import Changes, Flow, Usual
 from mien.tracking.track import Portrait
 from mien.tracking.tracker import RefiningDetector, Tracked
-from mien.types import Faces, FloatArray, Image
+from mien.types import Boxes, Faces, FloatArray, Image
 
 SIZE = (160, 120)  # width, height
 SIDE = 30  # of a face, pixels

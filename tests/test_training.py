@@ -16,14 +16,19 @@ from mien.datasets import VotedFaces, load_faces  # noqa: E402
 from mien.errors import InputError, InputNotFoundError, ModelError, UsageError  # noqa: E402
 from mien.evaluation import to_crops  # noqa: E402
 from mien.expressions.onnx import OnnxClassifier  # noqa: E402
-from mien.registry import model_path  # noqa: E402
+from mien.plugins import model_path  # noqa: E402
 from mien.testing import check_classifier  # noqa: E402
 from mien.training.expressions import train as whole  # noqa: E402
 from mien.training.expressions.augment import Augmentation, augment, to_input  # noqa: E402
 from mien.training.expressions.export import export  # noqa: E402
 from mien.training.expressions.finetune import tune  # noqa: E402
 from mien.training.expressions.loop import fit  # noqa: E402
-from mien.training.expressions.losses import attention_consistency, mix, soft_cross_entropy  # noqa: E402
+from mien.training.expressions.losses import (  # noqa: E402
+    attention_consistency,
+    mix,
+    sam_gradients,
+    soft_cross_entropy,
+)
 from mien.training.expressions.pretrained import (  # noqa: E402
     convolutions,
     load_exported,
@@ -31,7 +36,6 @@ from mien.training.expressions.pretrained import (  # noqa: E402
     restore_batchnorm,
 )
 from mien.training.expressions.recipe import Recipe, Stage, load_branch, load_recipe  # noqa: E402
-from mien.training.expressions.sharpness import sam_gradients  # noqa: E402
 from mien.training.expressions.targets import for_training, lesson  # noqa: E402
 from mien.training.networks import CBAM, NETWORKS, ConvBN, Network, make_network  # noqa: E402
 

@@ -22,10 +22,10 @@ from mien.cli.viewer.live import KEYS, Live
 from mien.cli.viewer.terminal import half_blocks, lines, screen
 from mien.cli.viewer.view import Look, Stage
 from mien.cli.viewer.window import _ppm
-from mien.drawing.overlay import people_of
 from mien.errors import VideoError
 from mien.media.video import VideoSource
 from mien.results.collection import load_tables
+from mien.sinks.stabilizer import people_of
 from mien.types import Frame
 
 FPS = 20

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mien.media.images import read_image, write_image
     from mien.media.video import VideoSource
     from mien.models.card import CropSpec, ModelCard
-    from mien.registry import load_classifier, load_detector
+    from mien.plugins import load_classifier, load_detector
     from mien.results.collection import Results
     from mien.results.result import Result
     from mien.timeline.timeline import Timeline
@@ -45,8 +45,8 @@ _HOME = {
     "Result": "results.result",
     "Results": "results.collection",
     "Scores": "types",
-    "load_classifier": "registry",
-    "load_detector": "registry",
+    "load_classifier": "plugins",
+    "load_detector": "plugins",
     "read_image": "media.images",
     "write_image": "media.images",
 }

@@ -22,13 +22,13 @@ from mien.expressions.base import EmotionClassifier
 from mien.faces.crops import cut
 from mien.faces.detectors.base import FaceDetector
 from mien.faces.quality import assess
+from mien.labels import ATTRIBUTES
 from mien.media.photos import photos
 from mien.media.prefetch import prefetched
 from mien.media.video import VideoSource
-from mien.labels import ATTRIBUTES
 from mien.models.card import CropSpec
 from mien.models.session import file_sha256
-from mien.registry import (
+from mien.plugins import (
     DEFAULT_CLASSIFIER,
     DEFAULT_DETECTOR,
     DetectorLike,
@@ -82,7 +82,7 @@ class EmotionAnalyzer:
 
     Raises:
         UsageError: an unknown name, a number out of range, or `also` for a ready classifier, but
-            for "age", "gender", and "affect", which needs labels that `mien.expressions.affect` knows.
+            for "age", "gender" and "affect"; or the latter's labels are unknown.
         ModelError: a model file is missing or broken, or does not tell what `also` names.
     """
 
@@ -174,7 +174,8 @@ class EmotionAnalyzer:
             frames: a `VideoSource`, a `CameraSource`, or any iterable of frames. Where it has a
                 true attribute ``live``, each result comes at once, without waiting for a batch.
             keep: keep each frame's picture with its result, as drawing it needs.
-            adaptive: look at fewer frames where nothing changes, see `mien.tracking.sampling`; the others
+            adaptive: look at fewer frames where nothing changes, see `mien.tracking.sampling`; the
+            others
                 have no result.
 
         Raises:
@@ -299,8 +300,13 @@ class EmotionAnalyzer:
             time.perf_counter() - started,
             read=partial(np.copy, image) if keep else frame.read,
             size=(image.shape[1], image.shape[0]),
-            attributes=self._attributes.measure(image, faces) if self._attributes else {},
+            attributes=self._estimated(image, faces),
         )
+
+    def _estimated(self, image: Image, faces: Faces) -> Mapping[str, FloatArray]:
+        """Apparent age and gender, where they were asked for, on crops of their own."""
+        model = self._attributes
+        return model.estimate(cut(image, faces, model.input_size, model.crop)) if model else {}
 
     def _judge(self, waiting: list[_Seen]) -> list[Result]:
         """Classify the squares of several pictures at once and hand each picture its rows."""

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 Image = npt.NDArray[np.uint8]
 Crops = npt.NDArray[np.uint8]
 FloatArray = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float64]
+Boxes = npt.NDArray[np.float64]  # (n, 4), x1 y1 x2 y2
 IntArray = npt.NDArray[np.int64]
 Index = int | slice | Sequence[int] | npt.NDArray[np.bool_] | npt.NDArray[np.integer[Any]]
 ScoreKind = Literal["probability", "score"]

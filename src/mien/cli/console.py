@@ -12,6 +12,11 @@ from typing import TYPE_CHECKING
 from mien.labels import ATTRIBUTES, UNCERTAIN, color_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mien.evaluation import Progress
+
+if TYPE_CHECKING:
     from rich.console import Console
 
     from mien.results.result import Result
@@ -151,3 +156,23 @@ class Tally:
 
 def _many(count: int, noun: str) -> str:
     return f"{count} {noun}" + ("" if count == 1 else "s")
+
+
+def steps(what: str) -> Progress:
+    """Shows how far a loop over batches is, where somebody sees it."""
+
+    def shown(batches: Iterable[int], total: int) -> Iterator[int]:
+        seen = sys.stderr.isatty()
+        for count, batch in enumerate(batches):
+            if seen:
+                print(f"\r{what} {100 * count // total} %", end="", file=sys.stderr)  # noqa: T201
+            yield batch
+        if seen:
+            print("\r\033[K", end="", file=sys.stderr)  # noqa: T201
+
+    return shown
+
+
+def tell(line: str) -> None:
+    """A line beside the data."""
+    print(line, file=sys.stderr)  # noqa: T201

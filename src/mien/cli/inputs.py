@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mien.errors import InputError, UsageError
+from mien.media.inputs import is_live, is_moving
 from mien.types import Frame
 
 if TYPE_CHECKING:
@@ -29,18 +30,6 @@ class Clip:
     adaptive: bool = False
 
 
-def is_live(path: str) -> bool:
-    """Whether an argument names a camera or a stream instead of a file."""
-    return "://" in path or path.startswith("/dev/video")
-
-
-def is_moving(path: str) -> bool:
-    """Whether an argument is a film, an animated picture, a camera or a stream."""
-    from mien.media.video import is_film
-
-    return is_live(path) or is_film(path)
-
-
 def load_analyzer(
     detector: str,
     model: str,
@@ -53,7 +42,7 @@ def load_analyzer(
     from mien.analyzer import EmotionAnalyzer
     from mien.expressions.affect import AFFECT
     from mien.expressions.base import EmotionClassifier
-    from mien.registry import load_classifier, load_detector
+    from mien.plugins import load_classifier, load_detector
 
     judge: str | EmotionClassifier = model
     if heads:

@@ -1,7 +1,7 @@
 """Boxes and captions of a moving picture, which stay where they are unless they must move.
 
-`mien.drawing.image.draw_faces` finds the best place and letter size for each picture alone; frame after
-frame that would make captions jump and shrink.
+`mien.drawing.image.draw_faces` finds the best place and letter size for each picture alone; frame
+after frame that would make captions jump and shrink.
 """
 
 from __future__ import annotations

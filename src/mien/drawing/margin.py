@@ -1,7 +1,7 @@
 """The margin of a moving picture: every probability of a few people, in a place that never moves.
 
-`mien.drawing.image.draw_margin` sets one picture at leisure. Here everything that has letters is drawn
-once and kept, so that a frame costs less than a millisecond.
+`mien.drawing.image.draw_margin` sets one picture at leisure. Here everything that has letters is
+drawn once and kept, so that a frame costs less than a millisecond.
 """
 
 from __future__ import annotations

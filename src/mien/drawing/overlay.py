@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -14,14 +13,8 @@ from mien.drawing.captions import Outline, Outlines
 from mien.drawing.margin import Card, Panel
 from mien.faces.geometry import square
 from mien.labels import UNCERTAIN, color_of
-from mien.timeline.smoothing import Steady
 from mien.types import FloatArray, Image
 
-if TYPE_CHECKING:
-    from mien.results.result import Result
-
-_LEAD = 0.05  # by which another label must lead: less, so that film and table agree
-_FIGURE_S = 0.25  # a figure in a caption stands at least this long, so that it can be read
 _LEAVE_S = 1.0  # a place in the margin is kept this long for someone out of sight
 
 
@@ -63,66 +56,6 @@ class Person:
         """Parts of full bars: the values, or their part of the largest where they are no shares."""
         top = 1.0 if self.percent is not None else max(float(self.values.max(initial=0)), 1e-9)
         return np.asarray(np.clip(self.values / top, 0, 1), np.float32)
-
-
-def people_of(result: Result) -> list[Person]:
-    """The people of one frame as they were judged in it, without regard to other frames."""
-    percents: list[int | None] = [None] * len(result)
-    if result.scores.kind == "probability":
-        percents = [round(100 * float(p)) for p in result.probabilities]
-    return [
-        Person(*_called(result, row), result.faces.boxes[row], emotion, percent, values)
-        for row, (emotion, percent, values) in enumerate(
-            zip(result.emotions, percents, result.scores.values, strict=True)
-        )
-    ]
-
-
-def _called(result: Result, row: int) -> tuple[int, str]:
-    ids = result.faces.track_ids
-    return (row, f"face {row}") if ids is None else (int(ids[row]), f"person {ids[row]}")
-
-
-class Steadied:
-    """The people of frame after frame, with labels and bars that do not flicker.
-
-    Results without track numbers or without probabilities pass as they are.
-    """
-
-    def __init__(self, labels: Sequence[str]) -> None:
-        self.labels = tuple(labels)
-        self._begin(None)
-
-    def _begin(self, result: Result | None) -> None:
-        self._source = None if result is None else result.source
-        limit = 0.5 if result is None else result.uncertain_below
-        self._steady = Steady(labels=self.labels, uncertain_below=limit, margin=_LEAD)
-        self._told: dict[int, tuple[str, int, float]] = {}
-
-    def people(self, result: Result) -> list[Person]:
-        """The people of the next frame of the same film; another film begins anew."""
-        if result.source != self._source:
-            self._begin(result)
-        ids, now = result.faces.track_ids, result.time_s
-        if ids is None or now is None or result.scores.kind != "probability":
-            return people_of(result)
-        values, tops = self._steady.update(ids, result.scores.values, now)
-        shown = []
-        for row, key in enumerate(ids.tolist()):
-            emotion = (*self.labels, UNCERTAIN)[tops[row]]
-            share = float(values[row].max() if emotion == UNCERTAIN else values[row, tops[row]])
-            percent = self._figure(key, emotion, round(100 * share), now)
-            name = _called(result, row)
-            shown.append(Person(*name, result.faces.boxes[row], emotion, percent, values[row]))
-        self._told = {key: told for key, told in self._told.items() if now - told[2] < _FIGURE_S}
-        return shown
-
-    def _figure(self, key: int, emotion: str, percent: int, now: float) -> int:
-        """The figure beside a name: the one before, where it has not stood long enough."""
-        told = self._told.get(key)
-        if told is None or told[0] != emotion or not 0 <= now - told[2] < _FIGURE_S:
-            told = self._told[key] = (emotion, percent, now)
-        return told[1]
 
 
 class Scene:

@@ -14,9 +14,9 @@ from mien.engagement.purpose import stated
 from mien.engagement.windows import LEAST_SEEN, moments, shown, stretched, window_starts
 from mien.errors import UsageError
 from mien.results import tables
-from mien.timeline.smoothing import Floats, frame_lengths
+from mien.timeline.smoothing import frame_lengths
 from mien.timeline.tracks import Presence
-from mien.types import FloatArray, IntArray
+from mien.types import FloatArray, Floats, IntArray
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,7 +1,8 @@
 """Windows of frame features, measured in seconds: the same whatever the frame rate.
 
 The features of a person are taken for what they are: one vector from each frame's start to its end
-(see `mien.timeline.tracks`), and nothing where the person is not seen. A window looks at this signal at
+(see `mien.timeline.tracks`), and nothing where the person is not seen. A window looks at this
+signal at
 equally spaced moments, so a film of 10 frames a second repeats vectors where one of 60 leaves some
 out. Nothing is blended: a mean of neighbours would lower the standard deviation that the model
 looks at, the more the lower the frame rate.
@@ -11,8 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mien.timeline.smoothing import Floats
-from mien.types import FloatArray, IntArray
+from mien.types import FloatArray, Floats, IntArray
 
 #: A window of which a person is seen this share or less has no value. More than half, so that
 #: nobody is counted twice in a window when the tracker loses and finds them.

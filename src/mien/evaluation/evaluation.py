@@ -18,7 +18,6 @@ from mien.evaluation.intervals import (
     FEW,
     FEW_PEOPLE,
     Counts,
-    Floats,
     Gap,
     Measured,
     jackknifed,
@@ -38,7 +37,7 @@ from mien.evaluation.metrics import (
 from mien.evaluation.predictions import Progress, judge_faces, vocabulary
 from mien.expressions.base import EmotionClassifier
 from mien.labels import EMOTIONS
-from mien.types import FloatArray, IntArray
+from mien.types import FloatArray, Floats, IntArray
 
 _LEAST = 20  # faces that a group must have to count for the gap
 _POINTS = 101  # of the curve of coverage, in JSON

@@ -14,10 +14,9 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
-from mien.types import IntArray
+from mien.types import Floats, IntArray
 
 Counts = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 LEVEL = 0.95
 DRAWS = 2000
@@ -84,7 +83,9 @@ def share(
     count, scale = total, _NORMAL
     if people is not None:
         names, place = np.unique(np.asarray(people).astype(str), return_inverse=True)
-        hit, size, units = np.bincount(place, hit), np.bincount(place, size), len(names)
+        units = len(names)
+        hit = np.bincount(place, hit).astype(np.float64)
+        size = np.bincount(place, size).astype(np.float64)
     if not total or n < FEW or (people is not None and units < FEW_PEOPLE):
         return Measured(value, math.nan, math.nan, n, units)
     if people is not None:

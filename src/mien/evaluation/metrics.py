@@ -7,8 +7,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from mien.evaluation.intervals import Counts, Floats
-from mien.types import FloatArray, IntArray
+from mien.evaluation.intervals import Counts
+from mien.types import FloatArray, Floats, IntArray
 
 BINS = 15
 

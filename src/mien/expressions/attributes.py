@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from mien.errors import ModelError
-from mien.faces.crops import cut
+from mien.expressions.onnx import check_crops
 from mien.labels import ATTRIBUTES
 from mien.models.card import Card, Commercial, CropSpec
 from mien.models.session import Session, file_sha256
-from mien.types import Faces, FloatArray, Image, Scores
+from mien.types import Crops, FloatArray, Scores
 
 METADATA_KEY = "mien.attributes"
 
@@ -67,7 +67,7 @@ class AttributeCard(Card):
 
 
 class AttributeModel:
-    """Estimates apparent age and gender of the faces in an image.
+    """Estimates apparent age and gender of faces.
 
     Args:
         path: the ``.onnx`` file.
@@ -106,18 +106,32 @@ class AttributeModel:
         return self._net.path
 
     @property
+    def input_size(self) -> int:
+        """Side of the crops, pixels."""
+        return self.card.input_size
+
+    @property
+    def crop(self) -> CropSpec:
+        """How the crops are cut; wider than those of an expression model."""
+        return self.card.crop
+
+    @property
     def measures(self) -> tuple[str, ...]:
         """Names of the columns: ``apparent_age`` in years, ``apparent_female`` a probability."""
         return tuple(ATTRIBUTES[name] for name in self.attributes)
 
     def added(self, scores: Scores, columns: Mapping[str, FloatArray]) -> Scores:
-        """`scores` with the `columns` that `measure` gave; without faces these may be missing."""
+        """`scores` with the `columns` that `estimate` gave; without faces these may be missing."""
         none = dict.fromkeys(self.measures, np.zeros(0, np.float32))
         return replace(scores, measures={**scores.measures, **none, **columns})
 
-    def measure(self, image: Image, faces: Faces) -> dict[str, FloatArray]:
-        """The columns, each ``(n,)``, of n faces in an ``(H, W, 3)`` uint8 RGB image."""
-        crops = cut(image, faces, self.card.input_size, self.card.crop)
+    def estimate(self, crops: Crops) -> dict[str, FloatArray]:
+        """The columns, each ``(n,)``, for ``(n, S, S, 3)`` uint8 RGB crops cut as `crop` says.
+
+        Raises:
+            UsageError: the crops have another shape or dtype.
+        """
+        check_crops(crops, self.input_size)
         parts: list[list[FloatArray]] = [[np.zeros(0, np.float32)] * len(self.measures)]
         for start in range(0, len(crops), self._batch_size):
             batch = crops[start : start + self._batch_size].astype(np.float32)

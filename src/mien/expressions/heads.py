@@ -1,6 +1,7 @@
 """Heads: small networks on the features of a model, each in a file of its own.
 
-A head is trained on what the model's last layer sees (`mien.training.heads.train`) and fits that one
+A head is trained on what the model's last layer sees (`mien.training.heads.train`) and fits that
+one
 model file: its card names it. The network in front of it runs once, whatever the number of heads.
 """
 

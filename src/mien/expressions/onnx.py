@@ -190,7 +190,7 @@ def _outputs(card: ModelCard, also: Sequence[str]) -> dict[str, str]:
     for name in also:
         if name in ATTRIBUTES:
             raise UsageError(
-                f"{name!r} comes from a network of its own, not from {card.name}: ask the analyzer, "
+                f"{name!r} comes from a network of its own, not from {card.name}: use "
                 f"EmotionAnalyzer(also=({name!r},))."
             )
         if name not in EMBEDDINGS:

@@ -3,9 +3,8 @@
 Nothing here runs unless someone asks for a download by name; analysing pictures never does.
 """
 
-from mien.hub.archives import cache_folder
 from mien.hub.bundles import bundle, unpack
-from mien.hub.cache import cached, entry, find, path_of, pull, verify
+from mien.hub.cache import cache_folder, cached, entry, find, path_of, pull, verify
 from mien.hub.catalog import ENTRIES, PACKAGED, Entry
 from mien.hub.local import add, own_card, own_models
 

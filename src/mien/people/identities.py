@@ -18,8 +18,7 @@ import numpy as np
 from mien.errors import UsageError
 from mien.labels import IDENTITY
 from mien.people.clustering import by_appearance, cluster
-from mien.timeline.smoothing import Floats
-from mien.types import FloatArray, IntArray
+from mien.types import FloatArray, Floats, IntArray
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,7 +116,8 @@ def find_people(
             is of ``mien-mobilenet``: vectors of another model need their own.
         names: for some persons, by number; persons of one name become one.
         known: vectors of known faces, ``(k, d)`` or ``(d,)``, by name, as from
-            `mien.people.enrollment.known_faces`. Who is not alike enough to any of them stays unknown.
+            `mien.people.enrollment.known_faces`. Who is not alike enough to any of them stays
+            unknown.
 
     Raises:
         UsageError: there are no identity vectors of these faces, or those of the known faces are

@@ -15,8 +15,7 @@ from mien.expressions.affect import PLACES
 from mien.labels import EMOTIONS
 from mien.plots.svg import FONT, number, round_times, time_text, told
 from mien.plots.values import PersonPath, Plot
-
-Floats = npt.NDArray[np.float64]
+from mien.types import Floats
 
 _STEPS = 36  # colours from the first second to the last
 _POINTS = 360  # of one way at the most: each is the mean of what falls into its part of the time

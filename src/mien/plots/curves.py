@@ -9,7 +9,6 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from mien.errors import UsageError
 from mien.plots.svg import (
@@ -24,9 +23,7 @@ from mien.plots.svg import (
     told,
 )
 from mien.plots.values import PersonCurve, Plot
-from mien.types import Image
-
-Floats = npt.NDArray[np.float64]
+from mien.types import Floats, Image
 
 #: A label whose curve never reaches this probability is not drawn.
 SEEN = 0.10

@@ -8,12 +8,9 @@ from html import escape
 from math import ceil, floor
 
 import numpy as np
-import numpy.typing as npt
 
 from mien.labels import color_of
-from mien.types import Image
-
-Floats = npt.NDArray[np.float64]
+from mien.types import Floats, Image
 
 #: What a drawing is written in: the reader's own font.
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"

@@ -7,13 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from mien.errors import UsageError
-from mien.results.files import replacing
-from mien.types import Image
-
-Floats = npt.NDArray[np.float64]
+from mien.files import replacing
+from mien.types import Floats, Image
 
 
 @dataclass(frozen=True, eq=False)

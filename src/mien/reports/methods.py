@@ -76,7 +76,7 @@ def _told_json(value: str) -> str:
 def model_card(settings: Mapping[str, str]) -> tuple[ModelCard | None, str]:
     """The card of the model that made the table, if it is the one in this package, or why not."""
     from mien.models.session import Session, file_sha256
-    from mien.registry import CLASSIFIERS, model_path
+    from mien.plugins import CLASSIFIERS, model_path
 
     name = settings.get("classifier", "")
     judges = [head["name"] for head in _heads(settings) if head["task"] == "expression"]

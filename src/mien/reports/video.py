@@ -44,7 +44,8 @@ def write_report(timeline: Timeline, path: str | Path, clips: Sequence[Clip] = (
     Args:
         timeline: one film, or several.
         path: the page.
-        clips: short films to show, as from `mien.reports.highlights.cut`; the page finds them by their names,
+        clips: short films to show, as from `mien.reports.highlights.cut`; the page finds them by
+        their names,
             so they belong beside it.
 
     Raises:

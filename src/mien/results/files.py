@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from mien.errors import UsageError
+from mien.files import replacing, writable_place
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -244,19 +245,6 @@ def writable_target(path: str | Path) -> Path:
     return writable_place(target)
 
 
-def writable_place(target: Path) -> Path:
-    """The path, if a file can be put there.
-
-    Raises:
-        UsageError: its folder does not exist, or it is a folder itself.
-    """
-    if not target.parent.is_dir():
-        raise UsageError(f"{target} cannot be written: there is no folder {target.parent}.")
-    if os.path.isdir(target):  # unlike Path.is_dir, False for a name that is too long
-        raise UsageError(f"{target} cannot be written: it is a folder.")
-    return target
-
-
 def apart(output: Path, table: Path) -> None:
     """Make sure that a file to be written is none of those that a table consists of.
 
@@ -271,18 +259,6 @@ def apart(output: Path, table: Path) -> None:
             return
         what = "is the table itself" if output.stem == stem else f"belongs to the table {table}"
         raise UsageError(f"{output} {what}: choose another name.")
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A hidden path beside `path` that takes its name in one step, unless an exception comes."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        with suppress(OSError):  # it has the other name by now, or was never made
-            temporary.unlink()
 
 
 def _to_parquet(stream: Path, target: Path) -> None:

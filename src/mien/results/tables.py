@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from mien.errors import InputError, InputNotFoundError, MissingExtraError, UsageError
+from mien.files import replacing
 from mien.labels import MEASURES, color_of
 from mien.results.files import (
     PARTIAL,
@@ -26,7 +27,6 @@ from mien.results.files import (
     open_table,
     partial_path,
     read_rows,
-    replacing,
     writable_target,
 )
 from mien.types import Faces, FloatArray, Scores

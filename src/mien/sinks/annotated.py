@@ -77,7 +77,7 @@ class Annotations:
             self._sink.write(result)
 
     def _open(self, source: str) -> None:
-        from mien.cli.inputs import is_live
+        from mien.media.inputs import is_live
         from mien.sinks.video import FilmSink
 
         name = Path(source).stem or "film"

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from mien.drawing.overlay import Scene, Steadied
+from mien.drawing.overlay import Scene
 from mien.errors import UsageError
-from mien.results.files import replacing, writable_place
+from mien.files import replacing, writable_place
 from mien.results.result import Result
+from mien.sinks.stabilizer import Steadied
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture

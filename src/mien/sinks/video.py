@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Self
 import cv2
 import numpy as np
 
-from mien.drawing.overlay import Scene, Steadied
+from mien.drawing.overlay import Scene
 from mien.errors import UsageError
 from mien.results.result import Result
 from mien.sinks.audio import Soundtrack
+from mien.sinks.stabilizer import Steadied
 from mien.types import Image
 
 if TYPE_CHECKING:

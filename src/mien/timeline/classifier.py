@@ -1,6 +1,7 @@
 """A model of whole films: one answer for each person in a film, or for the group.
 
-``mien train-video`` makes such models (see `mien.training.videos.train`): a support-vector machine on the
+``mien train-video`` makes such models (see `mien.training.videos.train`): a support-vector machine
+on the
 film's descriptor (see `mien.timeline.descriptors`), exported as ONNX, with its card under the key
 ``mien.film`` of the file's metadata.
 """
@@ -159,8 +160,8 @@ class FilmModel:
 
         Returns:
             source, track_id (missing for a group, and where nobody was found), frames and
-            left_out (see `mien.timeline.descriptors.Descriptor`), label, probability (the top one), a
-            column a label with its probability, and problem: why there is no answer, else
+            left_out (see `mien.timeline.descriptors.Descriptor`), label, probability (the top
+            one), a column a label with its probability, and problem: why there is no answer, else
             missing.
 
         Raises:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from mien.errors import InputError, UsageError
 from mien.labels import FEATURES
 from mien.timeline.tracks import Presence
-from mien.types import FloatArray, IntArray
+from mien.types import FloatArray, Floats, IntArray
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from mien.results.embeddings import Embeddings
 
 Kind = Literal["person", "group"]
-Floats = npt.NDArray[np.float64]
 
 #: Who a descriptor may be of.
 KINDS: tuple[Kind, ...] = ("person", "group")

@@ -10,9 +10,8 @@ import numpy as np
 
 from mien.errors import UsageError
 from mien.labels import UNCERTAIN
-from mien.timeline.smoothing import Floats
 from mien.timeline.tracks import Presence
-from mien.types import IntArray
+from mien.types import Floats, IntArray
 
 if TYPE_CHECKING:
     import pandas as pd

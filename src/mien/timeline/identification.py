@@ -60,7 +60,7 @@ class Cast:
     def people(
         self, threshold: float | None = None, names: Mapping[int, str] | None = None
     ) -> pd.DataFrame:
-        """One row a person, as `who` finds them; the columns are told at `mien.people.identities.People`."""
+        """One row a person, as `who` finds them; see `mien.people.identities.People`."""
         return self.who(threshold, names).table
 
     def merged(self, who: People | None = None) -> Self:

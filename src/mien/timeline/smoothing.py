@@ -7,18 +7,13 @@ what is shown while it happens; `runs` makes stretches of one state out of singl
 from __future__ import annotations
 
 import heapq
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-from mien.errors import UsageError
-from mien.types import FloatArray, IntArray
-
-Floats = npt.NDArray[np.float64]
+from mien.types import FloatArray, Floats
 
 _REACH = 4096  # windows that one sum may run over: beyond, its last digits are lost
 
@@ -99,89 +94,6 @@ def _under_triangle(
 
     left, middle, right = (second_integral(at - origin + shift) for shift in (-half, 0.0, half))
     return np.asarray(left - 2 * middle + right)
-
-
-class Steady:
-    """Scores and labels that do not flicker, frame by frame, from the past alone.
-
-    Each person's scores are smoothed exponentially by time, so that the frame rate does not
-    matter: after `seconds` a change has come through by 63 %. A person unseen for a while is
-    taken afresh, the sooner the longer. The label told stays until another leads by `margin`;
-    "uncertain" takes part as if it were a label that always scores `uncertain_below`.
-
-    Args:
-        seconds: the time constant.
-        labels: the k names of the columns.
-        uncertain_below: as in `EmotionAnalyzer`; ``-inf`` never tells "uncertain", as it must be
-            for scores that are no probabilities.
-        margin: by how much another label must lead before it is told.
-
-    Raises:
-        UsageError: `seconds` or `margin` is negative.
-    """
-
-    def __init__(
-        self,
-        seconds: float = 0.4,
-        *,
-        labels: Sequence[str],
-        uncertain_below: float = 0.5,
-        margin: float = 0.1,
-    ) -> None:
-        if not seconds >= 0 or not margin >= 0:
-            raise UsageError(f"seconds and margin must be at least 0, got {seconds} and {margin}.")
-        self.seconds = seconds
-        self.labels = tuple(labels)
-        self.uncertain_below = uncertain_below
-        self.margin = margin
-        self._known: dict[int, tuple[float, FloatArray, int]] = {}
-
-    def reset(self) -> None:
-        """Forget everybody, as at the beginning of another film."""
-        self._known.clear()
-
-    def update(
-        self, track_ids: npt.ArrayLike | None, values: npt.ArrayLike, time_s: float
-    ) -> tuple[FloatArray, IntArray]:
-        """Take the faces of one frame; time that runs backwards begins afresh.
-
-        Args:
-            track_ids: ``(n,)`` ids, or None where people are not followed: nothing is smoothed.
-            values: ``(n, k)`` scores.
-            time_s: when; of a live view, any clock in seconds.
-
-        Returns:
-            ``(n, k)`` float32 smoothed scores, and ``(n,)`` int64: the column to tell, or k for
-            "uncertain": ``(*labels, "uncertain")[i]``.
-
-        Raises:
-            UsageError: the shapes do not fit.
-        """
-        scores = np.array(values, np.float32).reshape(-1, len(self.labels))
-        ids = [] if track_ids is None else np.asarray(track_ids).tolist()
-        if track_ids is not None and len(ids) != len(scores):
-            raise UsageError(f"{len(ids)} track ids do not fit {len(scores)} rows of scores.")
-        told = np.array([self._leader(row) for row in scores], np.int64)
-        for row, person in enumerate(ids):
-            before = self._known.get(person)
-            if before is not None and before[0] <= time_s:
-                past, smoothed, label = before
-                kept = math.exp(-(time_s - past) / self.seconds) if self.seconds else 0.0
-                scores[row] += np.float32(kept) * (smoothed - scores[row])
-                told[row] = self._keep(scores[row], label)
-            self._known[person] = (time_s, scores[row].copy(), int(told[row]))
-        horizon = time_s - max(10 * self.seconds, 1.0)  # who is past it has no weight left
-        self._known = {k: v for k, v in self._known.items() if horizon <= v[0] <= time_s}
-        return scores, told
-
-    def _leader(self, row: FloatArray) -> int:
-        return int(np.argmax(np.append(row, self.uncertain_below)))
-
-    def _keep(self, row: FloatArray, label: int) -> int:
-        """The label told before, unless another leads it clearly."""
-        extended = np.append(row, self.uncertain_below)
-        leader = int(np.argmax(extended))
-        return leader if extended[leader] > extended[label] + self.margin else label
 
 
 @dataclass

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 from xml.etree import ElementTree
 
+from mien.files import replacing, writable_place
 from mien.labels import UNCERTAIN
-from mien.results.files import replacing, writable_place
 
 if TYPE_CHECKING:
     import pandas as pd

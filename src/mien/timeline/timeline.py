@@ -165,7 +165,8 @@ class Timeline(Cast):
     def smooth(self, seconds: float = 1.0) -> Timeline:
         """The same, smoothed: each person's scores and measures become means over a window of time.
 
-        The window is a triangle, `seconds` wide, around each frame (see `mien.timeline.smoothing.centred`).
+        The window is a triangle, `seconds` wide, around each frame (see
+        `mien.timeline.smoothing.centred`).
         Smoothing begins from the raw scores again each time; they stay in `raw`. ``emotion`` and
         ``probability`` follow the smoothed scores.
 
@@ -185,7 +186,8 @@ class Timeline(Cast):
         """Stretches of one expression, a row each, that cover each person's presence.
 
         Nothing shorter than `min_s` is told: a shorter stretch joins the longer of its neighbours,
-        a shorter absence is bridged (see `mien.timeline.smoothing.runs`). A longer absence ends a stretch.
+        a shorter absence is bridged (see `mien.timeline.smoothing.runs`). A longer absence ends a
+        stretch.
 
         Returns:
             source, track_id, emotion (a label, or ``uncertain``), start_s, end_s, duration_s,

@@ -12,8 +12,8 @@ import numpy as np
 
 from mien.errors import UsageError
 from mien.labels import UNCERTAIN
-from mien.timeline.smoothing import Floats, Run, centred, frame_lengths, runs
-from mien.types import FloatArray, IntArray
+from mien.timeline.smoothing import Run, centred, frame_lengths, runs
+from mien.types import FloatArray, Floats, IntArray
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,12 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.faces.detectors.base import FaceDetector, check_image
-from mien.faces.detectors.nms import Boxes
 from mien.faces.geometry import iou
 from mien.tracking.sampling import STRIDE
 from mien.tracking.track import SURE
 from mien.tracking.tracker import LENIENT, RefiningDetector, joined
-from mien.types import Faces, FloatArray, Image
+from mien.types import Boxes, Faces, FloatArray, Image
 
 Flags = npt.NDArray[np.bool_]
 

@@ -9,12 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import PluginError
-from mien.faces.detectors.nms import Boxes
 from mien.faces.geometry import iou
-from mien.tracking.assignment import Gains, assign
 from mien.tracking.motion import Changes, Usual
 from mien.tracking.track import Identity, Person
-from mien.types import Faces, FloatArray, Image, IntArray
+from mien.types import Boxes, Faces, FloatArray, Image, IntArray
 
 _LEAP = 0.33  # the change around a face, in its own contrast, that may be a change of person
 _HIDDEN_S, _GONE_S = 2.0, 30.0  # how long motion, and how long looks, can bring someone back
@@ -233,3 +231,54 @@ def _clear(faces: Faces, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
 def _doubled(face: Faces, known: Faces) -> bool:
     """Whether a face is only another box around one that is known."""
     return bool(iou(face.boxes, known.boxes).max(initial=0) > 0.4)
+
+
+Gains = npt.NDArray[np.float64]
+
+
+def assign(gains: Gains) -> list[tuple[int, int]]:
+    """The pairs ``(row, column)`` with the greatest sum of gains, each row and column once.
+
+    Args:
+        gains: ``(n, m)``; a pair whose gain is not above 0 is never made, NaN neither.
+
+    Returns:
+        the pairs, by row.
+    """
+    wanted = np.nan_to_num(np.maximum(gains, 0.0), nan=0.0)
+    turned = wanted.shape[0] > wanted.shape[1]
+    table = -(wanted.T if turned else wanted)
+    if not table.size:
+        return []
+    chosen = _cheapest(table)
+    pairs = [(row, column) for row, column in enumerate(chosen) if table[row, column] < 0]
+    return sorted((column, row) for row, column in pairs) if turned else pairs
+
+
+def _cheapest(costs: Gains) -> list[int]:
+    """For each row of ``(n, m)``, n <= m, its column, so that the sum of costs is least."""
+    rows, columns = costs.shape
+    row_price, column_price = np.zeros(rows), np.zeros(columns)
+    owner = np.full(columns, -1)
+    for new in range(rows):
+        reach = np.full(columns, np.inf)  # the shortest path to each column so far
+        came_from = np.full(columns, -1)
+        done = np.zeros(columns, bool)
+        row, column, length = new, -1, 0.0
+        while row >= 0:
+            step = length + costs[row] - row_price[row] - column_price
+            closer = ~done & (step < reach)
+            reach[closer], came_from[closer] = step[closer], column
+            column = int(np.where(done, np.inf, reach).argmin())
+            length = reach[column]
+            done[column] = True
+            row = int(owner[column])
+        held = done & (owner >= 0)
+        row_price[owner[held]] += length - reach[held]
+        row_price[new] += length
+        column_price[done] -= length - reach[done]
+        while column >= 0:  # hand the columns over along the path
+            before = int(came_from[column])
+            owner[column] = owner[before] if before >= 0 else new
+            column = before
+    return [int(np.flatnonzero(owner == row)[0]) for row in range(rows)]

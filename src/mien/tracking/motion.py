@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mien.faces.detectors.nms import Boxes
-from mien.types import Faces, FloatArray, Image
+from mien.types import Boxes, Faces, FloatArray, Image
 
 _SIDE = 96  # longer side in pixels of the small picture on which changes are measured
 _CUT = 0.22  # the change of the whole picture, in its own contrast, that may be a cut

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mien.faces.detectors.nms import Boxes, Values
 from mien.faces.geometry import square
 from mien.tracking.motion import Usual
-from mien.types import Faces, FloatArray, Image
+from mien.types import Boxes, Faces, FloatArray, Image
+from mien.types import Floats as Values
 
 Identity = Callable[[Image, Faces], FloatArray]
 """Of a picture and n faces in it makes ``(n, d)`` vectors of length 1, alike for one person."""

@@ -15,13 +15,12 @@ import numpy as np
 
 from mien.errors import PluginError, UsageError
 from mien.faces.detectors.base import FaceDetector, check_image, tidy
-from mien.faces.detectors.nms import Boxes
 from mien.faces.geometry import iou
 from mien.tracking.appearance import appearance
 from mien.tracking.association import Bars, Crowd
 from mien.tracking.motion import Cuts, Flow
 from mien.tracking.track import Identity, Person
-from mien.types import Faces, Image
+from mien.types import Boxes, Faces, Image
 
 LENIENT = 2 / 3  # what is left of min_score for a face that is already followed
 _REFINED_S, _FLOWN_S = 1 / 3, 1 / 4  # from one search to the next: boxes that flow drift

@@ -21,8 +21,9 @@ def compare(
 ) -> None:
     """Tell whether one of two models is better on the same faces, or whether it may be luck."""
     from mien import evaluation
-    from mien.cli.output.evaluation import faces_to_measure, show_comparison, steps, tell
-    from mien.registry import load_classifier, load_detector
+    from mien.cli.console import steps, tell
+    from mien.cli.output.evaluation import faces_to_measure, show_comparison
+    from mien.plugins import load_classifier, load_detector
 
     if split is None and (data / "lists" / "literature_test.csv").is_file():
         split = "literature_test"

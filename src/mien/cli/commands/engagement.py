@@ -51,7 +51,7 @@ def engagement(
     A group has a value where at least five people are seen. Not for people at work or in
     education: forbidden in the EU (AI Act, Art. 5(1)(f)). Exit code 3: no window has a value.
     """
-    from mien.cli.output.evaluation import steps, tell
+    from mien.cli.console import steps, tell
     from mien.engagement import NOT_FOR, EngagementModel
     from mien.engagement import engagement as judged
     from mien.engagement.purpose import stated

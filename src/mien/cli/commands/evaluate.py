@@ -32,8 +32,9 @@ def evaluate(
     A folder with FER+ and its lists is measured by every list that papers report on.
     """
     from mien import evaluation
-    from mien.cli.output.evaluation import faces_to_measure, show_evaluation, show_figures, steps
-    from mien.registry import load_classifier, load_detector
+    from mien.cli.console import steps
+    from mien.cli.output.evaluation import faces_to_measure, show_evaluation, show_figures
+    from mien.plugins import load_classifier, load_detector
 
     classifier = load_classifier(model)
     figures: list[Figure] = []
@@ -57,7 +58,7 @@ def evaluate(
 def _write(found: Evaluation, output: Path | None, model: str, data: str, figures: Any) -> None:
     if output is None:
         return
-    from mien.cli.output.evaluation import tell
+    from mien.cli.console import tell
     from mien.reports.evaluation import write_evaluation
 
     for path in write_evaluation(found, output, model=model, data=data, figures=figures):

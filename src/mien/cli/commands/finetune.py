@@ -28,9 +28,10 @@ def finetune(
     """
     with extra("train"):
         from mien.training.expressions.finetune import tune
-    from mien.cli.output.evaluation import show_comparison, steps, tell
+    from mien.cli.console import steps, tell
+    from mien.cli.output.evaluation import show_comparison
     from mien.datasets import load_faces
-    from mien.registry import find_model, load_detector
+    from mien.plugins import find_model, load_detector
 
     if output.suffix.lower() != ".onnx":
         raise UsageError(f"the new model's name must end in .onnx, got {output.name}.")

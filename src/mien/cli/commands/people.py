@@ -49,8 +49,7 @@ def people(
     Who is not like any known face stays unknown. Nothing is kept of any face without -o.
     """
     from mien.cli.inputs import Clip, load_analyzer
-    from mien.cli.output.people import show_who
-    from mien.cli.output.writing import check_output, write
+    from mien.cli.output.people import check_output, show_who, write
     from mien.cli.people_inputs import gather, numbered
     from mien.labels import IDENTITY
     from mien.people.enrollment import known_faces, known_pictures
@@ -58,7 +57,7 @@ def people(
     check_output(output, files)
     names, pictures = numbered(name or ()), known_pictures(known or ())
     analyzer = cache(lambda: load_analyzer(detector, model, None, (), (IDENTITY,)))
-    faces = known_faces(pictures, analyzer()) if pictures else {}
+    faces = known_faces(pictures, analyzer().analyze) if pictures else {}
     gathered = gather(files, Clip(fps, every, width=width), analyzer)
     who = gathered.timeline.who(threshold, known=faces)
     wrong = None

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli import options
+from mien.cli.console import tell
 from mien.cli.exit_codes import SOME_FAILED
-from mien.cli.output.evaluation import tell
 from mien.errors import InputError, UsageError
 
 if TYPE_CHECKING:

@@ -36,7 +36,7 @@ def train_engagement(
         from mien.training.engagement.data import read_clips
         from mien.training.engagement.train import Plan, train_engagement
     from mien.cli.commands.engagement import read_film
-    from mien.cli.output.evaluation import steps, tell
+    from mien.cli.console import steps, tell
 
     if output.suffix.lower() != ".onnx":
         raise UsageError(f"a model is an .onnx file, not {output.name!r}.")
@@ -62,7 +62,7 @@ def _show(line: dict[str, Any]) -> None:
 
 def _report(trained: Trained) -> None:
     """The figures and how they were measured."""
-    from mien.cli.output.evaluation import tell
+    from mien.cli.console import tell
 
     f = trained.figures
     told = (

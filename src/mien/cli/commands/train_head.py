@@ -47,10 +47,11 @@ def train_head(
         from mien.training.heads.train import HeadRecipe
         from mien.training.heads.train import train_head as train
     from mien.cli.commands.train import show
-    from mien.cli.output.evaluation import show_figures, steps, tell
+    from mien.cli.console import steps, tell
+    from mien.cli.output.evaluation import show_figures
     from mien.expressions.onnx import OnnxClassifier
-    from mien.registry import find_model
-    from mien.results.files import writable_place
+    from mien.files import writable_place
+    from mien.plugins import find_model
     from mien.training.heads.data import Wanted, load_rows
 
     if output.suffix.lower() != ".onnx":

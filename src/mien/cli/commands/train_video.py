@@ -37,11 +37,10 @@ def train_video(
     """
     with extra("video"):
         from mien.training.videos.train import train_films
-    from mien.cli.console import progress
+    from mien.cli.console import progress, tell
     from mien.cli.inputs import load_analyzer
-    from mien.cli.output.evaluation import tell
     from mien.cli.output.videos import film_steps, show_trained
-    from mien.results.files import writable_place
+    from mien.files import writable_place
     from mien.training.videos.data import read_films
     from mien.training.videos.features import Camera
 

@@ -97,7 +97,7 @@ def show(live: Live) -> None:
 
 def _open(source: str) -> tuple[Iterable[Frame], bool]:
     """The frames of a source, and whether it is a file, which has a speed of its own."""
-    from mien.cli.inputs import is_live, is_moving
+    from mien.media.inputs import is_live, is_moving
 
     if source.isdigit() or is_live(source):
         from mien.media.camera import CameraSource

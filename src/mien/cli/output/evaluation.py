@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json as writer
 import math
-import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
+
+from mien.cli.console import steps, tell
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,26 +16,11 @@ if TYPE_CHECKING:
 
     from mien.datasets import LabelledFaces
     from mien.datasets.loading import Find
-    from mien.evaluation import Comparison, Evaluation, Figure, Progress
+    from mien.evaluation import Comparison, Evaluation, Figure
     from mien.evaluation.comparison import Difference
 
 #: What ``--split`` calls every row.
 ALL = "all"
-
-
-def steps(what: str) -> Progress:
-    """Shows how far a loop over batches is, where somebody sees it."""
-
-    def shown(batches: Iterable[int], total: int) -> Iterator[int]:
-        seen = sys.stderr.isatty()
-        for count, batch in enumerate(batches):
-            if seen:
-                print(f"\r{what} {100 * count // total} %", end="", file=sys.stderr)  # noqa: T201
-            yield batch
-        if seen:
-            print("\r\033[K", end="", file=sys.stderr)  # noqa: T201
-
-    return shown
 
 
 def faces_to_measure(
@@ -62,11 +48,6 @@ def faces_to_measure(
     others = " or ".join(f"--split {name}" for name in (*there, ALL) if name != held_out)
     tell(f"measured on {held_out} alone; {others} takes other faces.")
     return faces.split(held_out)
-
-
-def tell(line: str) -> None:
-    """A line beside the data."""
-    print(line, file=sys.stderr)  # noqa: T201
 
 
 def show_figures(title: str, figures: Sequence[Figure]) -> None:

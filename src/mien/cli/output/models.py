@@ -16,7 +16,7 @@ def show_shelf() -> None:
     from mien import hub
     from mien.cli.console import console
     from mien.faces.detectors import BUILTIN
-    from mien.registry import CLASSIFIERS, load_classifier
+    from mien.plugins import CLASSIFIERS, load_classifier
 
     here = [*CLASSIFIERS, *(e.name for e in _fetched() if e.kind == "classifier")]
     shown = _table("model", "labels", "input", "MB", "accuracy", "licence", "commercial use")
@@ -54,7 +54,7 @@ def show_info(name: str) -> None:
     """All fields of a model's card, or of its entry in the list."""
     from mien import hub
     from mien.cli.console import console
-    from mien.registry import is_network, load_classifier
+    from mien.plugins import is_network, load_classifier
 
     known = hub.entry(name)
     fields: dict[str, object] = {}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from mien.cli.output.evaluation import tell
+from mien.cli.console import tell
 from mien.errors import UsageError
 from mien.labels import FEATURES
 
@@ -57,7 +57,7 @@ class FilmAnswers:
         self._found: list[pd.DataFrame] = []
         if model is None:
             return
-        from mien.cli.inputs import is_moving
+        from mien.media.inputs import is_moving
         from mien.timeline.classifier import FilmModel
 
         if not any(is_moving(path) for path in paths):

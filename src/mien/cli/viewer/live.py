@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from mien.cli.viewer.view import Look, save_snapshot
-from mien.drawing.overlay import Person, Steadied
+from mien.drawing.overlay import Person
 from mien.errors import FrameDroppedError, MienError
+from mien.sinks.stabilizer import Steadied
 from mien.sinks.video import FilmSink
 from mien.types import Frame
 

@@ -1,12 +1,11 @@
 """`FrameLabels`: what people said of single frames, read from a CSV table or a known data set.
 
-The layouts of Aff-Wild2, BP4D and DISFA are in `mien.datasets.frames.layouts`; here is the common form
-and the table.
+The layouts of Aff-Wild2, BP4D and DISFA are in `mien.datasets.frames.layouts`; here is the common
+form and the table.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -336,34 +335,3 @@ def _expressions(
     total = shares.sum(axis=1, keepdims=True)
     shares = np.where(total > 0, shares / np.maximum(total, 1e-9), np.nan)
     return canonical_labels(voted[n] for n in chosen), np.asarray(shares, np.float32)
-
-
-def read_frame_labels(
-    path: str | os.PathLike[str], task: str, columns: Sequence[str] = ()
-) -> FrameLabels:
-    """Read labels of frames: a CSV table, or a folder of Aff-Wild2, BP4D or DISFA.
-
-    Args:
-        path: the table (see `read_table`) or the folder (see `mien.datasets.frames.layouts`).
-        task: one of `mien.expressions.heads.TASKS`.
-        columns: learn only these.
-
-    Raises:
-        InputNotFoundError: there is nothing at `path`.
-        InputError: it is no such table or layout, holds nothing for the task, or is broken.
-        UsageError: a column that is not there.
-    """
-    from mien.datasets.frames.layouts import read_coded
-
-    place = Path(path)
-    if not place.exists():
-        raise InputNotFoundError(f"there are no labels at {place}.")
-    if place.is_dir():
-        found = read_coded(place, task)
-        if not columns:
-            return found
-        found = found.only(columns)
-        # Faces of the labels that are left out show none of the others.
-        return found.rows(found.values.sum(axis=1) != 0) if task == "expression" else found
-    labels = read_table(place, task, columns)
-    return labels.only(columns) if columns and task != "expression" else labels

@@ -16,20 +16,13 @@ import numpy as np
 
 from mien.errors import ModelError, UsageError
 from mien.faces.detectors.base import check_image, check_min_score, tidy
-from mien.faces.detectors.nms import (
-    Boxes,
-    Values,
-    chunks,
-    patches,
-    refine,
-    squares,
-    suppress,
-)
+from mien.faces.detectors.nms import chunks, patches, refine, squares, suppress
 from mien.faces.detectors.pyramid import Pyramid
 from mien.models.session import Session
-from mien.types import Faces, FloatArray, Image
+from mien.types import Boxes, Faces, FloatArray, Image
+from mien.types import Floats as Values
 
-MODELS = Path(__file__).parents[1] / "weights"
+MODELS = Path(__file__).parents[2] / "weights"
 
 _CELL = 12  # side of the square that the P-Net sees at once
 _STRIDE = 2  # pixels from one of its places to the next

@@ -8,10 +8,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from mien.types import FloatArray, Image
+from mien.types import Boxes, FloatArray, Image
+from mien.types import Floats as Values
 
-Boxes = npt.NDArray[np.float64]
-Values = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]
 
 _CHUNK = 256  # candidates compared or cut at a time: bounds the memory, whatever the picture

@@ -14,9 +14,9 @@ import numpy.typing as npt
 
 from mien.engagement.windows import LEAST_SEEN, moments, shown, stretched, window_starts
 from mien.errors import InputError, UsageError
-from mien.timeline.smoothing import Floats, frame_lengths
+from mien.timeline.smoothing import frame_lengths
 from mien.timeline.tracks import Presence
-from mien.types import FloatArray, IntArray
+from mien.types import FloatArray, Floats, IntArray
 
 if TYPE_CHECKING:
     from mien.timeline.timeline import Timeline

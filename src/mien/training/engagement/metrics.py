@@ -8,8 +8,8 @@ import numpy as np
 
 from mien.engagement import EngagementModel
 from mien.evaluation.metrics import interval
-from mien.timeline.smoothing import Floats
 from mien.training.engagement.data import LabelledClip, windows_of
+from mien.types import Floats
 
 CUTS = (0.25, 0.5, 0.75)  # between the four levels, as in the literature
 

@@ -57,7 +57,7 @@ def graft(source: Path, branch: Branch, place: int, side: int, card: ModelCard, 
     least = grown.constant("branch.least", np.full((), 1e-12, np.float32))
     length = grown.add("Max", [length, least], "branch.length_")
     grown.add("Div", [vectors, length], IDENTITY)
-    shape = ["n", branch.identity.out_features]
+    shape: list[str | int | None] = ["n", branch.identity.out_features]
     model.graph.output.append(helper.make_tensor_value_info(IDENTITY, TensorProto.FLOAT, shape))
     helper.set_model_props(model, {METADATA_KEY: card.to_json()})
     onnx.checker.check_model(model)

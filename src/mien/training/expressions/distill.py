@@ -22,7 +22,7 @@ from mien.evaluation import to_crops
 from mien.expressions.onnx import OnnxClassifier
 from mien.hub import path_of
 from mien.labels import IDENTITY
-from mien.registry import find_model
+from mien.plugins import find_model
 from mien.training.expressions.attach import graft
 from mien.training.expressions.augment import augment, to_input
 from mien.training.expressions.branch import Branch, FaceNetwork, Knowledge, ask

@@ -20,9 +20,13 @@ from torch import Tensor, nn
 
 from mien.errors import UsageError
 from mien.training.expressions.augment import augment, to_input
-from mien.training.expressions.losses import attention_consistency, mix, soft_cross_entropy
+from mien.training.expressions.losses import (
+    attention_consistency,
+    mix,
+    sam_gradients,
+    soft_cross_entropy,
+)
 from mien.training.expressions.recipe import Recipe, Stage
-from mien.training.expressions.sharpness import sam_gradients
 from mien.training.expressions.targets import Lesson, for_training
 from mien.training.networks import Network
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -43,3 +45,29 @@ def mix(
     share = float(low / (low + high).clamp(min=1e-6))
     other = torch.randperm(len(batch), generator=rng)
     return torch.lerp(batch[other], batch, share), torch.lerp(targets[other], targets, share)
+
+
+def sam_gradients(
+    parameters: Sequence[torch.nn.Parameter], loss: Callable[[], Tensor], rho: float
+) -> Tensor:
+    """Leave in ``.grad`` the gradient at the worst place within `rho` of the weights.
+
+    Calls `loss` twice, goes uphill by `rho` along the first gradient, takes the second there and
+    goes back. Without `rho` it is one ordinary backward pass. Returns the loss at the weights.
+    """
+    value = loss()
+    value.backward()  # type: ignore[no-untyped-call]
+    if not rho:
+        return value.detach()
+    with torch.no_grad():
+        moved = [p for p in parameters if p.grad is not None]
+        norm = torch.stack([p.grad.norm() for p in moved if p.grad is not None]).norm()
+        steps = [p.grad * (rho / (norm + 1e-12)) for p in moved if p.grad is not None]
+        for parameter, step in zip(moved, steps, strict=True):
+            parameter.add_(step)
+            parameter.grad = None
+    loss().backward()  # type: ignore[no-untyped-call]
+    with torch.no_grad():
+        for parameter, step in zip(moved, steps, strict=True):
+            parameter.sub_(step)
+    return value.detach()

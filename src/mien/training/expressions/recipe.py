@@ -149,8 +149,8 @@ class BranchRecipe:
         after: the layer of the trunk that it leaves after, counted from 0.
         width, blocks: its channels, and how many blocks it has.
         identity: length of the identity vector.
-        whiten: how little its directions are evened out at the end, see `mien.training.expressions.distill`.
-        epochs: how many, in one cosine.
+        whiten: how little its directions are evened out at the end, see
+        `mien.training.expressions.distill`. epochs: how many, in one cosine.
         batch: pictures a step.
         lr: peak learning rate of AdamW.
         weight_decay: of AdamW.

@@ -17,7 +17,7 @@ from mien.evaluation import divergence, to_crops
 from mien.expressions.onnx import OnnxClassifier
 from mien.hub import path_of
 from mien.models.card import CropSpec, ModelCard
-from mien.registry import find_model
+from mien.plugins import find_model
 from mien.training.expressions.augment import to_input
 from mien.training.expressions.distill import grow
 from mien.training.expressions.export import EMBEDDED, HEAD, MAP, SCORES, export

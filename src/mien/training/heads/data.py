@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mien.datasets import load_faces
-from mien.datasets.frames.labels import labels_of, read_frame_labels
+from mien.datasets.frames.labels import labels_of
+from mien.datasets.frames.reading import read_frame_labels
 from mien.errors import InputNotFoundError, UsageError
 from mien.evaluation import Progress
 from mien.expressions.heads import TASKS, Task
 from mien.expressions.onnx import OnnxClassifier
-from mien.registry import find_model
+from mien.plugins import find_model
 from mien.results.files import PARTIAL
 from mien.training.heads.alignment import Matched, match
 from mien.training.heads.features import features_of, read_features, tables_in
@@ -57,7 +58,7 @@ def load_rows(
     Args:
         features: a table with features beside it, a folder of such tables, or labelled pictures
             in any layout of `mien.datasets.load_faces`, at which the model then looks.
-        labels: see `mien.datasets.frames.labels.read_frame_labels`; None for labelled pictures,
+        labels: see `mien.datasets.frames.reading.read_frame_labels`; None for labelled pictures,
             which have their own.
         wanted: which of them.
         progress: wraps the loops over pictures.

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.model_selection import StratifiedGroupKFold
 
-from mien.training.videos.svm import ROUGH, Films, Floats, Machine
-from mien.types import IntArray
+from mien.training.videos.svm import ROUGH, Films, Machine
+from mien.types import Floats, IntArray
 
 #: What is tried; the vectors have length 1, so the useful range is known.
 GRID = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)

@@ -16,7 +16,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from mien.errors import ModelError
-from mien.results.files import replacing
+from mien.files import replacing
 from mien.timeline.classifier import (
     DESCRIPTOR,
     MARGINS,

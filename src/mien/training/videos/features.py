@@ -18,8 +18,9 @@ import numpy as np
 
 from mien.analyzer import EmotionAnalyzer
 from mien.errors import InputError, UsageError
+from mien.files import replacing
 from mien.media.video import VideoSource
-from mien.results.files import SUFFIXES, replacing
+from mien.results.files import SUFFIXES
 from mien.results.result import Result
 from mien.timeline.descriptors import KINDS, Kind
 from mien.timeline.timeline import Timeline

@@ -11,8 +11,7 @@ import numpy.typing as npt
 
 from mien.evaluation.metrics import DRAWS, interval
 from mien.training.videos.cross_validation import log_loss
-from mien.training.videos.svm import Floats
-from mien.types import IntArray
+from mien.types import Floats, IntArray
 
 _FEW = 10  # groups below which there is no interval
 

@@ -15,9 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.svm import SVC
 
-from mien.types import IntArray
+from mien.types import Floats, IntArray
 
-Floats = npt.NDArray[np.float64]
 Kernel = Literal["linear", "rbf"]
 
 KERNELS: tuple[Kernel, ...] = ("linear", "rbf")

@@ -18,8 +18,8 @@ from mien.training.videos.data import FilmList
 from mien.training.videos.export import check_parity, export_machine
 from mien.training.videos.features import Camera, Footage, same_model
 from mien.training.videos.metrics import Answers, FilmFigures, measure
-from mien.training.videos.svm import Films, Floats, Kernel
-from mien.types import IntArray
+from mien.training.videos.svm import Films, Kernel
+from mien.types import Floats, IntArray
 
 Flags = npt.NDArray[np.bool_]
 #: Called with what is done, how many of it are done, and of how many.

@@ -1,0 +1,41 @@
+"""Reading of frame labels: a table, or one of the layouts of published data sets."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from mien.datasets.frames.labels import FrameLabels, read_table
+from mien.datasets.frames.layouts import read_coded
+from mien.errors import InputNotFoundError
+
+
+def read_frame_labels(
+    path: str | os.PathLike[str], task: str, columns: Sequence[str] = ()
+) -> FrameLabels:
+    """Read labels of frames: a CSV table, or a folder of Aff-Wild2, BP4D or DISFA.
+
+    Args:
+        path: the table (see `read_table`) or the folder (see `mien.datasets.frames.layouts`).
+        task: one of `mien.expressions.heads.TASKS`.
+        columns: learn only these.
+
+    Raises:
+        InputNotFoundError: there is nothing at `path`.
+        InputError: it is no such table or layout, holds nothing for the task, or is broken.
+        UsageError: a column that is not there.
+    """
+
+    place = Path(path)
+    if not place.exists():
+        raise InputNotFoundError(f"there are no labels at {place}.")
+    if place.is_dir():
+        found = read_coded(place, task)
+        if not columns:
+            return found
+        found = found.only(columns)
+        # Faces of the labels that are left out show none of the others.
+        return found.rows(found.values.sum(axis=1) != 0) if task == "expression" else found
+    labels = read_table(place, task, columns)
+    return labels.only(columns) if columns and task != "expression" else labels
