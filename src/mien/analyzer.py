@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import metadata
 from itertools import groupby
@@ -22,6 +22,7 @@ from mien.expressions.base import EmotionClassifier
 from mien.faces.crops import cut
 from mien.faces.detectors.base import FaceDetector
 from mien.faces.quality import assess
+from mien.labels import ATTRIBUTES
 from mien.media.photos import photos
 from mien.media.prefetch import prefetched
 from mien.media.video import VideoSource
@@ -32,6 +33,7 @@ from mien.plugins import (
     DEFAULT_DETECTOR,
     DetectorLike,
     is_network,
+    load_attributes,
     load_classifier,
     load_detector,
 )
@@ -39,7 +41,7 @@ from mien.results.result import Result
 from mien.timeline.timeline import Timeline
 from mien.tracking.adaptive import looked_at
 from mien.tracking.tracker import Tracked
-from mien.types import Crops, Faces, Frame, Image, Scores
+from mien.types import Crops, Faces, FloatArray, Frame, Image, Scores
 
 #: Pictures whose squares may wait for a full batch, and the bytes of those kept with them.
 PATIENCE, KEPT_BYTES = 8, 32_000_000
@@ -56,6 +58,7 @@ class _Seen:
     read: Callable[[], Image] | None = None
     size: tuple[int, int] | None = None
     problem: InputError | None = None
+    attributes: Mapping[str, FloatArray] = field(default_factory=dict)
 
 
 class EmotionAnalyzer:
@@ -72,13 +75,14 @@ class EmotionAnalyzer:
             seven-class view.
         batch_size: faces judged at once, across pictures.
         threads: threads a network may use; None for every processor.
-        also: what the model shall tell of each face besides: "age", "gender" (see
-            `mien.labels.ATTRIBUTES`), "identity", "features" (see `mien.labels.EMBEDDINGS`);
-            and "affect": valence and arousal, derived where the model does not measure them.
+        also: what to give of each face besides: "age", "gender" (see `mien.expressions.attributes`:
+            how they look to viewers, not to be used on individuals), "identity", "features" (see
+            `mien.labels.EMBEDDINGS`); and "affect": valence and arousal, derived where the model
+            does not measure them.
 
     Raises:
         UsageError: an unknown name, a number out of range, or `also` for a ready classifier, but
-            for "affect", which needs labels that `mien.expressions.affect` knows.
+            for "age", "gender" and "affect"; or the latter's labels are unknown.
         ModelError: a model file is missing or broken, or does not tell what `also` names.
     """
 
@@ -104,7 +108,8 @@ class EmotionAnalyzer:
         if isinstance(detector, str) and detector == DEFAULT_DETECTOR and threads is not None:
             wanted["threads"] = threads
         self.detector = load_detector(detector, **wanted)
-        asked = tuple(name for name in also if name != AFFECT)
+        attributes = tuple(name for name in also if name in ATTRIBUTES)
+        asked = tuple(name for name in also if name not in (AFFECT, *ATTRIBUTES))
         options: dict[str, Any] = {"threads": threads, "batch_size": batch_size, "also": asked}
         if asked and not is_network(classifier):
             raise UsageError(f"this classifier cannot be asked for {', '.join(asked)} of a face.")
@@ -121,6 +126,8 @@ class EmotionAnalyzer:
         if self._derived:
             places(self.labels)
             self.measures += self._derived
+        self._attributes = load_attributes(attributes, threads=threads)
+        self.measures += self._attributes.measures if self._attributes else ()
         self.uncertain_below = uncertain_below
         self.batch_size = batch_size
         self._without = tuple(without)
@@ -293,7 +300,13 @@ class EmotionAnalyzer:
             time.perf_counter() - started,
             read=partial(np.copy, image) if keep else frame.read,
             size=(image.shape[1], image.shape[0]),
+            attributes=self._estimated(image, faces),
         )
+
+    def _estimated(self, image: Image, faces: Faces) -> Mapping[str, FloatArray]:
+        """Apparent age and gender, where they were asked for, on crops of their own."""
+        model = self._attributes
+        return model.estimate(cut(image, faces, model.input_size, model.crop)) if model else {}
 
     def _judge(self, waiting: list[_Seen]) -> list[Result]:
         """Classify the squares of several pictures at once and hand each picture its rows."""
@@ -312,7 +325,10 @@ class EmotionAnalyzer:
             rows = slice(first, first + len(seen.crops))
             first = rows.stop
             seconds = seen.seconds + share * len(seen.crops)
-            results.append(self._result(seen, scores[rows], 1000 * seconds))
+            own = scores[rows]
+            if self._attributes:
+                own = self._attributes.added(own, seen.attributes)
+            results.append(self._result(seen, own, 1000 * seconds))
         return results
 
     def _result(self, seen: _Seen, scores: Scores, milliseconds: float) -> Result:
@@ -339,6 +355,7 @@ class EmotionAnalyzer:
         card = getattr(self.classifier, "card", None)
         path = getattr(self.classifier, "path", None)
         heads = [head.summary for head in getattr(self.classifier, "heads", ())]
+        attributes = self._attributes.attributes if self._attributes else ()
         return {
             "mien_version": metadata.version("mien"),
             "detector": detector if isinstance(detector, str) else type(self.detector).__name__,
@@ -346,9 +363,10 @@ class EmotionAnalyzer:
             "classifier": card.name if card else type(self.classifier).__name__,
             "classifier_sha256": file_sha256(path) if path else "",
             "without": ",".join(self._without),
-            "also": ",".join(getattr(self.classifier, "also", ())),
+            "also": ",".join((*getattr(self.classifier, "also", ()), *attributes)),
             "uncertain_below": str(self.uncertain_below),
             **({DERIVED: told(self._derived)} if self._derived else {}),
+            **({"attributes_sha256": self._attributes.sha256} if self._attributes else {}),
             **({"heads": json.dumps(heads)} if heads else {}),
         }
 
