@@ -47,6 +47,16 @@ class Measured:
     people: int = 0
 
 
+def refusal(people: int, what: str = "people") -> str:
+    """Why no figures are given of a model measured on so few people; "" where there are enough."""
+    if people >= FEW_PEOPLE:
+        return ""
+    return (
+        f"only {people} {what} were held out: figures of fewer than {FEW_PEOPLE} say nothing about "
+        f"others, so none are given; label more {what}."
+    )
+
+
 def student_t(freedom: int, level: float = LEVEL) -> float:
     """Bound of Student's t that holds `level` of it in the middle, for `freedom` >= 3.
 

@@ -54,14 +54,20 @@ def show_figures(title: str, figures: Sequence[Figure]) -> None:
     """Every figure with its protocol."""
     from mien.reports.evaluation import told, told_interval
 
-    measured = any(figure.people for figure in figures)
-    middle = ("95 % interval", "faces", "people") if measured else ("faces",)
-    names = ("figure", "value", *middle, "protocol")
-    shown = _table(*names, title=title, left=(0, len(names) - 1))
-    for figure in figures:
-        row = (told_interval(figure), str(figure.faces), str(figure.people))
-        middle = row if measured else row[1:2]
-        shown.add_row(figure.name, told(figure), *middle, figure.protocol)
+    if not figures:
+        return
+    columns = {
+        "figure": [figure.name for figure in figures],
+        "value": [told(figure) for figure in figures],
+        "95 % interval": [told_interval(figure) for figure in figures],
+        "faces": [f"{figure.faces:,}" for figure in figures],
+        "people": [f"{figure.people:,}" if figure.people else "" for figure in figures],
+        "protocol": [figure.protocol for figure in figures],
+    }
+    kept = {name: column for name, column in columns.items() if any(column)}
+    shown = _table(*kept, title=title, left=(0, len(kept) - 1))
+    for row in zip(*kept.values(), strict=True):
+        shown.add_row(*row)
     _print(shown)
 
 
