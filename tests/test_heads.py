@@ -198,8 +198,8 @@ def test_nobody_is_in_two_parts() -> None:
     assert sorted(row for part in shares for row in part) == list(range(1000))
     people = [set(told.people[part]) for part in shares]
     assert not people[0] & people[1] | people[0] & people[2] | people[1] & people[2]
-    assert [len(part) for part in shares] == [600, 200, 200]
-    assert "10 people or films, none in two parts" in parts.protocol[0]
+    assert [len(part) for part in shares] == pytest.approx([600, 200, 200], abs=20)
+    assert "30 people or films, none in two parts" in parts.protocol[0]
     given = np.full(1000, "train", dtype=object)
     given[600:] = "validation"
     parts = divide(replace(told, splits=given))
@@ -337,10 +337,11 @@ def test_from_films_to_columns_of_a_table(tmp_path: Path) -> None:
     assert len(rows_) == 600
     assert rows_.sha256 == file_sha256(model)
     au = train_head(rows_, HeadRecipe("action-units", rounds=12), tmp_path / "au.onnx", **QUIET)
-    assert figures(au)["f1_AU09"] == 1
+    assert figures(au) == {} == au.card.figures, "one film measured says nothing about others"
+    assert "only 1 people or films were held out" in au.told[-1]
     rows_ = load_rows(folder, labels, Wanted("regression", ("warmth",)))
     warm = train_head(rows_, HeadRecipe("regression", rounds=12), tmp_path / "warm.onnx", **QUIET)
-    assert figures(warm)["mae_warmth"] < 0.05
+    assert figures(warm) == {}
     classifier = load_classifier(model, heads=[au.path, warm.path])
     analyzer = EmotionAnalyzer(lambda image: [(4, 4, 36, 36, 0.9)], classifier)
     result = analyzer(np.full((40, 40, 3), (204, 255, 51), np.uint8))
