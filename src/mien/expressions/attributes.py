@@ -86,7 +86,7 @@ class AttributeModel:
         attributes: Sequence[str] = tuple(ATTRIBUTES),
         *,
         threads: int | None = None,
-        batch_size: int = 16,
+        batch_size: int = 4,
     ) -> None:
         self._net = Session(path, threads)
         self._batch_size = batch_size
