@@ -56,12 +56,13 @@ is trained on all faces.
 ## What it tells besides, when asked
 
 `mien analyze --embeddings identity`, or `EmotionAnalyzer(also=("identity",))`: a vector of
-{dimensions} numbers that is cosine-similar for images of one person. It comes from a branch on the same
-network, in the same pass; the expressions are bit for bit those of the file without it. The branch
-learned from the starting network below, on the images of `train.parquet` without their labels
+{dimensions} numbers that is cosine-similar for images of one person. It comes from a branch
+on the same network, in the same pass; the expressions are bit for bit those of the file without
+it. The branch learned from the starting network below, on the images of `train.parquet` without
+their labels
 (`recipes/{name}-person.toml`; the shipped one learned 256 directions, of which the first
-{dimensions} were kept, so that the file has less than 8 MB), so it can be no better than that network.
-How near it comes to it, on pictures that it did not learn from:
+{dimensions} were kept, so that the file has less than 8 MB), so it can be no better than that
+network. How near it comes to it, on pictures that it did not learn from:
 
 | figure | validation | test |
 |---|--:|--:|

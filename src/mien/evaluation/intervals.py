@@ -47,13 +47,13 @@ class Measured:
     people: int = 0
 
 
-def refusal(people: int, what: str = "people") -> str:
+def refusal(people: float, what: str = "people") -> str:
     """Why no figures are given of a model measured on so few people; "" where there are enough."""
     if people >= FEW_PEOPLE:
         return ""
     return (
-        f"only {people} {what} were held out: figures of fewer than {FEW_PEOPLE} say nothing about "
-        f"others, so none are given; label more {what}."
+        f"only {people:.0f} {what} were held out: figures of fewer than {FEW_PEOPLE} say nothing "
+        f"about others, so none are given; label more {what}."
     )
 
 
