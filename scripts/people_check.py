@@ -36,7 +36,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--media", type=Path, required=True)
     options = parser.parse_args(arguments)
     people = pd.read_csv(options.people, dtype={"face_id": "string"}).set_index("face_id")
-    known: dict[str, dict[str, object]] = people.to_dict("index")
     analyzer = mien.EmotionAnalyzer(also=(*ATTRIBUTES, IDENTITY))
     rows, vectors = [], []
     for person, image in photos(options.media):
@@ -48,8 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         largest = int(sides.argmax())
         values = {name: float(result.scores.measures[name][largest]) for name in (AGE, FEMALE)}
         vectors.append(result.scores.embeddings[IDENTITY][largest])
-        rows.append({"person": person, **known[person], **values})
-    table = pd.DataFrame(rows)
+        rows.append({"person": person, **values})
+    table = pd.DataFrame(rows).join(people, on="person")
     table["age_error"] = table[AGE] - table["face_age"]
     table["right"] = (table[FEMALE] > 0.5) == (table["face_gender"] == "female")
     report("all", table)

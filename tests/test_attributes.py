@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ BLACK_WOMEN = ("025", "062", "129")
 
 
 def looks_left(crops: Any) -> Any:
-    return np.tile(np.float32([0.9, 0.1]), (len(crops), 1))
+    return np.tile(np.array([0.9, 0.1], np.float32), (len(crops), 1))
 
 
 def test_a_photo_has_the_columns_when_asked() -> None:
@@ -63,6 +64,19 @@ def test_any_classifier_can_be_asked_and_faceless_images_keep_the_columns(tmp_pa
     assert [len(result) for result in results] == [0, 1, 0]
     assert all(tuple(result.scores.measures) == (AGE,) for result in results)
     assert 25 < results.to_dataframe()[AGE].iloc[0] < 45
+
+
+def test_frames_of_a_video_have_them_too() -> None:
+    from mien.media.images import read_image
+    from mien.types import Frame
+
+    image = read_image(ASTRONAUT)
+    blank = np.zeros_like(image)
+    shown = (image, image, blank)
+    frames = [Frame("film", partial(np.copy, shown[i]), i, i / 25) for i in range(3)]
+    timeline = mien.EmotionAnalyzer(also=("age",)).video(frames)
+    assert timeline.faces[AGE].between(25, 45).all()
+    assert len(timeline.faces) == 2
 
 
 def test_the_network_is_opened_only_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

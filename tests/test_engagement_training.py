@@ -269,13 +269,13 @@ def test_a_handful_of_people_has_no_figures(
     assert card.residual > 0.15, "six people do not make a level certain"
     _report(done)
     said = capsys.readouterr().err
-    assert "only 2 people were held out" in said
+    assert "people held out: 2; figures of fewer than 5" in said
     assert "%" not in said.split("protocol:")[0]
     table, rng = tmp_path / "film.parquet", np.random.default_rng(0)
     filmed({k: moving(float(k > 2), 8, rng) for k in range(6)}).save(table)
     told = mien("engagement", table, "--model", done.path, "-o", tmp_path / "out.parquet")
     assert told.returncode == 0, told.stderr
-    assert b"do not rely on these values: when few.onnx was trained, only 2 people" in told.stderr
+    assert b"do not rely on these values (few.onnx: people held out: 2" in told.stderr
 
 
 def test_intervals_over_people_are_not_of_clips(trained: Trained) -> None:

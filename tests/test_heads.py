@@ -232,6 +232,32 @@ def test_figures_of_agreement() -> None:
     assert best_threshold(~there | there, np.zeros(4, np.float32)) == 0.5
 
 
+def test_figures_have_intervals_over_people() -> None:
+    """Fifty faces a person: what a person is like, all of them are."""
+    from mien.training.heads.metrics import Predicted, figures_of
+
+    rng = np.random.default_rng(0)
+    people = np.repeat(np.arange(12), 50)
+    truth = (rng.random((600, 1)) < 0.5).astype(np.float32)
+    astray = rng.random(12)[people] < 0.3
+    values = np.where(astray, 1 - truth[:, 0], truth[:, 0])[:, None].astype(np.float32)
+    found = {
+        task: figures_of(task, Predicted(("AU12",), values, truth, least, people))
+        for task, least in (("action-units", (0.5,)), ("regression", ()))
+    }
+    for figure in (*found["action-units"], *found["regression"]):
+        assert figure.people == 12
+        assert figure.low < figure.value < figure.high
+        if figure.name != "mean_f1_always":
+            assert figure.high - figure.low > 0.2, figure.name
+    alone = figures_of("action-units", Predicted(("AU12",), values, truth, (0.5,)))
+    named = {figure.name: figure for figure in alone}
+    assert named["f1_AU12"].value == pytest.approx(f1_score(truth[:, 0] > 0.5, values[:, 0] > 0.5))
+    assert np.isnan(named["f1_AU12"].low)
+    perfect = figures_of("action-units", Predicted(("AU12",), truth, truth, (0.5,), people))
+    assert next(f for f in perfect if f.name == "f1_AU12").low < 0.9
+
+
 def bias_head(path: Path, model: Path, card: HeadCard, values: list[float]) -> Path:
     """A head that says the same of every face."""
     layer = (np.zeros((len(values), 3), np.float32), np.array(values, np.float32))
@@ -338,7 +364,7 @@ def test_from_films_to_columns_of_a_table(tmp_path: Path) -> None:
     assert rows_.sha256 == file_sha256(model)
     au = train_head(rows_, HeadRecipe("action-units", rounds=12), tmp_path / "au.onnx", **QUIET)
     assert figures(au) == {} == au.card.figures, "one film measured says nothing about others"
-    assert "only 1 people or films were held out" in au.told[-1]
+    assert "people or films held out: 1" in au.told[-1]
     rows_ = load_rows(folder, labels, Wanted("regression", ("warmth",)))
     warm = train_head(rows_, HeadRecipe("regression", rounds=12), tmp_path / "warm.onnx", **QUIET)
     assert figures(warm) == {}

@@ -228,6 +228,16 @@ def test_intervals_are_over_people_where_the_data_knows_them(faces: LabelledFace
     assert few.accuracy.value == 1
 
 
+def test_only_what_is_whole_is_called_100_percent() -> None:
+    from mien.reports.evaluation import percent
+
+    assert percent(0.99996) == ">99.9\u00a0%"
+    assert percent(0.9996, 0) == ">99\u00a0%"
+    assert percent(1.0) == "100.0\u00a0%"
+    assert percent(0.5) == "50.0\u00a0%"
+    assert percent(math.nan) == "–"
+
+
 def test_few_faces_of_a_label_have_no_interval_of_a_difference(
     faces: LabelledFaces, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -52,8 +52,8 @@ def refusal(people: float, what: str = "people") -> str:
     if people >= FEW_PEOPLE:
         return ""
     return (
-        f"only {people:.0f} {what} were held out: figures of fewer than {FEW_PEOPLE} say nothing "
-        f"about others, so none are given; label more {what}."
+        f"{what} held out: {people:.0f}; figures of fewer than {FEW_PEOPLE} say nothing about "
+        f"others, so none are given: label more {what}."
     )
 
 

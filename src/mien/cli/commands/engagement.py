@@ -71,7 +71,7 @@ def engagement(
     people = judge.card.accuracy.get("people")
     refused = refusal(people) if isinstance(people, int | float) else ""
     if refused:
-        tell(f"do not rely on these values: when {judge.path.name} was trained, {refused}")
+        tell(f"do not rely on these values ({judge.path.name}: {refused})")
     tell(f"wrote {found.save(output)}; not for {NOT_FOR}")
     if not found.table["engagement"].notna().any():
         raise typer.Exit(SOME_FAILED)

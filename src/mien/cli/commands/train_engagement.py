@@ -72,7 +72,7 @@ def _report(trained: Trained) -> None:
     for line in (*lines, "protocol:", *(f"- {line}" for line in trained.protocol)):
         tell(line)
     if refused:
-        tell(f"{refused} Do not use the model before.")
+        tell(f"{refused} Do not use this model.")
     elif not trained.figures["mse_gain_low"] > 0:
         tell("on these people it is not clearly better than the mean: do not use it.")
 
