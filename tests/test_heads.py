@@ -189,11 +189,9 @@ def test_figures_have_intervals_over_people() -> None:
     truth = (rng.random((600, 1)) < 0.5).astype(np.float32)
     astray = rng.random(12)[people] < 0.3
     values = np.where(astray, 1 - truth[:, 0], truth[:, 0])[:, None].astype(np.float32)
-    found = {
-        task: figures_of(task, Predicted(("AU12",), values, truth, least, people))
-        for task, least in (("action-units", (0.5,)), ("regression", ()))
-    }
-    for figure in (*found["action-units"], *found["regression"]):
+    units = figures_of("action-units", Predicted(("AU12",), values, truth, (0.5,), people))
+    numbers = figures_of("regression", Predicted(("AU12",), values, truth, (), people))
+    for figure in (*units, *numbers):
         assert figure.people == 12
         assert figure.low < figure.value < figure.high
         if figure.name != "mean_f1_always":
