@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 import mien
 from mien import plugins
-from mien.cli import app
+from mien.cli.commands import app
 from mien.errors import ModelError, UsageError
 from mien.expressions.attributes import AttributeModel
 from mien.labels import ATTRIBUTES
