@@ -31,6 +31,7 @@ from mien.faces.crops import cut
 from mien.faces.detectors.base import FaceDetector
 from mien.faces.detectors.box_formats import BoxFormat
 from mien.faces.quality import assess
+from mien.labels import ATTRIBUTES
 from mien.media.base import checked
 from mien.media.photos import photos
 from mien.media.prefetch import prefetched
@@ -44,6 +45,7 @@ from mien.plugins import (
     DetectorLike,
     guarded,
     is_network,
+    load_attributes,
     load_classifier,
     load_detector,
 )
@@ -52,7 +54,7 @@ from mien.results.result import Result
 from mien.timeline.timeline import Timeline
 from mien.tracking.adaptive import looked_at
 from mien.tracking.tracker import Tracked
-from mien.types import Crops, Faces, Frame, Image, Scores
+from mien.types import Crops, Faces, FloatArray, Frame, Image, Scores
 
 #: Pictures whose squares may wait for a full batch, and the bytes of those kept with them.
 PATIENCE, KEPT_BYTES = 8, 32_000_000
@@ -69,6 +71,7 @@ class _Seen:
     read: Callable[[], Image] | None = None
     size: tuple[int, int] | None = None
     problem: MienError | None = None
+    attributes: Mapping[str, FloatArray] = field(default_factory=dict)
 
 
 class EmotionAnalyzer:
@@ -85,15 +88,16 @@ class EmotionAnalyzer:
             seven-class view.
         batch_size: faces judged at once, across pictures.
         threads: threads a network may use; None for every processor.
-        also: what the model shall tell of each face besides: "age", "gender" (see
-            `mien.labels.ATTRIBUTES`), "identity", "features" (see `mien.labels.EMBEDDINGS`);
-            and "affect": valence and arousal, derived where the model does not measure them.
+        also: what to give of each face besides: "age", "gender" (see `mien.expressions.attributes`:
+            how they look to viewers, not to be used on individuals), "identity", "features" (see
+            `mien.labels.EMBEDDINGS`); and "affect": valence and arousal, derived where the model
+            does not measure them.
         box_format: how your own function or list of boxes writes them, such as "xywh", see
             `mien.GivenDetector`; left, top, right, bottom in pixels by default.
 
     Raises:
         UsageError: an unknown name, a number out of range, or `also` for a ready classifier, but
-            for "affect", which needs labels that `mien.expressions.affect` knows.
+            for "age", "gender" and "affect"; or the latter's labels are unknown.
         ModelError: a model file is missing or broken, or does not tell what `also` names.
     """
 
@@ -121,7 +125,8 @@ class EmotionAnalyzer:
         if isinstance(detector, str) and detector == DEFAULT_DETECTOR and threads is not None:
             wanted["threads"] = threads
         self.detector = load_detector(detector, **wanted)
-        asked = tuple(name for name in also if name != AFFECT)
+        attributes = tuple(name for name in also if name in ATTRIBUTES)
+        asked = tuple(name for name in also if name not in (AFFECT, *ATTRIBUTES))
         options: dict[str, Any] = {"threads": threads, "batch_size": batch_size, "also": asked}
         if asked and not is_network(classifier):
             raise UsageError(f"this classifier cannot be asked for {', '.join(asked)} of a face.")
@@ -138,6 +143,8 @@ class EmotionAnalyzer:
         if self._derived:
             places(self.labels)
             self.measures += self._derived
+        self._attributes = load_attributes(attributes, threads=threads)
+        self.measures += self._attributes.measures if self._attributes else ()
         self.uncertain_below = uncertain_below
         self.batch_size = batch_size
         self._without = tuple(without)
@@ -321,7 +328,9 @@ class EmotionAnalyzer:
         except PluginError as error:
             return self._failed(seen, error)
         crops = cut(image, faces, self.classifier.input_size, self._crop)
-        return replace(seen, faces=faces, crops=crops, seconds=time.perf_counter() - started)
+        attributes = self._estimated(image, faces)
+        seconds = time.perf_counter() - started
+        return replace(seen, faces=faces, crops=crops, seconds=seconds, attributes=attributes)
 
     def _failed(self, seen: _Seen, problem: MienError) -> _Seen:
         """The same input without faces, for the row that says what went wrong."""
@@ -330,6 +339,11 @@ class EmotionAnalyzer:
         size = self.classifier.input_size
         nothing = np.zeros((0, size, size, 3), np.uint8)
         return replace(seen, faces=Faces.empty(), crops=nothing, problem=problem)
+
+    def _estimated(self, image: Image, faces: Faces) -> Mapping[str, FloatArray]:
+        """Apparent age and gender, where they were asked for, on crops of their own."""
+        model = self._attributes
+        return model.estimate(cut(image, faces, model.input_size, model.crop)) if model else {}
 
     def _judge(self, waiting: list[_Seen]) -> list[Result]:
         """Classify the squares of several pictures at once and hand each picture its rows."""
@@ -352,7 +366,10 @@ class EmotionAnalyzer:
             rows = slice(first, first + len(seen.crops))
             first = rows.stop
             seconds = seen.seconds + share * len(seen.crops)
-            results.append(self._result(seen, scores[rows], 1000 * seconds))
+            own = scores[rows]
+            if self._attributes:
+                own = self._attributes.added(own, seen.attributes)
+            results.append(self._result(seen, own, 1000 * seconds))
         return results
 
     def _result(self, seen: _Seen, scores: Scores, milliseconds: float) -> Result:
@@ -380,6 +397,7 @@ class EmotionAnalyzer:
         card = getattr(self.classifier, "card", None)
         path = getattr(self.classifier, "path", None)
         heads = [head.summary for head in getattr(self.classifier, "heads", ())]
+        attributes = self._attributes.attributes if self._attributes else ()
         return {
             "mien_version": metadata.version("mien"),
             "detector": detector if isinstance(detector, str) else type(self.detector).__name__,
@@ -387,9 +405,10 @@ class EmotionAnalyzer:
             "classifier": card.name if card else type(self.classifier).__name__,
             "classifier_sha256": file_sha256(path) if path else "",
             "without": ",".join(self._without),
-            "also": ",".join(getattr(self.classifier, "also", ())),
+            "also": ",".join((*getattr(self.classifier, "also", ()), *attributes)),
             "uncertain_below": str(self.uncertain_below),
             **({DERIVED: told(self._derived)} if self._derived else {}),
+            **({"attributes_sha256": self._attributes.sha256} if self._attributes else {}),
             **({"heads": json.dumps(heads)} if heads else {}),
         }
 

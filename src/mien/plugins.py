@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from mien import hub
 from mien.errors import MienError, ModelError, PluginError, UsageError
+from mien.expressions.attributes import AttributeModel
 from mien.expressions.base import EmotionClassifier
 from mien.expressions.heads import Head, HeadedClassifier
 from mien.expressions.onnx import OnnxClassifier
@@ -29,6 +30,8 @@ DEFAULT_DETECTOR = "mtcnn"
 DEFAULT_CLASSIFIER = "mien-mobilenet"
 #: Expression models that ship in the wheel.
 CLASSIFIERS = hub.PACKAGED
+#: The network of apparent age and gender, which ships too.
+ATTRIBUTE_MODEL = "faceres"
 DETECTOR_GROUP = "mien.detectors"
 CLASSIFIER_GROUP = "mien.classifiers"
 
@@ -145,6 +148,11 @@ def load_classifier(
         f"a classifier is a name, an .onnx file or an object with classify(crops), "
         f"got {classifier!r}."
     )
+
+
+def load_attributes(names: Sequence[str], **options: Any) -> AttributeModel | None:
+    """What estimates the attributes `names` (see `mien.labels.ATTRIBUTES`); None for no name."""
+    return AttributeModel(model_path(ATTRIBUTE_MODEL), names, **options) if names else None
 
 
 def is_network(classifier: Any) -> bool:

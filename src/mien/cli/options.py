@@ -68,7 +68,7 @@ KeepFaces = Annotated[
     bool, typer.Option("--keep-faces", help="Film: keep each person's strongest faces.")
 ]
 Attributes = Annotated[
-    str, typer.Option(help="Further columns: age, gender, or both, such as age,gender.")
+    str, typer.Option(help="Apparent age,gender; with large errors, not for individuals.")
 ]
 Kept = Annotated[
     str,
