@@ -29,11 +29,13 @@ from mien.expressions.affect import AFFECT, DERIVED, missing, places, told, with
 from mien.expressions.base import EmotionClassifier
 from mien.faces.crops import cut
 from mien.faces.detectors.base import FaceDetector
+from mien.faces.detectors.box_formats import BoxFormat
 from mien.faces.quality import assess
 from mien.media.base import checked
 from mien.media.photos import photos
 from mien.media.prefetch import prefetched
 from mien.media.video import VideoSource
+from mien.media.worker import awaited
 from mien.models.card import CropSpec
 from mien.models.session import file_sha256
 from mien.plugins import (
@@ -84,6 +86,8 @@ class EmotionAnalyzer:
         also: what the model shall tell of each face besides: "age", "gender" (see
             `mien.labels.ATTRIBUTES`), "identity", "features" (see `mien.labels.EMBEDDINGS`);
             and "affect": valence and arousal, derived where the model does not measure them.
+        box_format: how your own function or list of boxes writes them, such as "xywh", see
+            `mien.GivenDetector`; left, top, right, bottom in pixels by default.
 
     Raises:
         UsageError: an unknown name, a number out of range, or `also` for a ready classifier, but
@@ -102,6 +106,7 @@ class EmotionAnalyzer:
         batch_size: int = 16,
         threads: int | None = None,
         also: Sequence[str] = (),
+        box_format: BoxFormat | None = None,
     ) -> None:
         if not 0 <= uncertain_below <= 1:
             raise UsageError(f"uncertain_below lies between 0 and 1, got {uncertain_below}.")
@@ -109,7 +114,8 @@ class EmotionAnalyzer:
             raise UsageError(f"min_score lies between 0 and 1, got {min_score}.")
         if batch_size < 1:
             raise UsageError(f"batch_size must be at least 1, got {batch_size}.")
-        wanted: dict[str, Any] = {} if min_score is None else {"min_score": min_score}
+        given = {"min_score": min_score, "box_format": box_format}
+        wanted: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         if isinstance(detector, str) and detector == DEFAULT_DETECTOR and threads is not None:
             wanted["threads"] = threads
         self.detector = load_detector(detector, **wanted)
@@ -258,8 +264,9 @@ class EmotionAnalyzer:
         """
         batches = self._batches(frames, detector, 1 if live else PATIENCE, keep=keep)
         if live:
-            for batch, _ in batches:
-                yield from self._judge(batch)
+            for looked in batches:
+                if looked is not None:
+                    yield from self._judge(looked[0])
             return
         with closing(prefetched(batches, "mien-look", most=1)) as ready:
             for batch in ready:
@@ -267,9 +274,12 @@ class EmotionAnalyzer:
 
     def _batches(
         self, frames: Iterable[Frame], detector: FaceDetector, patience: int, *, keep: bool
-    ) -> Generator[tuple[list[_Seen], int]]:
-        """Frames that are looked at, some at a time, with the bytes that they hold."""
-        upcoming = iter(frames)
+    ) -> Generator[tuple[list[_Seen], int] | None]:
+        """Frames that are looked at, some at a time, with the bytes that they hold.
+
+        None comes between them, so that a thread which runs this can be stopped there.
+        """
+        upcoming = awaited(frames)
         problem: BaseException | None = None
         while problem is None:
             waiting: list[_Seen] = []
@@ -282,6 +292,7 @@ class EmotionAnalyzer:
                     break
                 waiting.append(seen)
                 squares += len(seen.crops)
+                yield None
                 held += seen.crops.nbytes + (3 * math.prod(seen.size) if keep and seen.size else 0)
             if waiting:
                 yield waiting, held

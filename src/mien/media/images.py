@@ -17,7 +17,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
 
 import numpy as np
@@ -118,7 +118,9 @@ def is_picture(source: object) -> bool:
 def name_of(source: object, number: int | None = None) -> str:
     """What to call a source: its path or file name, or else its kind, such as ``array 3``."""
     if isinstance(source, str | os.PathLike):  # tables and JSON hold only what UTF-8 can say
-        return os.fsencode(source).decode("utf-8", "backslashreplace")
+        with suppress(UnicodeEncodeError):  # a name from a table that this locale cannot spell
+            return os.fsencode(source).decode("utf-8", "backslashreplace")
+        return os.fspath(source)
     own = getattr(source, "filename" if _is_pil(source) else "name", None)
     if isinstance(own, str) and own:
         return own

@@ -15,6 +15,7 @@ import numpy as np
 
 from mien.cli.console import tell
 from mien.errors import UsageError
+from mien.escaping import printable
 from mien.labels import FEATURES
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def show_answers(table: pd.DataFrame, labels: Sequence[str], model: str, *, json
         shown.add_column(label[:12], justify="right", no_wrap=True)
     for row in table.to_dict("records"):
         who = "group" if str(row["track_id"]) == "<NA>" else f"person {row['track_id']}"
-        name = Path(str(row["source"])).name
+        name = printable(Path(str(row["source"])).name)
         if isinstance(row["problem"], str):
             shown.add_row(name, who, f"no answer: {row['problem']}")
             continue
