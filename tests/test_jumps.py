@@ -65,7 +65,8 @@ def test_people_of_a_slideshow_are_told_apart(
     slides = []
     for name in SLIDES * 3:
         photo = read_image(shared / "media" / "photos" / f"{name}.jpg")
-        slides.append(np.asarray(cv2.resize(photo, (320, 320), interpolation=cv2.INTER_AREA)))
+        small = cv2.resize(photo, (320, 320), interpolation=cv2.INTER_AREA)
+        slides.append(np.asarray(small, np.uint8))
     results = list(analyzer.stream(video(slides, fps)))
     assert [len(result) for result in results] == [1] * len(slides)
     assert len(numbers(results)) == len(SLIDES)

@@ -89,7 +89,10 @@ class Changes:
         height, width = self._now.shape
         window = cv2.createHanningWindow((width, height), cv2.CV_32F)
         shift, _ = cv2.phaseCorrelate(self._before, self._now, window)
-        x, y = (int(np.clip(round(s), -n // 2, n // 2)) for s, n in zip(shift, (width, height)))
+        x, y = (
+            int(np.clip(round(s), -n // 2, n // 2))
+            for s, n in zip(shift, (width, height), strict=True)
+        )
         now = self._now[max(y, 0) : height + min(y, 0), max(x, 0) : width + min(x, 0)]
         before = self._before[max(-y, 0) : height - max(y, 0), max(-x, 0) : width - max(x, 0)]
         return min(self.around(), _change(now, before))
