@@ -176,7 +176,8 @@ class EmotionAnalyzer:
 
         Lazy and in order. Squares are judged in batches across pictures, and only they are kept
         while they wait, so memory does not grow with the number of pictures. Two batches at most
-        are looked at ahead, in a thread. An input that cannot be read becomes a result with
+        are looked at ahead, in a thread. An input that cannot be read, a video among them (for
+        which there is `video`), becomes a result with
         `error`; the others are done.
         """
         yield from unless_all_fail(self._road(photos(pictures), self.detector, keep=False))
