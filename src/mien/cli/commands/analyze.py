@@ -48,6 +48,7 @@ def analyze(
     affect: options.Affect = False,
     head: options.Heads = None,
     all_faces: options.AllFaces = False,
+    max_pixels: options.MaxPixels = None,
 ) -> None:
     """Find every face and say which expression viewers would see.
 
