@@ -10,8 +10,8 @@ from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
-from helpers.actors import acted, save, towards
 from helpers.command import mien
+from helpers.results import acted, save, towards
 
 from mien import Results, Timeline
 from mien.escaping import csv_cell, csv_text, json_text, printable

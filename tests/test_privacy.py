@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -163,9 +164,13 @@ def test_every_command_is_traced() -> None:
         for call in CALLS.values()
         for words in (part.split() for part in call.split(" && "))
     }
-    names = {command.callback.__name__.replace("_", "-") for command in app.registered_commands}
-    models = {f"models {c.name or c.callback.__name__}" for c in models_app.registered_commands}
+    names = {_name(command) for command in app.registered_commands}
+    models = {f"models {_name(command)}" for command in models_app.registered_commands}
     assert names | models - NETWORK <= traced_names
+
+
+def _name(command: Any) -> str:
+    return str(command.name or command.callback.__name__.replace("_", "-"))
 
 
 PYTHON = """
