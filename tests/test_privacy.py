@@ -16,6 +16,7 @@ from helpers.engaged import FEATURES, filmed, moving
 from helpers.engagement_networks import blank_networks
 from helpers.tracing import traced
 from helpers.videos import Style, write_film
+from typer.models import CommandInfo
 
 from mien import read_image, write_image
 from mien.cli.commands import app
@@ -156,6 +157,11 @@ def test_a_command_keeps_to_itself(name: str, place: Path, tmp_path: Path) -> No
             [str(home / ".cache")],
         )
         assert not [*temporary.iterdir()]
+
+
+def _name(command: CommandInfo) -> str:
+    assert command.callback is not None
+    return command.name or command.callback.__name__.replace("_", "-")
 
 
 def test_every_command_is_traced() -> None:

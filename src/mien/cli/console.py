@@ -146,11 +146,11 @@ class Tally:
 
     def add(self, result: Result) -> None:
         """Count one result; of very many failures only the first are told."""
-        self.frames += result.time_s is not None
-        self.photos += result.time_s is None
-        self.faces += len(result)
-        self.dropped += result.dropped
         if result.error is None or result.dropped:
+            self.frames += result.time_s is not None
+            self.photos += result.time_s is None
+            self.faces += len(result)
+            self.dropped += result.dropped
             return
         self.failed += 1
         if self.failed <= _TOLD:

@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import ImageError, InputError, InputNotFoundError, UsageError
+from mien.media.paths import irregular, is_handed_over
 from mien.types import Image
 
 if TYPE_CHECKING:
@@ -207,8 +208,14 @@ def _array_hint(array: npt.NDArray[Any]) -> str:
 
 
 def _open(path: str, name: str) -> BinaryIO:
+    what = irregular(path)
+    if what is not None and not is_handed_over(path):  # opening it may wait for ever
+        raise ImageError(f"{name} is {what}, where an image file is expected.")
     try:
-        return open(path, "rb")
+        if what is None:
+            return open(path, "rb")
+        with open(path, "rb") as file:  # what a shell hands over cannot be rewound
+            return io.BytesIO(file.read())
     except FileNotFoundError as error:
         hint = "; mien reads local files only, download it first" if "://" in path else ""
         raise InputNotFoundError(f"There is nothing at {name!r}{hint}.") from error

@@ -58,10 +58,10 @@ class FilmAnswers:
         self._found: list[pd.DataFrame] = []
         if model is None:
             return
-        from mien.media.inputs import is_moving
+        from mien.media.inputs import Inputs
         from mien.timeline.classifier import FilmModel
 
-        if not any(is_moving(path) for path in paths):
+        if all(item.kind == "image" for item in Inputs(paths)):
             raise UsageError("--film-model judges films, and there is none among the inputs.")
         self._model = FilmModel(model)
         self.also = () if FEATURES in kept else (FEATURES,)
