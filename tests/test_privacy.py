@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -173,10 +172,6 @@ def test_every_command_is_traced() -> None:
     names = {_name(command) for command in app.registered_commands}
     models = {f"models {_name(command)}" for command in models_app.registered_commands}
     assert names | models - NETWORK <= traced_names
-
-
-def _name(command: Any) -> str:
-    return str(command.name or command.callback.__name__.replace("_", "-"))
 
 
 PYTHON = """
