@@ -13,6 +13,7 @@ import typer
 
 from mien.cli import options
 from mien.cli.exit_codes import SOME_FAILED
+from mien.cli.signals import uninterrupted
 from mien.errors import UsageError
 
 if TYPE_CHECKING:
@@ -86,9 +87,10 @@ def analyze(
         keep = annotate is not None
         road = results(analyzer, inputs, wanted, keep=keep, adaptive=adaptive)
         for result in answers.through(progress(road)):
-            for sink in sinks:
-                sink.write(result)
-            tally.add(result)
+            with uninterrupted():
+                for sink in sinks:
+                    sink.write(result)
+                tally.add(result)
             yield result
 
     with ExitStack() as stack:
