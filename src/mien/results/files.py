@@ -12,12 +12,14 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from csv import QUOTE_NONNUMERIC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from mien.errors import UsageError
+from mien.escaping import csv_cell, csv_text
 from mien.files import replacing, writable_place
 
 if TYPE_CHECKING:
@@ -102,11 +104,11 @@ class _TextFile:
     def __init__(self, file: BinaryIO, like: pd.DataFrame, csv: bool) -> None:
         self._file, self._csv = file, csv
         if csv:
-            self._write(like.head(0).to_csv(index=False, lineterminator="\n"))
+            self._write(_csv_text(like.head(0), header=True))
 
     def append(self, table: pd.DataFrame) -> None:
         if self._csv:
-            self._write(table.to_csv(index=False, header=False, lineterminator="\n"))
+            self._write(_csv_text(table, header=False))
         elif len(table):
             self._write(
                 table.to_json(orient="records", lines=True, force_ascii=False, double_precision=15)
@@ -118,6 +120,27 @@ class _TextFile:
 
     def close(self) -> None:
         self._file.close()
+
+
+def _csv_text(table: pd.DataFrame, *, header: bool) -> str:
+    """Rows as CSV in which a spreadsheet finds no formula, see `mien.escaping.csv_cell`."""
+    safe = _texts_mapped(table, csv_cell).rename(columns=csv_cell)
+    text = safe.to_csv(index=False, header=header, lineterminator="\n")
+    if "\r" in text:  # Python's csv writes it without quotes, and readers take it for a line's end
+        text = safe.to_csv(
+            index=False, header=header, lineterminator="\n", quoting=QUOTE_NONNUMERIC
+        )
+    return text
+
+
+def _texts_mapped(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
+    """The table with every text in it changed; missing values and numbers stay."""
+
+    def changed(value: Any) -> Any:
+        return change(value) if isinstance(value, str) else value
+
+    texts = [name for name, dtype in table.dtypes.items() if dtype.kind == "O"]
+    return table.assign(**{str(name): table[name].map(changed) for name in texts})
 
 
 class GrowingTable:
@@ -269,7 +292,8 @@ def _to_parquet(stream: Path, target: Path) -> None:
     with (
         stream.open("rb") as file,
         pa.ipc.open_stream(file) as reader,
-        pq.ParquetWriter(target, reader.schema, compression="zstd") as writer,
+        target.open("wb") as out,
+        pq.ParquetWriter(out, reader.schema, compression="zstd") as writer,
     ):
         for batch in _whole_batches(reader):
             waiting.append(batch)
@@ -294,7 +318,8 @@ def _read_parquet(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
         with path.open("rb") as file, pa.ipc.open_stream(file) as reader:
             table = pa.Table.from_batches(_whole_batches(reader), reader.schema)
     else:
-        table = pq.read_table(path)
+        with path.open("rb") as file:  # pyarrow itself takes only names that are UTF-8
+            table = pq.read_table(file)
     texts = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
     own = {k.removeprefix(_PREFIX): v for k, v in texts.items() if k.startswith(_PREFIX)}
     return table.to_pandas(), own
@@ -314,10 +339,10 @@ def _read_csv(path: Path, types: Mapping[str, str]) -> tuple[pd.DataFrame, dict[
 
     data = _whole_lines(path, quoted=True) if path.suffix == PARTIAL else path.read_bytes()
     names = pd.read_csv(io.BytesIO(data), nrows=0).columns
-    known: Any = {name: types[name] for name in names if name in types}
+    known: Any = {name: types[csv_text(name)] for name in names if csv_text(name) in types}
     # A file may be called "NA": only an empty field is a missing one.
     table = pd.read_csv(io.BytesIO(data), dtype=known, keep_default_na=False, na_values=[""])
-    return table, {}
+    return _texts_mapped(table, csv_text).rename(columns=csv_text), {}
 
 
 def _read_jsonl(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
