@@ -8,14 +8,14 @@ model file: its card names it. The network in front of it runs once, whatever th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from mien.errors import ModelError, UsageError
-from mien.expressions.base import Activations
+from mien.expressions.base import Activations, ClassifierDescription
 from mien.expressions.onnx import OnnxClassifier
 from mien.labels import FEATURES
 from mien.models.card import Card, CropSpec, ModelCard
@@ -234,6 +234,19 @@ class HeadedClassifier:
     def crop(self) -> CropSpec:
         """How the squares are cut."""
         return self._model.crop
+
+    @property
+    def description(self) -> ClassifierDescription:
+        """Of the model, with the heads' columns."""
+        return replace(
+            self._model.description,
+            measures=self.measures,
+            heads=tuple(head.summary for head in self.heads),
+        )
+
+    def __repr__(self) -> str:
+        names = ", ".join(head.card.name for head in self.heads)
+        return f"{type(self).__name__}({self._model!r}, heads: {names})"
 
     def classify(self, crops: Crops) -> Scores:
         """Judge ``(n, S, S, 3)`` uint8 RGB squares, in one pass of the model."""

@@ -20,7 +20,7 @@ from typing import Any, Literal, NoReturn, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 from mien.errors import ImageError, InputError, InputNotFoundError, UsageError
-from mien.media.base import Source
+from mien.media.base import Source, timing_of
 from mien.media.formats import kind_by_name, kind_of
 from mien.media.images import name_of, read_image
 from mien.media.paths import irregular, is_handed_over, local_path
@@ -92,16 +92,11 @@ class Input:
 
 
 class Guarded:
-    """A source whose failure is its last frame, so that the run goes on with the next input.
-
-    All other attributes are those of the source.
-    """
+    """A source whose failure is its last frame, so that the run goes on with the next input."""
 
     def __init__(self, source: Source, name: str) -> None:
         self._source, self._name = source, name
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._source, name)
+        self.timing = timing_of(source)
 
     def __iter__(self) -> Iterator[Frame]:
         index, time_s = 0, None

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from mien.errors import InputError, UsageError, VideoError
 from mien.media import decoding, webp
+from mien.media.base import Timing
 from mien.media.frames import Moment, VideoInfo, check_file
 from mien.media.images import name_of
 from mien.media.paths import local_path
@@ -95,6 +96,12 @@ class VideoSource:
                 self.name,
                 self.info.streams,
             )
+
+    @property
+    def timing(self) -> Timing:
+        """The rate of the frames that `fps` and `every` select."""
+        rate = self.info.fps and self.info.fps / self.every
+        return Timing(fps=(min(rate, self.fps) if self.fps else rate) or None)
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield frames in order of presentation."""
