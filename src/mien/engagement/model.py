@@ -42,11 +42,7 @@ class EngagementModel:
                 "make one with: mien train-engagement."
             )
         self.card = EngagementCard.from_json(text)
-        shape = self._net.input_shape
-        wanted = (self.card.steps, 2 * self.card.features)
-        fits = [a == b or not isinstance(a, int) for a, b in zip(shape[1:], wanted, strict=False)]
-        if len(shape) != 3 or not all(fits):
-            raise ModelError(f"{self.path} takes {shape}, but its card says (n, {wanted}).")
+        self._net.check((self.card.steps, 2 * self.card.features), {})
 
     @property
     def path(self) -> Path:

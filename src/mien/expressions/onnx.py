@@ -47,22 +47,35 @@ class OnnxClassifier:
     ) -> None:
         if batch_size < 1:
             raise UsageError(f"batch_size must be at least 1, got {batch_size}.")
-        self._net = Session(path, threads)
+        side = card.input_size if isinstance(card, ModelCard) else (card or {}).get("input_size")
+        self._net = Session(path, threads, side if isinstance(side, int) else None)
         self._batch_size = batch_size
         self.card = _find_card(self._net, card)
-        named = (self.card.scores, self.card.embedding, self.card.feature_map, self.card.head)
-        told = tuple(ATTRIBUTES[name] for name in self.card.attributes)
-        for name in (*named, self.card.identity, *told):
-            if name and name not in self._net.output_names:
-                raise ModelError(
-                    f"{self._net.path} has no output {name!r}; it has "
-                    f"{', '.join(self._net.output_names)}."
-                )
+        self._check_network()
         self.also = tuple(also)
         self._further = _outputs(self.card, self.also)
         # A network with a fixed batch is fed exactly that many.
         batch = self._net.input_shape[0]
         self._fixed_batch = batch if isinstance(batch, int) else None
+
+    def _check_network(self) -> None:
+        """Make sure that the network has the outputs and shapes that the card says."""
+        card, size = self.card, self.card.input_size
+        channels = 1 if card.color == "gray" else 3
+        item = (channels, size, size) if card.layout == "nchw" else (size, size, channels)
+        self._net.check(item, {ATTRIBUTES[name]: 1 for name in card.attributes})
+        self._check_scores(self._net.numbers(card.scores))
+        for name in (card.embedding, card.feature_map, card.head, card.identity):
+            if name:
+                self._net.numbers(name)  # says so where there is no such output
+
+    def _check_scores(self, given: int | None) -> None:
+        measures = len(self.card.measures)
+        if given not in (None, len(self.labels) + measures):
+            raise ModelError(
+                f"{self.path} gives {given} scores a face, but its card names {len(self.labels)} "
+                f"labels{f' and {measures} measures' if measures else ''}."
+            )
 
     @property
     def path(self) -> Path:
@@ -165,13 +178,8 @@ class OnnxClassifier:
             parts.append([np.asarray(v, np.float32)[:rows] for v in values])
         joined = [np.concatenate(column) for column in zip(*parts, strict=True)]
         joined[0] = joined[0].reshape(len(crops), -1)
-        wanted = len(self.labels) + len(self.card.measures)
-        if joined[0].shape[1] != wanted and outputs[0] == self.card.scores:
-            measures = f" and {len(self.card.measures)} measures" if self.card.measures else ""
-            raise ModelError(
-                f"{self.path} gives {joined[0].shape[1]} scores a face, but its card names "
-                f"{len(self.labels)} labels{measures}."
-            )
+        if outputs[0] == self.card.scores:
+            self._check_scores(joined[0].shape[1])
         return joined
 
     def prepare(self, crops: Crops) -> FloatArray:

@@ -15,6 +15,7 @@ import numpy as np
 
 from mien.errors import ModelError, UsageError
 from mien.faces.detectors.base import check_image, check_min_score, tidy
+from mien.models.trial import try_model
 from mien.types import Faces, Image
 
 _TURN = Lock()  # the size is set before the network runs: one thread at a time
@@ -89,6 +90,7 @@ class YunetDetector:
         size = (bgr.shape[1], bgr.shape[0])
         try:
             if self._net is None:
+                try_model(self.model_path, runtime="opencv")
                 self._net = cv2.FaceDetectorYN.create(
                     str(self.model_path), "", size, self.min_score
                 )
