@@ -6,8 +6,8 @@
 Each case is one command on one mutated input, in a process of its own. It falls if it prints a
 traceback, ends by a signal or with an exit code that is not documented, takes more than 20 s, or
 more than 1.5 GB of memory. Cases that fall are kept with their input; the same seed gives the same
-storm. Originals are made here (see `storm_originals.py`); with ``--shared``, the photos, formats and
-videos of that folder are among them.
+storm. Originals are made by `storm_originals.py`; with ``--shared``, the photos, formats and videos
+of that folder are among them.
 """
 
 from __future__ import annotations
@@ -235,7 +235,7 @@ def _fault(status: int, output: str, peak: int) -> str:
 
 
 def _report(outcomes: Sequence[Outcome]) -> None:
-    print(f"\n| inputs | cases | fell | longest, s | peak, MB |\n|---|--:|--:|--:|--:|")
+    print("\n| inputs | cases | fell | longest, s | peak, MB |\n|---|--:|--:|--:|--:|")
     kinds: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
         kinds.setdefault(outcome.case.name.rstrip("0123456789"), []).append(outcome)

@@ -1,4 +1,4 @@
-"""How the storm damages its inputs: bytes, cards, tables. Everything comes from one seeded `rng`."""
+"""How the storm damages its inputs: bytes, cards, tables; all from one seeded `rng`."""
 
 from __future__ import annotations
 

@@ -190,7 +190,7 @@ def test_places_and_films_that_cannot_be(tmp_path: Path) -> None:
         film.export(tmp_path / "d.eaf")
     both = Timeline.from_results([*story("a.mp4"), *story("b.mp4")])
     with pytest.raises(
-        UsageError, match=r"one film: choose with film\(\.\.\.\) from a\.mp4, b\.mp4"
+        UsageError, match=r"one video, this table is of a\.mp4, b\.mp4: choose one with --video"
     ):
         both.export(tmp_path / "t.vtt")
     assert len(cues(both.film("b.mp4").export(tmp_path / "t.vtt").read_text())) == 4

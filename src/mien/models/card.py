@@ -211,9 +211,7 @@ def parse_card(text: str, what: str) -> dict[str, Any]:
     try:
         table = json.loads(text)
     except RecursionError as error:
-        raise ModelError(
-            f"{what} cannot be read: its lists lie too deep in one another."
-        ) from error
+        raise ModelError(f"{what} cannot be read: it is nested too deeply.") from error
     except ValueError as error:
         raise ModelError(f"{what} cannot be read: {error}.") from error
     if not isinstance(table, dict):

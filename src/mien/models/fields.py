@@ -48,9 +48,9 @@ def _conform(value: Any, wanted: Any, name: str) -> Any:
     if origin is not None and issubclass(origin, Mapping):
         if not isinstance(value, Mapping):
             raise ValueError(f"{name} is a table of names and values, got {_short(value)}")
-        pairs = _bounded(value, name).items()
         return {
-            _text(key, name): _conform(item, inner[1], f"{name} {key!r}") for key, item in pairs
+            _text(key, name): _conform(item, inner[1], f"{name} {key!a}")
+            for key, item in _bounded(value, name).items()
         }
     if is_dataclass(wanted):
         if isinstance(value, Mapping):

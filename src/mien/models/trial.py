@@ -81,7 +81,7 @@ def _problem(path: Path, size: int, side: int, runtime: Runtime) -> str:
     # -P: no module of the folder that the command happens to be run in.
     command = [sys.executable, "-P", "-m", __name__, str(path.resolve()), runtime]
     try:
-        done = subprocess.run(  # noqa: S603 - our own interpreter, no shell
+        done = subprocess.run(
             [*command, str(side), str(memory)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -164,10 +164,8 @@ def _run_opencv(path: str) -> str:
 
 def _shape(shape: list[Any], side: int) -> list[int]:
     """One item, and images of `side`, where the file leaves it open."""
-    known = [size if isinstance(size, int) else side for size in shape]
-    return [
-        1 if place == 0 and not isinstance(shape[0], int) else n for place, n in enumerate(known)
-    ]
+    first = [size if isinstance(size, int) else 1 for size in shape[:1]]
+    return first + [size if isinstance(size, int) else side for size in shape[1:]]
 
 
 def _dtype(kind: str) -> str:

@@ -8,8 +8,6 @@ stream (https://arrow.apache.org/docs/format/Columnar.html#ipc-streaming-format)
 
 from __future__ import annotations
 
-import io
-import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -233,7 +231,10 @@ def known_suffix(path: Path) -> str:
     """The suffix in lower case, without that of a partial file, if it is one of the three."""
     suffix = Path(path.name.removesuffix(PARTIAL)).suffix.lower()
     if suffix not in SUFFIXES:
-        raise UsageError(f"a table is a {', '.join(SUFFIXES)} file, not {path.name!r}.")
+        raise UsageError(
+            f"a table is a {', '.join(SUFFIXES)} file, not {path.name!r}; of an image or video, "
+            "make one with: mien analyze INPUT -o TABLE.parquet."
+        )
     return suffix
 
 
@@ -271,7 +272,7 @@ def _to_parquet(stream: Path, target: Path) -> None:
         pa.ipc.open_stream(file) as reader,
         pq.ParquetWriter(target, reader.schema, compression="zstd") as writer,
     ):
-        for batch in _whole_batches(reader):
+        for batch in whole_batches(reader):
             waiting.append(batch)
             if sum(map(len, waiting)) >= _ROW_GROUP:
                 writer.write_table(pa.Table.from_batches(waiting, reader.schema))
@@ -279,62 +280,8 @@ def _to_parquet(stream: Path, target: Path) -> None:
         writer.write_table(pa.Table.from_batches(waiting, reader.schema))
 
 
-def _whole_batches(reader: Any) -> Iterator[Any]:
+def whole_batches(reader: Any) -> Iterator[Any]:
     """The batches of an Arrow stream up to where it ends or breaks off."""
     with suppress(StopIteration, ValueError, OSError):  # pyarrow's own errors are among these
         while True:
             yield reader.read_next_batch()
-
-
-def _read_parquet(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    if path.suffix == PARTIAL:
-        with path.open("rb") as file, pa.ipc.open_stream(file) as reader:
-            table = pa.Table.from_batches(_whole_batches(reader), reader.schema)
-    else:
-        table = pq.read_table(path)
-    texts = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
-    own = {k.removeprefix(_PREFIX): v for k, v in texts.items() if k.startswith(_PREFIX)}
-    return table.to_pandas(), own
-
-
-def _whole_lines(path: Path, quoted: bool) -> bytes:
-    """A text file up to its last whole row; in CSV, a line may end inside quotes and go on."""
-    data = path.read_bytes()
-    end = data.rfind(b"\n") + 1
-    while quoted and end and data.count(b'"', 0, end) % 2:
-        end = data.rfind(b"\n", 0, end - 1) + 1
-    return data[:end]
-
-
-def _read_csv(path: Path, types: Mapping[str, str]) -> tuple[pd.DataFrame, dict[str, str]]:
-    import pandas as pd
-
-    data = _whole_lines(path, quoted=True) if path.suffix == PARTIAL else path.read_bytes()
-    names = pd.read_csv(io.BytesIO(data), nrows=0).columns
-    known: Any = {name: types[name] for name in names if name in types}
-    # A file may be called "NA": only an empty field is a missing one.
-    table = pd.read_csv(io.BytesIO(data), dtype=known, keep_default_na=False, na_values=[""])
-    return table, {}
-
-
-def _read_jsonl(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Line by line, because pandas' own reader takes some texts for dates."""
-    import pandas as pd
-
-    data = _whole_lines(path, quoted=False) if path.suffix == PARTIAL else path.read_bytes()
-    lines = data.decode("utf-8").split("\n")
-    return pd.DataFrame([json.loads(line) for line in lines if line.strip()]), {}
-
-
-def read_rows(path: Path, types: Mapping[str, str]) -> tuple[pd.DataFrame, dict[str, str]]:
-    """A file's table and metadata; columns named in `types` must not be guessed at from text.
-
-    Of a partial file, every whole row is read.
-    """
-    suffix = known_suffix(path)
-    if suffix == ".parquet":
-        return _read_parquet(path)
-    return _read_csv(path, types) if suffix == ".csv" else _read_jsonl(path)

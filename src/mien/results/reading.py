@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien.errors import InputError, MienError
-from mien.results.files import PARTIAL, known_suffix
+from mien.results.files import PARTIAL, known_suffix, whole_batches
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,13 +72,6 @@ def is_being_written(path: Path) -> bool:
         except BlockingIOError:
             return True
     return False
-
-
-def whole_batches(reader: Any) -> Iterator[Any]:
-    """The batches of an Arrow stream up to where it ends or breaks off."""
-    with suppress(StopIteration, ValueError, OSError):  # pyarrow's own errors are among these
-        while True:
-            yield reader.read_next_batch()
 
 
 def _read_parquet(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from mien.errors import InputError, InputNotFoundError, MissingExtraError, UsageError
+from mien.errors import InputNotFoundError, MissingExtraError, UsageError
 from mien.files import replacing
 from mien.labels import MEASURES, color_of
 from mien.results.files import (
@@ -26,9 +26,10 @@ from mien.results.files import (
     known_suffix,
     open_table,
     partial_path,
-    read_rows,
     writable_target,
 )
+from mien.results.reading import is_being_written, read_rows, readable
+from mien.results.validation import check_columns
 from mien.types import Faces, FloatArray, Scores
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ IMAGE_DTYPES: dict[str, str] = {
 #: Columns of the ``faces`` table before the labels, and after them.
 FACE_COLUMNS = tuple(_FACE_HEAD)
 QUALITY_COLUMNS = tuple(_QUALITY)
+#: Quality that also tables of the first version have.
+REQUIRED_QUALITY = ("size_px", "sharpness", "roll_deg", "yaw_deg", "fit")
 IMAGE_COLUMNS = tuple(IMAGE_DTYPES)
 
 _log = logging.getLogger(__name__)
@@ -277,19 +280,15 @@ def read_table(path: str | Path) -> tuple[pd.DataFrame, dict[str, str]]:
     source = asked if asked.is_file() else partial
     if not source.is_file():
         raise InputNotFoundError(f"there is no file {asked}.")
-    try:
-        table, metadata = read_rows(source, _KNOWN)
+    table, metadata = read_rows(source, _KNOWN)
+    check_columns(source, table, ())
+    with readable(source):
         types = {name: _KNOWN[name] for name in table.columns if name in _KNOWN}
         types |= dict.fromkeys(label_columns(table), "float32")
         table = table.astype(types)
-    except (
-        ValueError,
-        TypeError,
-        OverflowError,
-        OSError,
-    ) as error:  # pyarrow's and pandas' own are ValueErrors
-        raise InputError(f"{source} does not hold a readable table: {error}") from error
-    if source == partial:
+    if source == partial and is_being_written(partial):
+        _log.warning("%s is still being written: it has %d rows so far.", partial, len(table))
+    elif source == partial:
         _log.warning("%s is of a run that did not end: it has %d rows.", partial, len(table))
     elif partial.is_file() and partial.stat().st_mtime > source.stat().st_mtime:
         _log.warning("%s is older than %s, of a run that did not end.", source, partial)

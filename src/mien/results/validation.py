@@ -95,10 +95,10 @@ def check_faces(
     Raises:
         InputError: a box, score, probability, label or number is none.
     """
-    if not labels:
-        raise InputError(f"{path} has no column of a label behind the column probability.")
     if not len(faces):
         return
+    if not labels:
+        raise InputError(f"{path} has no column of a label behind the column probability.")
     for name, what in (("frame", "frame number"), ("face", "number of a face")):
         values = _integers(faces, name)
         _refuse(path, faces, (values < 0) | (values > _LARGEST), f"no {what}")
@@ -122,7 +122,7 @@ def _check_scores(
     off = np.abs(sums - 1) > _OFF
     # Scores of a classifier that gives no probabilities sum to anything, in every row.
     uncertain = (faces["emotion"] == UNCERTAIN).any()
-    if "classifier_sha256" in settings or uncertain or off.mean() < 0.5:
+    if settings.get("classifier_sha256") or uncertain or off.mean() < 0.5:
         _refuse(path, faces, off, "probabilities that do not sum to 1")
         outside = (values < -1e-4).any(axis=1) | (values > 1 + _OFF).any(axis=1)
         top = faces["probability"].to_numpy(np.float64)

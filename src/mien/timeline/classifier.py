@@ -21,7 +21,7 @@ from mien.errors import InputError, ModelError, UsageError
 from mien.labels import UNCERTAIN
 from mien.models.card import Card, check_labels
 from mien.models.session import Session
-from mien.timeline.descriptors import KINDS, Descriptor, Kind
+from mien.timeline.descriptors import Descriptor, Kind
 from mien.timeline.timeline import Timeline
 from mien.types import FloatArray
 
