@@ -48,13 +48,13 @@ class Case:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a case ended: `fault` is "" where it stood."""
+    """How a case ended: `fault` is "" where it stood, `refused` where it did with an error."""
 
     case: Case
     fault: str
+    refused: bool
     seconds: float
     peak: int
-    output: str
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,17 +68,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--shared", type=Path, default=None)
     options = parser.parse_args(arguments)
     _warm_up()
-    with tempfile.TemporaryDirectory() as folder:
-        work = Path(folder)
-        originals = make_originals(work / "originals", options.shared)
-        rng = random.Random(options.seed)
-        cases = [
-            *_images(originals, work, rng, options.images),
-            *_videos(originals, work, rng, options.videos),
-            *_models(originals, work, rng, options.models),
-            *_tables(originals, work, rng, options.tables),
-        ]
-        outcomes = list(_run_all(cases, work, options.jobs, options.keep))
+    # Not a context manager: a forked process that exits would clean up, too.
+    work = Path(tempfile.mkdtemp())
+    originals = make_originals(work / "originals", options.shared)
+    rng = random.Random(options.seed)
+    cases = [
+        *_images(originals, work, rng, options.images),
+        *_videos(originals, work, rng, options.videos),
+        *_models(originals, work, rng, options.models),
+        *_tables(originals, work, rng, options.tables),
+    ]
+    outcomes = list(_run_all(cases, work, options.jobs, options.keep))
+    shutil.rmtree(work, ignore_errors=True)
     _report(outcomes)
     return int(any(outcome.fault for outcome in outcomes))
 
@@ -197,7 +198,8 @@ def _run_all(cases: Sequence[Case], work: Path, jobs: int, keep: Path) -> Iterat
             print(f"{case.name}: {fault}: mien {' '.join(case.command)}", flush=True)
             print("    " + (text.strip().splitlines() or [""])[-1][:200], flush=True)
         shutil.rmtree(folder, ignore_errors=True)
-        yield Outcome(case, fault, seconds, peak, text)
+        refused = not fault and os.WEXITSTATUS(status) != 0
+        yield Outcome(case, fault, refused, seconds, peak)
 
 
 def _start(case: Case, folder: Path) -> int:
@@ -235,7 +237,8 @@ def _fault(status: int, output: str, peak: int) -> str:
 
 
 def _report(outcomes: Sequence[Outcome]) -> None:
-    print("\n| inputs | cases | fell | longest, s | peak, MB |\n|---|--:|--:|--:|--:|")
+    print("\n| inputs | cases | refused | fell | longest, s | peak, MB |")
+    print("|---|--:|--:|--:|--:|--:|")
     kinds: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
         kinds.setdefault(outcome.case.name.rstrip("0123456789"), []).append(outcome)
@@ -243,7 +246,8 @@ def _report(outcomes: Sequence[Outcome]) -> None:
         fell = sum(bool(outcome.fault) for outcome in part)
         longest = max(outcome.seconds for outcome in part)
         peak = max(outcome.peak for outcome in part) / 1e6
-        print(f"| {kind}s | {len(part)} | {fell} | {longest:.1f} | {peak:.0f} |")
+        refused = sum(outcome.refused for outcome in part)
+        print(f"| {kind}s | {len(part)} | {refused} | {fell} | {longest:.1f} | {peak:.0f} |")
     faults = collections.Counter(outcome.fault.split(" MB")[0] for outcome in outcomes)
     faults.pop("", None)
     for fault, count in faults.most_common():

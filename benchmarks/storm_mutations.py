@@ -71,7 +71,7 @@ def _number(data: bytearray, rng: random.Random) -> None:
     start, width = _place(data, rng), rng.choice((2, 4, 8))
     value = rng.choice((0, 1, 2 ** (8 * width) - 1, 2 ** (8 * width - 1), 65_535, 178_000_000, 255))
     order = rng.choice(("big", "little"))
-    data[start : start + width] = (value % 2 ** (8 * width)).to_bytes(width, order)  # type: ignore[arg-type]
+    data[start : start + width] = (value % 2 ** (8 * width)).to_bytes(width, order)
 
 
 def _digits(data: bytearray, rng: random.Random) -> None:
@@ -139,7 +139,7 @@ def with_card(data: bytes, change: Callable[[dict[str, Any]], Any]) -> bytes:
     for entry in model.metadata_props:
         if entry.key.startswith("mien."):
             entry.value = as_json(change(json.loads(entry.value)))
-    return model.SerializeToString()
+    return bytes(model.SerializeToString())
 
 
 def hostile_table(path: Path, rng: random.Random) -> None:
@@ -173,7 +173,8 @@ def _hostile_parquet(path: Path, rng: random.Random) -> None:
     try:
         changed = pa.Table.from_pandas(frame, preserve_index=False)
     except (pa.ArrowException, ValueError, TypeError, OverflowError):
-        changed = pa.Table.from_pandas(frame.astype("string"), preserve_index=False)
+        texts = [frame.iloc[:, place].map(str).to_list() for place in range(len(frame.columns))]
+        changed = pa.table(texts, names=[str(name) for name in frame.columns])
     if rng.random() < 0.8:
         changed = changed.replace_schema_metadata(metadata)
     pq.write_table(changed, path)

@@ -66,7 +66,7 @@ def test_a_whole_model_is_tried_once_and_runs(
     path = tiny(tmp_path / "tiny.onnx")
     crops = np.zeros((3, 8, 8, 3), np.uint8)
     assert OnnxClassifier(path).classify(crops).values.shape == (3, 2)
-    monkeypatch.setattr(trial.subprocess, "run", lambda *_a, **_k: pytest.fail("tried again"))
+    monkeypatch.setattr("subprocess.run", lambda *_a, **_k: pytest.fail("tried again"))
     assert OnnxClassifier(path).classify(crops).values.shape == (3, 2)
     with pytest.raises(pytest.fail.Exception):
         OnnxClassifier(tiny(path, {**CARD, "name": "another"}))
@@ -75,7 +75,7 @@ def test_a_whole_model_is_tried_once_and_runs(
 def test_models_that_ship_with_mien_are_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     from mien.plugins import model_path
 
-    monkeypatch.setattr(trial.subprocess, "run", lambda *_a, **_k: pytest.fail("tried"))
+    monkeypatch.setattr("subprocess.run", lambda *_a, **_k: pytest.fail("tried"))
     assert Session(model_path("mien-mobilenet")).output_names
 
 

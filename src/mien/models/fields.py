@@ -52,7 +52,7 @@ def _conform(value: Any, wanted: Any, name: str) -> Any:
             _text(key, name): _conform(item, inner[1], f"{name} {key!a}")
             for key, item in _bounded(value, name).items()
         }
-    if is_dataclass(wanted):
+    if isinstance(wanted, type) and is_dataclass(wanted):
         if isinstance(value, Mapping):
             return wanted(**conform(value, wanted))
         if not isinstance(value, wanted):

@@ -100,7 +100,7 @@ def _values(path: Path, metadata: Any) -> int:
     if columns > _MAX_COLUMNS or groups * columns > 100 * _MAX_COLUMNS:
         raise InputError(f"{path} has {columns:,} columns in {groups:,} parts: no table has that.")
     chunks = (metadata.row_group(g).column(c) for g in range(groups) for c in range(columns))
-    return max(metadata.num_rows, sum(chunk.num_values for chunk in chunks))
+    return max(int(metadata.num_rows), sum(int(chunk.num_values) for chunk in chunks))
 
 
 def _check_size(path: Path, needed: int) -> None:
