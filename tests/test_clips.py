@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import typer
-from actors import acted, towards
-from films import number_of, write_film
+from helpers.results import acted, towards
+from helpers.videos import number_of, write_film
 from typer.testing import CliRunner
 
 from mien.cli.commands.summarize import summarize
