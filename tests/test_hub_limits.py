@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from served import DATA, Handler, serving
+from helpers.server import DATA, Handler, serving
 
 from mien import hub
 from mien.errors import ModelError
