@@ -188,9 +188,7 @@ def test_scores_that_are_no_probabilities_stay_what_they_are(tmp_path: Path) -> 
 
 def test_a_table_of_another_kind_is_named(tmp_path: Path) -> None:
     (tmp_path / "photos.csv").write_text("person,age\nanna,30\n")
-    with pytest.raises(
-        InputError, match=r"photos\.csv is not a table of mien's: it has"
-    ):
+    with pytest.raises(InputError, match=r"photos\.csv is not a table of mien's: it has"):
         load_tables(tmp_path / "photos.csv")
     german = faces().to_csv(sep=";", decimal=",", index=False)
     (tmp_path / "german.csv").write_text(german)
@@ -272,3 +270,28 @@ def test_embeddings_and_peaks_are_checked_too(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=name):
             Timeline.load(path)
         beside.unlink()
+
+
+def test_the_tables_that_failed(shared: Path) -> None:
+    folders = sorted((shared / "cases" / "storm").glob("table_*"))
+    assert folders
+    for folder in folders:
+        table = min(folder.iterdir(), key=lambda path: len(path.name))
+        try:
+            Timeline.load(table)
+        except InputError as error:
+            assert folder.name in str(error)  # noqa: PT017 - some are whole but for one comment
+
+
+def test_a_table_that_is_still_being_written_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fcntl = pytest.importorskip("fcntl", reason="this system has no such locks")
+    path = write(tmp_path, faces(), images(), ".csv")
+    partial = path.rename(path.with_name("t.csv.partial"))
+    with partial.open("rb") as running:
+        fcntl.flock(running, fcntl.LOCK_EX)
+        assert len(read_table(path)[0]) == 4
+    assert "is still being written: it has 4 rows so far" in caplog.text
+    read_table(path)
+    assert "is of a run that did not end: it has 4 rows" in caplog.text

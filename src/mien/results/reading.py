@@ -89,8 +89,9 @@ def _read_parquet(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
         with pq.ParquetFile(path, read_dictionary=texts) as file:
             table = _plain(path, file.read())
     table.validate(full=True)  # else damaged text would be noticed by whoever shows it
-    texts_of = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
-    own = {k.removeprefix(_PREFIX): v for k, v in texts_of.items() if k.startswith(_PREFIX)}
+    prefix, metadata = _PREFIX.encode(), table.schema.metadata or {}
+    known = {k.removeprefix(prefix): v for k, v in metadata.items() if k.startswith(prefix)}
+    own = {key.decode(): value.decode() for key, value in known.items()}
     return table.to_pandas(ignore_metadata=True), own
 
 

@@ -52,7 +52,6 @@ def export(
     from mien.results.files import apart
     from mien.timeline.timeline import Timeline
 
-    apart(output, table)
     drawn = output.suffix.lower() == ".svg"
     if plane and not drawn:
         raise UsageError(f"--plane is a drawing: end the name of {output} in .svg.")
@@ -65,7 +64,10 @@ def export(
         timeline = timeline.smooth(smooth)
     if affect:
         timeline = timeline.derive_affect()
-    for part, target in _parts(timeline, output):
+    parts = list(_parts(timeline, output))
+    for _, target in parts:
+        apart(target, table)
+    for part, target in parts:
         if drawn:
             (part.plane() if plane else part.plot()).save(target)
         else:
