@@ -36,7 +36,7 @@ class YunetDetector:
             faces, less is faster.
 
     Raises:
-        ModelError: there is no such file (at once), or it is not a YuNet (on first use).
+        ModelError: there is no such file, or it is not a YuNet that this OpenCV can run.
         UsageError: an argument is out of its range.
     """
 
@@ -56,6 +56,7 @@ class YunetDetector:
         self.min_score = min_score
         self.min_face = min_face
         self.max_side = max_side
+        try_model(self.model_path, runtime="opencv")
         self._net: Any = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -90,7 +91,6 @@ class YunetDetector:
         size = (bgr.shape[1], bgr.shape[0])
         try:
             if self._net is None:
-                try_model(self.model_path, runtime="opencv")
                 self._net = cv2.FaceDetectorYN.create(
                     str(self.model_path), "", size, self.min_score
                 )
