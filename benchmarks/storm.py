@@ -140,7 +140,9 @@ def _models(originals: Originals, work: Path, rng: random.Random, count: int) ->
             "add": ("models", "add", "mutated.onnx", "--name", f"own{number}"),
             "detector": ("analyze", photo, "--detector", "mutated.onnx"),
             "head": ("analyze", photo, "--head", "mutated.onnx", "-o", "t.csv"),
-            "engagement": ("engagement", str(originals.table), "--model", "mutated.onnx"),
+            "engagement": (
+                *("engagement", str(originals.table), "--model", "mutated.onnx", "-o", "e.csv"),
+            ),
         }
         if use == "model":
             use = rng.choice(("model", "model", "add"))
