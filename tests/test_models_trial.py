@@ -198,6 +198,7 @@ def test_cards_are_validated_whole(tmp_path: Path, name: str, value: Any) -> Non
     with pytest.raises(ModelError) as caught:
         OnnxClassifier(path)
     text = str(caught.value)
+    assert str(path) in text
     assert len(text) < 400
     assert text.isprintable()
 

@@ -18,7 +18,7 @@ from mien.errors import ModelError, UsageError
 from mien.expressions.base import Activations
 from mien.expressions.onnx import OnnxClassifier
 from mien.labels import FEATURES
-from mien.models.card import Card, CropSpec, ModelCard, check_labels
+from mien.models.card import Card, CropSpec, ModelCard, card_of, check_labels
 from mien.models.session import Session, file_sha256
 from mien.types import Crops, FloatArray, Scores
 
@@ -104,7 +104,8 @@ class Head:
         text = self._net.metadata.get(METADATA_KEY)
         if text is None:
             raise ModelError(f"{path} is no head: mien train-head writes those.")
-        self.card = HeadCard.from_json(text)
+        with card_of(self.path):
+            self.card = HeadCard.from_json(text)
         self._net.check((self.card.d,), {OUTPUT: len(self.card.columns)})
         self.sha256 = file_sha256(self.path)
 

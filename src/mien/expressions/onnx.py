@@ -13,7 +13,7 @@ import numpy as np
 from mien.errors import ModelError, UsageError
 from mien.expressions.base import Activations
 from mien.labels import ATTRIBUTES, EMBEDDINGS
-from mien.models.card import METADATA_KEY, CropSpec, ModelCard, read_fields
+from mien.models.card import METADATA_KEY, CropSpec, ModelCard, card_of, read_fields
 from mien.models.session import Session
 from mien.types import Crops, FloatArray, Scores
 
@@ -232,16 +232,17 @@ def _find_card(net: Session, given: ModelCard | Mapping[str, Any] | None) -> Mod
     beside = net.path.with_suffix(".json")
     if text is None and given is None and beside.is_file():
         given = read_fields(beside)
-    card = ModelCard.from_json(text) if text else None
+    card = None
+    if text:
+        with card_of(net.path):
+            card = ModelCard.from_json(text)
     if isinstance(given, ModelCard):
         card = given
     elif given is not None:
         known = dict(given)
     if card is not None:
-        try:
+        with card_of(net.path):
             card = replace(card, **known)
-        except TypeError as error:
-            raise ModelError(f"the card of {net.path} has a wrong field: {error}.") from error
     else:
         if "labels" not in known:
             raise ModelError(
@@ -251,10 +252,8 @@ def _find_card(net: Session, given: ModelCard | Mapping[str, Any] | None) -> Mod
             )
         known.setdefault("name", net.path.stem)
         known.setdefault("input_size", _side(net))
-        try:
+        with card_of(net.path):
             card = ModelCard(**known)
-        except TypeError as error:
-            raise ModelError(f"the card of {net.path} has a wrong field: {error}.") from error
     return card if card.scores else replace(card, scores=net.output_names[0])
 
 

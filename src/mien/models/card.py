@@ -7,7 +7,8 @@ travel with the weights, in the ONNX file's metadata under the key ``mien.card``
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
@@ -180,6 +181,21 @@ class ModelCard(Card):
             )
         if self.temperature <= 0 or min(self.std) <= 0:
             raise ModelError(f"temperature and std of {self.name!r} must be above 0.")
+
+
+@contextmanager
+def card_of(path: Path) -> Iterator[None]:
+    """What is wrong with a card names the model's file.
+
+    Raises:
+        ModelError: a field does not exist, or does not make sense.
+    """
+    try:
+        yield
+    except TypeError as error:
+        raise ModelError(f"the card of {path} has a wrong field: {error}.") from error
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
 
 
 def check_labels(labels: Sequence[str], owner: str) -> None:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from mien.errors import InputError, ModelError, UsageError
 from mien.labels import UNCERTAIN
-from mien.models.card import Card, check_labels
+from mien.models.card import Card, card_of, check_labels
 from mien.models.session import Session
 from mien.timeline.descriptors import Descriptor, Kind
 from mien.timeline.timeline import Timeline
@@ -104,7 +104,8 @@ class FilmModel:
         text = self._net.metadata.get(METADATA_KEY)
         if text is None:
             raise ModelError(f"{path} is no model of films: mien train-video makes them.")
-        self.card = FilmCard.from_json(text)
+        with card_of(self.path):
+            self.card = FilmCard.from_json(text)
         count = len(self.card.labels)
         self._net.check((4 * self.card.size,), {MARGINS: count, PROBABILITIES: count})
 
