@@ -82,12 +82,12 @@ def _read_parquet(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
         with path.open("rb") as file, pa.ipc.open_stream(file) as reader:
             table = pa.Table.from_batches(_up_to_limit(path, whole_batches(reader)), reader.schema)
     else:
-        with pq.ParquetFile(path) as file:
+        with path.open("rb") as data:  # pyarrow itself takes only names that are UTF-8
+            file = pq.ParquetFile(data)
             texts = [f.name for f in file.schema_arrow if _is_text(f.type)]
             _check_size(path, _values(path, file.metadata) * _VALUE_BYTES)
-        # As a dictionary, a text is held once, however often it is there.
-        with pq.ParquetFile(path, read_dictionary=texts) as file:
-            table = _plain(path, file.read())
+            # As a dictionary, a text is held once, however often it is there.
+            table = _plain(path, pq.ParquetFile(data, read_dictionary=texts).read())
     table.validate(full=True)  # else damaged text would be noticed by whoever shows it
     prefix, metadata = _PREFIX.encode(), table.schema.metadata or {}
     known = {k.removeprefix(prefix): v for k, v in metadata.items() if k.startswith(prefix)}
