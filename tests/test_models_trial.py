@@ -12,7 +12,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from typer.testing import CliRunner
 
-from mien.cli import app
+from mien.cli.commands import app
 from mien.errors import ModelError
 from mien.expressions.onnx import OnnxClassifier
 from mien.models import trial

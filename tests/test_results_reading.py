@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from mien.cli import app
+from mien.cli.commands import app
 from mien.errors import InputError, MienError
 from mien.results.collection import Results, load_tables
 from mien.results.tables import face_dtypes, read_table, write_table
@@ -203,7 +203,7 @@ def test_a_video_is_no_table(tmp_path: Path) -> None:
     (tmp_path / "talk.mp4").write_bytes(b"")
     done = CliRunner().invoke(app, ["report", str(tmp_path / "talk.mp4")])
     assert done.exit_code == 2
-    assert "make one with: mien analyze" in done.output
+    assert "create one first: mien analyze talk.mp4" in done.output
 
 
 def test_pandas_metadata_that_lies_is_not_believed(tmp_path: Path) -> None:

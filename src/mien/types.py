@@ -118,6 +118,10 @@ class Faces:
     def __len__(self) -> int:
         return len(self.boxes)
 
+    def __bool__(self) -> bool:
+        """True, also of none: emptiness is ``len``."""
+        return True
+
     def __getitem__(self, index: Index) -> Faces:
         """Select by int, slice, list of ints or boolean mask; always returns `Faces`."""
         if isinstance(index, int | np.integer) and not -len(self) <= index < len(self):
@@ -189,6 +193,10 @@ class Scores:
     def __len__(self) -> int:
         return len(self.values)
 
+    def __bool__(self) -> bool:
+        """True, also of none: emptiness is ``len``."""
+        return True
+
     def __getitem__(self, index: Index) -> Scores:
         if isinstance(index, int | np.integer) and not -len(self) <= index < len(self):
             raise IndexError(f"there is no row {index} among {len(self)}.")
@@ -224,9 +232,12 @@ class Frame:
         time_s: presentation time in seconds, or None for a photo.
         read: returns the image; raises `InputError` when it cannot. Called once, when the
             picture's turn comes, so that a million frames cost no memory.
+        duration_s: how long it is shown, seconds: until the next frame of the run or the end of the
+            video; None where that is not known, and for a photo.
     """
 
     source: str
     read: Callable[[], Image] = field(repr=False)
     index: int = 0
     time_s: float | None = None
+    duration_s: float | None = None

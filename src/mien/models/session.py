@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import math
 import os
+import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +21,27 @@ if TYPE_CHECKING:
     import onnxruntime as ort
 
 _MAX_BATCH = 1024  # of a network whose batch is fixed: it is always fed that many
+
+
+#: Without this variable, ONNX Runtime from 1.29 on keeps a device id and events in the home folder
+#: and sends them to Microsoft: https://github.com/microsoft/onnxruntime/pull/27379. `mien` sets it.
+QUIET = "ORT_DISABLE_TELEMETRY"
+
+
+def runtime(module: str = "") -> Any:
+    """ONNX Runtime, or one of its modules: the only import of it, so that it keeps quiet.
+
+    Warns where another program imported it before mien could switch off its telemetry.
+    """
+    if not os.environ.get(QUIET) and "onnxruntime" in sys.modules:
+        os.environ[QUIET] = "1"  # for child processes, and to warn once
+        warnings.warn(
+            "onnxruntime was imported before mien and may send usage data to Microsoft; import "
+            f"mien first, or set the environment variable {QUIET}=1.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    return importlib.import_module(f"onnxruntime.{module}".rstrip("."))
 
 
 def cores() -> int:
@@ -35,15 +59,14 @@ def file_sha256(path: Path) -> str:
 
 def open_session(path: Path, threads: int | None = None) -> ort.InferenceSession:
     """The file, opened by ONNX Runtime, which trusts it: `mien.models.trial` comes before."""
-    import onnxruntime as ort
-
+    ort = runtime()
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads or cores()
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     # Idle workers that spin would take the core from the stage that runs meanwhile.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return ort.InferenceSession(str(path), options, providers=_providers(ort))
+    return ort.InferenceSession(str(path), options, providers=_providers(ort))  # type: ignore[no-any-return]
 
 
 class Session:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -182,6 +183,8 @@ def load_tables(
     if settings and known and settings != known:
         raise InputError(f"{target} and {beside} are not tables of one run.")
     if len(images.columns):
+        if "duration_s" not in images:  # a table of an earlier version
+            images = images.assign(duration_s=math.nan)
         check_columns(beside, images, tables.IMAGE_COLUMNS)
     else:
         images = tables.images_dataframe([])
@@ -241,6 +244,8 @@ def _restore(
     time_s = None if _missing(row["time_s"]) else float(row["time_s"])
     known: dict[str, Any] = {"index": int(row["frame"]), "time_s": time_s, "settings": settings}
     known["milliseconds"] = float(row["milliseconds"])
+    if not _missing(row["duration_s"]):
+        known["duration_s"] = float(row["duration_s"])
     if row["status"] != "ok":
         dropped = row["status"] == "dropped"
         return Result.failed(source, str(row["error"]), labels, dropped=dropped, **known)

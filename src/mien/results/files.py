@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from csv import QUOTE_NONNUMERIC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from mien.errors import UsageError
+from mien.escaping import csv_cell
 from mien.files import replacing, writable_place
 
 if TYPE_CHECKING:
@@ -100,11 +102,11 @@ class _TextFile:
     def __init__(self, file: BinaryIO, like: pd.DataFrame, csv: bool) -> None:
         self._file, self._csv = file, csv
         if csv:
-            self._write(like.head(0).to_csv(index=False, lineterminator="\n"))
+            self._write(_csv_text(like.head(0), header=True))
 
     def append(self, table: pd.DataFrame) -> None:
         if self._csv:
-            self._write(table.to_csv(index=False, header=False, lineterminator="\n"))
+            self._write(_csv_text(table, header=False))
         elif len(table):
             self._write(
                 table.to_json(orient="records", lines=True, force_ascii=False, double_precision=15)
@@ -116,6 +118,27 @@ class _TextFile:
 
     def close(self) -> None:
         self._file.close()
+
+
+def _csv_text(table: pd.DataFrame, *, header: bool) -> str:
+    """Rows as CSV in which a spreadsheet finds no formula, see `mien.escaping.csv_cell`."""
+    safe = texts_mapped(table, csv_cell).rename(columns=csv_cell)
+    text = safe.to_csv(index=False, header=header, lineterminator="\n")
+    if "\r" in text:  # Python's csv writes it without quotes, and readers take it for a line's end
+        text = safe.to_csv(
+            index=False, header=header, lineterminator="\n", quoting=QUOTE_NONNUMERIC
+        )
+    return text
+
+
+def texts_mapped(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
+    """The table with every text in it changed; missing values and numbers stay."""
+
+    def changed(value: Any) -> Any:
+        return change(value) if isinstance(value, str) else value
+
+    texts = [name for name, dtype in table.dtypes.items() if dtype.kind == "O"]
+    return table.assign(**{str(name): table[name].map(changed) for name in texts})
 
 
 class GrowingTable:
@@ -270,7 +293,8 @@ def _to_parquet(stream: Path, target: Path) -> None:
     with (
         stream.open("rb") as file,
         pa.ipc.open_stream(file) as reader,
-        pq.ParquetWriter(target, reader.schema, compression="zstd") as writer,
+        target.open("wb") as out,
+        pq.ParquetWriter(out, reader.schema, compression="zstd") as writer,
     ):
         for batch in whole_batches(reader):
             waiting.append(batch)

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien.errors import InputError, MienError
-from mien.results.files import PARTIAL, known_suffix, whole_batches
+from mien.escaping import csv_text
+from mien.results.files import PARTIAL, known_suffix, texts_mapped, whole_batches
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -162,10 +163,10 @@ def _read_csv(path: Path, types: Mapping[str, str]) -> tuple[pd.DataFrame, dict[
     if data[:1_000_000].split(b"\n", 1)[0].count(b",") > _MAX_COLUMNS:
         raise InputError(f"{path} has more than {_MAX_COLUMNS:,} columns: no table has that.")
     names = pd.read_csv(io.BytesIO(data), nrows=0).columns
-    known: Any = {name: types[name] for name in names if name in types}
+    known: Any = {name: types[csv_text(name)] for name in names if csv_text(name) in types}
     # A file may be called "NA": only an empty field is a missing one.
     table = pd.read_csv(io.BytesIO(data), dtype=known, keep_default_na=False, na_values=[""])
-    return table, {}
+    return texts_mapped(table, csv_text).rename(columns=csv_text), {}
 
 
 def _read_jsonl(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:

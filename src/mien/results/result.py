@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 MIX = "mix"
 
 
-@dataclass(frozen=True, eq=False)
+_SHOWN = 5  # faces that a result names when it is printed
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Result:
     """Everything about one picture. No face is a normal result.
 
@@ -44,6 +47,8 @@ class Result:
         error: one sentence where the picture could not be read, else None.
         dropped: whether it is a live frame that was left out; `error` then says so.
         milliseconds: time spent on this picture.
+        duration_s: how long a video frame is shown, seconds: until the next one analyzed or the
+            end of the video; None where that is not known.
         uncertain_below: a face whose top probability is lower is called ``uncertain``.
         settings: what the run was made with.
 
@@ -62,6 +67,7 @@ class Result:
     error: str | None = None
     dropped: bool = False
     milliseconds: float = 0.0
+    duration_s: float | None = None
     uncertain_below: float = 0.5
     settings: Mapping[str, str] = field(default_factory=dict, repr=False)
     _told: tuple[str, ...] | None = field(default=None, repr=False)
@@ -78,6 +84,26 @@ class Result:
 
     def __len__(self) -> int:
         return len(self.faces)
+
+    def __bool__(self) -> bool:
+        """True, without a face as well: no face is a normal result, and emptiness is ``len``."""
+        return True
+
+    def __repr__(self) -> str:
+        """The answer in a line: ``Result('a.jpg', 512x512, 1 face: happiness 98 %)``."""
+        parts = [repr(self.source)]
+        if self.time_s is not None:
+            parts.append(f"frame {self.index} at {self.time_s:.2f} s")
+        if self.size is not None:
+            parts.append(f"{self.size[0]}x{self.size[1]}")
+        if self.error is not None:
+            parts.append(f"{self.status}: {self.error}")
+        else:
+            faces = ", ".join(self._captions()[:_SHOWN]) + ", ..." * (len(self) > _SHOWN)
+            parts.append(f"{len(self) or 'no'} face{'s' * (len(self) > 1)}")
+            if len(self):
+                parts[-1] += f": {faces}"
+        return f"Result({', '.join(parts)})"
 
     @property
     def status(self) -> str:
@@ -292,6 +318,7 @@ class Result:
             "status": [self.status],
             "error": [self.error],
             "milliseconds": [self.milliseconds],
+            "duration_s": [math.nan if self.duration_s is None else self.duration_s],
         }
 
     def _captions(self) -> list[str]:

@@ -78,6 +78,8 @@ def check_images(path: Path, images: pd.DataFrame) -> None:
         bad = ((size < 1) & read) | (size < 0) | (size > _FURTHEST_PX)
         _refuse(path, images, bad, f"no {name} of an image")
     _refuse(path, images, ~read & (n_faces > 0), "faces in an image that could not be read")
+    lasting = images["duration_s"].to_numpy(np.float64)
+    _refuse(path, images, (lasting < 0) | (lasting > LONGEST_S), "no duration of a frame")
     _check_times(path, images)
 
 

@@ -23,7 +23,7 @@ _ROWS = 50  # photos shown at once: a long run must not fill the memory
 
 def analyze(
     paths: Annotated[
-        list[str], typer.Argument(help="Photos, films, folders or patterns; a stream's URL.")
+        list[str], typer.Argument(help="Images, videos, folders or patterns; a stream's URL.")
     ],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Table: .parquet, .csv or .jsonl.")
@@ -39,6 +39,7 @@ def analyze(
     start: options.Start = None,
     end: options.End = None,
     width: options.Width = None,
+    stream: options.Stream = None,
     adaptive: options.Adaptive = False,
     keep_faces: options.KeepFaces = False,
     attributes: options.Attributes = "",
@@ -52,9 +53,16 @@ def analyze(
     Exit code 0 when all inputs were read, 3 when some were not, 2 for wrong use.
     """
     from mien.cli.console import Tally, progress, show_people, show_table
-    from mien.cli.inputs import Clip, load_analyzer, results, sinks_for
+    from mien.cli.inputs import (
+        load_analyzer,
+        results,
+        show_left_out,
+        sinks_for,
+        video_options,
+    )
     from mien.cli.output.videos import FilmAnswers
     from mien.labels import ATTRIBUTES, EMBEDDINGS
+    from mien.media.inputs import Inputs
     from mien.timeline.timeline import Timeline
 
     if keep_faces and output is None:
@@ -66,11 +74,15 @@ def analyze(
     also = (*options.named(attributes, ATTRIBUTES), *kept, *answers.also, *["affect"] * affect)
     analyzer = load_analyzer(detector, model, min_score, tuple(without or ()), also, head or ())
     answers.check(analyzer)
-    tally, clip = Tally(), Clip(fps, every, start, end, width, adaptive)
+    wanted = video_options(
+        paths, fps=fps, every=every, start=start, end=end, width=width, stream=stream
+    )
+    tally, inputs = Tally(), Inputs(paths)
     made = list(sinks_for(analyzer, paths, output, annotate, keep_faces))
 
     def run(sinks: Sequence[Any]) -> Iterator[Result]:
-        road = results(analyzer, paths, clip, keep=annotate is not None)
+        keep = annotate is not None
+        road = results(analyzer, inputs, wanted, keep=keep, adaptive=adaptive)
         for result in answers.through(progress(road)):
             for sink in sinks:
                 sink.write(result)
@@ -94,6 +106,7 @@ def analyze(
                 good = (result for result in group if result.error is None)
                 while shown := list(islice(good, _ROWS)):
                     show_table(shown)
+    show_left_out(inputs)
     tally.show([sink.wrote for sink in made if sink.wrote is not None])
     if tally.failed:
         raise typer.Exit(SOME_FAILED)
