@@ -66,7 +66,7 @@ def open_session(path: Path, threads: int | None = None) -> ort.InferenceSession
     options.log_severity_level = 3
     # Idle workers that spin would take the core from the stage that runs meanwhile.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return ort.InferenceSession(str(path), options, providers=_providers(ort))  # type: ignore[no-any-return]
+    return ort.InferenceSession(str(path), options, providers=_providers(ort))
 
 
 class Session:
