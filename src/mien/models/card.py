@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 
 from mien.errors import ModelError
-from mien.labels import ATTRIBUTES, MEASURES, UNCERTAIN
+from mien.labels import MEASURES, UNCERTAIN
 from mien.models.fields import conform
 
 if TYPE_CHECKING:
@@ -119,8 +119,6 @@ class ModelCard(Card):
         crop: how a face becomes a square.
         measures: what the last columns of the score output are, after the labels': some of
             `mien.labels.MEASURES`.
-        attributes: which of `mien.labels.ATTRIBUTES` it can tell; the output of each, ``(n,)``, is
-            called as its column.
         scores, embedding, feature_map: names of the outputs; "" for none.
         identity: name of an output ``(n, d)`` that tells people apart, rows of length 1; "" for
             none.
@@ -143,7 +141,6 @@ class ModelCard(Card):
     temperature: float = 1.0
     crop: CropSpec = field(default_factory=CropSpec)
     measures: tuple[str, ...] = ()
-    attributes: tuple[str, ...] = ()
     scores: str = ""
     embedding: str = ""
     identity: str = ""
@@ -172,8 +169,6 @@ class ModelCard(Card):
                 )
         for measure in self.measures:
             _one_of(self.name, "a measure", measure, MEASURES)
-        for attribute in self.attributes:
-            _one_of(self.name, "an attribute", attribute, tuple(ATTRIBUTES))
         check_labels(self.labels, f"{self.name!r}")
         if not 1 <= self.input_size <= MAX_SIDE:
             raise ModelError(

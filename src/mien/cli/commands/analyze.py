@@ -47,6 +47,7 @@ def analyze(
     film_model: options.FilmModel = None,
     affect: options.Affect = False,
     head: options.Heads = None,
+    max_pixels: options.MaxPixels = None,
 ) -> None:
     """Find every face and say which expression viewers would see.
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from mien.analyzer import EmotionAnalyzer
     from mien.results.result import Result
+    from mien.training.videos.metrics import FilmFigures
     from mien.training.videos.train import Step, Trained
 
 
@@ -161,35 +162,45 @@ def show_trained(trained: Trained, *, json: bool) -> None:
     if json:
         print(trained.card.to_json())  # noqa: T201
         return
+    from mien.evaluation.intervals import refusal
+
+    refused = refusal(figures.accuracy.people, "groups of films")
+    if not refused:
+        _show_figures(figures)
+    print("protocol:")  # noqa: T201
+    for line in figures.protocol:
+        print(f"- {line}")  # noqa: T201
+    if refused:
+        tell(refused)
+    elif math.isnan(figures.accuracy.low):
+        tell("these are too few films for an interval: the figures may be luck.")
+    elif figures.accuracy.low <= figures.baseline:
+        tell(f"this may be no better than always saying {figures.common}: label more films.")
+
+
+def _show_figures(figures: FilmFigures) -> None:
     from rich.table import Table
 
     from mien.cli.console import console
     from mien.reports.evaluation import percent
 
     shown = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("figure", "value", "95 % interval", "films"):
+    for name in ("figure", "value", "95 % interval", "films", "groups"):
         shown.add_column(name, justify="left" if name == "figure" else "right")
     rows = [("accuracy", figures.accuracy)]
-    if figures.everything.films > figures.accuracy.films:
+    if figures.everything.faces > figures.accuracy.faces:
         rows.append(("accuracy, all films", figures.everything))
-    rows += [(f"recall of {label}", share) for label, share in figures.recalls.items()]
-    for name, share in rows:
-        known = not math.isnan(share.low)
-        span = f"{percent(share.low)} to {percent(share.high)}" if known else "too few groups"
-        shown.add_row(name, percent(share.value), span, f"{share.films:,}")
-    shown.add_row(f"always saying {figures.common}", percent(figures.baseline), "", "")
+    rows += [(f"recall of {label}", part) for label, part in figures.recalls.items()]
+    for name, part in rows:
+        known = not math.isnan(part.low)
+        span = f"{percent(part.low)} to {percent(part.high)}" if known else "too few films"
+        shown.add_row(name, percent(part.value), span, f"{part.faces:,}", f"{part.people:,}")
+    shown.add_row(f"always saying {figures.common}", percent(figures.baseline), "", "", "")
     sure = f"{percent(figures.sure[1])} of {percent(figures.sure[0], 0)}"
-    shown.add_row("right where not uncertain", sure, "", "")
-    shown.add_row("log loss", f"{figures.loss:.3f}", "", "")
-    shown.add_row("log loss of the labels' shares", f"{figures.base_loss:.3f}", "", "")
+    shown.add_row("right where not uncertain", sure, "", "", "")
+    shown.add_row("log loss", f"{figures.loss:.3f}", "", "", "")
+    shown.add_row("log loss of the labels' shares", f"{figures.base_loss:.3f}", "", "", "")
     console().print(shown)
-    print("protocol:")  # noqa: T201
-    for line in figures.protocol:
-        print(f"- {line}")  # noqa: T201
-    if math.isnan(figures.accuracy.low):
-        tell("these are too few groups of films for an interval: the figures may be luck.")
-    elif figures.accuracy.low <= figures.baseline:
-        tell(f"this may be no better than always saying {figures.common}: label more films.")
 
 
 def film_steps() -> Step:
