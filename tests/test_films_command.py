@@ -35,6 +35,8 @@ Command = Callable[..., Result]
 RED, GREEN, BLUE = (200, 40, 40), (40, 200, 40), (40, 40, 200)
 MOODS = ("calm", "restless")
 
+pytestmark = pytest.mark.usefixtures("plain_faces_are_fit")
+
 
 def faces(image: Image) -> list[tuple[float, ...]]:
     """Stands in for a detector: a face in each half of the picture that is not black."""

@@ -98,6 +98,14 @@ class FilmKernel(StrEnum):
 Affect = Annotated[
     bool, typer.Option("--affect", help="Columns valence and arousal, derived if not measured.")
 ]
+Smooth = Annotated[
+    float | None,
+    typer.Option(help="Smooth over this many seconds; default: as saved, or 1 s."),
+]
+AllFaces = Annotated[
+    bool,
+    typer.Option("--all-faces", help="Also count faces that are unfit to be judged."),
+]
 Heads = Annotated[
     list[Path] | None,
     typer.Option("--head", help="A head of mien train-head's, for further columns; repeatable."),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mien.errors import InputError, UsageError
-from mien.faces.quality import Quality
+from mien.faces.quality import UNKNOWN_REASON, Quality, unfit_reasons
 from mien.labels import EMOTIONS
 from mien.media.images import read_image
 from mien.results import tables
@@ -176,6 +176,7 @@ def load_tables(
     if len(faces.columns):
         wanted = (*tables.FACE_COLUMNS, *told, *tables.REQUIRED_QUALITY)
         check_columns(target, faces, wanted)
+        faces = with_reasons(faces)
     else:  # JSON lines without a line know no columns
         faces = tables.to_dataframe([], told or EMOTIONS)
     labels = tables.label_columns(faces)
@@ -222,6 +223,20 @@ def _in_step(
     return faces.iloc[np.argsort(owner, kind="stable")], images.assign(n_faces=counted)
 
 
+def with_reasons(faces: pd.DataFrame) -> pd.DataFrame:
+    """A ``faces`` table of version 0.1, completed by ``unfit_reason``; newer ones as they are."""
+    if "fit" not in faces or "unfit_reason" in faces:
+        return faces
+    measured = (faces[name].to_numpy(np.float32) for name in ("size_px", "sharpness", "yaw_deg"))
+    found = unfit_reasons(*measured)
+    unfit = ~faces["fit"].fillna(True).to_numpy(bool)
+    rows = zip(unfit.tolist(), found.tolist(), strict=True)
+    reasons = [(why or UNKNOWN_REASON) if bad else None for bad, why in rows]
+    faces = faces.copy(deep=False)
+    faces.insert(faces.columns.tolist().index("fit") + 1, "unfit_reason", reasons)
+    return faces.astype({"unfit_reason": "string"})
+
+
 def _places(table: pd.DataFrame) -> pd.MultiIndex:
     """Which picture each row belongs to."""
     import pandas as pd
@@ -258,8 +273,9 @@ def _restore(
     values = rows[list(labels)].to_numpy(np.float32)
     distribution = bool(np.allclose(values.sum(axis=1), 1, atol=1e-2)) if len(values) else True
     measures = {name: rows[name].to_numpy(np.float32) for name in tables.measure_columns(rows)}
-    known_of = {name: rows[name].to_numpy(np.float32) for name in tables.QUALITY_COLUMNS[:-1]}
-    quality = Quality(**known_of, fit=rows["fit"].to_numpy(bool))
+    measured = ("size_px", "sharpness", "roll_deg", "yaw_deg")
+    known_of = {name: rows[name].to_numpy(np.float32) for name in measured}
+    quality = Quality(**known_of, reason=rows["unfit_reason"].fillna("").to_numpy(np.str_))
     return Result(
         source,
         faces,

@@ -70,15 +70,21 @@ def stretches(
     return [Stretch(name_of(person), *known) for person, *known in rows]
 
 
-def write_webvtt(stretches: Sequence[Stretch], path: str | Path) -> Path:
+def write_webvtt(stretches: Sequence[Stretch], path: str | Path, note: str = "") -> Path:
     """Write subtitles: a cue a stretch, by time, with the person as the voice that speaks.
 
     Stretches of several people may be shown at once, as players allow.
 
+    Args:
+        stretches: of one film.
+        path: a ``.vtt`` file; one that is there is replaced.
+        note: a sentence about the whole, which players do not show.
+
     Raises:
         UsageError: nothing can be written there.
     """
-    cues = ["WEBVTT", "NOTE Apparent facial expressions, with their mean probability."]
+    about = "Apparent facial expressions, with their mean probability."
+    cues = ["WEBVTT", _one_line(f"NOTE {about} {note}")]
     times = _milliseconds(stretches)
     order = sorted(range(len(stretches)), key=lambda i: times[i])
     for number, i in enumerate(order, 1):
@@ -91,13 +97,16 @@ def write_webvtt(stretches: Sequence[Stretch], path: str | Path) -> Path:
     return _write("\n\n".join(cues) + "\n", path)
 
 
-def write_elan(stretches: Sequence[Stretch], path: str | Path, film: str = "") -> Path:
+def write_elan(
+    stretches: Sequence[Stretch], path: str | Path, film: str = "", note: str = ""
+) -> Path:
     """Write an ELAN document: a tier a person, an annotation a stretch, its value the label.
 
     Args:
         stretches: those of one person do not overlap by more than rounding to milliseconds.
         path: an ``.eaf`` file; one that is there is replaced.
         film: path or address of the film, for ELAN to open.
+        note: a sentence about the whole, kept as the property "mien:note" of the document.
 
     Raises:
         UsageError: nothing can be written there.
@@ -119,6 +128,8 @@ def write_elan(stretches: Sequence[Stretch], path: str | Path, film: str = "") -
     if film:
         _add(header, "MEDIA_DESCRIPTOR", **_media(film, target))
     _add(header, "PROPERTY", str(len(stretches)), NAME="lastUsedAnnotationId")
+    if note:
+        _add(header, "PROPERTY", note, NAME="mien:note")
     order = _add(root, "TIME_ORDER")
     for ms, slot in slots.items():
         _add(order, "TIME_SLOT", TIME_SLOT_ID=slot, TIME_VALUE=str(ms))

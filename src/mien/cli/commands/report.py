@@ -16,19 +16,18 @@ def report(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Page to write; TABLE.html if left out.")
     ] = None,
-    smooth: Annotated[
-        float | None, typer.Option(help="Smooth over so many seconds; as it was saved if left out.")
-    ] = None,
+    smooth: options.Smooth = None,
     affect: options.Affect = False,
+    all_faces: options.AllFaces = False,
 ) -> None:
     """Write curves, segments, faces and settings as one HTML page that needs no network."""
+    from mien.cli.output.videos import as_shown, tell_unfit
     from mien.reports import write_report
     from mien.timeline.timeline import Timeline
 
-    timeline = Timeline.load(table)
-    if smooth is not None:
-        timeline = timeline.smooth(smooth)
+    timeline = as_shown(Timeline.load(table), smooth, all_faces)
     if affect:
         timeline = timeline.derive_affect()
+    tell_unfit(timeline)
     written = write_report(timeline, output or table.with_suffix(".html"))
     print(f"wrote {written}", file=sys.stderr)  # noqa: T201

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from mien.results.result import Result
     from mien.timeline.timeline import Timeline
 
-_SMOOTH_S = 1.0
-
 
 def summarize(
     film: Annotated[Path, typer.Argument(help="A film, or what `mien analyze -o` wrote of one.")],
@@ -33,8 +31,11 @@ def summarize(
     gif: Annotated[bool, typer.Option("--gif", help="Clips as small GIFs, not MP4.")] = False,
     adaptive: options.Adaptive = False,
     affect: options.Affect = False,
+    smooth: options.Smooth = None,
+    all_faces: options.AllFaces = False,
 ) -> None:
     """Write who was seen, everyone's curve, and the longest runs of an expression as clips."""
+    from mien.cli.output.videos import as_shown, tell_unfit
     from mien.reports import write_report
     from mien.reports.highlights import strongest
     from mien.results.files import SUFFIXES
@@ -47,12 +48,12 @@ def summarize(
         timeline = timeline.derive_affect() if affect else timeline
     else:
         timeline = _analysed(film, output, (detector, model), adaptive=adaptive, affect=affect)
-    timeline = timeline.smooth(float(timeline.settings.get("smooth_s", _SMOOTH_S)))
+    timeline = as_shown(timeline, smooth, all_faces)
+    tell_unfit(timeline)
     output.mkdir(parents=True, exist_ok=True)
     found = strongest(timeline, clips) if clips and timeline.track_ids else []
-    if clips and not found:
-        why = "no expression but neutral is told for half a second or longer"
-        tell(f"there are no clips: {why if len(timeline.faces) else 'no face was found'}.")
+    if clips and not found and len(timeline.counted_faces):
+        tell("there are no clips: no expression but neutral lasts half a second or longer.")
     shown = list(_cut(timeline, found, output, longest, ".gif" if gif else ".mp4"))
     tell(f"wrote {write_report(timeline, output / 'index.html', shown)}")
     if len(shown) < len(found):
