@@ -292,6 +292,6 @@ def test_a_table_that_is_still_being_written_says_so(
     with partial.open("rb") as running:
         fcntl.flock(running, fcntl.LOCK_EX)
         assert len(read_table(path)[0]) == 4
-    assert "is still being written: it has 4 rows so far" in caplog.text
+    assert "is still being written: it has 4 rows" in caplog.text
     read_table(path)
     assert "is of a run that did not end: it has 4 rows" in caplog.text

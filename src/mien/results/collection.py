@@ -19,6 +19,7 @@ from mien.results import tables
 from mien.results.files import PARTIAL, partial_path
 from mien.results.result import Result
 from mien.results.validation import (
+    REQUIRED_QUALITY,
     check_columns,
     check_doubled,
     check_faces,
@@ -174,7 +175,7 @@ def load_tables(
     check_settings(target, settings)
     told = tuple(json.loads(settings.get("labels", "[]")))
     if len(faces.columns):
-        wanted = (*tables.FACE_COLUMNS, *told, *tables.REQUIRED_QUALITY)
+        wanted = (*tables.FACE_COLUMNS, *told, *REQUIRED_QUALITY)
         check_columns(target, faces, wanted)
         faces = with_reasons(faces)
     else:  # JSON lines without a line know no columns

@@ -76,8 +76,6 @@ IMAGE_DTYPES: dict[str, str] = {
 #: Columns of the ``faces`` table before the labels, and after them.
 FACE_COLUMNS = tuple(_FACE_HEAD)
 QUALITY_COLUMNS = tuple(_QUALITY)
-#: Quality that also tables of the first version have.
-REQUIRED_QUALITY = ("size_px", "sharpness", "roll_deg", "yaw_deg", "fit")
 IMAGE_COLUMNS = tuple(IMAGE_DTYPES)
 
 _log = logging.getLogger(__name__)
@@ -294,10 +292,9 @@ def read_table(path: str | Path) -> tuple[pd.DataFrame, dict[str, str]]:
         types = {name: _KNOWN[name] for name in table.columns if name in _KNOWN}
         types |= dict.fromkeys(label_columns(table), "float32")
         table = table.astype(types)
-    if source == partial and is_being_written(partial):
-        _log.warning("%s is still being written: it has %d rows so far.", partial, len(table))
-    elif source == partial:
-        _log.warning("%s is of a run that did not end: it has %d rows.", partial, len(table))
+    if source == partial:
+        what = "still being written" if is_being_written(partial) else "of a run that did not end"
+        _log.warning("%s is %s: it has %d rows.", partial, what, len(table))
     elif partial.is_file() and partial.stat().st_mtime > source.stat().st_mtime:
         _log.warning("%s is older than %s, of a run that did not end.", source, partial)
     return table, metadata

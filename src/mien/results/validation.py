@@ -20,6 +20,8 @@ from mien.labels import UNCERTAIN
 if TYPE_CHECKING:
     import pandas as pd
 
+#: Quality that also tables of the first version have.
+REQUIRED_QUALITY = ("size_px", "sharpness", "roll_deg", "yaw_deg", "fit")
 STATUSES = ("ok", "error", "dropped")
 #: Seconds: thirty years; more is no time of a video.
 LONGEST_S = 1e9
