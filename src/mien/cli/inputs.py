@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -28,6 +28,17 @@ class Clip:
     end: float | None = None
     width: int | None = None
     adaptive: bool = False
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What differs from every frame of the whole video, for the settings of a table."""
+        changed = {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if getattr(self, field.name) != field.default
+        }
+        words = (f"{name} {value}" for name, value in changed.items())
+        return {"frames": ", ".join(words)} if changed else {}
 
 
 def load_analyzer(
@@ -57,37 +68,32 @@ def load_analyzer(
 
 
 def results(
-    analyzer: EmotionAnalyzer, paths: Iterable[str], clip: Clip, *, keep: bool
+    analyzer: EmotionAnalyzer,
+    paths: Iterable[str],
+    clip: Clip,
+    *,
+    keep: bool,
+    skips: Callable[[str], bool] = lambda source: False,
 ) -> Iterator[Result]:
-    """Results of every argument in order; neighbouring photos are judged together."""
+    """Results of every argument in order; neighbouring photos are judged together.
+
+    Args:
+        analyzer: what finds and judges the faces.
+        paths: the arguments.
+        clip: which frames of videos.
+        keep: keep the frames of videos with their results.
+        skips: asked for each input, in order, whether to pass over it.
+    """
+    from mien.media.photos import photos
+
     for moving, group in groupby(paths, is_moving):
         if not moving:
-            yield from analyzer.analyze(_listed(group))
+            frames = photos(_listed(group))
+            yield from analyzer.analyze(frame for frame in frames if not skips(frame.source))
             continue
         for path in group:
-            yield from analyzer.stream(_frames(path, clip), keep=keep, adaptive=clip.adaptive)
-
-
-def sinks_for(
-    analyzer: EmotionAnalyzer,
-    paths: Sequence[str],
-    output: Path | None,
-    annotate: Path | None,
-    keep_faces: bool,
-) -> Iterator[Any]:
-    """Where the options of a command want results written; not opened yet."""
-    if output is not None:
-        from mien.sinks.deferred import OlderKept
-        from mien.sinks.tables import TableSink
-
-        labels, settings = analyzer.labels, analyzer.settings
-        sink = TableSink(output, labels, settings, keep_faces, analyzer.measures)
-        yield OlderKept(sink, output)
-    if annotate is not None:
-        from mien.sinks.annotated import Annotations
-
-        films = [path for path in paths if is_moving(path)]
-        yield Annotations(annotate, films, photos=len(films) < len(paths))
+            if not skips(path):
+                yield from analyzer.stream(_frames(path, clip), keep=keep, adaptive=clip.adaptive)
 
 
 def _frames(path: str, clip: Clip) -> Iterable[Frame]:

@@ -70,13 +70,17 @@ class Engagement:
             text += f"; {each} of {int(people.sum())} for single people"
         return text
 
-    def save(self, path: str | Path) -> Path:
-        """Write the table as ``.parquet`` (keeps the settings), ``.csv`` or ``.jsonl``.
+    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Write the table as ``.parquet``, ``.csv`` or ``.jsonl``.
+
+        Args:
+            path: the table; the settings of CSV and JSON lines lie beside it.
+            overwrite: replace any file; otherwise only such a table with no other sources.
 
         Raises:
-            UsageError: another suffix, or nothing can be written there.
+            UsageError: another suffix, nothing can be written there, or something would be lost.
         """
-        return tables.write_table(self.table, path, self.settings)
+        return tables.write_table(self.table, path, self.settings, overwrite=overwrite)
 
 
 def engagement(

@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import ImageError, InputError, InputNotFoundError, UsageError
+from mien.files import SIGNATURE, check_output, write_bytes
 from mien.types import Image
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ VIDEO_SUFFIXES = frozenset(
 # Pillow's other formats are left out: some run outside programs (EPS), none hold photos of people.
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "JPEG2000", "PPM")
 _READABLE = "JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, HEIC, JPEG 2000 or PPM"
+_SOFTWARE = 0x0131  # EXIF tag
 _NEUTRAL = (128, 128, 128, 255)
 _TURNS = {  # EXIF orientation: (swap rows and columns?, then which way cv2.flip mirrors)
     2: (False, 1),
@@ -126,17 +128,20 @@ def name_of(source: object, number: int | None = None) -> str:
     return f"the {kind}" if number is None else f"{kind} {number}"
 
 
-def write_image(path: str | os.PathLike[str], image: Image, *, quality: int = 92) -> None:
+def write_image(
+    path: str | os.PathLike[str], image: Image, *, quality: int = 92, overwrite: bool = False
+) -> None:
     """Write a picture as JPEG, PNG or WebP, by the ending of `path`.
 
     Args:
-        path: ends in .jpg, .jpeg, .png or .webp; a file that is there already is replaced.
+        path: ends in .jpg, .jpeg, .png or .webp; an image that mien wrote is replaced.
         image: ``(H, W, 3)`` uint8 RGB.
         quality: 1 to 100, for JPEG and WebP.
+        overwrite: replace any other file, too.
 
     Raises:
-        UsageError: another ending, a folder that does not exist, a quality out of range, or a
-            picture too large for the format.
+        UsageError: another ending, a folder that does not exist, a file that mien did not write,
+            a quality out of range, or a picture too large for the format.
         ImageError: `image` is not a uint8 picture.
     """
     path = os.fspath(path)
@@ -145,14 +150,17 @@ def write_image(path: str | os.PathLike[str], image: Image, *, quality: int = 92
         raise UsageError(f"{path} cannot be written: end its name in .jpg, .png or .webp.")
     if not 1 <= quality <= 100:
         raise UsageError(f"quality must be 1 to 100, got {quality}.")
-    data = _encode(image, _WRITERS[suffix], quality=quality)
-    if not os.path.isdir(os.path.dirname(path) or "."):
-        raise UsageError(f"{path} cannot be written: its folder does not exist, make it first.")
-    try:
-        with open(path, "wb") as file:
-            file.write(data)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}.") from error
+    target = check_output(path, overwrite=overwrite)
+    write_bytes(target, _encode(image, _WRITERS[suffix], quality=quality, exif=_signature()))
+
+
+def _signature() -> bytes:
+    """EXIF that says which program wrote an image."""
+    from PIL.Image import Exif
+
+    exif = Exif()
+    exif[_SOFTWARE] = SIGNATURE
+    return exif.tobytes()
 
 
 def encode_png(image: Image) -> bytes:
@@ -160,7 +168,7 @@ def encode_png(image: Image) -> bytes:
     return _encode(image, "PNG")
 
 
-def _encode(image: Image, form: str, **options: int) -> bytes:
+def _encode(image: Image, form: str, **options: Any) -> bytes:
     from PIL import Image as PilImage
 
     buffer = io.BytesIO()

@@ -6,16 +6,20 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mien.files import PARTIAL, partial_path
 from mien.media.images import read_image
-from mien.results.files import PARTIAL, has_sibling
+from mien.results.files import AnalysisFiles
 from mien.results.tables import read_table, write_table
+from mien.results.writer import GrowingTable
 from mien.types import Image
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from mien.results.result import Result
 
 _SIDE = 112  # pixels: what is kept of a larger square
@@ -67,26 +71,79 @@ class Peaks:
         """What was kept, by first appearance of person and label."""
         return tuple(self._best.values())
 
+    def take(self) -> tuple[Peak, ...]:
+        """What was kept since the last time."""
+        found = self.found()
+        self._best = {}
+        return found
 
-def peaks_path(path: str | Path) -> Path:
-    """Where the faces lie, given the path of the ``faces`` table: ``NAME.peaks.parquet``."""
-    table = Path(path)
-    stem = Path(table.name.removesuffix(PARTIAL)).stem
-    return table.with_name(f"{stem}.peaks.parquet")
+
+class PeaksWriter:
+    """Writes the faces beside a table, those of each video at its end.
+
+    Like the tables, they grow at ``NAME.peaks.parquet.partial``.
+
+    Args:
+        table: path of the ``faces`` table.
+    """
+
+    def __init__(self, table: str | Path) -> None:
+        self._path = AnalysisFiles(table).peaks
+        self._peaks, self._source = Peaks(), ""
+        self.file: GrowingTable | None = None
+
+    def begin(self, rows: pd.DataFrame) -> None:
+        """Begin with what an earlier run wrote, as `read_peak_rows` gives it."""
+        if len(rows):
+            self._append(rows, begin=True)
+
+    def add(self, result: Result) -> None:
+        """Look at one frame; with the first of another video, those of the last are written."""
+        if result.source != self._source:
+            self.flush()
+        self._source = result.source
+        self._peaks.add(result)
+
+    def flush(self) -> None:
+        """Write the faces of the video that has ended."""
+        peaks = self._peaks.take()
+        if peaks:
+            self._append(_rows(peaks))
+
+    def _append(self, rows: pd.DataFrame, *, begin: bool = False) -> None:
+        import pyarrow as pa
+
+        table = pa.Table.from_pandas(rows, preserve_index=False)
+        first = (table,) if begin else ()
+        if self.file is None:
+            self.file = GrowingTable(self._path, table.slice(0, 0), {}, first)
+        if not begin:
+            self.file.append(table)
 
 
-def write_peaks(peaks: Sequence[Peak], path: str | Path) -> None:
-    """Write the faces beside the table at `path`, as JPEG; without any, remove older ones."""
-    import pandas as pd
+def write_peaks(peaks: Sequence[Peak], path: Path) -> None:
+    """Write the faces beside the table at `path`, as JPEG, in place of older ones.
 
-    target = peaks_path(path)
-    if not peaks:
-        if not has_sibling(Path(path)):
-            target.unlink(missing_ok=True)
-        return
-    columns = ("source", "track_id", "label", "frame", "time_s", "probability")
-    table = pd.DataFrame({name: [getattr(peak, name) for peak in peaks] for name in columns})
-    write_table(table.assign(jpeg=[_jpeg(peak.picture) for peak in peaks]), target)
+    Without any, older ones go, but for those of a table of the same name in another format.
+    """
+    files = AnalysisFiles(path)
+    if peaks:
+        write_table(_rows(peaks), files.peaks, overwrite=True)
+    elif files.peaks in files.beside():
+        files.peaks.unlink()
+
+
+def read_peak_rows(path: str | Path) -> pd.DataFrame | None:
+    """The rows beside the table at `path`, or None where there is no such file.
+
+    Beside a partial table, those that grow with it.
+
+    Raises:
+        InputError: the file does not hold a table.
+    """
+    files = AnalysisFiles(path)
+    source = partial_path(files.peaks) if Path(path).suffix == PARTIAL else files.peaks
+    return read_table(source)[0] if source.is_file() else None
 
 
 def read_peaks(path: str | Path) -> tuple[Peak, ...]:
@@ -95,10 +152,8 @@ def read_peaks(path: str | Path) -> tuple[Peak, ...]:
     Raises:
         InputError: the file does not hold them.
     """
-    source = peaks_path(path)
-    if not source.is_file():
-        return ()
-    rows = read_table(source)[0].to_dict("records")
+    table = read_peak_rows(path)
+    rows: list[dict[Any, Any]] = [] if table is None else table.to_dict("records")
     return tuple(
         Peak(
             int(row["track_id"]),
@@ -106,11 +161,19 @@ def read_peaks(path: str | Path) -> tuple[Peak, ...]:
             int(row["frame"]),
             float(row["time_s"]),
             float(row["probability"]),
-            read_image(row["jpeg"], name=str(source)),
+            read_image(row["jpeg"], name=str(AnalysisFiles(path).peaks)),
             str(row["source"]),
         )
         for row in rows
     )
+
+
+def _rows(peaks: Sequence[Peak]) -> pd.DataFrame:
+    import pandas as pd
+
+    columns = ("source", "track_id", "label", "frame", "time_s", "probability")
+    table = pd.DataFrame({name: [getattr(peak, name) for peak in peaks] for name in columns})
+    return table.assign(jpeg=[_jpeg(peak.picture) for peak in peaks])
 
 
 def _small(picture: Image) -> Image:

@@ -46,13 +46,16 @@ def analyze(
     film_model: options.FilmModel = None,
     affect: options.Affect = False,
     head: options.Heads = None,
+    resume: options.Resume = True,
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Find every face and say which expression viewers would see.
 
     Exit code 0 when all inputs were read, 3 when some were not, 2 for wrong use.
     """
     from mien.cli.console import Tally, progress, show_people, show_table
-    from mien.cli.inputs import Clip, load_analyzer, results, sinks_for
+    from mien.cli.inputs import Clip, load_analyzer, results
+    from mien.cli.output.sinks import Outputs, Targets
     from mien.cli.output.videos import FilmAnswers
     from mien.labels import ATTRIBUTES, EMBEDDINGS
     from mien.timeline.timeline import Timeline
@@ -67,10 +70,13 @@ def analyze(
     analyzer = load_analyzer(detector, model, min_score, tuple(without or ()), also, head or ())
     answers.check(analyzer)
     tally, clip = Tally(), Clip(fps, every, start, end, width, adaptive)
-    made = list(sinks_for(analyzer, paths, output, annotate, keep_faces))
+    written = {"peaks": keep_faces, "embeddings": bool(kept), "videos": film_model is not None}
+    beside = frozenset(name for name, wanted in written.items() if wanted)
+    targets = Targets(output, annotate, beside, resume, overwrite)
+    outputs = Outputs(analyzer, paths, clip.settings, targets)
 
     def run(sinks: Sequence[Any]) -> Iterator[Result]:
-        road = results(analyzer, paths, clip, keep=annotate is not None)
+        road = results(analyzer, paths, clip, keep=annotate is not None, skips=outputs.skips)
         for result in answers.through(progress(road)):
             for sink in sinks:
                 sink.write(result)
@@ -79,7 +85,7 @@ def analyze(
 
     with ExitStack() as stack:
         stack.enter_context(answers)
-        sinks = [stack.enter_context(s) for s in made]
+        sinks: list[Any] = [stack.enter_context(outputs)]
         if json:
             from mien.sinks.jsonl import JsonSink
 
@@ -94,6 +100,6 @@ def analyze(
                 good = (result for result in group if result.error is None)
                 while shown := list(islice(good, _ROWS)):
                     show_table(shown)
-    tally.show([sink.wrote for sink in made if sink.wrote is not None])
-    if tally.failed:
+    tally.show(list(outputs.wrote()))
+    if tally.failed or outputs.failed:
         raise typer.Exit(SOME_FAILED)

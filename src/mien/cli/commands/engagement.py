@@ -45,6 +45,7 @@ def engagement(
     ] = None,
     detector: options.Detector = "mtcnn",
     features: Features = "mien-mobilenet",
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Apparent engagement of a group, window by window, with an uncertainty for each value.
 
@@ -67,7 +68,7 @@ def engagement(
     timeline = read_film(film, detector, features, judge)
     found = judged(timeline, judge, purpose=purpose, hop_s=hop, progress=steps("judging"))
     tell(f"{found.told()}.")
-    tell(f"wrote {found.save(output)}; not for {NOT_FOR}")
+    tell(f"wrote {found.save(output, overwrite=overwrite)}; not for {NOT_FOR}")
     if not found.table["engagement"].notna().any():
         raise typer.Exit(SOME_FAILED)
 

@@ -30,6 +30,7 @@ def export(
     plane: Annotated[
         bool, typer.Option("--plane", help="An .svg of valence and arousal, not of curves.")
     ] = False,
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Write the expressions of a film as subtitles, an ELAN document, a drawing, or a table.
 
@@ -37,10 +38,13 @@ def export(
     shows everyone's curves, or with --plane everyone's way through valence and arousal; it is
     smoothed over a second where nothing else is said.
     """
-    from mien.results.files import apart
+    from mien.files import check_output
+    from mien.results.files import SUFFIXES, apart
     from mien.timeline.timeline import Timeline
 
     apart(output, table)
+    if output.suffix.lower() not in SUFFIXES:
+        check_output(output, inputs=(table,), overwrite=overwrite)
     drawn = output.suffix.lower() == ".svg"
     if plane and not drawn:
         raise UsageError(f"--plane is a drawing: end the name of {output} in .svg.")
@@ -52,7 +56,7 @@ def export(
     if affect:
         timeline = timeline.derive_affect()
     if drawn:
-        (timeline.plane() if plane else timeline.plot()).save(output)
+        (timeline.plane() if plane else timeline.plot()).save(output, overwrite=overwrite)
     else:
-        timeline.export(output, min_segment)
+        timeline.export(output, min_segment, overwrite=overwrite)
     print(f"wrote {output}", file=sys.stderr)  # noqa: T201

@@ -20,15 +20,19 @@ def report(
         float | None, typer.Option(help="Smooth over so many seconds; as it was saved if left out.")
     ] = None,
     affect: options.Affect = False,
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Write curves, segments, faces and settings as one HTML page that needs no network."""
+    from mien.files import check_output
     from mien.reports import write_report
     from mien.timeline.timeline import Timeline
 
+    page = output or table.with_suffix(".html")
+    check_output(page, inputs=(table,), overwrite=overwrite)
     timeline = Timeline.load(table)
     if smooth is not None:
         timeline = timeline.smooth(smooth)
     if affect:
         timeline = timeline.derive_affect()
-    written = write_report(timeline, output or table.with_suffix(".html"))
+    written = write_report(timeline, page, overwrite=overwrite)
     print(f"wrote {written}", file=sys.stderr)  # noqa: T201
