@@ -19,7 +19,7 @@ from mien.errors import InputError, InputNotFoundError, UsageError
 from mien.faces.quality import assess
 from mien.results import tables
 from mien.results.collection import Results, images_path
-from mien.results.peaks import peaks_path
+from mien.results.files import AnalysisFiles
 from mien.results.result import Result
 from mien.sinks.tables import TableSink
 from mien.timeline.timeline import Timeline
@@ -306,7 +306,7 @@ def test_what_was_saved_comes_back(tmp_path: Path, film: Timeline, suffix: str) 
     film.person(2).save(path)
     assert len(Timeline.load(path).images) == 250
     Timeline.from_results(story(), keep_faces=False).save(path)
-    assert not peaks_path(path).exists()  # those of the older run
+    assert not AnalysisFiles(path).peaks.exists()  # those of the older run
 
 
 def test_what_the_command_writes_is_a_timeline(tmp_path: Path, film: Timeline) -> None:

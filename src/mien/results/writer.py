@@ -127,6 +127,7 @@ class GrowingTable:
 
     def publish(self) -> None:
         """Write the table under its own name, from the partial file."""
+        write_settings(self.target, self._metadata)
         with writing(self.target), replacing(self.target) as temporary:
             _convert(self._partial, temporary, self.target.suffix.lower())
 
