@@ -18,6 +18,7 @@ from mien.plugins import model_path
 from mien.results.embeddings import Embeddings, read_embeddings
 from mien.results.files import AnalysisFiles
 from mien.results.result import Result
+from mien.sinks.checkpoint import Checkpoint
 from mien.sinks.tables import TableSink
 from mien.types import Scores
 
@@ -80,7 +81,10 @@ def test_a_sink_writes_what_a_timeline_reads(tmp_path: Path) -> None:
     assert timeline.embeddings is not None
     assert timeline.embeddings.of(timeline.faces, "identity")[:, 1].tolist() == [0, 0, 3]
     assert not list(tmp_path.glob("*.partial"))
-    with TableSink(path, EMOTIONS, SETTINGS, measures=("apparent_age",)) as sink:
+    with pytest.raises(UsageError, match=r"t\.parquet exists"):
+        TableSink(path, EMOTIONS, SETTINGS)
+    anew = Checkpoint(path, overwrite=True)
+    with TableSink(path, EMOTIONS, SETTINGS, False, ("apparent_age",), anew) as sink:
         sink.write(acted(0.0, {1: towards("anger")}))
     assert not AnalysisFiles(path).embeddings.exists(), "vectors of an older run must not stay"
 
@@ -144,7 +148,9 @@ def test_another_format_beside_it_leaves_them(tmp_path: Path) -> None:
     assert AnalysisFiles(tmp_path / "film.parquet").embeddings.is_file()
     timeline.export(tmp_path / "film.parquet")
     (tmp_path / "film.csv").unlink()
-    timeline.export(tmp_path / "film.parquet")
+    with pytest.raises(UsageError, match=r"film\.embeddings\.parquet belongs to"):
+        timeline.export(tmp_path / "film.parquet")
+    timeline.export(tmp_path / "film.parquet", overwrite=True)
     assert not AnalysisFiles(tmp_path / "film.parquet").embeddings.exists()
 
 

@@ -100,22 +100,21 @@ class Results(Sequence[Result]):
 
 
 def check_analysis(
-    path: Path, columns: Iterable[str], sources: Iterable[str], beside: Collection[Path] = ()
+    path: Path, faces: pd.DataFrame, images: pd.DataFrame, beside: Collection[Path] = ()
 ) -> None:
     """As `mien.results.writer.check_table`, for all the files of an analysis.
 
     Args:
         path: of the ``faces`` table.
-        columns: of the new one.
-        sources: of the new ``images`` table.
+        faces, images: the tables to write.
         beside: which of its `AnalysisFiles` are written anew.
 
     Raises:
         UsageError: something would be lost.
     """
-    files, known = AnalysisFiles(path), set(sources)
-    check_table(files.faces, columns, known)
-    check_table(files.images, tables.IMAGE_COLUMNS, known)
+    files, sources = AnalysisFiles(path), images["source"].unique()
+    check_table(files.faces, faces.columns, sources, len(faces))
+    check_table(files.images, images.columns, sources, len(images))
     for kept in files.beside():
         if kept not in beside:
             raise UsageError(
@@ -140,7 +139,7 @@ def write_analysis(
     """
     target = writable_target(path)
     if not overwrite:
-        check_analysis(target, faces.columns, images["source"].unique(), beside)
+        check_analysis(target, faces, images, beside)
     known = {**settings, "labels": json.dumps(list(labels))}
     tables.write_table(faces, target, known, overwrite=True)
     tables.write_table(images, images_path(target), known, overwrite=True)

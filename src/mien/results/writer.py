@@ -149,21 +149,24 @@ class GrowingTable:
             self.leave()
 
 
-def check_table(target: Path, columns: Iterable[str], sources: Iterable[str]) -> None:
+def check_table(
+    target: Path, columns: Iterable[str], sources: Iterable[str], rows: int | None = None
+) -> None:
     """Make sure that no rows or columns are lost where a table takes the place of another.
 
     Args:
         target: the file to write.
         columns, sources: what the new table has.
+        rows: how many it has, where the older one must not have more.
 
     Raises:
-        UsageError: there is another file, or a table with further columns or sources.
+        UsageError: there is another file, or a table with further columns, sources or rows.
     """
     if not os.path.lexists(target) or (target.is_file() and not target.stat().st_size):
         return
     advice = "choose another name, or replace it with --overwrite (in Python: overwrite=True)"
     try:
-        old_columns, old_sources = _contents(target)
+        old_columns, old_sources, old_rows = _contents(target)
     except (OSError, ValueError, TypeError, KeyError, MienError) as error:
         raise UsageError(f"{target} exists and is no table of mien's: {advice}.") from error
     further = [name for name in old_columns if name not in set(columns)]
@@ -173,20 +176,23 @@ def check_table(target: Path, columns: Iterable[str], sources: Iterable[str]) ->
     lost = [name for name in old_sources if name not in set(sources)]
     if lost:
         raise UsageError(f"{target} has rows of {lost[0]} that would be lost: {advice}.")
+    if rows is not None and rows < old_rows:
+        raise UsageError(f"{target} has {old_rows - rows} more rows, to be lost: {advice}.")
 
 
-def _contents(path: Path) -> tuple[list[str], list[str]]:
-    """The columns of a table, and its sources."""
+def _contents(path: Path) -> tuple[list[str], list[str], int]:
+    """The columns of a table, its sources, and how many rows it has."""
     import pyarrow.parquet as pq
 
     if path.suffix.lower() != ".parquet":
         table, _ = read_rows(path, {"source": "string"})
         sources = table["source"].unique() if "source" in table.columns else ()
-        return [str(name) for name in table.columns], [str(name) for name in sources]
-    columns = pq.read_schema(path).names
-    if "source" not in columns:
-        return columns, []
-    return columns, pq.read_table(path, columns=["source"])["source"].unique().to_pylist()
+        return [str(n) for n in table.columns], [str(name) for name in sources], len(table)
+    with pq.ParquetFile(path) as file:
+        columns, rows = file.schema_arrow.names, file.metadata.num_rows
+        if "source" not in columns:
+            return columns, [], rows
+        return columns, file.read(["source"])["source"].unique().to_pylist(), rows
 
 
 def write_rows(

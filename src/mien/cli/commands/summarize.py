@@ -46,8 +46,8 @@ def summarize(
 
     if output.exists() and not output.is_dir():
         raise UsageError(f"{output} is a file: give a folder for the page and its clips.")
-    output.mkdir(parents=True, exist_ok=True)
-    check_output(output / _PAGE, inputs=(film,), overwrite=overwrite)
+    if output.is_dir():
+        check_output(output / _PAGE, inputs=(film,), overwrite=overwrite)
     if film.suffix.lower() in SUFFIXES:
         timeline = Timeline.load(film)
         timeline = timeline.derive_affect() if affect else timeline
@@ -55,6 +55,7 @@ def summarize(
         analyzer = load_analyzer(detector, model, None, (), ("affect",) * affect)
         table = output / f"{film.stem}.parquet"
         timeline = _analysed(analyzer, film, table, adaptive=adaptive, overwrite=overwrite)
+    output.mkdir(parents=True, exist_ok=True)
     timeline = timeline.smooth(float(timeline.settings.get("smooth_s", _SMOOTH_S)))
     found = strongest(timeline, clips) if clips and timeline.track_ids else []
     if clips and not found:
@@ -96,6 +97,7 @@ def _analysed(
     from mien.timeline.timeline import Timeline
 
     source, labels, measures = VideoSource(film), analyzer.labels, analyzer.measures
+    table.parent.mkdir(parents=True, exist_ok=True)
     settings = {**analyzer.settings, **Clip(adaptive=adaptive).settings}
     plan = Plan(settings, tuple(face_dtypes(labels, measures)), [str(film)], {"peaks"})
     checkpoint = Checkpoint(table, plan, overwrite=overwrite)
