@@ -35,8 +35,8 @@ OPTIONS: tuple[tuple[str, ...], ...] = (
 )
 # Ctrl-C reaches Python only where it was not told to ignore it, as jobs in the background are.
 _CODE = (
-    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    "from mien.cli import main; main()"
+    "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); from mien.cli import main; "
+    "signal.signal(signal.SIGINT, signal.default_int_handler); main()"
 )
 
 
