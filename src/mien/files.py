@@ -67,9 +67,12 @@ def check_not_input(target: Path, source: str | Path) -> None:
     Raises:
         UsageError: it is, under the same name or by a link.
     """
-    with suppress(OSError, ValueError):  # one of them is no file
-        if os.path.samefile(target, source):
-            raise UsageError(f"{target} is an input, which is never replaced: choose another name.")
+    try:
+        same = os.path.samefile(target, source)
+    except (OSError, ValueError):  # one of them is no file
+        return
+    if same:
+        raise UsageError(f"{target} is an input, which is never replaced: choose another name.")
 
 
 def check_new(path: str | Path, *, overwrite: bool = False) -> Path:
@@ -153,7 +156,7 @@ def claim(path: Path, name: str, *, empty: bool = True) -> io.FileIO:
         file = io.FileIO(os.open(path, flags, 0o666), "r+")
         try:
             _lock(file, name)
-            if _is_at(file, path):  # not renamed by its last owner before the lock was ours
+            if is_at(file, path):  # not renamed by its last owner before the lock was ours
                 if empty:
                     file.truncate(0)
                 return file
@@ -163,10 +166,11 @@ def claim(path: Path, name: str, *, empty: bool = True) -> io.FileIO:
         file.close()
 
 
-def _is_at(file: io.FileIO, path: Path) -> bool:
+def is_at(file: io.FileIO, path: Path) -> bool:
+    """Whether an open file still has its name; its folder may be gone."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), os.lstat(path))
-    except FileNotFoundError:
+    except OSError:
         return False
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien.errors import MienError, UsageError
-from mien.files import claim, hidden, partial_path, publish, replacing, write_bytes, writing
+from mien.files import claim, hidden, is_at, partial_path, publish, replacing, write_bytes, writing
 from mien.results.files import read_rows, settings_path, whole_batches
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class GrowingTable:
         self._waiting = io.BytesIO()
         options = pa.ipc.IpcWriteOptions(compression="zstd")
         self._writer = pa.ipc.new_stream(self._waiting, self._schema, options=options)
-        self._size = 0
+        self._size, self._at = 0, self._partial
         with writing(target):
             self._guard = self._file = claim(self._partial, target.name, empty=not first)
             try:
@@ -75,12 +75,14 @@ class GrowingTable:
         if first:
             if sys.platform == "win32":  # cannot replace an open file
                 self._guard.close()
-            self._file = claim(hidden(self._partial), self.target.name)
+            self._at = hidden(self._partial)
+            self._file = claim(self._at, self.target.name)
         self.append(like[:0])  # the schema is written with the first batch, not before
         for table in first:
             self.append(table)
         if first:
-            publish(hidden(self._partial), self._partial)
+            publish(self._at, self._partial)
+            self._at = self._partial
 
     def append(self, table: Any) -> None:
         """Add rows; when this returns, whoever opens the partial file finds them."""
@@ -100,6 +102,10 @@ class GrowingTable:
         """Move what was encoded to the file: all of it, or nothing."""
         data = memoryview(self._waiting.getvalue())
         try:
+            if not is_at(self._file, self._at):
+                raise UsageError(
+                    f"{self.target} cannot be written: {self._partial.name} was removed meanwhile."
+                )
             with writing(self.target):
                 while data:
                     data = data[self._file.write(data) or 0 :]

@@ -23,6 +23,7 @@ from mien.files import (
     check_output,
     claim,
     hidden,
+    is_at,
     publish,
     signed,
     writing,
@@ -123,6 +124,8 @@ class FilmSink:
         ticks = self._clock(result, result.time_s)
         if result.error is not None:
             return
+        if self._lock is not None and not is_at(self._lock, self._temporary):
+            raise UsageError(f"{self.path} cannot be written: its folder was removed meanwhile.")
         image = result.image
         import av
 
