@@ -51,13 +51,13 @@ def make_video(path: Path, frames: int) -> Path:
     face = read_image(asset)[:256, 96:352]
     with av.open(str(path), "w") as video:
         stream = video.add_stream("libx264", rate=10)
-        stream.width = stream.height = 256  # type: ignore[union-attr]
-        stream.pix_fmt = "yuv420p"  # type: ignore[union-attr]
+        stream.width = stream.height = 256
+        stream.pix_fmt = "yuv420p"
         for number in range(frames):
             image = np.ascontiguousarray(np.roll(face, round(20 * np.sin(number / 5)), 1))
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")
-            video.mux(stream.encode(frame))  # type: ignore[union-attr]
-        video.mux(stream.encode(None))  # type: ignore[union-attr]
+            video.mux(stream.encode(frame))
+        video.mux(stream.encode(None))
     return path
 
 

@@ -378,7 +378,7 @@ def test_a_full_disk_leaves_no_torso(tmp_path: Path, suffix: str, limit: int) ->
     assert f"{suffix} cannot be written: File too large." in done.stdout
     assert {name: (tmp_path / name).read_bytes() for name in before} == before
     assert len(Timeline.load(older).images) == 1
-    if partial.stat().st_size > 6_000:  # more than its head
+    if partial.exists() and partial.stat().st_size > 6_000:  # more than its head
         kept = Timeline.load(partial)
         assert kept.images["frame"].tolist() == list(range(len(kept.images)))
         assert kept.faces["anger"].tolist() == pytest.approx(

@@ -143,6 +143,7 @@ def write_analysis(
     known = {**settings, "labels": json.dumps(list(labels))}
     tables.write_table(faces, target, known, overwrite=True)
     tables.write_table(images, images_path(target), known, overwrite=True)
+    AnalysisFiles(target).clear_sealed(superseded=True)
     return target
 
 

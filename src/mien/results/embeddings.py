@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from mien.errors import InputError, UsageError
 from mien.files import PARTIAL, partial_path
-from mien.results.files import AnalysisFiles, read_rows
+from mien.results.files import AnalysisFiles, is_sealed, read_rows
 from mien.results.writer import GrowingTable
 from mien.types import FloatArray
 
@@ -218,7 +218,8 @@ def read_embeddings(path: str | Path) -> Embeddings | None:
     """
     files, of = AnalysisFiles(path), Path(path)
     source = files.embeddings
-    if of.suffix == PARTIAL or (not of.is_file() and partial_path(of).is_file()):
+    unfinished = of.suffix == PARTIAL or (not of.is_file() and partial_path(of).is_file())
+    if unfinished or is_sealed(partial_path(source)):
         source = partial_path(source)
     if not source.is_file():
         return None

@@ -66,6 +66,20 @@ class AnalysisFiles:
         shared = [] if self.siblings else [self.embeddings, self.peaks]
         return [path for path in (self.videos, *shared) if path.is_file()]
 
+    def clear_sealed(self, *, superseded: bool = False) -> None:
+        """Remove whole partial files whose tables have their own names already.
+
+        A run that was stopped at its very end leaves them; read after a later table, they would
+        seem to be newer.
+
+        Args:
+            superseded: the tables were written anew since, so that all can go.
+        """
+        partials = [partial_path(p) for p in (self.faces, self.images, self.peaks, self.embeddings)]
+        if superseded or not all(partial.is_file() for partial in partials[:2]):
+            for partial in filter(is_sealed, partials):
+                partial.unlink()
+
     def has(self, path: Path) -> bool:
         """Whether a path names one of these files."""
         names = (self.faces, self.images, self.videos, self.embeddings, self.peaks, self.settings)

@@ -12,7 +12,7 @@ import numpy as np
 
 from mien.files import PARTIAL, partial_path
 from mien.media.images import read_image
-from mien.results.files import AnalysisFiles
+from mien.results.files import AnalysisFiles, is_sealed
 from mien.results.tables import read_table, write_table
 from mien.results.writer import GrowingTable
 from mien.types import Image
@@ -142,7 +142,9 @@ def read_peak_rows(path: str | Path) -> pd.DataFrame | None:
         InputError: the file does not hold a table.
     """
     files = AnalysisFiles(path)
-    source = partial_path(files.peaks) if Path(path).suffix == PARTIAL else files.peaks
+    source = files.peaks
+    if Path(path).suffix == PARTIAL or is_sealed(partial_path(source)):
+        source = partial_path(source)
     return read_table(source)[0] if source.is_file() else None
 
 

@@ -98,6 +98,7 @@ class Checkpoint:
         self._next, self._found = 0, Rows()
         self._from: Path | None = None
         self._check_others(plan)
+        self._files.clear_sealed()
         found = [table for table in (partial_path(self.path), self.path) if table.exists()]
         if plan is None:
             if found and not overwrite:
