@@ -23,7 +23,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from keras_weights import drawn, windows  # noqa: E402
+from helpers.keras_weights import drawn, windows  # noqa: E402
 
 STEPS, FEATURES, HIDDEN = 12, 10, 6
 PUBLISHED = 5_282_144  # bytes

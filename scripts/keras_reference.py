@@ -21,7 +21,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from keras_weights import drawn, pictures  # noqa: E402
+from helpers.keras_weights import drawn, pictures  # noqa: E402
 
 SIZE = 64
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +26,7 @@ from mien.sinks.images import PictureSink
 from mien.sinks.jsonl import JsonSink
 from mien.sinks.tables import TableSink
 from mien.testing import check_detector, check_sink, check_source
-from mien.types import Crops, Image
+from mien.types import Crops, Image, Scores
 
 
 @pytest.fixture(scope="module")
@@ -334,3 +335,14 @@ def test_an_analyzer_survives_pickling(analyzer: EmotionAnalyzer, smile: Result)
     copy = pickle.loads(pickle.dumps(analyzer))
     again = copy(smile.image)
     assert again.scores.values == pytest.approx(smile.scores.values, abs=1e-5)
+
+
+def test_a_result_prints_its_answer_and_is_true_without_a_face(astronaut: Image) -> None:
+    result = EmotionAnalyzer()(astronaut)
+    assert re.fullmatch(r"Result\('.+', 512x512, 1 face: happiness \d+ %\)", repr(result))
+    meadow = EmotionAnalyzer()(np.zeros((40, 60, 3), np.uint8))
+    assert repr(meadow).endswith(", 60x40, no face)")
+    assert meadow
+    assert not len(meadow)
+    assert Faces.empty()
+    assert Scores.empty(("a", "b"))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from actors import acted, save, towards
+from helpers.results import acted, save, towards
 from typer.testing import CliRunner
 
 from mien import Timeline

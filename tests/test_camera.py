@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from films import number_of, picture, write_film
+from helpers.videos import outcome, picture, write_film
 
 from mien.errors import FrameDroppedError, InputNotFoundError, UsageError, VideoError
 from mien.media import capture
@@ -56,16 +56,6 @@ def breaking(count: int, problem: str = "camera t stopped.") -> Callable[[], Sho
         raise VideoError(problem)
 
     return shots
-
-
-def outcome(frame: Frame) -> int | str:
-    """The number in a frame's picture, or which error stands in its place."""
-    try:
-        return number_of(frame.read())
-    except FrameDroppedError:
-        return "dropped"
-    except VideoError as error:
-        return str(error)
 
 
 def are(frames: list[Frame], numbers: list[int]) -> bool:

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from films import Style, picture, write_film
-from test_camera import outcome
+from helpers.videos import Style, outcome, picture, write_film
 
 from mien.errors import VideoError
 from mien.media import capture

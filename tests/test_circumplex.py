@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import typer
-from actors import acted, towards
-from test_classifiers import tiny
+from helpers.networks import tiny
+from helpers.results import acted, towards
 from typer.testing import CliRunner
 
 from mien import CustomClassifier, EmotionAnalyzer, ModelCard, Results, Scores, Timeline
@@ -297,7 +297,7 @@ def test_wrong_input_is_one_sentence_and_names_do_not_break_out() -> None:
 @pytest.mark.parametrize("share", np.linspace(0, 1, 9))
 @pytest.mark.parametrize("paper", [(255, 255, 255), (21, 23, 27)])
 def test_every_colour_of_time_stands_out(share: float, paper: tuple[int, ...]) -> None:
-    from test_curves import contrast
+    from helpers.colors import contrast
 
     text = time_color(float(share))
     assert contrast(tuple(int(text[i : i + 2], 16) for i in (1, 3, 5)), paper) >= 3

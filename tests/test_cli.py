@@ -10,17 +10,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from helpers.command import mien
 from PIL import Image as PilImage
 
 from mien import Results
 from mien.cli.exit_codes import extra
 from mien.errors import MissingExtraError
-
-
-def mien(*arguments: object, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
-    """Run the real command in a process of its own."""
-    command = [sys.executable, "-c", "from mien.cli import main; main()", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, input=stdin, timeout=120, check=False)
 
 
 def test_a_batch_with_bad_files_loses_nothing(tmp_path: Path, photo: Path) -> None:

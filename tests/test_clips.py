@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import typer
-from actors import acted, towards
-from films import number_of, write_film
+from helpers.results import acted, towards
+from helpers.videos import number_of, write_film
 from typer.testing import CliRunner
 
 from mien.cli.commands.summarize import summarize
@@ -172,6 +172,19 @@ def test_between_looks_boxes_are_on_their_way(film: Path, tmp_path: Path) -> Non
     assert (between.index, between.emotions) == (15, ("anger",))
     for far in (50, 95):  # too long after a look, and after the last
         assert _between(frame_at(far), [0, 10, 20, 90], known) is None
+
+
+def test_a_clip_keeps_its_frames_without_a_face(film: Path, tmp_path: Path) -> None:
+    shown = [
+        acted(i / FPS, {} if 12 <= i < 18 else {1: towards("anger")}, index=i, source=str(film))
+        for i in range(30)
+    ]
+    clip = Clip(str(film), 1, "anger", 0.0, 3.0, 0.8, 1.0)
+    made = cut(Timeline.from_results(shown), clip, tmp_path / "c.mp4")
+    assert made.file is not None
+    numbers = [number_of(frame.read()) for frame in VideoSource(made.file)]
+    assert len(numbers) == 30
+    assert numbers[12:18] == list(range(12, 18))
 
 
 def frame_at(index: int) -> Frame:

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from helpers.colors import contrast
 
 from mien.errors import UsageError
 from mien.labels import COLORS, EMOTIONS
@@ -297,15 +298,6 @@ def test_numbers_are_short_and_paths_do_not_drift(rng: np.random.Generator) -> N
     found = [float(word) for word in re.split("[l ]", path(x, y)[1:])]
     last = np.array(found).reshape(-1, 2).sum(axis=0)
     assert last == pytest.approx([x[-1], y[-1]], abs=0.051)
-
-
-def contrast(a: tuple[float, ...], b: tuple[float, ...]) -> float:
-    lights = []
-    for color in (a, b):
-        parts = [c / 255 for c in color]
-        linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
-        lights.append(0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2])
-    return (max(lights) + 0.05) / (min(lights) + 0.05)
 
 
 @pytest.mark.parametrize("label", COLORS)

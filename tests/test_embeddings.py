@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from actors import acted, lost, towards
+from helpers.results import acted, lost, towards
 
 from mien import EmotionAnalyzer, Timeline
 from mien.errors import InputError, ModelError, UsageError

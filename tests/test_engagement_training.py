@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from engaged import FEATURES, SHA, filmed, moving
-from films import write_film
-from test_cli import mien
+from helpers.command import mien
+from helpers.engaged import FEATURES, SHA, filmed, moving
+from helpers.videos import write_film
 
 from mien.engagement import EngagementCard, EngagementModel, engagement
 from mien.errors import InputError, UsageError
@@ -219,7 +219,7 @@ def test_a_table_of_clips_is_read(tmp_path: Path) -> None:
     table.write_text("film,mood\ntwo.parquet,1\n")
     with pytest.raises(InputError, match=r"needs a row a clip with .* it has 1 rows with film"):
         read_clips(table, Timeline.load)
-    with pytest.raises(InputError, match="there is no table"):
+    with pytest.raises(InputError, match="no such file"):
         read_clips(tmp_path / "nothing.csv", Timeline.load)
 
 
@@ -279,7 +279,7 @@ def test_wrong_use_of_the_command_is_one_sentence(tmp_path: Path, photo: Path) -
     assert done.returncode == 0, done.stderr
     assert out.read_text().count("informed consent") == 2
     done = mien("train-engagement", tmp_path / "none.csv", "-o", tmp_path / "x.onnx")
-    assert (done.returncode, b"there is no table" in done.stderr) == (3, True)
+    assert (done.returncode, b"no such file" in done.stderr) == (3, True)
     done = mien("train-engagement", tmp_path / "none.csv", "-o", tmp_path / "x.h5")
     assert (done.returncode, b"a model is an .onnx file" in done.stderr) == (2, True)
 

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import pandas as pd
 import pytest
 import typer
-from test_timeline import CALM, GLAD, SAD, frame, story
+from helpers.story import CALM, GLAD, SAD, frame, story
 from typer.testing import CliRunner
 
 from mien.cli import exit_codes

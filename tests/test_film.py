@@ -11,8 +11,8 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from actors import BOX, acted, lost, towards
-from films import Style, number_of, picture, write_film
+from helpers.results import BOX, acted, lost, towards
+from helpers.videos import Style, number_of, picture, write_film
 
 from mien.drawing.captions import Outline, Outlines
 from mien.drawing.overlay import Scene

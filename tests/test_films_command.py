@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from featured import acted
-from films import cut_off, write_film
-from test_classifiers import tiny
+from helpers.featured import acted
+from helpers.networks import tiny
+from helpers.videos import cut_off, write_film
 
 from mien import ModelCard, Results
 from mien.analyzer import EmotionAnalyzer
@@ -26,7 +26,7 @@ from mien.timeline.timeline import Timeline
 from mien.types import Image
 
 pytest.importorskip("sklearn", reason="scikit-learn (the extra video) is not installed")
-from test_films_model import machine
+from helpers.video_models import machine
 from typer.testing import CliRunner, Result
 
 from mien.training.videos import features
@@ -258,7 +258,7 @@ def test_wrong_use_of_the_commands(
 
     films = folder / "films.csv"
     fails(2, "must end in .onnx", "train-video", films, "-o", tmp_path / "m.pkl")
-    fails(3, "no list of films", "train-video", tmp_path / "x.csv", "-o", tmp_path / "m.onnx")
+    fails(3, "no such file", "train-video", tmp_path / "x.csv", "-o", tmp_path / "m.onnx")
     photo = tmp_path / "photo.png"
     photo.touch()
     model = "--film-model", trained

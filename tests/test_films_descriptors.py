@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from featured import EVEN, acted, shown
+from helpers.featured import EVEN, acted, shown
 
 from mien.errors import InputError, UsageError
 from mien.timeline.descriptors import group_values, person_values

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from actors import lost
-from featured import LABELS, shown
+from helpers.featured import LABELS, shown
+from helpers.results import lost
 
 from mien.errors import UsageError
 from mien.results.result import Result

@@ -8,29 +8,16 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from featured import SHA, acted
-from test_classifiers import tiny
+from helpers.featured import acted
+from helpers.networks import tiny
 
 from mien.errors import ModelError, UsageError
-from mien.timeline.classifier import FilmCard, FilmModel
+from mien.timeline.classifier import FilmModel
 from mien.timeline.timeline import Timeline
 
 pytest.importorskip("sklearn", reason="scikit-learn (the extra video) is not installed")
 
-from mien.training.videos.export import export_machine
-from mien.training.videos.svm import Films
-
-
-def machine(path: Path, kind: str, rng: np.random.Generator, sha: str = SHA, d: int = 2) -> Path:
-    """A model that tells steady films (0) from such that differ over time or faces (1)."""
-    steady = rng.uniform(1, 2, (40, 4 * d))
-    steady[:, d : 2 * d if kind == "person" else 4 * d] = 0
-    moved = steady.copy()
-    moved[:, d : 2 * d] = rng.uniform(1, 2, (40, d))
-    films = Films(np.concatenate([steady, moved]), np.repeat([0, 1], 40), 2, "linear")
-    card = FilmCard(path.stem, kind, ("even", "torn"), d, "stand-in", sha, temperature=0.2)  # type: ignore[arg-type]
-    export_machine(films.fit(np.arange(80), 100.0), card, path)
-    return path
+from helpers.video_models import machine
 
 
 def test_a_group_is_judged_as_one(tmp_path: Path, rng: np.random.Generator) -> None:

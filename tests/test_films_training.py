@@ -328,7 +328,7 @@ def test_a_list_of_films(tmp_path: Path) -> None:
             "path,label,group,split\na.mp4,sad,s1,train\nb.mp4,fear,s1,test\n",
             "the group 's1' is in train and in test",
         ),
-        ("", "is not a CSV table"),
+        ("", "path and label are needed"),
     ],
 )
 def test_a_list_that_cannot_be_used(tmp_path: Path, text: str, told: str) -> None:
@@ -337,5 +337,12 @@ def test_a_list_that_cannot_be_used(tmp_path: Path, text: str, told: str) -> Non
 
 
 def test_no_list(tmp_path: Path) -> None:
-    with pytest.raises(InputNotFoundError, match=r"there is no list of films .*films\.csv"):
+    with pytest.raises(InputNotFoundError, match=r"no such file: .*films\.csv"):
         read_films(tmp_path / "films.csv")
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_a_list_may_be_separated_by_semicolons_or_tabs(tmp_path: Path, separator: str) -> None:
+    text = f"path{separator}label\na.mp4{separator}glad\nb.mp4{separator}calm\n"
+    found = read_films(sheet(tmp_path, text, "a.mp4", "b.mp4"))
+    assert (found.names, found.truth) == (("a.mp4", "b.mp4"), ("glad", "calm"))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from test_tracked import Place, Refiner, Script, frame
+from helpers.detectors import Place, Refiner, Script, frame
 
 from mien.analyzer import EmotionAnalyzer
 from mien.expressions.callable import CustomClassifier

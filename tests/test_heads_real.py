@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra train)")
 
-from test_heads import QUIET, analysed, colored, figures, rows, tiny  # noqa: E402
+from helpers.heads import QUIET, analysed, colored, figures, rows, tiny  # noqa: E402
 
 from mien.cli import app  # noqa: E402
 from mien.datasets import load_faces  # noqa: E402

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from served import DATA, Handler, serving
+from helpers.server import DATA, Handler, serving
 from typer.testing import CliRunner
 
 from mien import hub

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from engaged import FEATURES, filmed
-from keras_weights import drawn, windows
+from helpers.engaged import FEATURES, filmed
+from helpers.keras_weights import drawn, windows
 
 from mien import hub
 from mien.engagement import EngagementCard, EngagementModel, engagement

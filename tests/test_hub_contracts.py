@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from served import Handler, serving
+from helpers.server import Handler, serving
 from typer.testing import CliRunner
 
 from mien import EmotionAnalyzer, hub, load_classifier

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from keras_weights import drawn, pictures
+from helpers.keras_weights import drawn, pictures
 
 from mien import hub
 from mien.errors import ModelError

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_classifiers import tiny
+from helpers.networks import tiny
 
 from mien import EmotionAnalyzer, ModelCard, Results, Timeline
 from mien.errors import ModelError, UsageError

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from test_cli import mien
-from test_people import film
+from helpers.command import mien
+from helpers.people import film
 
 from mien import EmotionAnalyzer, Timeline
 from mien.labels import EMOTIONS

@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from actors import acted, save, towards
-from films import write_film
+from helpers.results import acted, save, towards
+from helpers.videos import write_film
 
 FRAMES, FPS = 12, 10
 

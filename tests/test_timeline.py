@@ -7,16 +7,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.story import CALM, GLAD, LABELS, TORN, frame, story
 
 from mien.errors import InputError, InputNotFoundError, UsageError
-from mien.faces.quality import assess
 from mien.results import tables
 from mien.results.collection import Results, images_path
 from mien.results.files import AnalysisFiles
@@ -24,45 +24,13 @@ from mien.results.result import Result
 from mien.sinks.checkpoint import Checkpoint
 from mien.sinks.tables import TableSink
 from mien.timeline.timeline import Timeline
-from mien.types import Faces, Scores
-
-LABELS = ("neutral", "happiness", "sadness")
-Row = tuple[int, Sequence[float]]
-
-
-def frame(
-    index: int, faces: Sequence[Row], *, source: str = "film.mp4", fps: float = 25.0, **known: Any
-) -> Result:
-    """One frame with these people and scores; each square is as bright as its happiness."""
-    n = len(faces)
-    boxes = np.array([[10 * i, 0, 10 * i + 40, 40] for i, _ in faces], np.float32).reshape(-1, 4)
-    values = np.array([row for _, row in faces], np.float32).reshape(-1, 3)
-    crops = np.zeros((n, 16, 16, 3), np.uint8) + (255 * values[:, 1, None, None, None]).astype("u1")
-    people = Faces(boxes, np.full(n, 0.9), track_ids=np.array([i for i, _ in faces], np.int64))
-    given = {"index": index, "time_s": index / fps, "size": (320, 240), **known}
-    settings = {"detector": "none", "uncertain_below": "0.5"}
-    return Result(
-        source, people, Scores(values, LABELS), assess(people, crops), crops,
-        settings=settings, **given,
-    )  # fmt: skip
+from mien.types import Scores
 
 
 def lost(index: int, *, dropped: bool = False, source: str = "film.mp4") -> Result:
     """A frame that failed or was left out."""
     told = "the frame was left out." if dropped else "the frame is broken."
     return Result.failed(source, told, LABELS, index=index, time_s=index / 25, dropped=dropped)
-
-
-SAD, GLAD, CALM, TORN = (0.1, 0.1, 0.8), (0.1, 0.9, 0.0), (0.7, 0.2, 0.1), (0.4, 0.4, 0.2)
-
-
-def story(source: str = "film.mp4") -> Iterator[Result]:
-    """Ten seconds at 25 fps: 1 is sad for 4 s, then glad; 2 is calm from 2 to 5 s and 7 to 10 s."""
-    for index in range(250):
-        people: list[Row] = [(1, SAD if index < 100 else GLAD)]
-        if 50 <= index < 125 or index >= 175:
-            people.append((2, CALM))
-        yield frame(index, people, source=source)
 
 
 @pytest.fixture(scope="module")
@@ -335,8 +303,8 @@ sys.path.insert(0, sys.argv[2])
 from mien.results import tables
 from mien.sinks.checkpoint import Checkpoint
 from mien.sinks.tables import TableSink
-from test_timeline import LABELS, GLAD, frame
-tables._SECONDS_AT_ONCE = 0.05
+from helpers.story import GLAD, LABELS, frame
+tables._SECONDS_AT_ONCE = 0.0
 with TableSink(sys.argv[1], LABELS, {"detector": "none"}) as sink:
     for index in range(10**6):
         sink.write(frame(index, [(1, GLAD)] * (index % 3)))

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from films import Style, number_of, picture, write_film
+from helpers.videos import Style, number_of, picture, write_film
 
 from mien.errors import InputNotFoundError
 from mien.media import prefetch

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from films import Style, cut_off, picture, write_film
+from helpers.videos import Style, cut_off, picture, write_film
 
 from mien.errors import InputError, InputNotFoundError, UsageError, VideoError
 from mien.media.video import VideoSource

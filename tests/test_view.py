@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import typer
-from actors import acted, lost, save, towards
-from films import number_of, picture, write_film
+from helpers.results import acted, lost, save, towards
+from helpers.videos import number_of, picture, write_film
 from typer.testing import CliRunner
 
 from mien.cli.commands.view import load, view

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 import typer
-from actors import Analyst, acted, lost, towards
-from films import picture, write_film
+from helpers.results import Analyst, acted, lost, towards
+from helpers.videos import picture, write_film
 from typer.testing import CliRunner
 
 from mien.cli.commands.watch import watch

@@ -118,6 +118,10 @@ class Faces:
     def __len__(self) -> int:
         return len(self.boxes)
 
+    def __bool__(self) -> bool:
+        """True, also of none: emptiness is ``len``."""
+        return True
+
     def __getitem__(self, index: Index) -> Faces:
         """Select by int, slice, list of ints or boolean mask; always returns `Faces`."""
         if isinstance(index, int | np.integer) and not -len(self) <= index < len(self):
@@ -188,6 +192,10 @@ class Scores:
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def __bool__(self) -> bool:
+        """True, also of none: emptiness is ``len``."""
+        return True
 
     def __getitem__(self, index: Index) -> Scores:
         if isinstance(index, int | np.integer) and not -len(self) <= index < len(self):

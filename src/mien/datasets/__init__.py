@@ -6,8 +6,8 @@ mien trains on straight into arrays.
 """
 
 from mien.datasets.duplicates import Duplicates, duplicates
-from mien.datasets.faces import Broken, LabelledFaces
-from mien.datasets.ferplus import SPLITS, VotedFaces, load_ferplus, read_list
+from mien.datasets.faces import Broken, LabelledFaces, VotedFaces
+from mien.datasets.fer import SPLITS, load_ferplus, read_list
 from mien.datasets.loading import load_faces
 from mien.datasets.records import NUMBERINGS
 from mien.datasets.splits import split_faces

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mien.datasets.records import NO_LABEL, NUMBERINGS, Records, is_split
-from mien.errors import ImageError, InputError
+from mien.errors import ImageError, InputError, InputNotFoundError
 from mien.labels import known_as
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ PICTURE = (
 )
 LABEL = ("emotion", "expression", "label", "labels", "class", "target", "category")
 SPLIT = ("split", "usage", "subset", "partition")
+VIDEO = ("path", "video", "film", "clip", "file", "filename", "file_path")
+GROUP = ("group", "subject", "person", "movie", "session")
 PIXELS = "pixels"
 _CHUNK = 2048  # rows of text that lie in memory together: those of fer2013.csv are 9 kB each
 
@@ -70,12 +73,12 @@ class Columns:
     """
 
     def __init__(self, header: Sequence[str], picture: Sequence[str] = PICTURE) -> None:
-        self.pixels = _first(header, (PIXELS,))
-        self.picture = None if self.pixels else _first(header, picture)
-        label = _first(header, LABEL)
+        self.pixels = first_column(header, (PIXELS,))
+        self.picture = None if self.pixels else first_column(header, picture)
+        label = first_column(header, LABEL)
         self.votes = vote_columns(header, bare=label is None)
         self.label = None if self.votes else label
-        self.split = _first(header, SPLIT)
+        self.split = first_column(header, SPLIT)
         used = {self.pixels, self.picture, self.label, self.split}
         used |= {name for name, label in self.votes.items() if known_as(label)}
         self.others = [n for n in header if n not in used and not n.startswith("Unnamed: ")]
@@ -178,38 +181,76 @@ def _at(folder: Path, name: str) -> str:
     return whole
 
 
+def read_csv(path: Path, *, text: bool = True) -> pd.DataFrame:
+    """A whole table: separated by commas, semicolons or tabs, in UTF-8, names stripped.
+
+    Args:
+        path: the file.
+        text: keep every field as text, "" where it is empty; else numbers are numbers and empty
+            fields NaN.
+
+    Raises:
+        InputNotFoundError: there is no such file.
+        InputError: it is no such table.
+    """
+    import pandas as pd
+
+    if not path.is_file():
+        raise InputNotFoundError(f"no such file: {path}.")
+    with _readable(path):
+        kept: dict[str, Any] = {"dtype": str, "keep_default_na": False} if text else {}
+        try:
+            return _plain(path, pd.read_csv(path, **_layout(path), **kept))
+        except pd.errors.EmptyDataError:
+            return pd.DataFrame()
+
+
+def first_column(header: Sequence[str], wanted: Sequence[str]) -> str | None:
+    """The column of `header` that has the earliest of the `wanted` names, whatever its case."""
+    plain = {re.sub(r"[ .-]", "_", name.strip().lower()): name for name in header[::-1]}
+    return next((plain[name] for name in wanted if name in plain), None)
+
+
 def _chunks(path: Path, rows: int = _CHUNK) -> Iterator[pd.DataFrame]:
     """The table in parts, every field as text."""
     import pandas as pd
 
+    with _readable(path):
+        kept: dict[str, Any] = {"dtype": str, "keep_default_na": False, "chunksize": rows}
+        try:
+            with pd.read_csv(path, **_layout(path), **kept) as parts:
+                for part in parts:
+                    yield _plain(path, part)
+        except pd.errors.EmptyDataError:
+            return
+
+
+def _layout(path: Path) -> dict[str, Any]:
+    """How a file is written: its separator is the one that occurs most in the first line."""
+    with path.open(encoding="utf-8-sig") as file:
+        head = file.readline()
+    separator = max(",;\t", key=head.count)
+    return {"sep": separator, "encoding": "utf-8-sig", "skipinitialspace": True}
+
+
+def _plain(path: Path, table: pd.DataFrame) -> pd.DataFrame:
+    import pandas as pd
+
+    if not isinstance(table.index, pd.RangeIndex):
+        raise InputError(f"{path}: rows have more fields than the header has names.")
+    table.columns = table.columns.astype(str).str.strip()
+    return table
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            head = file.readline()
-        separator = max(",;\t", key=head.count)
-        with pd.read_csv(
-            path,
-            sep=separator,
-            dtype=str,
-            keep_default_na=False,
-            chunksize=rows,
-            encoding="utf-8-sig",
-            skipinitialspace=True,
-        ) as parts:
-            for part in parts:
-                if not isinstance(part.index, pd.RangeIndex):
-                    raise InputError(f"{path}: rows have more fields than the header has names.")
-                part.columns = part.columns.str.strip()
-                yield part
-    except pd.errors.EmptyDataError:
-        return
+        yield
+    except InputError:
+        raise
     except (ValueError, OSError) as error:  # pandas' own errors and wrong encodings are ValueErrors
         reason = str(error).strip().rstrip(".")
         raise InputError(f"{path} is not a readable CSV file in UTF-8: {reason}.") from error
-
-
-def _first(header: Sequence[str], wanted: Sequence[str]) -> str | None:
-    plain = {re.sub(r"[ .-]", "_", name.strip().lower()): name for name in header[::-1]}
-    return next((plain[name] for name in wanted if name in plain), None)
 
 
 def _text(value: Any) -> str:

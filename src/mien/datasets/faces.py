@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mien.datasets.ferplus import VotedFaces
 from mien.datasets.records import Kind, in_split, split_word
 from mien.faces.crops import cut
 from mien.labels import EMOTIONS
@@ -105,10 +104,7 @@ class LabelledFaces:
 
         Of votes, single ones are dropped first: the official rule of FER+.
         """
-        single = 1.0 if self.kind == "votes" else 0.0
-        kept = np.where(self.votes > single, self.votes, 0)
-        clear = kept.max(axis=1, initial=0) > kept.sum(axis=1) / 2
-        return np.where(clear, kept.argmax(axis=1), -1)
+        return majority(self.votes, single=1.0 if self.kind == "votes" else 0.0)
 
     @property
     def missed(self) -> npt.NDArray[np.bool_]:
@@ -208,3 +204,49 @@ def fit(image: Image, size: int) -> Image:
         return image
     how = cv2.INTER_AREA if size < side else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(image, (size, size), interpolation=how), np.uint8)
+
+
+@dataclass(frozen=True, eq=False)
+class VotedFaces:
+    """Face pictures and what viewers called them.
+
+    Attributes:
+        names: ``(n,)`` file names, the key of the published lists.
+        pictures: ``(n, h, w)`` uint8 grey, 48 pixels in FER+; or ``(n, 3, h, w)`` in colour.
+        votes: ``(n, 8)`` float32, people a label, in the order of `mien.labels.EMOTIONS`.
+        fer2013: ``(n,)`` the older single label, "" where unknown.
+        groups: ``(n,)`` int64, rows that are near-identical pictures share a number; -1 for none.
+    """
+
+    names: npt.NDArray[np.str_]
+    pictures: npt.NDArray[np.uint8]
+    votes: npt.NDArray[np.float32]
+    fer2013: npt.NDArray[np.str_]
+    groups: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def distribution(self) -> npt.NDArray[np.float32]:
+        """``(n, 8)``: share of the emotion votes a label; rows sum to 1."""
+        total = self.votes.sum(axis=1, keepdims=True)
+        return np.asarray(self.votes / np.maximum(total, 1), np.float32)
+
+    @property
+    def majority(self) -> npt.NDArray[np.int64]:
+        """``(n,)``: the label of more than half of the emotion votes; -1 where there is none.
+
+        The official rule of FER+: single votes are dropped first.
+        """
+        return majority(self.votes, single=1.0)
+
+
+def majority(votes: FloatArray, single: float) -> IntArray:
+    """``(n,)``: place of the label that has more than half of the votes ``(n, k)``; -1 for none.
+
+    Votes of at most `single` are dropped first: with 1.0, the official rule of FER+.
+    """
+    kept = np.where(votes > single, votes, 0)
+    clear = kept.max(axis=1, initial=0) > kept.sum(axis=1) / 2
+    return np.where(clear, kept.argmax(axis=1), -1)

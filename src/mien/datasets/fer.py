@@ -3,17 +3,30 @@
 Barsoum et al. 2016 (arXiv 1608.01041), https://github.com/microsoft/FERPlus: ``fer2013new.csv``
 has the votes, row by row those of Kaggle's ``fer2013.csv``, which holds the pixels. The authors'
 script makes of both the folders ``FER2013Train``, ``FER2013Valid`` and ``FER2013Test``, with
-pictures and a ``label.csv`` without a header: name, box (in newer files), ten counts.
+images and a ``label.csv`` without a header: name, box (in newer files), ten counts.
+
+`load_ferplus` reads the layout that mien itself trains on straight into arrays:
+``train.parquet``, ``validation.parquet`` and ``test.parquet`` with the columns ``image.bytes``
+(48x48 grey PNG), ``votes_<label>`` of ten people, ``votes_unknown``, ``votes_not_a_face``,
+``fer2013_label`` and ``duplicate_group``; ``lists/*.csv`` name the images on which papers report.
 """
 
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
+from typing import Any
 
-from mien.datasets.csv import read_sheet
+import numpy as np
+import numpy.typing as npt
+from PIL import Image as PILImage
+
+from mien.datasets.csv import read_csv, read_sheet
+from mien.datasets.faces import VotedFaces
 from mien.datasets.records import NUMBERINGS, Records, split_word
-from mien.errors import InputError
+from mien.errors import InputError, InputNotFoundError
+from mien.labels import EMOTIONS
 
 VOTES, PIXELS, LABELS = "fer2013new.csv", "fer2013.csv", "label.csv"
 _FOLDERS = {"train": "FER2013Train", "validation": "FER2013Valid", "test": "FER2013Test"}
@@ -98,3 +111,52 @@ def _rows(table: Path) -> list[list[str]]:
         if len(row) != len(_COUNTS) + 1 or not all(c.strip().isdecimal() for c in row[1:]):
             return []
     return rows
+
+
+SPLITS = ("train", "validation", "test")
+
+
+def load_ferplus(folder: Path, split: str) -> VotedFaces:
+    """Read one split of FER+ from ``folder/split.parquet``.
+
+    Raises:
+        InputNotFoundError: there is no such file.
+        InputError: it is no Parquet file, or one of another layout.
+    """
+    import pyarrow.parquet as pq
+
+    path = folder / f"{split}.parquet"
+    if not path.is_file():
+        raise InputNotFoundError(f"there is no {path}; expected the FER+ data in that layout.")
+    columns = [f"votes_{name}" for name in EMOTIONS]
+    try:
+        table = pq.read_table(path).to_pydict()
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is not a readable Parquet file: {error}") from error
+    missing = {"image", "duplicate_group", "fer2013_label", *columns} - set(table)
+    if missing:
+        raise InputError(
+            f"{path} has another layout than FER+: the column {min(missing)} is not there."
+        )
+    pictures = np.stack([_gray(image["bytes"]) for image in table["image"]])
+    votes = np.array([table[name] for name in columns], np.float32).T
+    groups = [-1 if group is None else group for group in table["duplicate_group"]]
+    return VotedFaces(
+        names=np.array([image["path"] for image in table["image"]]),
+        pictures=pictures,
+        votes=votes,
+        fer2013=np.array([label or "" for label in table["fer2013_label"]]),
+        groups=np.array(groups, np.int64),
+    )
+
+
+def _gray(encoded: bytes) -> npt.NDArray[Any]:
+    return np.asarray(PILImage.open(io.BytesIO(encoded)).convert("L"))
+
+
+def read_list(path: Path) -> dict[str, str]:
+    """Read a published list, ``image,label`` a row, as a mapping from file name to label."""
+    table = read_csv(path)
+    if not {"image", "label"} <= set(table.columns):
+        raise InputError(f"{path} is no list: its first line must name image and label.")
+    return dict(zip(table["image"], table["label"], strict=True))

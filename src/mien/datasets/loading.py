@@ -13,8 +13,7 @@ import numpy.typing as npt
 
 from mien.datasets.csv import SUFFIXES, read_sheet, read_sheets
 from mien.datasets.faces import THUMBNAIL, Broken, LabelledFaces
-from mien.datasets.fer import VOTES, read_fer, read_votes
-from mien.datasets.ferplus import read_list
+from mien.datasets.fer import VOTES, read_fer, read_list, read_votes
 from mien.datasets.folders import read_folder
 from mien.datasets.parquet import read_parquet, read_parquets
 from mien.datasets.records import Records, in_split, split_word, to_votes, typed

@@ -161,8 +161,10 @@ def _shown(frames: VideoSource, known: Mapping[int, Result]) -> Iterator[tuple[R
     """The frames that can be read and of which something is known, each with its picture."""
     looked = sorted(known)
     for frame in frames:
-        told = known.get(frame.index) or _between(frame, looked, known)
-        if told is None:
+        result = known.get(frame.index)
+        if result is None:
+            result = _between(frame, looked, known)
+        if result is None:
             continue
         try:
             picture = frame.read()
@@ -170,7 +172,7 @@ def _shown(frames: VideoSource, known: Mapping[int, Result]) -> Iterator[tuple[R
             if frame.index in known:
                 raise
             continue
-        yield replace(told, _read=partial(np.asarray, picture)), picture
+        yield replace(result, _read=partial(np.asarray, picture)), picture
 
 
 def _between(frame: Frame, looked: list[int], known: Mapping[int, Result]) -> Result | None:

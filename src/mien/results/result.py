@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 MIX = "mix"
 
 
-@dataclass(frozen=True, eq=False)
+_SHOWN = 5  # faces that a result names when it is printed
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Result:
     """Everything about one picture. No face is a normal result.
 
@@ -80,6 +83,26 @@ class Result:
 
     def __len__(self) -> int:
         return len(self.faces)
+
+    def __bool__(self) -> bool:
+        """True, without a face as well: no face is a normal result, and emptiness is ``len``."""
+        return True
+
+    def __repr__(self) -> str:
+        """The answer in a line: ``Result('a.jpg', 512x512, 1 face: happiness 98 %)``."""
+        parts = [repr(self.source)]
+        if self.time_s is not None:
+            parts.append(f"frame {self.index} at {self.time_s:.2f} s")
+        if self.size is not None:
+            parts.append(f"{self.size[0]}x{self.size[1]}")
+        if self.error is not None:
+            parts.append(f"{self.status}: {self.error}")
+        else:
+            faces = ", ".join(self._captions()[:_SHOWN]) + ", ..." * (len(self) > _SHOWN)
+            parts.append(f"{len(self) or 'no'} face{'s' * (len(self) > 1)}")
+            if len(self):
+                parts[-1] += f": {faces}"
+        return f"Result({', '.join(parts)})"
 
     @property
     def status(self) -> str:

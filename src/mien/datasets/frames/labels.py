@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from mien.datasets.csv import read_csv
 from mien.datasets.records import NO_LABEL, split_word
-from mien.errors import InputError, InputNotFoundError, UsageError
+from mien.errors import InputError, UsageError
 from mien.labels import MEASURES, canonical_labels, known_as
 from mien.types import FloatArray, IntArray
 
@@ -131,7 +132,9 @@ def read_table(path: Path, task: str, columns: Sequence[str] = ()) -> FrameLabel
     Raises:
         InputError: no such table, a column is missing, or a value makes no sense.
     """
-    table = _read(path)
+    table = read_csv(path, text=False)
+    if not len(table):
+        raise InputError(f"{path} has no rows.")
     names = {re.sub(r"[ .-]", "_", str(name).strip().lower()): str(name) for name in table.columns}
     source = next((names[name] for name in _SOURCE if name in names), None)
     if source is None:
@@ -204,25 +207,6 @@ def unit_name(text: str) -> str | None:
     """The action unit's usual name, "AU01", for "AU1", "au_1", "AU01_c"; None for others."""
     found = _UNIT.fullmatch(text.strip())
     return f"AU{int(found[1]):02}" if found else None
-
-
-def _read(path: Path) -> pd.DataFrame:
-    import pandas as pd
-
-    if not path.is_file():
-        raise InputNotFoundError(f"there is no table of labels {path}.")
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            head = file.readline()
-        separator = max(",;\t", key=head.count)
-        table = pd.read_csv(path, sep=separator, encoding="utf-8-sig", skipinitialspace=True)
-    except (ValueError, OSError) as error:  # pandas' own errors are ValueErrors
-        reason = str(error).strip().rstrip(".")
-        raise InputError(f"{path} is not a readable CSV file in UTF-8: {reason}.") from error
-    table.columns = table.columns.astype(str).str.strip()
-    if not len(table):
-        raise InputError(f"{path} has no rows.")
-    return table
 
 
 def _numbers(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from mien.datasets.csv import LABEL, SPLIT, VIDEO, first_column, read_csv
 from mien.engagement.windows import LEAST_SEEN, moments, shown, stretched, window_starts
 from mien.errors import InputError, UsageError
 from mien.timeline.smoothing import frame_lengths
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 Progress = Callable[[Iterable[int], int], Iterable[int]]
 
 _COLUMNS = {
-    "path": ("path", "clip", "film", "video", "file"),
-    "level": ("level", "engagement", "label", "class"),
+    "path": VIDEO,
+    "level": ("level", "engagement", *LABEL),
     "group": ("group", "subject"),
-    "split": ("split",),
+    "split": SPLIT,
     "person": ("person", "track_id"),
 }
 #: What people call levels; EmotiW's four, DAiSEE's four, and two classes.
@@ -217,34 +217,19 @@ def parse_levels(texts: Sequence[str]) -> tuple[list[float], bool]:
     return levels, set(levels) <= {0.0, 1.0}
 
 
-def _read(table: Path) -> list[dict[str, str]]:
-    import pandas as pd
-
-    try:
-        read = pd.read_csv(table, dtype=str, keep_default_na=False, sep=None, engine="python")
-    except FileNotFoundError as error:
-        raise InputError(f"there is no table {table}.") from error
-    except (ValueError, OSError, csv.Error) as error:  # pandas' own errors are ValueErrors
-        raise InputError(f"{table} is not a readable CSV file: {error}.") from error
-    header = {str(name).strip().lower(): str(name) for name in read.columns}
-    found = dict(_columns(header))
-    missing = [name for name in ("path", "level") if name not in found]
-    if missing or not len(read):
+def _read(path: Path) -> list[dict[str, str]]:
+    table = read_csv(path)
+    header = [str(name) for name in table.columns]
+    named = {name: first_column(header, words) for name, words in _COLUMNS.items()}
+    if named["path"] is None or named["level"] is None or not len(table):
         raise InputError(
-            f"{table} needs a row a clip with the columns path and level; it has "
-            f"{len(read)} rows with {', '.join(header) or 'none'}."
+            f"{path} needs a row a clip with the columns path and level; it has "
+            f"{len(table)} rows with {', '.join(header) or 'none'}."
         )
-    return [
-        {name: str(row[column]).strip() for name, column in found.items()}
-        for row in read.to_dict("records")
-    ]
-
-
-def _columns(header: dict[str, str]) -> Iterator[tuple[str, str]]:
-    for name, aliases in _COLUMNS.items():
-        first = next((header[alias] for alias in aliases if alias in header), None)
-        if first is not None:
-            yield name, first
+    columns = {
+        name: table[column].str.strip() for name, column in named.items() if column is not None
+    }
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def divided(

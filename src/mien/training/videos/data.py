@@ -7,15 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mien.datasets.csv import SPLIT
+from mien.datasets.csv import GROUP, LABEL, SPLIT, VIDEO, first_column, read_csv
 from mien.datasets.records import split_word
-from mien.errors import InputError, InputNotFoundError
+from mien.errors import InputError
 from mien.labels import UNCERTAIN
 from mien.timeline.classifier import COLUMNS
 
-_PATH = ("path", "film", "video", "file", "filename", "file_path")
-_LABEL = ("label", "emotion", "expression", "class", "target", "category")
-_GROUP = ("group", "subject", "person", "movie", "session")
 _TOLD = 5  # films that are named in a message
 #: How a film takes part; "" where the list has no splits.
 PARTS = ("train", "test")
@@ -68,17 +65,16 @@ def read_films(path: Path) -> FilmList:
         InputNotFoundError: there is no such list.
         InputError: it is no such list, names films that are not there, or cannot be learned from.
     """
-    if not path.is_file():
-        raise InputNotFoundError(f"there is no list of films {path}.")
-    header, rows = _table(path)
-    columns = [_first(header, names) for names in (_PATH, _LABEL, _GROUP, SPLIT)]
+    table = read_csv(path)
+    header = [str(name) for name in table.columns]
+    columns = [first_column(header, names) for names in (VIDEO, LABEL, GROUP, SPLIT)]
     if columns[0] is None or columns[1] is None:
         raise InputError(
             f"{path} has the columns {', '.join(header) or '(none)'}: path and label are needed; "
             "group and split may be there."
         )
     names, written, groups, splits = (
-        [] if column is None else [row[column].strip() for row in rows] for column in columns
+        [] if column is None else table[column].str.strip().tolist() for column in columns
     )
     for place, (name, label) in enumerate(zip(names, written, strict=True), 2):
         if not name or not label:
@@ -88,7 +84,7 @@ def read_films(path: Path) -> FilmList:
     if taken:
         raise InputError(f"{path}: no label can be called {min(taken)!r}, choose another word.")
     _check_films(path, names, paths)
-    parts = _parts(path, splits, len(rows))
+    parts = _parts(path, splits, len(table))
     groups = groups or names
     kept = [i for i, part in enumerate(parts) if part is not None]
     found = FilmList(
@@ -98,25 +94,10 @@ def read_films(path: Path) -> FilmList:
         tuple(written[i] for i in kept),
         tuple(groups[i] or names[i] for i in kept),
         tuple(parts[i] or "" for i in kept),
-        len(rows) - len(kept),
+        len(table) - len(kept),
     )
     _check_parts(found)
     return found
-
-
-def _table(path: Path) -> tuple[list[str], list[list[str]]]:
-    import pandas as pd
-
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
-    except (ValueError, OSError) as error:  # pandas' own are ValueErrors
-        raise InputError(f"{path} is not a CSV table: {error}") from error
-    return [str(name).strip() for name in table.columns], table.to_numpy().tolist()
-
-
-def _first(header: Sequence[str], names: Sequence[str]) -> int | None:
-    lowered = [name.lower() for name in header]
-    return next((lowered.index(name) for name in names if name in lowered), None)
 
 
 def _check_films(path: Path, names: Sequence[str], paths: Sequence[Path]) -> None:

@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from mien.types import Image
+from mien.errors import FrameDroppedError, VideoError
+from mien.types import Frame, Image
 
 BITS = 8
 RED, BLUE = (220, 30, 30), (30, 30, 220)
@@ -174,3 +175,13 @@ def _write_animation(
     first, *rest = [PilImage.fromarray(image) for image in images]
     first.save(path, save_all=True, append_images=rest, duration=shown, loop=0)
     return path
+
+
+def outcome(frame: Frame) -> int | str:
+    """The number in a frame's picture, or which error stands in its place."""
+    try:
+        return number_of(frame.read())
+    except FrameDroppedError:
+        return "dropped"
+    except VideoError as error:
+        return str(error)

@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from films import picture
 
+from helpers.videos import picture
 from mien.errors import FrameDroppedError, InputError
 from mien.faces.quality import assess
 from mien.labels import EMOTIONS

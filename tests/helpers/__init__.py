@@ -1,0 +1,1 @@
+"""Builders of inputs and results that several tests share."""

@@ -1,0 +1,88 @@
+"""Features and labels for heads, made of colors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from mien import EmotionAnalyzer, ModelCard, load_classifier
+from mien.sinks.tables import TableSink
+from mien.training.heads.alignment import Matched
+from mien.training.heads.train import Trained
+from mien.types import Crops, FloatArray, Frame, Image
+
+QUIET = {"report": lambda line: None}
+
+
+def tiny(path: Path, labels: tuple[str, ...] = ("neutral", "happiness", "sadness")) -> Path:
+    """A model whose three features are the mean red, green and blue, 0 to 1."""
+    nodes = [
+        helper.make_node("ReduceMean", ["x"], ["seen"], axes=[2, 3], keepdims=0),
+        helper.make_node("Gemm", ["seen", "head", "bias"], ["scores"], transB=1),
+    ]
+    head = np.array([[0, 0, 0], [4, 0, -4], [-4, 0, 4]], np.float32)
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        nodes,
+        path.stem,
+        [value("x", TensorProto.FLOAT, ["n", 3, 8, 8])],
+        [
+            value("scores", TensorProto.FLOAT, ["n", 3]),
+            value("seen", TensorProto.FLOAT, ["n", 3]),
+            value("head", TensorProto.FLOAT, [3, 3]),
+        ],
+        [
+            numpy_helper.from_array(head, "head"),
+            numpy_helper.from_array(np.array([1, 0, 0], np.float32), "bias"),
+        ],
+    )
+    card = ModelCard(
+        path.stem, labels, 8, temperature=0.8, scores="scores", embedding="seen", head="head"
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    helper.set_model_props(model, {"mien.card": card.to_json()})
+    onnx.save(model, str(path))
+    return path
+
+
+def colored(colors: FloatArray) -> Crops:
+    """A square of each colour, 0 to 1."""
+    squares = np.rint(255 * colors).astype(np.uint8)[:, None, None, :]
+    return np.ascontiguousarray(np.broadcast_to(squares, (len(colors), 8, 8, 3)))
+
+
+def rows(values: FloatArray, columns: tuple[str, ...], features: FloatArray) -> Matched:
+    """Labelled rows of ten people, a film each."""
+    n = len(values)
+    people = np.array([f"p{i * 10 // n}" for i in range(n)], dtype=object)
+    nothing, times = np.full(n, "", dtype=object), np.arange(n) / 25
+    return Matched(features, values, columns, people, people, nothing, times, "tiny", "abc")
+
+
+def figures(trained: Trained) -> dict[str, float]:
+    return {figure.name: figure.value for figure in trained.figures}
+
+
+def analysed(folder: Path, model: Path, name: str, count: int = 120) -> Path:
+    """A table with features of a film in which one face changes its colour."""
+
+    def shown(frame: int) -> Image:
+        color = np.rint(255 * np.array(lit(frame, count))).astype(np.uint8)
+        return np.broadcast_to(color, (40, 40, 3)).copy()
+
+    frames = [Frame(name, lambda i=i: shown(i), i, i / 25) for i in range(count)]  # type: ignore[misc]
+    classifier = load_classifier(model, also=("features",))
+    analyzer = EmotionAnalyzer(lambda image: [(4, 4, 36, 36, 0.9)], classifier)
+    path = folder / f"{Path(name).stem}.parquet"
+    with TableSink(path, analyzer.labels, analyzer.settings) as sink:
+        for result in analyzer.analyze(frames):
+            sink.write(result)
+    return path
+
+
+def lit(frame: int, count: int) -> tuple[float, float, float]:
+    """The colour of a face in a film that goes from blue to red and flickers in green."""
+    return (frame / count, float(frame % 3 == 0), 1 - frame / count)
