@@ -192,8 +192,7 @@ def rounds(home: Path, kills: int, photos: int, frames: int, seed: int) -> Count
         wrong = kill_and_go_on(home, inputs, wanted, counts, rng)
         counts.rounds += 1
         counts.wrong += bool(wrong)
-        if wrong:
-            print("wrong:", *wrong, flush=True)
+        print(f"{counts.kills} signals:", *(wrong or ["right"]), flush=True)
     return counts
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from actors import acted, towards
-from films import write_film
+from helpers.results import acted, towards
+from helpers.videos import write_film
 from typer.testing import CliRunner
 
 from mien.cli import app
@@ -342,7 +342,7 @@ FULL = """
 import resource, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
-from actors import acted, towards
+from helpers.results import acted, towards
 from mien.errors import UsageError
 from mien.labels import EMOTIONS
 from mien.sinks.checkpoint import Checkpoint, Plan

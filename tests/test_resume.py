@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from actors import acted, lost, towards
+from helpers.results import acted, lost, towards
 
 from mien.errors import UsageError
 from mien.labels import EMOTIONS
