@@ -216,15 +216,12 @@ class Checkpoint:
                 return f"{table} was made with another {what} ({old}, now {new}): {_ADVICE}."
         if list(faces.columns) != list(plan.columns):
             return f"{table} has other columns than this run: {_ADVICE}."
-        good = set(images.loc[images["status"] == "ok", "source"])
-        known, folders = (
-            set(plan.inputs),
-            [item for item in plan.inputs if not os.path.isfile(item)],
-        )
-        for source in images["source"].unique():
+        known = set(plan.inputs)
+        folders = [item for item in plan.inputs if not os.path.isfile(item)]
+        for source in images.loc[images["status"] == "ok", "source"].unique():
             if source not in known and not _is_among(source, folders):
                 return f"{table} also holds {source}, which is not among the inputs: {_ADVICE}."
-            if source in good and not os.path.lexists(source):
+            if not os.path.lexists(source):
                 return f"{table} holds {source}, which is not there any more: {_ADVICE}."
         for path in self._files.beside():
             if table == self.path and path not in [getattr(self._files, n) for n in plan.beside]:
