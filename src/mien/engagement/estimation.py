@@ -33,6 +33,8 @@ _AT_ONCE = 32
 _TYPES = {"source": "string", "track_id": "Int64", "start_s": "float64", "end_s": "float64"}
 _TYPES |= {"engagement": "float32", "uncertainty": "float32", "n_people": "int64"}
 _TYPES |= {"seen": "float32", "why": "string", "purpose": "string"}
+#: Columns of `Engagement.table`.
+COLUMNS = tuple(_TYPES)
 _SHORT, _NOBODY = "the film is shorter than a window", "nobody is seen for more than half of it"
 _FEW = f"fewer than {LEAST_PEOPLE} people"
 _UNSEEN = "seen for half of it or less"

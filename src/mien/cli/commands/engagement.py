@@ -55,14 +55,18 @@ def engagement(
     from mien.cli.console import steps, tell
     from mien.engagement import NOT_FOR, EngagementModel
     from mien.engagement import engagement as judged
+    from mien.engagement.estimation import COLUMNS
     from mien.engagement.purpose import stated
     from mien.results.files import apart, writable_target
+    from mien.results.writer import check_table
 
     if person != (purpose is not None):
         raise UsageError("--person and --purpose go together: say what single values are for.")
     if purpose is not None:
         stated(purpose)  # before a long film is read
     apart(writable_target(output), Path(film))
+    if not overwrite:  # before a long film is read
+        check_table(output, COLUMNS, (str(film),))
     judge = EngagementModel(model)
     judge = judge if window is None else judge.rescaled(window)
     timeline = read_film(film, detector, features, judge)

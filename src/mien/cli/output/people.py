@@ -12,7 +12,9 @@ import numpy as np
 
 from mien.errors import UsageError
 from mien.files import check_output, writable_place
+from mien.people.identities import PEOPLE_COLUMNS
 from mien.results.files import SUFFIXES, apart
+from mien.results.writer import check_table
 
 if TYPE_CHECKING:
     from mien.cli.people_inputs import Gathered
@@ -86,10 +88,13 @@ def check_people_output(output: Path | None, files: Sequence[str], overwrite: bo
             apart(target, Path(file))
     if output.is_dir():
         check_output(output / _PAGE, inputs=files, overwrite=overwrite)
+        if not overwrite:
+            check_table(output / _TABLES[0], PEOPLE_COLUMNS, ())
     elif is_file:
         if output.suffix.lower() in _PAGES:
             check_output(output, inputs=files, overwrite=overwrite)
-        writable_place(output)
+        elif not overwrite:
+            check_table(writable_place(output), PEOPLE_COLUMNS, ())
     elif output.exists():
         raise UsageError(f"{output} is a file: give a folder, a page or a table to write.")
     else:
