@@ -48,6 +48,7 @@ class Counts:
     kills: int = 0
     during: int = 0  # the run was still going on when the signal came
     taken_over: int = 0  # inputs that were not analyzed again
+    tracebacks: int = 0
     wrong: int = 0
 
 
@@ -165,7 +166,8 @@ def kill_and_go_on(
             counts.during += code != 3
             told.append(f"{number.name} {code}")
             if "Traceback" in errors:
-                return [*told, f"traceback: {errors}"]
+                counts.tracebacks += 1
+                print(errors, flush=True)
         code, errors = run(folder, command, None, 0)
         counts.taken_over += sum(
             int(line.split()[1]) for line in errors.splitlines() if "finished before" in line
@@ -208,9 +210,10 @@ def main() -> None:
         counts = rounds(Path(name), asked.kills, asked.photos, asked.frames, asked.seed)
     print(
         f"{counts.kills} signals in {counts.rounds} rounds, {counts.during} while the run went on; "
-        f"{counts.taken_over} inputs were not analyzed again; {counts.wrong} rounds ended wrong"
+        f"{counts.taken_over} inputs were not analyzed again; {counts.tracebacks} tracebacks; "
+        f"{counts.wrong} rounds ended wrong"
     )
-    sys.exit(bool(counts.wrong))
+    sys.exit(bool(counts.wrong or counts.tracebacks))
 
 
 if __name__ == "__main__":

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _PREFIX = "mien."
-_ROW_GROUP = 65_536  # rows that lie in memory together while a stream is converted
+_ROW_GROUP = 65_536  # rows of a Parquet file that are read together
+_TEXT_ROWS = 4096  # rows that become text at once
 
 
 def _schema(like: Any, metadata: Mapping[str, str]) -> Any:
@@ -246,7 +247,8 @@ def _convert(stream: Path, target: Path, suffix: str) -> None:
     import pyarrow.parquet as pq
 
     with stream.open("rb") as file, pa.ipc.open_stream(file) as reader:
-        groups = _groups(whole_batches(reader), reader.schema)
+        most = _ROW_GROUP if suffix == ".parquet" else _TEXT_ROWS
+        groups = _groups(whole_batches(reader), reader.schema, most)
         if suffix == ".parquet":
             with pq.ParquetWriter(target, reader.schema, compression="zstd") as writer:
                 for rows in groups:
@@ -257,7 +259,7 @@ def _convert(stream: Path, target: Path, suffix: str) -> None:
                 out.write(_text(rows.to_pandas(), suffix, header=not number))
 
 
-def _groups(batches: Iterable[Any], schema: Any) -> Iterator[Any]:
+def _groups(batches: Iterable[Any], schema: Any, most: int) -> Iterator[Any]:
     """Batches joined to tables of many rows; one without rows where there are none."""
     import pyarrow as pa
 
@@ -266,7 +268,7 @@ def _groups(batches: Iterable[Any], schema: Any) -> Iterator[Any]:
     for batch in batches:
         waiting.append(batch)
         rows += len(batch)
-        if rows >= _ROW_GROUP:
+        if rows >= most:
             yield pa.Table.from_batches(waiting, schema)
             waiting, rows = [], 0
     if waiting:
