@@ -35,7 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     nothing, _ = _timed("pass")
     seconds, _ = _timed("import mien")
     print(f"- python alone: {nothing:.3f} s; with `import mien`: {seconds:.3f} s")
-    call = f"import sys; sys.argv = ['mien', 'analyze', {str(PHOTO)!r}]; from mien.cli import app"
+    call = f"import sys; sys.argv = ['mien', 'analyze', {str(PHOTO)!r}]"
+    call = f"{call}; from mien.cli.commands import app"
     seconds, peak = _timed(f"{call}; app(standalone_mode=False)")
     print(f"- `mien analyze photo.jpg`: {seconds:.2f} s, peak {peak} MB")
     _many(options.photos)

@@ -20,6 +20,7 @@ import numpy as np
 from mien.datasets import load_ferplus
 from mien.evaluation import evaluate_ferplus, to_crops
 from mien.expressions.onnx import OnnxClassifier
+from mien.models.session import runtime
 from mien.plugins import model_path
 
 
@@ -70,13 +71,14 @@ def speed(path: Path, batch: int, seconds: float) -> float:
 def quantize(source: Path, target: Path, data: Path) -> None:
     """Write an int8 copy of a model with its card."""
     import onnx
-    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
 
+    quantization: Any = runtime("quantization")
+    base: Any = quantization.CalibrationDataReader
     classifier = OnnxClassifier(source)
     pictures = load_ferplus(data, "train").pictures[:: 28558 // 256]
     crops = to_crops(pictures, classifier.input_size)
 
-    class Reader(CalibrationDataReader):  # type: ignore[misc]
+    class Reader(base):  # type: ignore[misc]
         def __init__(self) -> None:
             self.batches = iter(np.array_split(crops, 16))
 
@@ -87,7 +89,8 @@ def quantize(source: Path, target: Path, data: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder) / "float32.onnx"
         _widen(source, plain)
-        quantize_static(plain, target, Reader(), QuantFormat.QDQ, per_channel=True)
+        form = quantization.QuantFormat.QDQ
+        quantization.quantize_static(plain, target, Reader(), form, per_channel=True)
     model = onnx.load(str(target))
     card = classifier.card.to_json()
     onnx.helper.set_model_props(model, {"mien.card": card})

@@ -10,7 +10,7 @@ from helpers.results import acted, save, towards
 from typer.testing import CliRunner
 
 from mien import Timeline
-from mien.cli import app
+from mien.cli.commands import app
 from mien.errors import InputError, UsageError
 from mien.results.embeddings import Embeddings
 from mien.results.files import apart

@@ -14,14 +14,18 @@ from PIL import Image
 from mien.errors import ModelError, PluginError, UsageError
 from mien.faces.detectors import BUILTIN, FaceDetector, make_detector
 from mien.faces.detectors.base import check_image, tidy
+from mien.faces.detectors.box_formats import FORMATS
 from mien.faces.detectors.callable import GivenDetector
 from mien.faces.detectors.haar import HaarDetector
 from mien.faces.detectors.yunet import YunetDetector
+from mien.media.images import read_image
+from mien.plugins import load_detector
 from mien.types import Faces
 
 SHARED = Path(__file__).parents[2] / "shared"
 ASTRONAUT = SHARED / "media" / "photos" / "astronaut.png"
 YUNET = SHARED / "models" / "face_detection_yunet_2023mar.onnx"
+PHOTO = Path(__file__).parents[1] / "src" / "mien" / "assets" / "astronaut.jpg"
 BLANK = np.zeros((60, 80, 3), np.uint8)
 
 needs_photo = pytest.mark.skipif(
@@ -225,8 +229,8 @@ def test_no_faces_in_any_form(answer: Any) -> None:
         ([[1, 2, 3]], "shape"),
         ([[1, 2, 3, 4], [1, 2]], "four or five numbers"),
         ([{"box": 1}], "four or five numbers"),
-        ([[5, 2, 3, 4]], "not xyxy with x1 <= x2"),
-        ([[1, 2, np.nan, 4]], "not xyxy"),
+        ([[5, 2, 3, 4]], "a box is not xyxy: .* pass box_format"),
+        ([[1, 2, np.nan, 4]], "finite numbers"),
         ([[1, 2, 3, 4, 97]], "between 0 and 1"),
     ],
 )
@@ -239,7 +243,43 @@ def test_out_of_contract_is_one_sentence(answer: Any, message: str) -> None:
 def test_a_failing_function_is_named() -> None:
     with pytest.raises(PluginError, match="raised ZeroDivisionError"):
         GivenDetector(lambda image: 1 / 0).detect(BLANK)
-    with pytest.raises(PluginError, match="not xywh with width"):
+    with pytest.raises(PluginError, match="a box is not xywh"):
         GivenDetector([[1, 1, -2, 3]], "xywh")
     with pytest.raises(UsageError, match="box_format"):
         GivenDetector([], "yolo")  # type: ignore[arg-type]
+
+
+def _as(box_format: str, box: Any, image: Any) -> Any:
+    """A box ``x1, y1, x2, y2`` in another format."""
+    x1, y1, x2, y2 = box
+    layouts = {
+        "xyxy": (x1, y1, x2, y2),
+        "xywh": (x1, y1, x2 - x1, y2 - y1),
+        "cxcywh": ((x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1),
+        "trbl": (y1, x2, y2, x1),
+    }
+    shares = np.tile([image.shape[1], image.shape[0]], 2) if box_format.endswith("n") else 1
+    return [tuple(np.array(layouts[box_format.removesuffix("n")]) / shares)]
+
+
+FACE = (170.0, 60.0, 275.0, 200.0)  # of the photo that ships with mien
+
+
+@pytest.mark.parametrize("box_format", FORMATS)
+def test_every_box_format_is_read(box_format: Any) -> None:
+    photo = read_image(PHOTO)
+    answer = _as(box_format, FACE, photo)
+    faces = load_detector(lambda image: answer, box_format=box_format).detect(photo)
+    np.testing.assert_allclose(faces.boxes, [FACE], atol=1e-3)
+
+
+@pytest.mark.parametrize("meant", ["xyxy", "xywh"])
+@pytest.mark.parametrize("box_format", FORMATS)
+def test_boxes_in_another_format_are_noticed(meant: Any, box_format: Any) -> None:
+    if box_format == meant:
+        pytest.skip("that is the format")
+    photo = read_image(PHOTO)
+    answer = _as(box_format, FACE, photo)
+    detector = load_detector(lambda image: answer, box_format=meant)
+    with pytest.raises(PluginError, match=r"box_format"):
+        detector.detect(photo)

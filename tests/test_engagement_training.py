@@ -6,13 +6,13 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from helpers.command import mien
 from helpers.engaged import FEATURES, SHA, filmed, moving
+from helpers.engagement_networks import blank_networks
 from helpers.videos import write_film
 
 from mien.engagement import EngagementCard, EngagementModel, engagement
@@ -33,7 +33,7 @@ from mien.training.engagement.data import (
     parse_levels,
     read_clips,
 )
-from mien.training.engagement.export import Networks, write_networks
+from mien.training.engagement.export import write_networks
 from mien.training.engagement.metrics import measure
 from mien.training.engagement.train import Plan, Trained, train_engagement
 
@@ -257,7 +257,7 @@ def test_from_the_command_line_end_to_end(tmp_path: Path) -> None:
 
 def test_wrong_use_of_the_command_is_one_sentence(tmp_path: Path, photo: Path) -> None:
     model = tmp_path / "net.onnx"
-    write_networks(_blank(FEATURES), EngagementCard("net", features=FEATURES), model)
+    write_networks(blank_networks(FEATURES), EngagementCard("net", features=FEATURES), model)
     alone = tmp_path / "alone.parquet"
     filmed({1: moving(1.0, 6, np.random.default_rng(0))}).save(alone)
     out = tmp_path / "out.csv"
@@ -292,7 +292,7 @@ def test_a_film_of_five_faces_from_pixels_to_a_value(tmp_path: Path, photo: Path
     frames = [np.roll(row, int(rng.integers(0, 3)), axis=0) for _ in range(8)]
     film = write_film(tmp_path / "five.mp4", [f[:130, :650] for f in frames], fps=8)
     model = tmp_path / "net.onnx"
-    write_networks(_blank(1024), EngagementCard("net", features=1024), model)
+    write_networks(blank_networks(1024), EngagementCard("net", features=1024), model)
     out = tmp_path / "out.parquet"
     done = mien("engagement", film, "--model", model, "-o", out, "--window", 1)
     assert done.returncode == 0, done.stderr
@@ -300,20 +300,7 @@ def test_a_film_of_five_faces_from_pixels_to_a_value(tmp_path: Path, photo: Path
     assert table["n_people"].tolist() == [5]
     assert table["engagement"].tolist() == pytest.approx([0.5])
     write_networks(
-        _blank(1024), EngagementCard("net", features=1024, features_sha256="ab" * 32), model
+        blank_networks(1024), EngagementCard("net", features=1024, features_sha256="ab" * 32), model
     )
     done = mien("engagement", film, "--model", model, "-o", out, "--window", 1)
     assert (done.returncode, b"of another model" in done.stderr) == (2, True)
-
-
-def _blank(features: int) -> Networks:
-    zeros: Any = np.zeros((2, 2 * features, 2), np.float32)
-    return Networks(
-        mean=zeros[0, :, 0],
-        scale=zeros[0, :, 0] + 1,
-        attention=zeros[..., 0],
-        hidden=zeros,
-        hidden_bias=zeros[:, 0],
-        last=zeros[:, 0],
-        last_bias=zeros[:, 0, 0],
-    )

@@ -17,7 +17,7 @@ from helpers.videos import cut_off, write_film
 
 from mien import ModelCard, Results
 from mien.analyzer import EmotionAnalyzer
-from mien.cli import app
+from mien.cli.commands import app
 from mien.errors import InputError
 from mien.expressions.onnx import OnnxClassifier
 from mien.results.tables import read_table

@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra tra
 
 from helpers.heads import QUIET, analysed, colored, figures, rows, tiny  # noqa: E402
 
-from mien.cli import app  # noqa: E402
+from mien.cli.commands import app  # noqa: E402
 from mien.datasets import load_faces  # noqa: E402
 from mien.datasets.frames.labels import labels_of  # noqa: E402
 from mien.errors import InputError, ModelError, UsageError  # noqa: E402

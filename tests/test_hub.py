@@ -20,7 +20,7 @@ from helpers.server import DATA, Handler, serving
 from typer.testing import CliRunner
 
 from mien import hub
-from mien.cli import app
+from mien.cli.commands import app
 from mien.errors import ModelError, UsageError
 from mien.hub import cache, downloads
 

@@ -20,7 +20,7 @@ from helpers.server import Handler, serving
 from typer.testing import CliRunner
 
 from mien import EmotionAnalyzer, hub, load_classifier
-from mien.cli import app
+from mien.cli.commands import app
 from mien.errors import ModelError
 from mien.hub import cache
 from mien.hub.cache import extract

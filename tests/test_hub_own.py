@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mien import hub
-from mien.cli import app
+from mien.cli.commands import app
 
 
 def test_a_model_of_ones_own_gets_a_name(

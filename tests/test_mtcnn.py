@@ -14,9 +14,10 @@ from PIL import Image, ImageOps
 
 from mien.errors import ModelError, UsageError
 from mien.faces import geometry
-from mien.faces.detectors import mtcnn, nms
+from mien.faces.detectors import nms
 from mien.faces.detectors.mtcnn import MtcnnDetector
 from mien.faces.detectors.pyramid import Pyramid
+from mien.faces.detectors.weights import MODELS
 from mien.models.session import Session
 
 ROOT = Path(__file__).parents[1]
@@ -81,7 +82,7 @@ def test_nearly_all_faces_are_the_package_s_to_the_pixel(like_package: MtcnnDete
 def test_each_network_agrees_with_tensorflow(name: str) -> None:
     want = GOLDEN["networks"][name]
     noise = np.random.default_rng(0).integers(0, 256, want["shape"]).astype(np.float32)
-    session = Session(mtcnn.MODELS / f"mtcnn_{name}.onnx", threads=1)
+    session = Session(MODELS / f"mtcnn_{name}.onnx", threads=1)
     outputs = session.run(list(session.output_names), noise)
     outputs[0] = 1 / (1 + np.exp(-outputs[0]))
     assert len(outputs) == len(want["outputs"])
@@ -125,7 +126,7 @@ def test_refuses_what_cannot_be() -> None:
 
 
 def test_missing_networks_are_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mtcnn, "MODELS", tmp_path)
+    monkeypatch.setattr("mien.faces.detectors.weights.MODELS", tmp_path)
     with pytest.raises(ModelError, match=r"no mtcnn_pnet\.onnx in this installation"):
         MtcnnDetector()
 
@@ -194,4 +195,4 @@ def test_building_the_networks_is_deterministic(tmp_path: Path) -> None:
         True,
     ]
     for path in paths:
-        assert path.read_bytes() == (mtcnn.MODELS / path.name).read_bytes()
+        assert path.read_bytes() == (MODELS / path.name).read_bytes()

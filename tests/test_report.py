@@ -82,7 +82,11 @@ def film(
     types = face_dtypes(EMOTIONS)
     faces = pd.DataFrame(rows, columns=list(types)).astype(types)
     return Timeline(
-        faces, pd.DataFrame(images).astype(IMAGE_DTYPES), settings(**changes), EMOTIONS, peaks
+        faces,
+        pd.DataFrame(images).reindex(columns=list(IMAGE_DTYPES)).astype(IMAGE_DTYPES),
+        settings(**changes),
+        EMOTIONS,
+        peaks,
     )
 
 

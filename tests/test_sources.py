@@ -44,8 +44,10 @@ def only(inputs: Any) -> Frame:
 
 def test_folder_is_recursive_natural_and_only_pictures(tmp_path: Path) -> None:
     put(tmp_path, "10.jpg", "2.JPG", "a.webp", "b/3.png", "b/1.heic", "B2/1.tif", "b10/1.gif")
-    put(tmp_path, ".hidden.jpg", ".git/x.jpg", "notes.txt", "clip.mp4", "nosuffix")
-    expected = ["2.JPG", "10.jpg", "a.webp", "b/1.heic", "b/3.png", "B2/1.tif", "b10/1.gif"]
+    put(tmp_path, ".hidden.jpg", ".git/x.jpg", "nosuffix")
+    (tmp_path / "notes.txt").write_text("no image")
+    expected = ["2.JPG", "10.jpg", "a.webp", "nosuffix"]
+    expected += ["b/1.heic", "b/3.png", "B2/1.tif", "b10/1.gif"]
     assert sources(tmp_path, tmp_path) == expected
     assert sources(str(tmp_path), tmp_path) == expected
 
@@ -54,16 +56,17 @@ def test_folder_is_recursive_natural_and_only_pictures(tmp_path: Path) -> None:
     ("pattern", "expected"),
     [
         ("*.jpg", ["1.jpg", "2.jpg", "10.jpg"]),
-        ("*", ["1.jpg", "2.jpg", "10.jpg"]),
+        ("*", ["1.jpg", "2.jpg", "10.jpg", "raw.dat", "sub/3.jpg"]),
         ("**/*.jpg", ["1.jpg", "2.jpg", "10.jpg", "sub/3.jpg"]),
-        ("**", ["1.jpg", "2.jpg", "10.jpg", "sub/3.jpg"]),
+        ("**", ["1.jpg", "2.jpg", "10.jpg", "raw.dat", "sub/3.jpg"]),
         ("[12].jpg", ["1.jpg", "2.jpg"]),
         ("*.dat", ["raw.dat"]),
         ("s*/?.jpg", ["sub/3.jpg"]),
     ],
 )
 def test_patterns(tmp_path: Path, pattern: str, expected: list[str]) -> None:
-    put(tmp_path, "10.jpg", "2.jpg", "1.jpg", "sub/3.jpg", "raw.dat", "notes.txt", ".x.jpg")
+    put(tmp_path, "10.jpg", "2.jpg", "1.jpg", "sub/3.jpg", "raw.dat", ".x.jpg")
+    (tmp_path / "notes.txt").write_text("no image")
     (tmp_path / "album.jpg").mkdir()
     assert sources(str(tmp_path / pattern), tmp_path) == expected
 
@@ -82,9 +85,9 @@ def test_nothing_there_is_a_frame_with_an_error(tmp_path: Path) -> None:
     assert [f.source for f in frames] == ["array 0", missing, pattern, folder, "array 4"]
     with pytest.raises(InputNotFoundError, match=r"no\.jpg"):
         frames[1].read()
-    with pytest.raises(InputNotFoundError, match="No picture matches"):
+    with pytest.raises(InputNotFoundError, match="matches no image or video"):
         frames[2].read()
-    with pytest.raises(InputError, match="holds no pictures"):
+    with pytest.raises(InputError, match="holds no images or videos"):
         frames[3].read()
     assert np.array_equal(frames[4].read(), good)
 
@@ -178,7 +181,7 @@ def test_an_array_that_is_no_picture_fails_alone() -> None:
 
 @pytest.mark.parametrize("inputs", [None, 3, ["a.jpg", None], {"a": "b.jpg"}, [[1, 2]]])
 def test_wrong_types_stop_the_run(inputs: Any) -> None:
-    with pytest.raises(UsageError, match="is not a picture"):
+    with pytest.raises(UsageError, match="is not an image"):
         list(photos(inputs))
 
 
@@ -188,7 +191,7 @@ def test_frames_of_files_can_go_to_another_process(tmp_path: Path) -> None:
     assert np.array_equal(copy.read(), picture())
     (tmp_path / "a.png").unlink()
     failing = pickle.loads(pickle.dumps(only(tmp_path)))
-    with pytest.raises(InputError, match="holds no pictures"):
+    with pytest.raises(InputError, match="holds no images or videos"):
         failing.read()
 
 

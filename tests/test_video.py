@@ -15,8 +15,9 @@ from helpers.videos import Style, number_of, picture, write_film
 from mien.errors import InputNotFoundError
 from mien.media import prefetch
 from mien.media.base import Source
+from mien.media.formats import kind_of
 from mien.media.rendering import Renderer
-from mien.media.video import FILM_SUFFIXES, VideoSource, is_film
+from mien.media.video import VideoSource
 from mien.testing import check_source
 
 VFR = (0.0, 0.1, 0.2, 0.6, 0.7, 1.5)
@@ -218,7 +219,7 @@ def test_a_film_longer_than_the_queue(tmp_path: Path, monkeypatch: pytest.Monkey
     frames = iter(VideoSource(path))
     for index, frame in enumerate(frames):
         assert frame.index == index
-        assert len(made) <= index + 1 + 2 + 1  # handed out, waiting, and one in the thread's hand
+        assert len(made) <= index + 1 + 2 + 2  # handed out, waiting, and two in the thread's hand
     assert len(made) == 20
 
 
@@ -269,21 +270,6 @@ def test_an_error_in_the_thread_surfaces_after_what_came_before(
         next(source)
 
 
-def test_which_files_are_films(tmp_path: Path) -> None:
-    assert is_film(tmp_path / "gone.MP4")
-    assert all(is_film(f"x{suffix}") for suffix in FILM_SUFFIXES)
-    assert not is_film("photo.jpg")
-    for suffix in (".gif", ".webp"):
-        moving = write_film(tmp_path / f"moving{suffix}", frames=3)
-        assert is_film(moving)
-        still = write_film(tmp_path / f"still{suffix}", frames=1)
-        assert not is_film(still)
-        assert not is_film(tmp_path / f"gone{suffix}")
-        (tmp_path / f"broken{suffix}").write_bytes(b"RIFF" + bytes(4) + b"WEBPVP8X")
-        assert not is_film(tmp_path / f"broken{suffix}")
-    assert not is_film(tmp_path)
-
-
 # The shared films, against what videos.csv says of them.
 
 
@@ -326,9 +312,8 @@ def test_shared_animated_pictures(shared: Path) -> None:
     folder = shared / "media" / "formats"
     gif = VideoSource(folder / "london_096_smile.gif")
     webp = VideoSource(folder / "london_096_smile_anim.webp")
-    assert is_film(gif.path)
-    assert is_film(webp.path)
-    assert not is_film(folder / "astronaut.webp")
+    assert kind_of(gif.path) == kind_of(webp.path) == "video"
+    assert kind_of(folder / "astronaut.webp") == "image"
     times = [0.0, 0.48, 0.6, 0.72, 0.84]
     assert [frame.time_s for frame in gif] == [frame.time_s for frame in webp] == times
     for one, other in zip(gif, webp, strict=True):

@@ -98,15 +98,23 @@ def _still(path: Path) -> None:
     ("name", "make", "problem"),
     [
         ("empty.mp4", lambda path: path.write_bytes(b""), "is empty: it has 0 bytes"),
-        ("text.mp4", lambda path: path.write_text("not a film\n" * 50), "holds text, not a film"),
-        ("noise.mp4", lambda path: path.write_bytes(bytes(range(255, 0, -1)) * 9), "is not a film"),
-        ("zero.mp4", _zero_frames, "holds no pictures"),
-        ("zero.webm", lambda path: path.write_bytes(b"\x1a\x45\xdf\xa3\0\xff"), "not a film"),
+        (
+            "text.mp4",
+            lambda path: path.write_text("letters\n" * 50),
+            "is a text file, not a video",
+        ),
+        (
+            "noise.mp4",
+            lambda path: path.write_bytes(bytes(range(255, 0, -1)) * 9),
+            "is not a video",
+        ),
+        ("zero.mp4", _zero_frames, "holds no images"),
+        ("zero.webm", lambda path: path.write_bytes(b"\x1a\x45\xdf\xa3\0\xff"), "not a video"),
         ("sound.mp4", _sound_only, "holds sound only"),
         ("noindex.mp4", _no_index, "is cut off: its index"),
-        ("photo.mp4", _still, "is a picture, not a film"),
-        ("photo.webp", _still, "is a picture, not a film"),
-        ("half.webp", lambda path: path.write_bytes(b"RIFF\0\0\0\0WEBP"), "not a film"),
+        ("photo.mp4", _still, "is an image, not a video"),
+        ("photo.webp", _still, "is an image, not a video"),
+        ("half.webp", lambda path: path.write_bytes(b"RIFF\0\0\0\0WEBP"), "not a video"),
     ],
 )
 def test_what_is_not_a_film(tmp_path: Path, name: str, make: Any, problem: str) -> None:
@@ -118,11 +126,11 @@ def test_what_is_not_a_film(tmp_path: Path, name: str, make: Any, problem: str) 
 
 
 def test_nothing_there_and_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(InputNotFoundError, match=r"nothing at .*gone\.mp4"):
+    with pytest.raises(InputNotFoundError, match=r"No such file or folder: .*gone\.mp4"):
         VideoSource(tmp_path / "gone.mp4")
     with pytest.raises(InputNotFoundError, match="open a stream as a camera"):
         VideoSource("rtsp://example.org/stream")
-    with pytest.raises(InputError, match="is a folder, where one film is expected"):
+    with pytest.raises(InputError, match="is a folder, where one video is expected"):
         VideoSource(tmp_path)
     with pytest.raises(VideoError, match="cannot be opened"):
         VideoSource("a\0b.mp4")

@@ -247,7 +247,7 @@ def test_it_ends_by_itself_with_the_source_and_with_an_error() -> None:
 
 
 def test_a_source_that_hangs_does_not_hang_the_view(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mien.cli.viewer.live._STOP_S", 0.2)
+    monkeypatch.setattr("mien.media.worker.GRACE_S", 0.2)
     camera = Camera(1000)
     with live(camera) as view:
         until(lambda: view.counts["ok"] >= 2)

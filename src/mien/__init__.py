@@ -9,6 +9,8 @@ Importing mien loads no third-party package; each name below is fetched on first
 
 from __future__ import annotations
 
+import os
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +30,11 @@ if TYPE_CHECKING:
     from mien.types import Faces, Frame, Scores
 
 __version__: str
+
+# Before the first import of ONNX Runtime by anybody, so that it sends nothing: see
+# `mien.models.session.runtime`, which warns where this comes too late.
+if "onnxruntime" not in sys.modules and not os.environ.get("ORT_DISABLE_TELEMETRY"):
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 _HOME = {
     "CameraSource": "media.camera",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -16,15 +17,25 @@ from typing import Any
 
 import numpy as np
 
-from mien.errors import FrameDroppedError, InputError, MienError, PluginError, UsageError
+from mien.errors import (
+    FrameDroppedError,
+    InputError,
+    MienError,
+    PluginError,
+    UsageError,
+    VideoError,
+)
 from mien.expressions.affect import AFFECT, DERIVED, missing, places, told, with_affect
 from mien.expressions.base import EmotionClassifier
 from mien.faces.crops import cut
 from mien.faces.detectors.base import FaceDetector
+from mien.faces.detectors.box_formats import BoxFormat
 from mien.faces.quality import assess
+from mien.media.base import checked
 from mien.media.photos import photos
 from mien.media.prefetch import prefetched
 from mien.media.video import VideoSource
+from mien.media.worker import awaited
 from mien.models.card import CropSpec
 from mien.models.session import file_sha256
 from mien.plugins import (
@@ -75,6 +86,8 @@ class EmotionAnalyzer:
         also: what the model shall tell of each face besides: "age", "gender" (see
             `mien.labels.ATTRIBUTES`), "identity", "features" (see `mien.labels.EMBEDDINGS`);
             and "affect": valence and arousal, derived where the model does not measure them.
+        box_format: how your own function or list of boxes writes them, such as "xywh", see
+            `mien.GivenDetector`; left, top, right, bottom in pixels by default.
 
     Raises:
         UsageError: an unknown name, a number out of range, or `also` for a ready classifier, but
@@ -93,6 +106,7 @@ class EmotionAnalyzer:
         batch_size: int = 16,
         threads: int | None = None,
         also: Sequence[str] = (),
+        box_format: BoxFormat | None = None,
     ) -> None:
         if not 0 <= uncertain_below <= 1:
             raise UsageError(f"uncertain_below lies between 0 and 1, got {uncertain_below}.")
@@ -100,7 +114,8 @@ class EmotionAnalyzer:
             raise UsageError(f"min_score lies between 0 and 1, got {min_score}.")
         if batch_size < 1:
             raise UsageError(f"batch_size must be at least 1, got {batch_size}.")
-        wanted: dict[str, Any] = {} if min_score is None else {"min_score": min_score}
+        given = {"min_score": min_score, "box_format": box_format}
+        wanted: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         if isinstance(detector, str) and detector == DEFAULT_DETECTOR and threads is not None:
             wanted["threads"] = threads
         self.detector = load_detector(detector, **wanted)
@@ -179,6 +194,7 @@ class EmotionAnalyzer:
             tracked = Tracked(self.detector)
         tracked.reset(_rate(frames))
         live = bool(getattr(frames, "live", False))
+        frames = checked(frames)
         if adaptive:
             if live:
                 raise UsageError("live frames cannot wait for later ones: leave out adaptive.")
@@ -188,13 +204,14 @@ class EmotionAnalyzer:
 
     def video(
         self,
-        film: str | Path | Iterable[Frame],
+        film: str | os.PathLike[str] | Iterable[Frame],
         *,
         fps: float | None = None,
         every: int = 1,
         start: float | None = None,
         end: float | None = None,
         width: int | None = None,
+        stream: int | None = None,
         adaptive: bool = False,
     ) -> Timeline:
         """Analyse a film from beginning to end.
@@ -205,6 +222,7 @@ class EmotionAnalyzer:
             every: look at every n-th frame.
             start, end: seconds of the film.
             width: make wider frames this narrow first, pixels.
+            stream: which of the file's video streams, from 0; None for the file's default.
             adaptive: look at fewer frames where nothing changes.
 
         Returns:
@@ -213,9 +231,15 @@ class EmotionAnalyzer:
         Raises:
             InputError: there is no film at that path, or no frame can be read from it.
         """
-        if isinstance(film, str | Path):
-            film = VideoSource(film, fps=fps, every=every, start=start, end=end, width=width)
-        return Timeline.from_results(self.stream(film, adaptive=adaptive))
+        if not isinstance(film, str | os.PathLike):
+            return Timeline.from_results(self.stream(film, adaptive=adaptive))
+        source = VideoSource(
+            film, fps=fps, every=every, start=start, end=end, width=width, stream=stream
+        )
+        timeline = Timeline.from_results(self.stream(source, adaptive=adaptive))
+        if not timeline.images["status"].eq("ok").any():
+            raise VideoError(str(timeline.images["error"].iloc[0]))
+        return timeline
 
     def _adaptive(
         self, frames: Iterable[Frame], tracked: Tracked, *, keep: bool
@@ -239,8 +263,9 @@ class EmotionAnalyzer:
         """
         batches = self._batches(frames, detector, 1 if live else PATIENCE, keep=keep)
         if live:
-            for batch, _ in batches:
-                yield from self._judge(batch)
+            for looked in batches:
+                if looked is not None:
+                    yield from self._judge(looked[0])
             return
         with closing(prefetched(batches, "mien-look", most=1)) as ready:
             for batch in ready:
@@ -248,9 +273,12 @@ class EmotionAnalyzer:
 
     def _batches(
         self, frames: Iterable[Frame], detector: FaceDetector, patience: int, *, keep: bool
-    ) -> Generator[tuple[list[_Seen], int]]:
-        """Frames that are looked at, some at a time, with the bytes that they hold."""
-        upcoming = iter(frames)
+    ) -> Generator[tuple[list[_Seen], int] | None]:
+        """Frames that are looked at, some at a time, with the bytes that they hold.
+
+        None comes between them, so that a thread which runs this can be stopped there.
+        """
+        upcoming = awaited(frames)
         problem: BaseException | None = None
         while problem is None:
             waiting: list[_Seen] = []
@@ -263,6 +291,7 @@ class EmotionAnalyzer:
                     break
                 waiting.append(seen)
                 squares += len(seen.crops)
+                yield None
                 held += seen.crops.nbytes + (3 * math.prod(seen.size) if keep and seen.size else 0)
             if waiting:
                 yield waiting, held
@@ -325,6 +354,7 @@ class EmotionAnalyzer:
             seen.crops,
             index=frame.index,
             time_s=frame.time_s,
+            duration_s=frame.duration_s,
             size=seen.size,
             error=None if problem is None else str(problem),
             dropped=isinstance(problem, FrameDroppedError),

@@ -232,9 +232,12 @@ class Frame:
         time_s: presentation time in seconds, or None for a photo.
         read: returns the image; raises `InputError` when it cannot. Called once, when the
             picture's turn comes, so that a million frames cost no memory.
+        duration_s: how long it is shown, seconds: until the next frame of the run or the end of the
+            video; None where that is not known, and for a photo.
     """
 
     source: str
     read: Callable[[], Image] = field(repr=False)
     index: int = 0
     time_s: float | None = None
+    duration_s: float | None = None

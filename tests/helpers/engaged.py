@@ -53,6 +53,7 @@ def filmed(
         "n_faces": np.bincount(number, minlength=count),
         "status": ["ok"] * count,
         "error": [None] * count,
+        "duration_s": [np.nan] * count,
     }
     images = pd.DataFrame(told).astype(tables.IMAGE_DTYPES)
     vectors = np.array([row for _, _, row in rows], np.float32).reshape(-1, FEATURES)

@@ -7,71 +7,19 @@ from __future__ import annotations
 
 import sys
 
-import typer
-
-from mien.cli.commands import (
-    analyze,
-    compare,
-    demo,
-    engagement,
-    evaluate,
-    export,
-    finetune,
-    models,
-    people,
-    report,
-    summarize,
-    train,
-    train_engagement,
-    train_head,
-    train_video,
-    view,
-    watch,
-)
-from mien.cli.exit_codes import STOPPED, told
-
-app = typer.Typer(
-    name="mien",
-    help="Faces in, a tidy and honest table of apparent facial expressions out.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-for command in (
-    analyze.analyze,
-    compare.compare,
-    demo.demo,
-    engagement.engagement,
-    export.export,
-    evaluate.evaluate,
-    finetune.finetune,
-    people.people,
-    report.report,
-    summarize.summarize,
-    train.train,
-    train_engagement.train_engagement,
-    train_head.train_head,
-    train_video.train_video,
-    view.view,
-    watch.watch,
-):
-    app.command(command.__name__.replace("_", "-"))(told(command))
-app.add_typer(models.app, name="models")
-
-
-@app.callback(invoke_without_command=True)
-def _root(version: bool = typer.Option(False, "--version", help="Print the version.")) -> None:
-    if version:
-        from mien import __version__
-
-        print(__version__)  # noqa: T201
-        raise typer.Exit
+from mien.cli.signals import ignore_signals, interrupt_on_signals, quit_on_signals
 
 
 def main() -> None:
-    """Run the command."""
-    try:
-        app()
-    except KeyboardInterrupt:  # before a command had begun
-        sys.exit(STOPPED)
+    """Run the command; signals are handled before anything large is imported."""
+    quit_on_signals()
+    from mien.cli.streams import prepare_streams
+
+    prepare_streams()
+    from mien.cli.commands import app
+    from mien.cli.exit_codes import run
+
+    interrupt_on_signals()
+    code = run(app)
+    ignore_signals()
+    sys.exit(code)

@@ -7,18 +7,16 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO, cast
 
+from mien.cli.streams import CLEAR, PrintableStream, StyledStream
+from mien.escaping import printable, printable_lines
 from mien.labels import ATTRIBUTES, UNCERTAIN, color_of
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from mien.evaluation import Progress
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from mien.evaluation import Progress
     from mien.results.result import Result
     from mien.timeline.timeline import Timeline
 
@@ -39,7 +37,7 @@ def progress(results: Iterable[Result]) -> Iterator[Result]:
             print(line, end="", file=sys.stderr, flush=True)  # noqa: T201
         yield result
     if said != started:
-        print("\r\033[K", end="", file=sys.stderr, flush=True)  # noqa: T201
+        print(CLEAR, end="", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def clock(seconds: float) -> str:
@@ -48,11 +46,27 @@ def clock(seconds: float) -> str:
 
 
 def console() -> Console:
-    """Standard output for tables: names are shown as they are, wide where nobody looks."""
-    from rich.console import Console
+    """Standard output for tables: names are no markup, control characters become escapes.
 
-    width = None if sys.stdout.isatty() else 160
-    return Console(file=sys.stdout, width=width, highlight=False, markup=False, emoji=False)
+    It is wide where nobody looks.
+    """
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.segment import Segment
+
+    class PrintableConsole(Console):
+        def render(
+            self, renderable: RenderableType, options: ConsoleOptions | None = None
+        ) -> Iterator[Segment]:
+            for segment in super().render(renderable, options):
+                text, style, control = segment
+                yield segment if control else Segment(printable_lines(text), style)
+
+        def on_broken_pipe(self) -> None:
+            raise  # what it means is said where all errors become exit codes
+
+    out, width = sys.stdout, None if sys.stdout.isatty() else 160
+    file = cast(TextIO, StyledStream(out)) if isinstance(out, PrintableStream) else out
+    return PrintableConsole(file=file, width=width, highlight=False, markup=False, emoji=False)
 
 
 def show_table(results: Sequence[Result]) -> None:
@@ -71,7 +85,7 @@ def show_table(results: Sequence[Result]) -> None:
     for name in measures:
         table.add_column(name.replace("_", " "), justify="right")
     for result in results:
-        name = Path(result.source).name
+        name = printable(Path(result.source).name)
         if not len(result):
             table.add_row(name, "-", "no face")
         for row, emotion in enumerate(result.emotions):
@@ -105,16 +119,17 @@ def show_people(timeline: Timeline) -> None:
     table.add_column("strongest", no_wrap=True)
     for row in timeline.summary().to_dict("records"):
         nobody = str(row["track_id"]) in ("None", "<NA>", "nan")  # the group's row
+        film = printable(Path(row["source"]).name)
         person = f"all {row['people']}" if nobody else str(row["track_id"])
         if not row["visible_s"]:
-            table.add_row(Path(row["source"]).name, "-", "no face")
+            table.add_row(film, "-", "no face")
             continue
         shares = [f"{100 * row[f'share_{label}']:.0f}" for label in labels]
         red, green, blue = color_of(row["peak_emotion"], timeline.labels)
         moment = f"{row['peak_emotion']} {clock(row['peak_s'])}"
         strongest = Text(moment, style=f"bold rgb({red},{green},{blue})")
         seen = f"{row['visible_s']:.1f} s"
-        table.add_row(Path(row["source"]).name, person, seen, *shares, strongest)
+        table.add_row(film, person, seen, *shares, strongest)
     console().print(table)
     print("numbers: percent of the time seen", file=sys.stderr)  # noqa: T201
 
@@ -131,17 +146,17 @@ class Tally:
 
     def add(self, result: Result) -> None:
         """Count one result; of very many failures only the first are told."""
-        self.frames += result.time_s is not None
-        self.photos += result.time_s is None
-        self.faces += len(result)
-        self.dropped += result.dropped
         if result.error is None or result.dropped:
+            self.frames += result.time_s is not None
+            self.photos += result.time_s is None
+            self.faces += len(result)
+            self.dropped += result.dropped
             return
         self.failed += 1
         if self.failed <= _TOLD:
-            print(f"mien: {result.error}", file=sys.stderr)  # noqa: T201
+            tell(f"mien: {result.error}")
         elif self.failed == _TOLD + 1:
-            print("mien: more could not be read.", file=sys.stderr)  # noqa: T201
+            tell("mien: more could not be read.")
 
     def show(self, written: Sequence[Path]) -> None:
         """One line about the whole run, and where things were written."""
@@ -149,9 +164,9 @@ class Tally:
         counts = ", ".join(_many(n, noun) for n, noun in kinds if n or noun == "face")
         bad = f", {self.failed} could not be read" if self.failed else ""
         late = f", {self.dropped} left out to keep up" if self.dropped else ""
-        print(counts + bad + late, file=sys.stderr)  # noqa: T201
+        tell(counts + bad + late)
         for path in written:
-            print(f"wrote {path}", file=sys.stderr)  # noqa: T201
+            tell(f"wrote {path}")
 
 
 def _many(count: int, noun: str) -> str:
@@ -168,11 +183,11 @@ def steps(what: str) -> Progress:
                 print(f"\r{what} {100 * count // total} %", end="", file=sys.stderr)  # noqa: T201
             yield batch
         if seen:
-            print("\r\033[K", end="", file=sys.stderr)  # noqa: T201
+            print(CLEAR, end="", file=sys.stderr)  # noqa: T201
 
     return shown
 
 
 def tell(line: str) -> None:
-    """A line beside the data."""
-    print(line, file=sys.stderr)  # noqa: T201
+    """One line on standard error, whatever characters the names in it have."""
+    print(printable(line), file=sys.stderr)  # noqa: T201

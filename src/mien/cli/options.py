@@ -22,6 +22,10 @@ Every = Annotated[int, typer.Option(min=1, help="Film: every n-th frame.")]
 Start = Annotated[float | None, typer.Option(help="Film: from this second.")]
 End = Annotated[float | None, typer.Option(help="Film: until this second.")]
 Width = Annotated[int | None, typer.Option(help="Film: shrink wider frames to this.")]
+Stream = Annotated[
+    int | None,
+    typer.Option(min=0, help="Video: which of its video streams, from 0; default: the file's."),
+]
 Adaptive = Annotated[
     bool, typer.Option("--adaptive", help="Film: fewer frames where nothing changes.")
 ]

@@ -14,7 +14,7 @@ from mien.results.files import SUFFIXES
 
 if TYPE_CHECKING:
     from mien.analyzer import EmotionAnalyzer
-    from mien.cli.inputs import Clip
+    from mien.media.inputs import VideoOptions
     from mien.results.result import Result
     from mien.timeline.timeline import Timeline
 
@@ -49,8 +49,10 @@ def numbered(names: Iterable[str]) -> dict[int, str]:
     return found
 
 
-def gather(files: Sequence[str], clip: Clip, analyzer: Callable[[], EmotionAnalyzer]) -> Gathered:
-    """Read the tables, then analyse the films and photos.
+def gather(
+    files: Sequence[str], options: VideoOptions, analyzer: Callable[[], EmotionAnalyzer]
+) -> Gathered:
+    """Read the tables, then analyze the videos and images.
 
     What can be said against the tables is said before any film is begun.
 
@@ -58,8 +60,9 @@ def gather(files: Sequence[str], clip: Clip, analyzer: Callable[[], EmotionAnaly
         InputError: a table cannot be read.
         UsageError: a table keeps no identity, or tables or the model do not fit each other.
     """
-    from mien.cli.console import Tally, progress
-    from mien.cli.inputs import results
+    from mien.cli.console import Tally, progress, tell
+    from mien.cli.inputs import results, show_left_out
+    from mien.media.inputs import Inputs
     from mien.timeline.concat import join, new_names
     from mien.timeline.timeline import Timeline
 
@@ -73,9 +76,11 @@ def gather(files: Sequence[str], clip: Clip, analyzer: Callable[[], EmotionAnaly
     tally = Tally()
 
     def counted(paths: Iterable[str]) -> Iterator[Result]:
-        for result in progress(results(analyzer(), paths, clip, keep=False)):
+        inputs = Inputs(paths)
+        for result in progress(results(analyzer(), inputs, options, keep=False)):
             tally.add(result)
             yield result
+        show_left_out(inputs)
 
     for is_table, group in groupby(dict.fromkeys(files), _is_table):
         paths = list(group)
@@ -85,9 +90,14 @@ def gather(files: Sequence[str], clip: Clip, analyzer: Callable[[], EmotionAnaly
             else [Timeline.from_results(counted(paths))]
         )
         folders += [Path(path).parent for path in paths] if is_table else [Path()]
+    renamed = new_names(parts)
+    for part, names in zip(parts, renamed, strict=True):
+        for source in part.sources:
+            if source not in names:
+                tell(f"mien: {source} is in more than one table, and is used once.")
     origins = {
         new: (folder, old)
-        for folder, names in zip(folders, new_names(parts), strict=True)
+        for folder, names in zip(folders, renamed, strict=True)
         for old, new in names.items()
     }
     return Gathered(join(parts), origins, tally.failed)

@@ -14,8 +14,7 @@ from mien.engagement.purpose import stated
 from mien.engagement.windows import LEAST_SEEN, moments, shown, stretched, window_starts
 from mien.errors import UsageError
 from mien.results import tables
-from mien.timeline.smoothing import frame_lengths
-from mien.timeline.tracks import Presence
+from mien.timeline.tracks import Presence, extent
 from mien.types import FloatArray, Floats, IntArray
 
 if TYPE_CHECKING:
@@ -168,11 +167,9 @@ class _Person:
 
 
 def _grid(images: pd.DataFrame, film: str, judge: EngagementModel, hop_s: float) -> _Grid:
-    times = images.loc[images["source"] == film, "time_s"].dropna().to_numpy(np.float64)
-    if not len(times):
+    first, end = extent(images[images["source"] == film])
+    if first == end:
         return _Grid(np.zeros(0), 0.0, 0.0)
-    times = np.sort(times)
-    first, end = float(times[0]), float(times[-1] + frame_lengths(times)[-1])
     card = judge.card
     return _Grid(window_starts(first, end, card.window_s, hop_s, card.steps), first, end)
 

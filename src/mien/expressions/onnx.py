@@ -13,6 +13,7 @@ import numpy as np
 from mien.errors import ModelError, UsageError
 from mien.expressions.base import Activations
 from mien.labels import ATTRIBUTES, EMBEDDINGS
+from mien.media.brightness import brightened
 from mien.models.card import METADATA_KEY, CropSpec, ModelCard, read_fields
 from mien.models.session import Session
 from mien.types import Crops, FloatArray, Scores
@@ -111,7 +112,7 @@ class OnnxClassifier:
         return np.asarray(self._net.run([self.card.head], blank)[0], np.float32)
 
     def classify(self, crops: Crops) -> Scores:
-        """Judge ``(n, S, S, 3)`` uint8 RGB squares.
+        """Judge ``(n, S, S, 3)`` uint8 RGB squares; dark ones are brightened first.
 
         Returns:
             n rows of probabilities; a softmax of ``logits / temperature`` unless the card says
@@ -160,7 +161,8 @@ class OnnxClassifier:
             short = (self._fixed_batch or len(batch)) - len(batch)
             if short:
                 batch = np.concatenate([batch, np.repeat(batch[-1:], short, axis=0)])
-            values = self._net.run(outputs, self.prepare(batch))
+            lit = np.stack([brightened(crop) for crop in batch])
+            values = self._net.run(outputs, self.prepare(lit))
             rows = len(batch) - short
             parts.append([np.asarray(v, np.float32)[:rows] for v in values])
         joined = [np.concatenate(column) for column in zip(*parts, strict=True)]

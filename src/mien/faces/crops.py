@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from mien.faces.geometry import Matrices, align_matrices, box_to_square_matrices, square
+from mien.faces.geometry import (
+    Matrices,
+    align_matrices,
+    box_to_square_matrices,
+    quarter_turns,
+    square,
+    turned_square_matrix,
+)
 from mien.models.card import CropSpec
 from mien.types import Crops, Faces, FloatArray, Image
 
@@ -13,7 +20,8 @@ def cut(image: Image, faces: Faces, size: int, spec: CropSpec | None = None) -> 
     """Cut every face out as a square.
 
     With a template in `spec` and landmarks in `faces` the squares are aligned; otherwise they are
-    squares around the boxes. What lies outside the picture repeats its edge.
+    squares around the boxes, turned by quarter turns where the landmarks show a face that lies on
+    its side or is upside down. What lies outside the picture repeats its edge.
 
     Args:
         image: ``(H, W, 3)`` uint8.
@@ -27,7 +35,7 @@ def cut(image: Image, faces: Faces, size: int, spec: CropSpec | None = None) -> 
     matrices = crop_matrices(faces, size, spec or CropSpec())
     crops = np.empty((len(faces), size, size, 3), np.uint8)
     for i, matrix in enumerate(matrices):
-        crops[i] = _warp(image, matrix, size)
+        crops[i] = warp(image, matrix, size)
     return crops
 
 
@@ -38,10 +46,15 @@ def crop_matrices(faces: Faces, size: int, spec: CropSpec) -> Matrices:
         if spec.margin:  # a margin shrinks the template towards the centre
             template = 0.5 + (template - 0.5) / (1 + 2 * spec.margin)
         return align_matrices(faces.landmarks, template, size)
-    return box_to_square_matrices(square(faces.boxes, spec.margin), size)
+    boxes = square(faces.boxes, spec.margin)
+    matrices = box_to_square_matrices(boxes, size)
+    turns = quarter_turns(faces)
+    for row in np.flatnonzero(turns):
+        matrices[row] = turned_square_matrix(boxes[row], size, 90.0 * turns[row])
+    return matrices
 
 
-def _warp(image: Image, matrix: Matrices, size: int) -> Image:
+def warp(image: Image, matrix: Matrices, size: int) -> Image:
     """Resample one square, averaging where the face is larger than the square."""
     import cv2
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from mien.types import FloatArray
+from mien.types import Faces, FloatArray, IntArray
 
 Matrices = npt.NDArray[np.float64]
 
@@ -94,3 +94,30 @@ def yaw_deg(landmarks: FloatArray) -> FloatArray:
     nose = landmarks[:, 2] - (left + right) / 2
     offset = (nose * axis).sum(axis=1) / length / (length / 2)
     return np.asarray(np.degrees(np.arctan(offset / 0.8)), np.float32)
+
+
+def quarter_turns(faces: Faces) -> IntArray:
+    """By how many quarter turns, clockwise, each of n faces lies: ``(n,)``, 0 to 3.
+
+    0 for a face that is tilted by less than 45 degrees, 2 for one that is upside down, and 0
+    wherever there are no landmarks.
+    """
+    if faces.landmarks is None:
+        return np.zeros(len(faces), np.int64)
+    return np.asarray(np.rint(roll_deg(faces.landmarks) / 90), np.int64) % 4
+
+
+def turned_square_matrix(box: npt.ArrayLike, size: int, roll: float) -> Matrices:
+    """``(2, 3)``: an affine map of a square onto ``size x size`` pixels that undoes a roll.
+
+    Args:
+        box: x1, y1, x2, y2 of the square.
+        size: side of the result, pixels.
+        roll: degrees, clockwise, by which the content of the square is turned.
+    """
+    corners = np.asarray(box, np.float64)
+    scale = size / max(float(corners[2] - corners[0]), 1e-6)
+    cos, sin = scale * np.cos(np.radians(roll)), scale * np.sin(np.radians(roll))
+    linear = np.array([[cos, sin], [-sin, cos]])
+    centre = (corners[:2] + corners[2:]) / 2
+    return np.concatenate([linear, (size / 2 - linear @ centre)[:, None]], axis=1)

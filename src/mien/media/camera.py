@@ -11,14 +11,13 @@ from typing import TypeAlias
 
 from mien.errors import FrameDroppedError, UsageError, VideoError
 from mien.media.capture import Shot, capture, locate
+from mien.media.worker import Worker, awaited
 from mien.types import Frame, Image
 
 #: Opens a camera: its pictures as they arrive. When it ends, the camera has come to its end; when
 #: it raises `VideoError`, the camera is lost, and will be opened again.
 Opener: TypeAlias = "Callable[[], Iterator[Shot]]"
 
-#: How long the thread of a camera that hangs is waited for; it is left to end by itself then.
-_JOIN_S = 1.0
 #: How often a waiting camera looks at the clock, and at Ctrl-C on Windows.
 _LOOK_S = 0.1
 
@@ -91,15 +90,14 @@ class CameraSource:
     def __iter__(self) -> Iterator[Frame]:
         """Open the camera and yield frames in order of arrival."""
         reader = _Reader(self)
-        thread = threading.Thread(target=reader.run, name="mien-camera", daemon=True)
-        thread.start()
+        worker = Worker(reader.run, reader.stop, "mien-camera")
+        worker.start()
         try:
             while (frames := reader.wait()) is not None:
                 self.dropped = reader.dropped
                 yield from frames
         finally:
-            reader.stop()
-            thread.join(_JOIN_S)
+            worker.finish()
         if reader.error is not None:
             raise reader.error
 
@@ -175,7 +173,7 @@ class _Reader:
         self._connected = 0.0
         shots = self._camera.open()
         try:
-            for stamp, picture in shots:
+            for stamp, picture in awaited(shots):
                 if back and not self._connected:
                     self._camera.report(f"{self._camera.name} is back.")
                 if not self._put(stamp, picture):

@@ -16,9 +16,18 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import VideoError
-from mien.media.frames import Moment, VideoInfo, broken_off, check_file, lacks_trailer
+from mien.media import frames
+from mien.media.frames import (
+    Moment,
+    VideoInfo,
+    broken_off,
+    check_file,
+    check_size,
+    lacks_bytes,
+    lacks_trailer,
+)
 from mien.media.rendering import Renderer
-from mien.media.timestamps import Clock, Ledger
+from mien.media.timestamps import Clock, Ledger, frame_rate
 
 if TYPE_CHECKING:
     from av import Packet, VideoFrame
@@ -33,12 +42,17 @@ _Stamped: TypeAlias = "tuple[int | None, VideoFrame | None]"
 #: would be faster on many cores, but 720p decodes in 2 ms, and they lose good frames before a bad.
 THREADS = 2
 
+#: Codecs of covers and thumbnails, by FFmpeg's names.
+_STILL_CODECS = ("mjpeg", "png", "bmp", "tiff", "webp")
 
-def open_film(path: str, name: str) -> tuple[InputContainer, VideoStream]:
-    """Open a film; the caller closes the container.
+
+def open_video(
+    path: str, name: str, number: int | None = None
+) -> tuple[InputContainer, VideoStream]:
+    """Open a video and one of its streams, see `video_stream`; the caller closes the container.
 
     Raises:
-        InputError: as `check_file`; `VideoError` where it is no film, or in a code unknown here.
+        InputError: as `check_file`; `VideoError` where it is no video, or in a code unknown here.
     """
     import av
 
@@ -48,9 +62,10 @@ def open_film(path: str, name: str) -> tuple[InputContainer, VideoStream]:
     except (av.FFmpegError, ValueError) as error:
         raise VideoError(f"{name} {_why_not(head)}.") from error
     try:
-        stream = video_stream(container, name)
+        stream = video_stream(container, name, number)
         stream.thread_type = "SLICE"
         stream.codec_context.thread_count = THREADS
+        stream.codec_context.options = {"max_pixels": str(frames.MAX_PIXELS)}  # sizes can change
     except BaseException:
         container.close()
         raise
@@ -63,76 +78,112 @@ def _why_not(head: bytes) -> str:
         return f"{why}; copy or download it again"
     with suppress(UnicodeDecodeError):  # incrementally, as the last character may be cut in two
         if "\0" not in codecs.getincrementaldecoder("utf-8")().decode(head):
-            return "holds text, not a film, whatever its name says"
-    return "is not a film that can be read, or it is damaged or cut off"
+            return "is a text file, not a video, despite its extension"
+    return "is not a video that can be read, or it is damaged or cut off"
 
 
-def video_stream(container: InputContainer, name: str) -> VideoStream:
-    """The moving pictures of a container: the largest, where there are several.
+def video_stream(container: InputContainer, name: str, number: int | None = None) -> VideoStream:
+    """The moving images of a container, and not its cover.
+
+    Args:
+        container: an open file.
+        name: what to call it.
+        number: which of its video streams, covers too, counted from 0; None for the one that the
+            file marks as its default, or else the largest.
 
     Raises:
-        VideoError: there are none, or none that can be decoded.
+        VideoError: there is none, or none that can be decoded.
     """
-    from av.stream import Disposition
-
     kind = container.format.name
     if kind == "image2" or kind.endswith("_pipe"):
-        raise VideoError(f"{name} is a picture, not a film.")
-    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+        raise VideoError(
+            f"{name} is an image, not a video: give the file to mien analyze, or to analyzer(...)."
+        )
+    streams = video_streams(container)
     if not streams:
-        what = "holds sound only" if container.streams.audio else "holds no pictures"
-        raise VideoError(f"{name} {what}, where a film is expected.")
+        what = "holds sound only" if container.streams.audio else "holds no images"
+        raise VideoError(f"{name} {what}, where a video is expected.")
+    if number is not None:
+        every = list(container.streams.video)
+        if not number < len(every):
+            raise VideoError(f"{name} has no video stream {number}: it has {len(every)}, from 0.")
+        streams = [every[number]]
+    from av.stream import Disposition
+
     # FFmpeg crashes on a stream without a context: its code is unknown, or cut off too early.
     usable = [s for s in streams if s.codec_context is not None and s.codec_context.width > 0]
     if not usable:
-        raise VideoError(f"{name} is cut off before its first picture, or its codec is unknown.")
-    return max(usable, key=lambda s: s.codec_context.width * s.codec_context.height)
+        raise VideoError(f"{name} is cut off before its first image, or its codec is unknown.")
+    best = max(usable, key=lambda s: (bool(s.disposition & Disposition.default), _pixels(s)))
+    check_size(best.codec_context.width, best.codec_context.height, name)
+    return best
 
 
-def probe(path: str, name: str, width: int | None) -> VideoInfo:
-    """What a film is: its header, and its first picture for the size that it has when upright.
+def video_streams(container: InputContainer) -> list[VideoStream]:
+    """The streams of moving images: without covers, also those that are not marked as one."""
+    from av.stream import Disposition
+
+    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    moving = [s for s in streams if s.frames != 1 and _codec(s) not in _STILL_CODECS]
+    return moving or streams
+
+
+def _codec(stream: VideoStream) -> str:
+    return "" if stream.codec_context is None else stream.codec_context.codec.canonical_name
+
+
+def _pixels(stream: VideoStream) -> int:
+    return stream.codec_context.width * stream.codec_context.height
+
+
+def probe(path: str, name: str, width: int | None, number: int | None = None) -> VideoInfo:
+    """What a video is: its header, and its first frame for the size that it has when upright.
 
     Raises:
-        InputError: as `open_film`.
+        InputError: as `open_video`.
     """
-    container, stream = open_film(path, name)
+    container, stream = open_video(path, name, number)
     with container:
-        renderer = Renderer(stream)
-        decoded = _decoded(container, stream, Clock(container, stream))
+        renderer, clock = Renderer(stream), Clock(container, stream)
+        decoded = _decoded(container, stream, clock)
         first = next((frame for _, frame in decoded if frame is not None), None)
         across, down = renderer.size(first, width)
-        fps = stream.average_rate or stream.guessed_rate
+        fps = frame_rate(container, stream)
         seconds = container.duration / 1e6 if container.duration else None
-        frames = stream.frames or (round(seconds * fps) if seconds and fps else None)
+        seconds = seconds if clock.promised is None else clock.promised
+        count = stream.frames or (round(seconds * fps) if seconds and fps else None)
         return VideoInfo(
             source=name,
             width=across,
             height=down,
             fps=float(fps) if fps else None,
             duration_s=seconds,
-            frames=frames,
+            frames=count,
             codec=stream.codec_context.name,
             has_audio=bool(container.streams.audio),
             rotation=renderer.rotation(first),
+            streams=len(video_streams(container)),
         )
 
 
-def moments(path: str, name: str, start: float = 0.0) -> Generator[Moment]:
-    """Walk through a film, from its beginning or from the last key frame before `start`.
+def moments(
+    path: str, name: str, start: float = 0.0, number: int | None = None
+) -> Generator[Moment]:
+    """Walk through a video, from its beginning or from the last key frame before `start`.
 
     Yields:
         Every frame in the order of presentation. One that cannot be decoded comes as a moment
         that fails; if the film breaks off, a last one fails and says where.
 
     Raises:
-        InputError: as `open_film`.
+        InputError: as `open_video`.
     """
-    landing = _landing(path, name, start) if start > 0 else None
+    landing = _landing(path, name, start, number) if start > 0 else None
     if landing is not None:
         with suppress(_MissedError):
-            yield from _walk(path, name, landing)
+            yield from _walk(path, name, landing, number)
             return
-    yield from _walk(path, name, None)
+    yield from _walk(path, name, None, number)
 
 
 class _Landing(NamedTuple):
@@ -147,7 +198,7 @@ class _MissedError(Exception):
     """Seeking did not lead to the key frame."""
 
 
-def _landing(path: str, name: str, start: float) -> _Landing | None:
+def _landing(path: str, name: str, start: float, number: int | None) -> _Landing | None:
     """Find the last key frame at or before `start` by reading packets, without decoding.
 
     Only the stamps tell how many frames come before it; rate times seconds would be a guess, and
@@ -155,7 +206,7 @@ def _landing(path: str, name: str, start: float) -> _Landing | None:
     """
     import av
 
-    container, stream = open_film(path, name)
+    container, stream = open_video(path, name, number)
     key = seek_to = None
     stamps: list[int] = []
     with container, suppress(av.FFmpegError):  # damage is reported by the walk
@@ -176,13 +227,13 @@ def _landing(path: str, name: str, start: float) -> _Landing | None:
     return _Landing(key, seek_to, np.sort(np.array(stamps, np.int64)))
 
 
-def _walk(path: str, name: str, landing: _Landing | None) -> Iterator[Moment]:
+def _walk(path: str, name: str, landing: _Landing | None, number: int | None) -> Iterator[Moment]:
     """See `moments`; raises `_MissedError`, before anything else, if `landing` is not reached."""
     import av
 
-    container, stream = open_film(path, name)
+    container, stream = open_video(path, name, number)
     with container:
-        clock, renderer = Clock(container, stream), Renderer(stream)
+        clock, renderer = Clock(container, stream, cut=lacks_bytes(path)), Renderer(stream)
         if landing is not None:
             try:
                 container.seek(landing.seek_to, stream=stream)
@@ -207,7 +258,8 @@ def _walk(path: str, name: str, landing: _Landing | None) -> Iterator[Moment]:
             else:
                 yield from lost
                 lost.clear()
-                yield Moment(index, time_s, partial(renderer.render, frame))
+                duration_s = clock.duration(frame.duration)
+                yield Moment(index, time_s, partial(renderer.render, frame), duration_s=duration_s)
             index += 1
         if landing is not None:
             raise _MissedError
@@ -229,11 +281,11 @@ def _decoded(container: InputContainer, stream: VideoStream, clock: Clock) -> It
         if packet is not None and packet.size:
             ledger.enter(packet)
         try:
-            frames = stream.decode(packet)
+            decoded = stream.decode(packet)
         except (av.FFmpegError, ValueError):
             ledger.failures += 1
             continue
-        for frame in frames:
+        for frame in decoded:
             for pts in ledger.lost_before(frame.pts):
                 yield pts, None
             yield frame.pts, None if frame.is_corrupt else frame

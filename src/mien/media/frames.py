@@ -9,7 +9,13 @@ from functools import partial
 from typing import NoReturn
 
 from mien.errors import InputError, InputNotFoundError, VideoError
+from mien.media.paths import irregular
 from mien.types import Image
+
+#: How a QuickTime or MP4 file begins, also one that is cut off before its index.
+ISO_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
+#: The largest frame that is decoded, 8192 x 8192: decoders hold several at a time.
+MAX_PIXELS = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -25,8 +31,9 @@ class VideoInfo:
         frames: how many there are, or an estimate from duration and rate; None where unknown.
         codec: as FFmpeg calls it: ``h264``, ``vp9``, ``gif`` …, or ``webp``.
         has_audio: whether there is sound.
-        rotation: degrees clockwise, 0, 90, 180 or 270, by which the stored pictures are turned to
+        rotation: degrees clockwise, 0, 90, 180 or 270, by which the stored images are turned to
             be upright.
+        streams: how many streams of moving images the file has; one is read.
     """
 
     source: str
@@ -38,6 +45,7 @@ class VideoInfo:
     codec: str
     has_audio: bool
     rotation: int
+    streams: int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,12 +57,14 @@ class Moment:
         time_s: seconds since the film's beginning.
         render: gives the picture, at most so many pixels wide, or raises `VideoError`.
         final: it fails, and stands for everything from here on, as the film breaks off.
+        duration_s: how long the file says that it is shown, seconds; None where it does not.
     """
 
     index: int
     time_s: float
     render: Callable[[int | None], Image]
     final: bool = False
+    duration_s: float | None = None
 
     @classmethod
     def broken(cls, index: int, time_s: float, problem: str, *, final: bool = False) -> Moment:
@@ -90,14 +100,16 @@ def check_file(path: str, name: str) -> bytes:
         VideoError: it is empty, or may not be read.
     """
     try:
+        if (what := irregular(path)) is not None:  # opening it may wait for ever
+            raise VideoError(f"{name} is {what}, where a video file is expected.")
         with open(path, "rb") as file:
             head = file.read(4096)
     except FileNotFoundError as error:
-        hint = "; open a stream as a camera, or download the film first" if "://" in path else ""
-        raise InputNotFoundError(f"There is nothing at {name!r}{hint}.") from error
+        hint = "; open a stream as a camera, or download the video first" if "://" in path else ""
+        raise InputNotFoundError(f"No such file or folder: {name!r}{hint}.") from error
     except (OSError, ValueError) as error:  # a ValueError is a NUL in the path
         if os.path.isdir(path):
-            raise InputError(f"{name} is a folder, where one film is expected.") from error
+            raise InputError(f"{name} is a folder, where one video is expected.") from error
         reason = getattr(error, "strerror", None) or error
         raise VideoError(f"{name!r} cannot be opened: {reason}.") from error
     if not head:
@@ -105,8 +117,67 @@ def check_file(path: str, name: str) -> bytes:
     return head
 
 
+def check_size(width: int, height: int, name: str) -> None:
+    """Raise `VideoError` where frames are too large, before memory is asked for."""
+    if width * height > MAX_PIXELS:
+        raise VideoError(
+            f"{name} has frames of {width} x {height} pixels, over the limit of {MAX_PIXELS:,}:"
+            " make them smaller first."
+        )
+
+
 def lacks_trailer(path: str) -> bool:
     """Whether a GIF stops without the semicolon that ends every GIF: then it is cut off."""
     with open(path, "rb") as file:
         file.seek(max(0, os.path.getsize(path) - 1024))
         return not file.read().rstrip(b"\0\r\n ").endswith(b";")
+
+
+def lacks_bytes(path: str) -> bool:
+    """Whether a file is shorter than its own header says: then it is cut off.
+
+    MP4 and QuickTime give the lengths of their boxes, Matroska and WebM that of their segment, AVI
+    that of its RIFF chunk; a transport stream is a row of packets of 188 bytes. Other formats, and
+    live recordings, do not say.
+    """
+    size = os.path.getsize(path)
+    with open(path, "rb") as file:
+        head = file.read(4096)
+    if head[:4] == b"\x1aE\xdf\xa3":
+        segment = head.find(b"\x18S\x80g")
+        end = _ebml_end(head, segment + 4) if segment > 0 else 0
+    elif head[:4] == b"RIFF" and head[8:12] == b"AVI ":
+        end = int.from_bytes(head[4:8], "little")
+    elif head[4:8] in ISO_BOXES:
+        end = _boxes_end(path, size)
+    else:
+        packets = all(head[at : at + 1] == b"G" for at in range(0, 5 * 188, 188))
+        end = size + size % 188 if packets else 0
+    return end > size
+
+
+def _boxes_end(path: str, size: int) -> int:
+    """Where the last box of an MP4 or QuickTime file ends; each begins with its length."""
+    at = 0
+    with open(path, "rb") as file:
+        while at < size:
+            file.seek(at)
+            head = file.read(16)
+            length = int.from_bytes(head[:4], "big")
+            if length == 1:
+                length = int.from_bytes(head[8:16], "big")
+            if length < 8:  # 0 is a box that goes to the end of the file
+                return size
+            at += length
+    return at
+
+
+def _ebml_end(head: bytes, at: int) -> int:
+    """Where an element ends whose length stands at `at`; 0 if that is unknown, as while recording.
+
+    The length has as many bytes as its first has leading zeros, and one more (RFC 8794, 4).
+    """
+    count = 9 - head[at].bit_length() if at < len(head) else 9
+    ones = (1 << 7 * count) - 1
+    length = int.from_bytes(head[at : at + count], "big") & ones
+    return 0 if count > 8 or length == ones else at + count + length

@@ -17,7 +17,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
 
 import numpy as np
@@ -25,6 +25,7 @@ import numpy.typing as npt
 
 from mien.errors import ImageError, InputError, InputNotFoundError, UsageError
 from mien.files import SIGNATURE, check_output, write_bytes
+from mien.media.paths import irregular, is_handed_over
 from mien.types import Image
 
 if TYPE_CHECKING:
@@ -119,7 +120,9 @@ def is_picture(source: object) -> bool:
 def name_of(source: object, number: int | None = None) -> str:
     """What to call a source: its path or file name, or else its kind, such as ``array 3``."""
     if isinstance(source, str | os.PathLike):  # tables and JSON hold only what UTF-8 can say
-        return os.fsencode(source).decode("utf-8", "backslashreplace")
+        with suppress(UnicodeEncodeError):  # a name from a table that this locale cannot spell
+            return os.fsencode(source).decode("utf-8", "backslashreplace")
+        return os.fspath(source)
     own = getattr(source, "filename" if _is_pil(source) else "name", None)
     if isinstance(own, str) and own:
         return own
@@ -213,8 +216,14 @@ def _array_hint(array: npt.NDArray[Any]) -> str:
 
 
 def _open(path: str, name: str) -> BinaryIO:
+    what = irregular(path)
+    if what is not None and not is_handed_over(path):  # opening it may wait for ever
+        raise ImageError(f"{name} is {what}, where an image file is expected.")
     try:
-        return open(path, "rb")
+        if what is None:
+            return open(path, "rb")
+        with open(path, "rb") as file:  # what a shell hands over cannot be rewound
+            return io.BytesIO(file.read())
     except FileNotFoundError as error:
         hint = "; mien reads local files only, download it first" if "://" in path else ""
         raise InputNotFoundError(f"There is nothing at {name!r}{hint}.") from error

@@ -1,15 +1,319 @@
-"""Inputs: what a path or an address is."""
+"""Inputs: what a user names, as images, videos and streams; one rule for the command and Python.
+
+Whatever is named or found ends as frames: of an input that cannot be read, one whose ``read``
+says why. What the rule of folders leaves out is counted.
+"""
 
 from __future__ import annotations
+
+import glob
+import os
+import re
+import sys
+from base64 import b64decode
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from hashlib import sha256
+from typing import Any, Literal, NoReturn, TypeAlias
+from urllib.parse import unquote_to_bytes
+
+from mien.errors import ImageError, InputError, InputNotFoundError, UsageError
+from mien.media.base import Source
+from mien.media.formats import kind_by_name, kind_of
+from mien.media.images import name_of, read_image
+from mien.media.paths import irregular, is_handed_over, local_path
+from mien.types import Frame, Image
+
+InputKind: TypeAlias = 'Literal["image", "video", "stream"]'
+
+#: What is left out: one, and several.
+_NOUNS = {
+    "hidden": ("hidden file or folder", "hidden files or folders"),
+    "annotated": ("annotated copy by mien", "annotated copies by mien"),
+    "linked": ("linked folder", "linked folders"),
+    "other": ("file that is neither image nor video", "files that are neither image nor video"),
+    "again": ("input named twice", "inputs named twice"),
+}
+_ANNOTATED = re.compile(r"\.annotated(-\d+)?\.\w+$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class VideoOptions:
+    """Which frames of a video are wanted; see `mien.media.video.VideoSource`."""
+
+    fps: float | None = None
+    every: int = 1
+    start: float | None = None
+    end: float | None = None
+    width: int | None = None
+    stream: int | None = None
+
+    def check_stream(self) -> None:
+        """Raise `UsageError` where a camera or stream, which has no beginning, cannot follow."""
+        if (self.fps, self.every, self.start, self.stream) != (None, 1, None, None):
+            raise UsageError("a camera or stream has no --fps, --every, --start or --stream.")
+
+
+@dataclass(frozen=True)
+class Input:
+    """One image, video or stream.
+
+    Attributes:
+        name: what it is called in the tables.
+        kind: what it is; ``image`` where nothing is known.
+        place: its path or address.
+        problem: why it cannot be read, where that is known without opening it.
+    """
+
+    name: str
+    kind: InputKind
+    place: str
+    problem: InputError | None = None
+
+    def frames(self, options: VideoOptions = VideoOptions()) -> Iterable[Frame]:
+        """Its frames; what cannot be read is a frame whose ``read`` raises `InputError`.
+
+        Args:
+            options: for videos; of a stream, its `width`, and `end` as its longest time.
+
+        Raises:
+            UsageError: `options` are out of range, or not for a stream.
+        """
+        if self.problem is not None:
+            return [failure(self.name, self.problem)]
+        if self.kind == "image":
+            return [Frame(self.name, partial(_read_image, self.place, self.name))]
+        try:
+            return Guarded(_open(self.place, self.kind, options), self.name)
+        except InputError as error:
+            return [failure(self.name, error)]
+
+
+class Guarded:
+    """A source whose failure is its last frame, so that the run goes on with the next input.
+
+    All other attributes are those of the source.
+    """
+
+    def __init__(self, source: Source, name: str) -> None:
+        self._source, self._name = source, name
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._source, name)
+
+    def __iter__(self) -> Iterator[Frame]:
+        index, time_s = 0, None
+        try:
+            for frame in self._source:
+                yield frame
+                index, time_s = frame.index + 1, frame.time_s
+        except InputError as error:
+            yield failure(self._name, error, index, time_s)
+
+
+class Inputs:
+    """The inputs behind paths, folders, patterns and addresses, lazily and in order.
+
+    - A **folder** gives the images and videos in it and in its subfolders, by their content, in
+      natural order (``2.jpg`` before ``10.jpg``), a folder's own before those of its subfolders.
+      Left out are hidden files and folders, linked folders, annotated copies that mien made
+      (``NAME.annotated.EXT``), and files that are neither image nor video.
+    - A **pattern** such as ``party/**/*.jpg`` follows the same rule for what it matches; folders
+      that it matches count as named, unless it has ``**``. A file that exists under the name is
+      no pattern.
+    - A **file** that is named is always an input. ``~`` is the user's home, and ``-`` an image on
+      standard input.
+    - An **address** is a stream, or ``file:``, or ``data:`` with an image in it.
+
+    Args:
+        paths: as above.
+        once: leave out a file that was there before, by another name, link or pattern.
+
+    Attributes:
+        left_out: how many files were left out so far, by reason.
+    """
+
+    def __init__(self, paths: Iterable[str | os.PathLike[str]], *, once: bool = True) -> None:
+        self._paths = paths
+        self._once = once
+        self.left_out: Counter[str] = Counter()
+
+    def __iter__(self) -> Iterator[Input]:
+        self.left_out.clear()
+        met: set[int] = set()
+        for path in self._paths:
+            for item in self._named(os.fspath(path)):
+                if self._once and _is_again(item.place, met):
+                    self.left_out["again"] += 1
+                else:
+                    yield item
+
+    def summary(self) -> str:
+        """What was left out so far, in a sentence; empty where nothing was."""
+        return f"left out: {_counts(self.left_out)}" if self.left_out else ""
+
+    def _named(self, path: str) -> Iterator[Input]:
+        """What one argument stands for."""
+        if path == "-" or path.startswith("data:"):
+            name = "standard input" if path == "-" else _public_name(path)
+            yield Input(name, "image", path)
+            return
+        if is_live(path):
+            yield Input(_public_name(path), "stream", path)
+            return
+        path = local_path(path)
+        if os.path.isdir(path):
+            yield from self._or_failure(self._folder(path), path, "holds no images or videos")
+        elif os.path.lexists(path) or glob.escape(path) == path:
+            # a path that leads nowhere, or to something else, fails when it is read
+            yield _file(path) or Input(name_of(path), "image", path)
+        else:
+            yield from self._or_failure(self._pattern(path), path, "matches no image or video")
+
+    def _or_failure(self, items: Iterator[Input], name: str, problem: str) -> Iterator[Input]:
+        before = self.left_out.copy()
+        first = next(items, None)
+        if first is None:
+            rest = _counts(self.left_out - before)
+            kind = InputError if os.path.isdir(name) else InputNotFoundError
+            error = kind(f"{name_of(name)} {problem}{f', only {rest}' if rest else ''}.")
+            yield Input(name_of(name), "image", name, error)
+            return
+        yield first
+        yield from items
+
+    def _folder(self, folder: str) -> Iterator[Input]:
+        closed: list[OSError] = []
+        for here, below, names in os.walk(folder, onerror=closed.append):
+            self.left_out["hidden"] += sum(name.startswith(".") for name in below)
+            shown = [name for name in below if not name.startswith(".")]
+            own = [name for name in shown if not os.path.islink(os.path.join(here, name))]
+            self.left_out["linked"] += len(shown) - len(own)
+            below[:] = sorted(own, key=_natural)
+            for name in sorted(names, key=_natural):
+                yield from self._found(os.path.join(here, name))
+        self.left_out += Counter()  # forget what was counted as none
+        for error in closed:  # what may be in there must not go missing without a word
+            name = name_of(str(error.filename))
+            problem = InputError(f"{name} cannot be opened: {error.strerror}.")
+            yield Input(name, "image", name, problem)
+
+    def _pattern(self, pattern: str) -> Iterator[Input]:
+        for path in sorted(glob.iglob(pattern, recursive=True), key=_natural):
+            if not os.path.isdir(path):
+                yield from self._found(path)
+            elif "**" not in pattern:
+                yield from self._folder(path)
+
+    def _found(self, path: str) -> Iterator[Input]:
+        """A file of a folder or pattern, unless it is to be left out."""
+        name = os.path.basename(path)
+        if name.startswith("."):
+            self.left_out["hidden"] += 1
+        elif _ANNOTATED.search(name):
+            self.left_out["annotated"] += 1
+        elif (item := _file(path)) is None:
+            self.left_out["other"] += 1
+        else:
+            yield item
 
 
 def is_live(path: str) -> bool:
     """Whether an argument names a camera or a stream instead of a file."""
-    return "://" in path or path.startswith("/dev/video")
+    return ("://" in path and not path.startswith("file:")) or path.startswith("/dev/video")
 
 
 def is_moving(path: str) -> bool:
-    """Whether an argument is a film, an animated picture, a camera or a stream."""
-    from mien.media.video import is_film
+    """Whether an argument is a video, an animated image, a camera or a stream."""
+    if is_live(path):
+        return True
+    item = _file(local_path(path))
+    return item is not None and item.kind == "video"
 
-    return is_live(path) or is_film(path)
+
+def _counts(left_out: Counter[str]) -> str:
+    return ", ".join(
+        f"{left_out[why]:,} {nouns[left_out[why] > 1]}"
+        for why, nouns in _NOUNS.items()
+        if left_out[why]
+    )
+
+
+def failure(name: str, problem: InputError, index: int = 0, time_s: float | None = None) -> Frame:
+    """A frame whose ``read`` raises `problem`."""
+    return Frame(name, partial(_raise, problem), index, time_s)
+
+
+def _raise(problem: InputError) -> NoReturn:
+    raise problem
+
+
+def _file(path: str) -> Input | None:
+    """A file; None where it is neither an image nor a video."""
+    name = name_of(path)
+    if (what := irregular(path)) is not None:
+        problem = InputError(f"{name} is {what}, where an image or video file is expected.")
+        return Input(name, "image", path, None if is_handed_over(path) else problem)
+    try:
+        kind = kind_of(path)
+    except (OSError, ValueError):  # it is said when it is read
+        kind = kind_by_name(path) or "image"
+    return None if kind is None else Input(name, kind, path)
+
+
+def _is_again(place: str, met: set[int]) -> bool:
+    """Whether a file was met before; links and other names lead to the same file."""
+    try:
+        found = os.stat(place)
+        key = hash((found.st_dev, found.st_ino))
+    except (OSError, ValueError):
+        key = hash(place)
+    again = key in met
+    met.add(key)
+    return again
+
+
+def _read_image(place: str, name: str) -> Image:
+    if place == "-":
+        if sys.stdin is None:
+            raise ImageError("standard input is closed: give a file.")
+        return read_image(sys.stdin.buffer.read(), name=name)
+    return read_image(_data(place, name) if place.startswith("data:") else place, name=name)
+
+
+def _data(address: str, name: str) -> bytes:
+    head, _, body = address.partition(",")
+    try:
+        raw = unquote_to_bytes(body)
+        return b64decode(raw, validate=True) if head.endswith(";base64") else raw
+    except ValueError as error:
+        raise ImageError(f"{name} is not valid base64: {error}.") from error
+
+
+def _public_name(place: str) -> str:
+    """What an address is called: without a password, and without kilobytes of data."""
+    if place.startswith("data:"):
+        digest = sha256(place.encode("utf-8", "backslashreplace")).hexdigest()
+        return f"{place.partition(',')[0].partition(';')[0][:80]} {digest[:12]}"
+    from mien.media.capture import locate
+
+    return locate(place).name
+
+
+def _open(place: str, kind: InputKind, options: VideoOptions) -> Source:
+    if kind == "stream":
+        from mien.media.camera import CameraSource
+
+        options.check_stream()
+        return CameraSource(place, width=options.width, max_seconds=options.end)
+    from mien.media.video import VideoSource
+
+    return VideoSource(place, **asdict(options))
+
+
+def _natural(name: str) -> tuple[list[str | int], str]:
+    """Sort key that puts 2.jpg before 10.jpg; the name itself settles what is then equal."""
+    parts = re.split(r"(\d+)", name.casefold())
+    return [int(part) if i % 2 else part for i, part in enumerate(parts)], name

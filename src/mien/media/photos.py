@@ -1,18 +1,17 @@
-"""Photos from wherever they are: files, folders, patterns, memory, or any mixture of those."""
+"""Images from wherever they are: files, folders, patterns, memory, or any mixture of those."""
 
 from __future__ import annotations
 
-import glob
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
-from mien.errors import InputError, InputNotFoundError, UsageError
-from mien.media.images import IMAGE_SUFFIXES, is_picture, name_of, read_image
+from mien.errors import ImageError, UsageError
+from mien.media.images import is_picture, name_of, read_image
+from mien.media.inputs import Input, Inputs, failure
 from mien.types import Frame
 
 
@@ -22,41 +21,38 @@ def photos(inputs: Any) -> Iterator[Frame]:
     Args:
         inputs: one, or any iterable of (nested ones too; generators are read one item at a time):
 
-            - a path to a picture;
-            - a folder: its pictures by `IMAGE_SUFFIXES`, with subfolders, in natural order
-              (``2.jpg`` before ``10.jpg``), a folder's own pictures before those of its
-              subfolders, without hidden files and linked folders;
-            - a pattern such as ``party/**/*.jpg``: files in natural order; a pattern without a
-              suffix of its own, such as ``party/*``, finds `IMAGE_SUFFIXES` only. A name with
-              brackets that exists is a name, not a pattern;
+            - a path, folder or pattern, see `mien.media.inputs.Inputs`;
             - bytes, a binary file object, a PIL image or an array, as `read_image` takes them; a
-              ``(n, H, W, 3)`` array is n pictures;
+              ``(n, H, W, 3)`` array is n images;
             - a `Frame`, which passes through.
 
     Yields:
-        A frame a picture, with index 0 and no time. What has no name of its own is called by its
+        A frame an image, with index 0 and no time. What has no name of its own is called by its
         place in the run, counted from 0: ``array 0``, ``bytes 3``. A path, folder or pattern with
-        nothing in it is one frame too, whose ``read`` raises `InputNotFoundError` or `InputError`.
+        nothing in it is one frame too, whose ``read`` raises `InputNotFoundError` or `InputError`;
+        so does that of a video, animated images among them, which has its own methods.
 
     Raises:
-        UsageError: an item is of a type that cannot be a picture.
+        UsageError: an item is of a type that cannot be an image.
     """
     for place, item in enumerate(_items(inputs)):
         if isinstance(item, Frame):
             yield item
+        elif isinstance(item, Input):
+            yield from _frames(item)
         else:
             name = name_of(item, place)
             yield Frame(name, partial(read_image, item, name=name))
 
 
 def _items(inputs: Any) -> Iterator[Any]:
-    """Flatten the inputs into frames and things that `read_image` takes."""
+    """Flatten the inputs into frames, inputs by path, and things that `read_image` takes."""
     if isinstance(inputs, Frame):
         yield inputs
     elif isinstance(inputs, str | os.PathLike):
-        yield from _path(os.fspath(inputs))
+        yield from Inputs([inputs])
     elif isinstance(inputs, np.ndarray) and _is_many(inputs):
-        for item in inputs:  # pictures of a batch, or names out of a table
+        for item in inputs:  # images of a batch, or names out of a table
             yield from _items(item)
     elif is_picture(inputs):
         yield inputs
@@ -66,66 +62,21 @@ def _items(inputs: Any) -> Iterator[Any]:
     else:
         hint = "; cv2.imread returns None for a file that it cannot read" if inputs is None else ""
         raise UsageError(
-            f"{type(inputs).__name__} is not a picture: give paths, folders, patterns, bytes,"
+            f"{type(inputs).__name__} is not an image: give paths, folders, patterns, bytes,"
             f" binary files, PIL images, NumPy arrays, or an iterable of those{hint}."
         )
 
 
+def _frames(item: Input) -> Iterable[Frame]:
+    if item.kind == "image" or item.problem is not None:
+        return item.frames()
+    if item.kind == "video":
+        what, call = "a video", "analyzer.video"
+    else:
+        what, call = "a stream", "analyzer.video(mien.CameraSource"
+    problem = f"{item.name} is {what}, not an image: use {call}({item.name!r})"
+    return [failure(item.name, ImageError(problem + (")." if call.count("(") else ".")))]
+
+
 def _is_many(array: np.ndarray[Any, Any]) -> bool:
     return array.ndim == 4 or (array.ndim == 1 and array.dtype.kind in "OUT")
-
-
-def _path(path: str) -> Iterator[str | Frame]:
-    if os.path.isdir(path):
-        yield from _or_failure(_folder(path), path, InputError(f"{path} holds no pictures."))
-    elif os.path.exists(path) or glob.escape(path) == path:
-        yield path  # a path that leads nowhere fails when it is read
-    else:
-        problem = InputNotFoundError(f"No picture matches {path!r}, and no file has that name.")
-        yield from _or_failure(_pattern(path), path, problem)
-
-
-def _or_failure(
-    found: Iterator[str | Frame], name: str, problem: InputError
-) -> Iterator[str | Frame]:
-    first = next(found, None)
-    yield _failure(name, problem) if first is None else first
-    yield from found
-
-
-def _folder(folder: str) -> Iterator[str | Frame]:
-    closed: list[OSError] = []
-    for here, below, names in os.walk(folder, onerror=closed.append):
-        below[:] = sorted((name for name in below if not name.startswith(".")), key=_natural)
-        for name in sorted(names, key=_natural):
-            if not name.startswith(".") and _is_named_as_picture(name):
-                yield os.path.join(here, name)
-    for error in closed:  # pictures that may be in there must not go missing without a word
-        problem = f"{error.filename} cannot be opened: {error.strerror}."
-        yield _failure(str(error.filename), InputError(problem))
-
-
-def _pattern(pattern: str) -> Iterator[str]:
-    suffix = os.path.splitext(pattern)[1]
-    any_suffix = suffix and glob.escape(suffix) == suffix
-    for path in sorted(glob.iglob(pattern, recursive=True), key=_natural):
-        if (any_suffix or _is_named_as_picture(path)) and not os.path.isdir(path):
-            yield path
-
-
-def _is_named_as_picture(path: str) -> bool:
-    return os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES
-
-
-def _natural(name: str) -> tuple[list[str | int], str]:
-    """Sort key that puts 2.jpg before 10.jpg; the name itself settles what is then equal."""
-    parts = re.split(r"(\d+)", name.casefold())
-    return [int(part) if i % 2 else part for i, part in enumerate(parts)], name
-
-
-def _failure(name: str, problem: InputError) -> Frame:
-    return Frame(name, partial(_raise, problem))
-
-
-def _raise(problem: InputError) -> NoReturn:
-    raise problem

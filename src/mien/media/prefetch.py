@@ -6,7 +6,10 @@ import threading
 from collections import deque
 from collections.abc import Generator
 from contextlib import closing
+from functools import partial
 from typing import Generic, TypeVar
+
+from mien.media.worker import Worker
 
 T = TypeVar("T")
 
@@ -23,7 +26,8 @@ def prefetched(
 
     The thread starts with the first ``next`` and waits while `LIMIT_BYTES` or `most` items are
     ready. It ends with the iterator, be that exhausted, closed, given up in the middle of a loop
-    or interrupted; `items` is then closed, in the thread that ran it.
+    or interrupted, or at the latest with the interpreter; `items` is then closed, in the thread
+    that ran it.
 
     Args:
         items: yields each item with its size in bytes, or None where it has none yet, so that
@@ -33,16 +37,16 @@ def prefetched(
 
     Raises:
         BaseException: whatever `items` raised, after all that it had yielded before.
+        RuntimeError: the interpreter is shutting down.
     """
     channel: _Channel[T] = _Channel(most)
-    thread = threading.Thread(target=channel.fill, args=(items,), name=name, daemon=True)
-    thread.start()
+    worker = Worker(partial(channel.fill, items), channel.stop, name)
+    worker.start()
     try:
         while (ready := channel.take()) is not None:
             yield ready[0]
     finally:
-        channel.stop()
-        thread.join()
+        worker.finish()
     if channel.error is not None:
         raise channel.error
 
@@ -75,8 +79,10 @@ class _Channel(Generic[T]):
     def take(self) -> tuple[T, int] | None:
         """The next item, waiting for it; None when there will be no more."""
         with self._changed:
-            while not self._waiting and not self._finished:
+            while not (self._waiting or self._finished or self._stopped):
                 self._changed.wait()
+            if self._stopped:
+                raise RuntimeError("no more items: the interpreter is shutting down.")
             if not self._waiting:
                 return None
             item = self._waiting.popleft()

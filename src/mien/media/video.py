@@ -2,51 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Generator, Iterator
 from contextlib import closing
+from dataclasses import replace
 
 from mien.errors import InputError, UsageError, VideoError
 from mien.media import decoding, webp
 from mien.media.frames import Moment, VideoInfo, check_file
-from mien.media.images import VIDEO_SUFFIXES, name_of
+from mien.media.images import name_of
+from mien.media.paths import local_path
 from mien.media.prefetch import prefetched
 from mien.types import Frame, Image
 
-FILM_SUFFIXES = VIDEO_SUFFIXES | {".ts", ".mts", ".m2ts", ".ogv", ".asf", ".vob", ".mxf", ".3g2"}
-"""File name endings, in lower case, by which films are told from pictures."""
+_log = logging.getLogger(__name__)
 
 #: Two stamps nearer than this, in seconds, are the same time.
 _SAME_S = 1e-6
-
-
-def is_film(path: str | os.PathLike[str]) -> bool:
-    """Whether `path` is to be read as a film: by its ending, and GIF and WebP by their content.
-
-    A GIF or WebP is a film if it has more than one picture; none is decoded to tell. A file that
-    is not there, or is broken, is what its ending says, and a picture if it ends in .gif or .webp.
-    """
-    path = os.fspath(path)
-    suffix = os.path.splitext(path)[1].lower()
-    if suffix not in (".gif", ".webp"):
-        return suffix in FILM_SUFFIXES
-    try:
-        head = check_file(path, path)
-        return webp.is_animated(path, head) if webp.is_webp(head) else _is_animated_gif(path, head)
-    except (InputError, OSError):
-        return False
-
-
-def _is_animated_gif(path: str, head: bytes) -> bool:
-    if head[:4] != b"GIF8":
-        return False
-    from PIL import Image as PilImage
-
-    try:
-        with PilImage.open(path, formats=("GIF",)) as image:
-            return bool(getattr(image, "is_animated", False))
-    except Exception:  # noqa: BLE001 - whatever is wrong with it is said where it is read
-        return False
 
 
 class VideoSource:
@@ -71,7 +44,9 @@ class VideoSource:
         every: only frames whose index is a multiple of this.
         start: seconds; frames before are left out, without decoding most of them.
         end: seconds; frames at this time and later are left out.
-        width: pictures wider than this many pixels are made smaller.
+        width: images wider than this many pixels are made smaller.
+        stream: which of the file's video streams, counted from 0; by default the one that the
+            file marks as its default, else the largest, and never a cover.
 
     Attributes:
         info: `VideoInfo`, known before the first frame.
@@ -92,6 +67,7 @@ class VideoSource:
         start: float | None = None,
         end: float | None = None,
         width: int | None = None,
+        stream: int | None = None,
     ) -> None:
         for name, value in (("fps", fps), ("every", every), ("end", end), ("width", width)):
             if value is not None and not value > 0:
@@ -100,28 +76,43 @@ class VideoSource:
             raise UsageError(f"start must be 0 or more seconds, got {start}.")
         if end is not None and end <= (start or 0):
             raise UsageError(f"end must be later than start, got {start} to {end}.")
-        self.path = os.fspath(path)
+        if stream is not None and stream < 0:
+            raise UsageError(f"stream must be 0 or more, got {stream}.")
+        self.path = local_path(os.fspath(path))
         self.name = name_of(self.path)
         self.fps, self.every, self.start, self.end, self.width = fps, every, start, end, width
+        self.stream = stream
         self._is_webp = webp.is_webp(check_file(self.path, self.name))
-        read = webp if self._is_webp else decoding
-        self.info: VideoInfo = read.probe(self.path, self.name, width)
+        self.info: VideoInfo = (
+            webp.probe(self.path, self.name, width)
+            if self._is_webp
+            else decoding.probe(self.path, self.name, width, stream)
+        )
+        if stream is None and self.info.streams > 1:
+            _log.warning(
+                "%s has %d video streams, and the default one is read: choose with --stream or"
+                " stream=.",
+                self.name,
+                self.info.streams,
+            )
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield frames in order of presentation."""
-        return prefetched(self._frames(), "mien-film")
+        return prefetched(self._frames(), "mien-video")
 
     def _frames(self) -> Generator[tuple[Frame, int] | None]:
-        """The chosen frames, each with the bytes that its picture holds; None for the others."""
+        """The chosen frames, each with the bytes that its image holds; None for the others."""
         start, due = self.start or 0.0, self.start or 0.0
         step = 1 / self.fps if self.fps else 0.0
         # Stamps are rounded, some to 1/1000 s: what is nearly due, and nearest to it, is in time.
         slack = min(step / 4, 0.5 / (self.info.fps or 25)) + _SAME_S
-        empty, seen = True, 0
-        for moment in self._moments(start):
-            seen = moment.index + 1
+        held: tuple[Frame, int] | None = None  # until it is known how long it is shown
+        index, end = 0, start
+        for moment in self._guarded_moments(start):
             if self.end is not None and moment.time_s >= self.end - _SAME_S:
+                end = self.end
                 break
+            index, end = moment.index + 1, self._end(moment)
             if not moment.final:
                 early = moment.time_s < max(start - _SAME_S, due - slack)
                 if early or moment.index % self.every:
@@ -129,10 +120,21 @@ class VideoSource:
                     continue
                 on_time = moment.time_s < due + step - slack
                 due = step + (due if on_time else moment.time_s)
-            empty = False
-            yield self._frame(moment)
-        if empty:
-            yield self._frame(Moment.broken(seen, start, self._nothing(seen > 0), final=True))
+            if held is not None:
+                yield _shown_until(moment.time_s, *held)
+            held = self._frame(moment)
+        if held is None:
+            moment = Moment.broken(index, start, self._nothing(index > 0), final=True)
+            yield replace(self._frame(moment)[0], time_s=None), 0
+        else:
+            yield _shown_until(end, *held)
+
+    def _end(self, moment: Moment) -> float:
+        """When a frame ends if no other follows."""
+        if moment.final:
+            return moment.time_s
+        duration_s = 1 / (self.info.fps or 25) if moment.duration_s is None else moment.duration_s
+        return moment.time_s + duration_s
 
     def _nothing(self, some: bool) -> str:
         if not some:
@@ -141,14 +143,34 @@ class VideoSource:
         hint = f"; it is {long:.2f} s long" if long else ""
         return f"{self.name} has no frame in the range that was asked for{hint}."
 
+    def _guarded_moments(self, start: float) -> Iterator[Moment]:
+        """All moments; where reading fails, a last one says so, whatever the decoder raised."""
+        index, time_s = 0, start
+        try:
+            with closing(self._moments(start)) as moments:
+                for moment in moments:
+                    yield moment
+                    index, time_s = moment.index + 1, self._end(moment)
+        except InputError as error:
+            yield Moment.broken(index, time_s, str(error), final=True)
+        except Exception as error:  # noqa: BLE001 - decoders raise anything at damaged files
+            problem = f"{self.name} cannot be read from {time_s:.2f} s on, it is damaged"
+            reason = f"{type(error).__name__}: {error}".rstrip(".: ")
+            yield Moment.broken(index, time_s, f"{problem} ({reason}).", final=True)
+
     def _moments(self, start: float) -> Generator[Moment]:
         if self._is_webp:
             return webp.moments(self.path, self.name)
-        return decoding.moments(self.path, self.name, start)
+        return decoding.moments(self.path, self.name, start, self.stream)
 
     def _frame(self, moment: Moment) -> tuple[Frame, int]:
-        picture = _Picture(self, moment)
-        return Frame(self.name, picture, moment.index, moment.time_s), picture.nbytes
+        image = _Picture(self, moment)
+        return Frame(self.name, image, moment.index, moment.time_s), image.nbytes
+
+
+def _shown_until(end_s: float, frame: Frame, nbytes: int) -> tuple[Frame, int]:
+    """The frame, with how long it is shown."""
+    return replace(frame, duration_s=max(0.0, end_s - (frame.time_s or 0.0))), nbytes
 
 
 class _Picture:

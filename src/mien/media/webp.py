@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import cv2
 
 from mien.errors import VideoError
-from mien.media.frames import Moment, VideoInfo, broken_off, check_file, fitted
+from mien.media.frames import Moment, VideoInfo, broken_off, check_file, check_size, fitted
 from mien.media.images import read_image
 from mien.types import Image
 
@@ -53,8 +53,9 @@ def probe(path: str, name: str, width: int | None) -> VideoInfo:
     """What an animation is; see `mien.media.decoding.probe`."""
     animation = _animation(path)
     if not animation.shown_ms:
-        raise VideoError(f"{name} is a picture, not a film, or it is cut off.")
+        raise VideoError(f"{name} is an image, not a video, or it is cut off.")
     with _open(animation, name) as image:
+        check_size(*image.size, name)
         across, down = fitted(image.size, width)
     frames, seconds = len(animation.shown_ms), sum(animation.shown_ms) / 1000
     fps = frames / seconds if seconds else None
@@ -69,7 +70,8 @@ def moments(path: str, name: str) -> Generator[Moment]:
     with _open(animation, name) as image:
         for index, shown_ms in enumerate(animation.shown_ms):
             image.seek(index)
-            yield Moment(index, time_ms / 1000, partial(_render, image, name))
+            render = partial(_render, image, name)
+            yield Moment(index, time_ms / 1000, render, duration_s=shown_ms / 1000)
             time_ms += shown_ms
     if animation.cut:
         problem = broken_off(name, time_ms / 1000, None)
@@ -90,7 +92,7 @@ def _open(animation: _Animation, name: str) -> PilImage.Image:
     try:
         return PilImage.open(io.BytesIO(animation.data), formats=("WEBP",))
     except (OSError, ValueError, PilImage.DecompressionBombError) as error:
-        raise VideoError(f"{name} is not a film that can be read, or it is damaged.") from error
+        raise VideoError(f"{name} is not a video that can be read, or it is damaged.") from error
 
 
 def _animation(path: str) -> _Animation:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import os
+import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +16,27 @@ from mien.errors import ModelError
 
 if TYPE_CHECKING:
     import onnxruntime as ort
+
+
+#: Without this variable, ONNX Runtime from 1.29 on keeps a device id and events in the home folder
+#: and sends them to Microsoft: https://github.com/microsoft/onnxruntime/pull/27379. `mien` sets it.
+QUIET = "ORT_DISABLE_TELEMETRY"
+
+
+def runtime(module: str = "") -> Any:
+    """ONNX Runtime, or one of its modules: the only import of it, so that it keeps quiet.
+
+    Warns where another program imported it before mien could switch off its telemetry.
+    """
+    if not os.environ.get(QUIET) and "onnxruntime" in sys.modules:
+        os.environ[QUIET] = "1"  # for child processes, and to warn once
+        warnings.warn(
+            "onnxruntime was imported before mien and may send usage data to Microsoft; import "
+            f"mien first, or set the environment variable {QUIET}=1.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    return importlib.import_module(f"onnxruntime.{module}".rstrip("."))
 
 
 def cores() -> int:
@@ -52,8 +76,7 @@ class Session:
     def session(self) -> ort.InferenceSession:
         """The open ONNX Runtime session."""
         if self._session is None:
-            import onnxruntime as ort
-
+            ort = runtime()
             options = ort.SessionOptions()
             options.intra_op_num_threads = self.threads or cores()
             options.inter_op_num_threads = 1

@@ -9,18 +9,18 @@ from math import ceil, floor
 
 import numpy as np
 
+from mien.escaping import printable_lines
 from mien.labels import color_of
 from mien.types import Floats, Image
 
 #: What a drawing is written in: the reader's own font.
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 _STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)
-_CONTROL = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 127, 0xFFFE, 0xFFFF])  # not in XML
 
 
 def told(text: str) -> str:
     """A text as it may stand in XML, between tags and in attributes."""
-    return escape(text.translate(_CONTROL))
+    return escape(printable_lines(text))
 
 
 def round_times(start: float, end: float, most: int) -> list[float]:

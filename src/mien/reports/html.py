@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from mien.escaping import printable
 from mien.labels import color_of
 
 NBSP = "\u00a0"  # between a number and its unit
@@ -12,7 +13,7 @@ NBSP = "\u00a0"  # between a number and its unit
 
 def base(source: str) -> str:
     """The last part of a path or address, whichever way its slashes lean."""
-    return source.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1] or source
+    return printable(source.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1] or source)
 
 
 def percent(share: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -214,6 +215,8 @@ def load_tables(
     strangers = f"{target} and {images_path(target)} are not tables of one run."
     if settings and known and settings != known:
         raise InputError(strangers)
+    if len(images.columns) and "duration_s" not in images:  # a table of an earlier version
+        images = images.assign(duration_s=math.nan)
     _check(target, faces, images)
     told = json.loads(settings.pop("labels", "[]"))
     labels = tables.label_columns(faces) if len(faces.columns) else tuple(told) or EMOTIONS
@@ -268,6 +271,8 @@ def _restore(
     time_s = None if _missing(row["time_s"]) else float(row["time_s"])
     known: dict[str, Any] = {"index": int(row["frame"]), "time_s": time_s, "settings": settings}
     known["milliseconds"] = float(row["milliseconds"])
+    if not _missing(row["duration_s"]):
+        known["duration_s"] = float(row["duration_s"])
     if row["status"] != "ok":
         dropped = row["status"] == "dropped"
         return Result.failed(source, str(row["error"]), labels, dropped=dropped, **known)

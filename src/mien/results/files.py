@@ -9,12 +9,13 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien.errors import InputError, UsageError
+from mien.escaping import csv_text
 from mien.files import PARTIAL, partial_path, writable_place
 
 if TYPE_CHECKING:
@@ -86,6 +87,16 @@ class AnalysisFiles:
         return path.resolve() in [name.resolve() for name in names]
 
 
+def texts_mapped(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
+    """The table with every text in it changed; missing values and numbers stay."""
+
+    def changed(value: Any) -> Any:
+        return change(value) if isinstance(value, str) else value
+
+    texts = [name for name, dtype in table.dtypes.items() if dtype.kind == "O"]
+    return table.assign(**{str(name): table[name].map(changed) for name in texts})
+
+
 def settings_path(table: Path) -> Path:
     """Where the metadata of a CSV or JSON lines table lie."""
     return table.with_name(f"{table.name}.settings.json")
@@ -152,7 +163,11 @@ def is_stream(path: Path) -> bool:
 def _read_arrow(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
     import pyarrow.parquet as pq
 
-    table = read_stream(path) if path.suffix == PARTIAL else pq.read_table(path)
+    if path.suffix == PARTIAL:
+        table = read_stream(path)
+    else:
+        with path.open("rb") as file:  # pyarrow itself takes only names that are UTF-8
+            table = pq.read_table(file)
     texts = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
     own = {k.removeprefix(_PREFIX): v for k, v in texts.items() if k.startswith(_PREFIX)}
     return table.to_pandas(), own
@@ -190,10 +205,10 @@ def _read_csv(path: Path, types: Mapping[str, str]) -> tuple[pd.DataFrame, dict[
 
     data = _whole_lines(path, quoted=True) if path.suffix == PARTIAL else path.read_bytes()
     names = pd.read_csv(io.BytesIO(data), nrows=0).columns
-    known: Any = {name: types[name] for name in names if name in types}
+    known: Any = {name: types[csv_text(name)] for name in names if csv_text(name) in types}
     # A file may be called "NA": only an empty field is a missing one.
     table = pd.read_csv(io.BytesIO(data), dtype=known, keep_default_na=False, na_values=[""])
-    return table, read_settings(path)
+    return texts_mapped(table, csv_text).rename(columns=csv_text), read_settings(path)
 
 
 def _read_jsonl(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:

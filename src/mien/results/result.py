@@ -49,6 +49,8 @@ class Result:
         error: one sentence where the picture could not be read, else None.
         dropped: whether it is a live frame that was left out; `error` then says so.
         milliseconds: time spent on this picture.
+        duration_s: how long a video frame is shown, seconds: until the next one analyzed or the
+            end of the video; None where that is not known.
         uncertain_below: a face whose top probability is lower is called ``uncertain``.
         settings: what the run was made with.
 
@@ -67,6 +69,7 @@ class Result:
     error: str | None = None
     dropped: bool = False
     milliseconds: float = 0.0
+    duration_s: float | None = None
     uncertain_below: float = 0.5
     settings: Mapping[str, str] = field(default_factory=dict, repr=False)
     _told: tuple[str, ...] | None = field(default=None, repr=False)
@@ -322,6 +325,7 @@ class Result:
             "status": [self.status],
             "error": [self.error],
             "milliseconds": [self.milliseconds],
+            "duration_s": [math.nan if self.duration_s is None else self.duration_s],
         }
 
     def _captions(self) -> list[str]:

@@ -19,7 +19,7 @@ import numpy as np
 from mien.errors import InputError, InputNotFoundError, MissingExtraError, UsageError
 from mien.files import PARTIAL, partial_path, replacing, writing
 from mien.labels import MEASURES, color_of
-from mien.results.files import is_sealed, known_suffix, read_rows, writable_target
+from mien.results.files import SUFFIXES, is_sealed, known_suffix, read_rows, writable_target
 from mien.results.writer import GrowingTable, check_table, write_rows, write_settings
 from mien.types import Faces, FloatArray, Scores
 
@@ -60,6 +60,7 @@ IMAGE_DTYPES: dict[str, str] = {
     "status": "string",
     "error": "string",
     "milliseconds": "float64",
+    "duration_s": "float64",
 }
 #: Columns of the ``faces`` table before the labels, and after them.
 FACE_COLUMNS = tuple(_FACE_HEAD)
@@ -271,6 +272,11 @@ def read_table(path: str | Path) -> tuple[pd.DataFrame, dict[str, str]]:
         InputError: the file does not hold a table.
     """
     asked = Path(path)
+    if asked.suffix.lower() not in (*SUFFIXES, PARTIAL):
+        raise UsageError(
+            f"{asked.name!r} is not a results table ({', '.join(SUFFIXES)}); create one first:"
+            f" mien analyze {asked.name} -o {asked.stem}.parquet"
+        )
     known_suffix(asked)
     partial = asked if asked.suffix == PARTIAL else partial_path(asked)
     source = asked if asked.is_file() and not is_sealed(partial) else partial
@@ -383,10 +389,10 @@ def _check(columns: Mapping[str, Any], dtypes: Mapping[str, str]) -> int:
 
 
 def _measures_of(dtypes: Mapping[str, str]) -> set[str]:
-    """Columns that a part may lack, because its picture could not be read."""
+    """Columns that a part may lack: it could not be read, or has no known length."""
     names = list(dtypes)
     last = next(reversed(_QUALITY))
-    return {*MEASURES, *(names[names.index(last) + 1 :] if last in dtypes else ())}
+    return {*MEASURES, "duration_s", *(names[names.index(last) + 1 :] if last in dtypes else ())}
 
 
 def _frame(parts: Sequence[Mapping[str, Any]], dtypes: Mapping[str, str]) -> pd.DataFrame:

@@ -14,12 +14,14 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from csv import QUOTE_NONNUMERIC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien.errors import MienError, UsageError
+from mien.escaping import csv_cell
 from mien.files import claim, hidden, is_at, partial_path, publish, replacing, write_bytes, writing
-from mien.results.files import read_rows, settings_path, whole_batches
+from mien.results.files import read_rows, settings_path, texts_mapped, whole_batches
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -195,7 +197,7 @@ def _contents(path: Path) -> tuple[list[str], list[str], int]:
         table, _ = read_rows(path, {"source": "string"})
         sources = table["source"].unique() if "source" in table.columns else ()
         return [str(n) for n in table.columns], [str(name) for name in sources], len(table)
-    with pq.ParquetFile(path) as file:
+    with path.open("rb") as opened, pq.ParquetFile(opened) as file:
         columns, rows = file.schema_arrow.names, file.metadata.num_rows
         if "source" not in columns:
             return columns, [], rows
@@ -214,7 +216,8 @@ def write_rows(
         return
     schema = _schema(dataframe, metadata)
     rows = pa.Table.from_pandas(dataframe, schema=schema, preserve_index=False)
-    pq.write_table(rows, path, compression="zstd")
+    with path.open("wb") as out:
+        pq.write_table(rows, out, compression="zstd")
 
 
 def write_settings(table: Path, metadata: Mapping[str, str]) -> None:
@@ -238,8 +241,18 @@ def _text(table: pd.DataFrame, suffix: str, *, header: bool) -> bytes:
         return str(lines).encode()
     logical = table.select_dtypes(["bool", "boolean"]).columns
     words = {name: table[name].map({True: "TRUE", False: "FALSE"}) for name in logical}
-    shown = table.assign(**words)  # R takes True for a text
-    return str(shown.to_csv(index=False, header=header, lineterminator="\n")).encode()
+    return _csv(table.assign(**words), header=header).encode()  # R takes True for a text
+
+
+def _csv(table: pd.DataFrame, *, header: bool) -> str:
+    """Rows as CSV in which a spreadsheet finds no formula, see `mien.escaping.csv_cell`."""
+    safe = texts_mapped(table, csv_cell).rename(columns=csv_cell)
+    text = str(safe.to_csv(index=False, header=header, lineterminator="\n"))
+    if "\r" in text:  # Python's csv writes it without quotes, and readers take it for a line's end
+        text = str(
+            safe.to_csv(index=False, header=header, lineterminator="\n", quoting=QUOTE_NONNUMERIC)
+        )
+    return text
 
 
 def _convert(stream: Path, target: Path, suffix: str) -> None:
@@ -250,13 +263,16 @@ def _convert(stream: Path, target: Path, suffix: str) -> None:
         most = _ROW_GROUP if suffix == ".parquet" else _TEXT_ROWS
         groups = _groups(whole_batches(reader), reader.schema, most)
         if suffix == ".parquet":
-            with pq.ParquetWriter(target, reader.schema, compression="zstd") as writer:
+            with (
+                target.open("wb") as out,  # pyarrow itself takes only names that are UTF-8
+                pq.ParquetWriter(out, reader.schema, compression="zstd") as writer,
+            ):
                 for rows in groups:
                     writer.write_table(rows)
             return
-        with target.open("wb") as out:
+        with target.open("wb") as text:
             for number, rows in enumerate(groups):
-                out.write(_text(rows.to_pandas(), suffix, header=not number))
+                text.write(_text(rows.to_pandas(), suffix, header=not number))
 
 
 def _groups(batches: Iterable[Any], schema: Any, most: int) -> Iterator[Any]:

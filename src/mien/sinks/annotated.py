@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from mien.errors import UsageError
 from mien.files import check_output, signed
-from mien.media.inputs import is_live
+from mien.media.inputs import Input, Inputs, is_live
 from mien.sinks.images import AnnotatedNames, PictureSink, make_folder
 
 if TYPE_CHECKING:
@@ -25,35 +26,34 @@ class Annotations:
     """A sink that draws: each film becomes a film, each photo a picture.
 
     Args:
-        target: a folder; or, for a single film, the file to write.
-        films: the arguments that are films.
-        photos: the other arguments.
+        target: a folder; or, for a single video, the file to write.
+        paths: the arguments of the command.
         overwrite: replace a file that mien did not write; never an input.
 
     Attributes:
         wrote: the target.
 
     Raises:
-        UsageError: one file for several inputs, or for a photo; another kind of film; or a file
+        UsageError: one file for several inputs, or for an image; another kind of video; or a file
             is there that must not be replaced.
     """
 
-    def __init__(
-        self, target: Path, films: Sequence[str], photos: Sequence[str], *, overwrite: bool = False
-    ) -> None:
+    def __init__(self, target: Path, paths: Sequence[str], *, overwrite: bool = False) -> None:
         self._one = target.suffix.lower() in FILM_SUFFIXES
-        if self._one and (photos or len(films) != 1):
-            raise UsageError(
-                f"{target.name} is one film, and the inputs are not; give --annotate a folder."
-            )
-        if films and not self._one and target.suffix and not target.is_dir():
+        inputs = Inputs(paths)
+        if self._one:
+            items = list(islice(inputs, 2))
+            if len(items) > 1 or any(item.kind == "image" for item in items):
+                raise UsageError(
+                    f"{target.name} is one film, and the inputs are not; give --annotate a folder."
+                )
+            check_output(target, inputs=[item.place for item in items], overwrite=overwrite)
+        elif target.suffix and not target.is_dir() and any(i.kind != "image" for i in inputs):
             raise UsageError(
                 f"an annotated film is one of {', '.join(FILM_SUFFIXES)}, not {target.name!r}."
             )
-        if self._one:
-            check_output(target, inputs=films, overwrite=overwrite)
-        self._target, self._films, self._overwrite = target, set(films), overwrite
-        self._names = AnnotatedNames(target, [*films, *photos])
+        self._target, self._overwrite = target, overwrite
+        self._names = AnnotatedNames(target, paths)
         self.wrote = target
         self._stack = ExitStack()
         self._source: str | None = None
@@ -74,9 +74,9 @@ class Annotations:
         self._close(kind, error, trace)
         self._stack.__exit__(kind, error, trace)
 
-    def is_done(self, source: str) -> bool:
+    def is_done(self, item: Input) -> bool:
         """Whether the annotated copy of an input is there already; see `Checkpoint.skips`."""
-        return signed(self._path(source, ".mp4" if source in self._films else ".jpg"))
+        return signed(self._path(item.name, ".jpg" if item.kind == "image" else ".mp4"))
 
     def write(self, result: Result) -> None:
         """Draw one result where it belongs."""

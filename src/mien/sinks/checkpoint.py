@@ -122,18 +122,21 @@ class Checkpoint:
         """How many inputs were found finished so far."""
         return self._next
 
-    def skips(self, source: str, done: Callable[[], bool] = lambda: True) -> bool:
+    def skips(
+        self, source: str, done: Callable[[], bool] = lambda: True, place: str | None = None
+    ) -> bool:
         """Whether an input is finished; to be asked once for each, in order.
 
         Args:
             source: name of the input.
             done: whether its other outputs are there; asked of inputs that could be read.
+            place: its path, where that is not its name.
         """
         if not self._open or self._next >= len(self._inputs):
             self._open = False
             return False
         known = self._inputs[self._next]
-        self._open = known.source == source and not self._changed(known)
+        self._open = known.source == source and not self._changed(known, place or source)
         self._open = self._open and (known.empty or done())
         self._next += self._open
         return self._open
@@ -228,10 +231,10 @@ class Checkpoint:
                 return f"{path} belongs to {table}, and this run does not write it: {_ADVICE}."
         return ""
 
-    def _changed(self, known: _Input) -> bool:
+    def _changed(self, known: _Input, place: str) -> bool:
         """Whether a file was changed or put there after the earlier run."""
         try:
-            status = os.stat(known.source)
+            status = os.stat(place)
         except (OSError, ValueError):
             return not known.empty
         return max(status.st_mtime, status.st_ctime) > self._time

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from types import TracebackType
 from typing import Self, TextIO
 
+from mien.escaping import json_text
 from mien.results.result import Result
 
 
@@ -26,6 +28,11 @@ class JsonSink:
         self._stream.flush()
 
     def write(self, result: Result) -> None:
-        """Write one line."""
-        self._stream.write(result.to_json() + "\n")
+        """Write one line, in escapes where the stream cannot take its characters as they are."""
+        line = result.to_json()
+        try:
+            line.encode(self._stream.encoding or "utf-8")
+        except UnicodeEncodeError:
+            line = json.dumps(json.loads(line))
+        self._stream.write(json_text(line) + "\n")
         self._stream.flush()

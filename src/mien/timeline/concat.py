@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mien.errors import UsageError
 from mien.results.embeddings import Embeddings
 from mien.timeline.timeline import Timeline
@@ -13,15 +15,22 @@ from mien.timeline.timeline import Timeline
 if TYPE_CHECKING:
     import pandas as pd
 
-_FRAME = ["frame", "time_s", "n_faces", "status"]
+_FRAME = ["frame", "time_s", "width", "height", "n_faces", "status"]
+_BOX = ["x1", "y1", "x2", "y2"]
+#: One video analyzed twice, on two machines or with other threads, gives boxes this near, pixels.
+_SAME_PX = 0.5
+#: And probabilities.
+_SAME_SCORE = 0.02
 
 
 def join(timelines: Sequence[Timeline]) -> Timeline:
     """All films of some timelines in one, in this order.
 
-    A film that is there twice, frame by frame, is taken once. Different films of one name are told
-    apart: the second is called ``film.mp4 (2)``. Settings that differ are left out; embeddings
-    are kept of the kinds that all timelines with faces have.
+    A video that is there twice is taken once. Different recordings of one name, such as
+    ``film.mp4`` of two sessions, stay two: the second is called ``film.mp4 (2)``. They count as
+    one only if every frame and every face in it agree, by box and score, or if both are of one
+    and the same run; `new_names` says which. Settings that differ are left out; embeddings are
+    kept of the kinds that all timelines with faces have.
 
     Raises:
         UsageError: there is none, their labels differ, or their embeddings come from different
@@ -53,23 +62,52 @@ def join(timelines: Sequence[Timeline]) -> Timeline:
 
 
 def new_names(timelines: Sequence[Timeline]) -> list[dict[str, str]]:
-    """What each film of each timeline is called in `join`; those left out are not there."""
-    taken: dict[str, pd.DataFrame] = {}
-    found: list[dict[str, str]] = []
+    """What each video of each timeline is called in `join`; those left out are not there."""
+    taken: dict[str, _Recording] = {}
+    every: list[dict[str, str]] = []
     for timeline in timelines:
         names: dict[str, str] = {}
+        faces = dict(list(timeline.raw.faces.groupby("source", sort=False)))
         for source, images in timeline.images.groupby("source", sort=False):
             old = str(source)
-            seen = images[_FRAME].reset_index(drop=True)
+            recording = _Recording(images, faces.get(source), timeline.labels)
             name, number = old, 1
-            while name in taken and not seen.equals(taken[name]):
+            while name in taken and not recording.is_same(taken[name]):
                 number += 1
                 name = f"{old} ({number})"
             if name not in taken:
-                taken[name] = seen
+                taken[name] = recording
                 names[old] = name
-        found.append(names)
-    return found
+        every.append(names)
+    return every
+
+
+class _Recording:
+    """What is compared of two videos of one name; their pixels may be gone by now."""
+
+    def __init__(
+        self, images: pd.DataFrame, faces: pd.DataFrame | None, labels: Sequence[str]
+    ) -> None:
+        self.frames = images[_FRAME].reset_index(drop=True)
+        self.milliseconds = images["milliseconds"].to_numpy(np.float64)
+        self.boxes, self.scores = np.zeros((0, 4)), np.zeros((0, len(labels)))
+        if faces is not None:
+            faces = faces.sort_values(["frame", "face"])
+            self.boxes = faces[_BOX].to_numpy(np.float64)
+            self.scores = faces[list(labels)].to_numpy(np.float64)
+
+    def is_same(self, other: _Recording) -> bool:
+        """Whether both are of one video; two without a face, of different runs, are not."""
+        if not self.frames.equals(other.frames) or len(self.boxes) != len(other.boxes):
+            return False
+        spent = self.milliseconds
+        if spent.any() and np.array_equal(spent, other.milliseconds, equal_nan=True):
+            return True  # no two runs take the same time over every frame
+        return bool(
+            len(self.boxes)
+            and np.allclose(self.boxes, other.boxes, rtol=0, atol=_SAME_PX)
+            and np.allclose(self.scores, other.scores, rtol=0, atol=_SAME_SCORE)
+        )
 
 
 def _renamed(timeline: Timeline, names: Mapping[str, str]) -> Timeline:

@@ -7,6 +7,7 @@ what is shown while it happens; `runs` makes stretches of one state out of singl
 from __future__ import annotations
 
 import heapq
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -18,19 +19,22 @@ from mien.types import FloatArray, Floats
 _REACH = 4096  # windows that one sum may run over: beyond, its last digits are lost
 
 
-def frame_lengths(times: Floats) -> Floats:
-    """How long each frame of one source is shown: until the next, and the last as the shortest.
+def frame_lengths(times: Floats, last_s: float = math.nan) -> Floats:
+    """How long each frame of one source is shown: until the next, and the last for `last_s`.
+
+    Where that is not known, as of cameras and of earlier tables, the last counts as the shortest.
 
     The shortest, since frames may have been passed over; not counting those of less than a 20th
     of the median, which are slips of the clock.
 
     Args:
         times: ``(n,)`` seconds, ascending. A frame alone counts as 1/25 s.
+        last_s: seconds; NaN where it is not known.
     """
     steps = np.maximum(np.diff(times), 0.0)
     known = steps[steps > 0]
     usual = float(known[known >= np.median(known) / 20].min()) if len(known) else 0.04
-    return np.append(steps, usual)[: len(times)]
+    return np.append(steps, usual if math.isnan(last_s) else last_s)[: len(times)]
 
 
 def centred(starts: Floats, ends: Floats, values: npt.ArrayLike, seconds: float) -> FloatArray:

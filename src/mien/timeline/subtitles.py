@@ -29,6 +29,8 @@ _SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
 _XSI = "http://www.w3.org/2001/XMLSchema-instance"
 _TYPE = "apparent expression"
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+#: Allowed in XML, but no part of a word: C1 control characters, and what turns the direction.
+_NO_TEXT = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,7 @@ def _one_line(text: str) -> str:
 
 def _printable(text: str) -> str:
     """The text without characters that neither XML nor a line of subtitles may hold."""
-    return _NOT_XML.sub("\ufffd", text)
+    return _NO_TEXT.sub("\ufffd", _NOT_XML.sub("\ufffd", text))
 
 
 def _media(film: str, document: Path) -> dict[str, str]:

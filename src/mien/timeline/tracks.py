@@ -30,8 +30,9 @@ _SUMMARY |= {"peak_probability": "float64"}
 class Presence:
     """The ``faces`` and ``images`` tables of one or more films, looked at by person.
 
-    A frame is shown until the next one begins (left-out live frames aside), the last one for as
-    long as most. What a failed frame showed is not known, so a frame before it ends with it.
+    A frame is shown until the next one begins (left-out live frames aside), the last one to the
+    end of its video, or for as long as most where that is not known. What a failed frame showed
+    is not known, so a frame before it ends with it.
 
     Args:
         faces, images: sorted by source and frame, with an index that counts from 0.
@@ -67,7 +68,7 @@ class Presence:
         counted = np.isfinite(times) & (status != "dropped").to_numpy(bool)
         for rows in self._images.groupby("source", sort=False).indices.values():
             shown = rows[counted[rows]]
-            ends[shown] = times[shown] + frame_lengths(times[shown])
+            ends[shown] = times[shown] + frame_lengths(times[shown], _last_s(self._images, shown))
         return times, ends
 
     @cached_property
@@ -109,10 +110,9 @@ class Presence:
     def duration_s(self) -> float:
         """From the first frame to the end of the last, seconds; of several films, their sum."""
         total = 0.0
-        for _, times in self._images.groupby("source", sort=False)["time_s"]:
-            known = np.sort(times.dropna().to_numpy(np.float64))
-            if len(known):
-                total += float(known[-1] - known[0] + frame_lengths(known)[-1])
+        for _, images in self._images.groupby("source", sort=False):
+            first, end = extent(images)
+            total += end - first
         return total
 
     def of(self, person: int, sources: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -255,6 +255,28 @@ class Presence:
             **{f"share_{name}": part for name, part in zip(names, share, strict=True)},
             **{f"mean_{name}": part for name, part in zip(self._labels, mean, strict=True)},
         }
+
+
+def extent(images: pd.DataFrame) -> tuple[float, float]:
+    """The time of the first frame of one video and the end of the last, seconds; 0 without any.
+
+    Args:
+        images: the rows of the ``images`` table of one source.
+    """
+    images = images[images["time_s"].notna()]
+    if not len(images):
+        return 0.0, 0.0
+    order = np.argsort(images["time_s"].to_numpy(np.float64), kind="stable")
+    times = images["time_s"].to_numpy(np.float64)[order]
+    lengths = frame_lengths(times, _last_s(images, order))
+    return float(times[0]), float(times[-1] + lengths[-1])
+
+
+def _last_s(images: pd.DataFrame, rows: IntArray) -> float:
+    """How long the last of some frames is shown, seconds; NaN where the table does not say."""
+    if "duration_s" not in images or not len(rows):
+        return math.nan
+    return float(images["duration_s"].to_numpy(np.float64)[rows[-1]])
 
 
 def _changes(found: Sequence[Run]) -> int:

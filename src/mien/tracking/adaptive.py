@@ -86,7 +86,7 @@ class Follower:
         image = result.image
         self._changes.update(image)
         changes = self._changes if next_one else self._still
-        numbers = self._crowd.recognise(image, result.faces, changes, cut)
+        numbers = self._crowd.recognise(image, result.faces, changes, cut=cut)
         rows = np.flatnonzero(numbers)
         faces, crops = result.faces[rows], result.crops[rows]
         return replace(

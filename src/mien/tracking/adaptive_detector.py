@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.faces.detectors.base import FaceDetector, check_image
-from mien.faces.geometry import iou
+from mien.faces.geometry import iou, quarter_turns
 from mien.tracking.sampling import STRIDE
 from mien.tracking.track import SURE
 from mien.tracking.tracker import LENIENT, RefiningDetector, joined
@@ -145,7 +145,9 @@ def _refined(detector: RefiningDetector, image: Image, known: list[_Glance]) -> 
     if not len(boxes):
         return Faces.empty(), np.zeros(0, bool)
     limit = float(getattr(detector, "min_score", 0.0))
-    faces = detector.refine(image, boxes, LENIENT * limit)
+    turns = np.concatenate([quarter_turns(glance.faces) for glance in known])
+    lying = {"turns": turns} if turns.any() else {}
+    faces = detector.refine(image, boxes, LENIENT * limit, **lying)
     # A false find would stay for long: only what was once surely a face is favoured.
     sure = _sure(faces, known)
     kept = ~(np.asarray(faces.scores) < limit) | sure

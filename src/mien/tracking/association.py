@@ -59,7 +59,9 @@ class Crowd:
         """Those who were seen in the last frame."""
         return [person for person in self.people if person.missed == 0]
 
-    def recognise(self, image: Image, faces: Faces, changes: Changes, cut: bool) -> IntArray:
+    def recognise(
+        self, image: Image, faces: Faces, changes: Changes, *, cut: bool, restless: bool = False
+    ) -> IntArray:
         """Find out whose each face is, and bring everyone up to date.
 
         Args:
@@ -67,15 +69,17 @@ class Crowd:
             faces: its n faces.
             changes: what has changed since the frame before.
             cut: whether it begins a new shot.
+            restless: whether so much has changed everywhere that place alone says little.
 
         Returns:
             ``(n,)`` track ids from 1; 0 for a face that is not sure yet, or a second time there.
         """
         self._shot += cut
         sight = _Sight(image, faces, self.identity)
-        leapt = [p for p in self.here if cut or p.usual.exceeded(changes.around(p.box))]
+        changed = [(p, changes.around(p.box)) for p in self.here]
+        leapt = [p for p, c in changed if cut or p.usual.exceeded(c) or (restless and c > _LEAP)]
         found = {} if cut else self._by_place(sight, leapt)
-        hopes = self._by_looks(sight, found, leapt)
+        hopes = self._by_looks(sight, found, leapt, stays=not restless)
         for row in range(len(faces)):
             if row not in found and not _doubled(faces[row], faces[list(found)]):
                 found[row] = Person(faces[row], self._shot, Usual(_LEAP, self.fps))
@@ -84,7 +88,7 @@ class Crowd:
             person.see(faces[row], self._shot)
             person.remember(image, round(self.fps), lasting=bool(clear[row]))
             if person.number == 0:
-                self._meet(person, hope=hopes.get(row, False), first=cut)
+                self._meet(person, hope=hopes.get(row, False), first=cut or restless)
         self._part(list(found.values()))
         numbers = [found[row].number if row in found else 0 for row in range(len(faces))]
         return np.array(numbers, np.int64)
@@ -128,12 +132,14 @@ class Crowd:
         return found
 
     def _by_looks(
-        self, sight: _Sight, found: dict[int, Person], leapt: list[Person]
+        self, sight: _Sight, found: dict[int, Person], leapt: list[Person], *, stays: bool
     ) -> dict[int, bool]:
-        """Put those into `found` who look like someone missing; for the others, who might be."""
+        """Put those into `found` who look like someone missing; for the others, who might be.
+
+        `stays` says whether being at the same place speaks for being the same person.
+        """
         rows = [r for r in range(len(sight.faces)) if r not in found or not found[r].number]
-        people = [p for p in self.people if p.number and (p.missed or p in leapt)]
-        people = [p for p in people if p not in found.values()]
+        people = [p for p in self.people if p.number and p not in found.values()]
         if not rows or not people:
             return {}
         close = _closeness(people, sight.faces[rows], self.fps)
@@ -142,10 +148,11 @@ class Crowd:
             for j, row in enumerate(rows):
                 bar = self.bars.stayed
                 if person in leapt:
-                    bar = self.bars.stayed if close[i, j] > 0.5 else self.bars.again
+                    same_place = stays and close[i, j] > 0.5
+                    bar = self.bars.stayed if same_place else self.bars.again
                 elif person.shot != self._shot:
                     bar = self.bars.again
-                elif close[i, j] > 0 and self._expected(person, sight):
+                elif person.missed and close[i, j] > 0 and self._expected(person, sight):
                     bar = self.bars.near
                 gains[i, j] = sight.likeness(person, row) - bar
         hopes = {row: bool(gains[:, j].max() > -_HOPE) for j, row in enumerate(rows)}

@@ -12,6 +12,7 @@ from mien.types import Boxes, Faces, FloatArray, Image
 
 _SIDE = 96  # longer side in pixels of the small picture on which changes are measured
 _CUT = 0.22  # the change of the whole picture, in its own contrast, that may be a cut
+_CERTAIN = 0.6  # the change that is a cut, however much the frames before it changed
 _CONTRAST = 16.0  # grey levels: a region flatter than this is taken as if it had this contrast
 _MEMORY_S = 0.2  # how long a change counts for what is usual
 
@@ -77,13 +78,34 @@ class Changes:
             low = np.maximum((box[:2] - grow) / self._step, 0).astype(int)
             high = np.maximum((box[2:] + grow) / self._step, 0).astype(int) + 1
             part = (slice(low[1], high[1]), slice(low[0], high[0]))
-        now, before = self._now[part], self._before[part]
-        if not now.size:
+        return _change(self._now[part], self._before[part])
+
+    def unpanned(self) -> float:
+        """The change everywhere, but for what a camera that moves evenly does."""
+        import cv2
+
+        if self._now is None or self._before is None:
             return 0.0
-        contrasts = [max(float(small.std()), _CONTRAST) for small in (now, before)]
-        plain = float(np.abs(now - before).mean()) / (sum(contrasts) / 2)
-        now, before = ((s - s.mean()) / c for s, c in zip((now, before), contrasts, strict=True))
-        return min(plain, float(np.abs(now - before).mean()))
+        height, width = self._now.shape
+        window = cv2.createHanningWindow((width, height), cv2.CV_32F)
+        shift, _ = cv2.phaseCorrelate(self._before, self._now, window)
+        x, y = (
+            int(np.clip(round(s), -n // 2, n // 2))
+            for s, n in zip(shift, (width, height), strict=True)
+        )
+        now = self._now[max(y, 0) : height + min(y, 0), max(x, 0) : width + min(x, 0)]
+        before = self._before[max(-y, 0) : height - max(y, 0), max(-x, 0) : width - max(x, 0)]
+        return min(self.around(), _change(now, before))
+
+
+def _change(now: FloatArray, before: FloatArray) -> float:
+    """The mean difference of two regions of one size, as a share of their contrast."""
+    if not now.size:
+        return 0.0
+    contrasts = [max(float(small.std()), _CONTRAST) for small in (now, before)]
+    plain = float(np.abs(now - before).mean()) / (sum(contrasts) / 2)
+    now, before = ((s - s.mean()) / c for s, c in zip((now, before), contrasts, strict=True))
+    return min(plain, float(np.abs(now - before).mean()))
 
 
 class Cuts:
@@ -94,16 +116,21 @@ class Cuts:
 
     Attributes:
         changes: since the frame before.
+        restless: whether so much has changed that motion says little about who is who.
     """
 
     def __init__(self, fps: float) -> None:
         self.changes = Changes()
+        self.restless = False
         self._usual = Usual(_CUT, fps)
 
     def begins(self, image: Image) -> bool:
         """Whether the next frame is the first of a film or of a shot."""
         known = self.changes.update(image)
-        return not known or self._usual.exceeded(self.changes.around())
+        change = self.changes.around()
+        unusual = self._usual.exceeded(change)
+        self.restless = change > _CUT and self.changes.unpanned() > _CUT
+        return not known or unusual or change > _CERTAIN
 
 
 class Flow:

@@ -15,12 +15,12 @@ import numpy as np
 
 from mien.errors import PluginError, UsageError
 from mien.faces.detectors.base import FaceDetector, check_image, tidy
-from mien.faces.geometry import iou
+from mien.faces.geometry import iou, quarter_turns
 from mien.tracking.appearance import appearance
 from mien.tracking.association import Bars, Crowd
 from mien.tracking.motion import Cuts, Flow
 from mien.tracking.track import Identity, Person
-from mien.types import Boxes, Faces, Image
+from mien.types import Boxes, Faces, Image, IntArray
 
 LENIENT = 2 / 3  # what is left of min_score for a face that is already followed
 _REFINED_S, _FLOWN_S = 1 / 3, 1 / 4  # from one search to the next: boxes that flow drift
@@ -38,8 +38,17 @@ class RefiningDetector(Protocol):
         """Find the faces of one picture that are at least `min_face` pixels large."""
         ...
 
-    def refine(self, image: Image, boxes: Boxes, min_score: float | None = None) -> Faces:
-        """Find the faces in or next to `boxes` ``(n, 4)``; at most n."""
+    def refine(
+        self,
+        image: Image,
+        boxes: Boxes,
+        min_score: float | None = None,
+        turns: IntArray | None = None,
+    ) -> Faces:
+        """Find the faces in or next to `boxes` ``(n, 4)``; at most n.
+
+        `turns` ``(n,)``, the quarter turns by which they lie, is given only where one does.
+        """
         ...
 
 
@@ -131,7 +140,9 @@ class Tracked:
         faces = self._look(image, cut)
         if not isinstance(faces, Faces):
             raise PluginError(f"a detector must return mien.Faces, got {type(faces).__name__}.")
-        numbers = self._crowd.recognise(image, faces, self._cuts.changes, cut)
+        numbers = self._crowd.recognise(
+            image, faces, self._cuts.changes, cut=cut, restless=self._cuts.restless
+        )
         self._count += 1
         sure = numbers > 0
         faces = faces[sure]
@@ -146,15 +157,21 @@ class Tracked:
         self._relief = max(0, self._relief - 1)
         if isinstance(self.detector, RefiningDetector):
             faces = self._refine(self.detector, image, here)
-            if due or self._missing(here, faces):
+            lost = self._missing(here, faces)
+            if due or lost or (self._cuts.restless and not here):
                 faces = joined(faces, self._search(self.detector, image, cut))
+            if len(faces) >= len(here):
+                self._relief = 0  # everyone is there: the next one lost is searched for at once
             return faces
         self._flow.update(image)
         if not due and all(person.number for person in here):
             faces = self._flow.follow(Faces.concat([person.face for person in here]))
             if not self._missing(here, faces):
                 return tidy(faces)
-        return self.detector.detect(image)
+        faces = self.detector.detect(image)
+        if len(faces) >= len(here):
+            self._relief = 0
+        return faces
 
     @staticmethod
     def _refine(detector: RefiningDetector, image: Image, here: list[Person]) -> Faces:
@@ -162,7 +179,9 @@ class Tracked:
             return Faces.empty()
         boxes = np.stack([person.box for person in here])
         limit = float(getattr(detector, "min_score", 0.0))
-        faces = detector.refine(image, boxes, LENIENT * limit)
+        turns = np.concatenate([quarter_turns(person.face) for person in here])
+        lying = {"turns": turns} if turns.any() else {}
+        faces = detector.refine(image, boxes, LENIENT * limit, **lying)
         # A false find would drift along for long: only who was once surely a face is favoured.
         whose = iou(faces.boxes, boxes.astype(np.float32)).argmax(axis=1)
         favoured = np.array([person.sure for person in here])[whose]
@@ -186,11 +205,15 @@ class Tracked:
 
 
 def joined(followed: Faces, found: Faces) -> Faces:
-    """What was followed, and what was found elsewhere, largest first."""
+    """What was followed, and what was found elsewhere or another way up, largest first."""
     if not len(followed) or not len(found):
         return found if len(found) else followed
-    overlap = iou(found.boxes, followed.boxes).max(axis=1)
-    return tidy(Faces.concat([followed, found[overlap < 0.3]]))
+    overlap = iou(found.boxes, followed.boxes)
+    same = overlap.argmax(axis=1)
+    new = overlap.max(axis=1) < 0.3
+    turned = ~new & (quarter_turns(found) != quarter_turns(followed)[same])
+    kept = np.setdiff1d(np.arange(len(followed)), same[turned])
+    return tidy(Faces.concat([followed[kept], found[new | turned]]))
 
 
 def _positive(fps: float) -> float:

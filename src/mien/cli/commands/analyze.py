@@ -23,7 +23,7 @@ _ROWS = 50  # photos shown at once: a long run must not fill the memory
 
 def analyze(
     paths: Annotated[
-        list[str], typer.Argument(help="Photos, films, folders or patterns; a stream's URL.")
+        list[str], typer.Argument(help="Images, videos, folders or patterns; a stream's URL.")
     ],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Table: .parquet, .csv or .jsonl.")
@@ -39,6 +39,7 @@ def analyze(
     start: options.Start = None,
     end: options.End = None,
     width: options.Width = None,
+    stream: options.Stream = None,
     adaptive: options.Adaptive = False,
     keep_faces: options.KeepFaces = False,
     attributes: options.Attributes = "",
@@ -54,10 +55,11 @@ def analyze(
     Exit code 0 when all inputs were read, 3 when some were not, 2 for wrong use.
     """
     from mien.cli.console import Tally, progress, show_people, show_table
-    from mien.cli.inputs import Clip, load_analyzer, results
-    from mien.cli.output.sinks import Outputs, Targets
+    from mien.cli.inputs import load_analyzer, results, show_left_out, video_options
+    from mien.cli.output.sinks import Outputs, Targets, frames_setting
     from mien.cli.output.videos import FilmAnswers
     from mien.labels import ATTRIBUTES, EMBEDDINGS
+    from mien.media.inputs import Inputs
     from mien.timeline.timeline import Timeline
 
     if keep_faces and output is None:
@@ -69,14 +71,18 @@ def analyze(
     also = (*options.named(attributes, ATTRIBUTES), *kept, *answers.also, *["affect"] * affect)
     analyzer = load_analyzer(detector, model, min_score, tuple(without or ()), also, head or ())
     answers.check(analyzer)
-    tally, clip = Tally(), Clip(fps, every, start, end, width, adaptive)
+    wanted = video_options(
+        paths, fps=fps, every=every, start=start, end=end, width=width, stream=stream
+    )
     written = {"peaks": keep_faces, "embeddings": bool(kept), "videos": film_model is not None}
-    beside = frozenset(name for name, wanted in written.items() if wanted)
+    beside = frozenset(name for name, chosen in written.items() if chosen)
     targets = Targets(output, annotate, beside, resume, overwrite)
-    outputs = Outputs(analyzer, paths, clip.settings, targets)
+    outputs = Outputs(analyzer, paths, frames_setting(wanted, adaptive), targets)
+    tally, inputs = Tally(), Inputs(paths)
 
     def run(sinks: Sequence[Any]) -> Iterator[Result]:
-        road = results(analyzer, paths, clip, keep=annotate is not None, skips=outputs.skips)
+        keep, skips = annotate is not None, outputs.skips
+        road = results(analyzer, inputs, wanted, keep=keep, adaptive=adaptive, skips=skips)
         for result in answers.through(progress(road)):
             for sink in sinks:
                 sink.write(result)
@@ -100,6 +106,7 @@ def analyze(
                 good = (result for result in group if result.error is None)
                 while shown := list(islice(good, _ROWS)):
                     show_table(shown)
+    show_left_out(inputs)
     tally.show(list(outputs.wrote()))
     if tally.failed or outputs.failed:
         raise typer.Exit(SOME_FAILED)

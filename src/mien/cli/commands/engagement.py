@@ -87,13 +87,14 @@ def read_film(
         InputError: it cannot be read.
     """
     from mien.cli.console import progress
-    from mien.media.video import VideoSource, is_film
+    from mien.media.inputs import is_moving
+    from mien.media.video import VideoSource
     from mien.results.files import SUFFIXES
     from mien.timeline.timeline import Timeline
 
     if path.suffix.lower() in SUFFIXES:
         return Timeline.load(path)
-    if not is_film(path):
+    if path.exists() and not is_moving(str(path)):
         raise UsageError(f"{path} is neither a film nor a table of one ({', '.join(SUFFIXES)}).")
     source = VideoSource(path)
     analyzer = _analyzer(detector, features)

@@ -17,7 +17,7 @@ from mien.errors import UsageError
 def people(
     files: Annotated[
         list[str],
-        typer.Argument(help="Films, photos, or tables made with `mien analyze --embeddings`."),
+        typer.Argument(help="Videos, images, or tables made with `mien analyze --embeddings`."),
     ],
     output: Annotated[
         Path | None,
@@ -49,7 +49,7 @@ def people(
 
     Who is not like any known face stays unknown. Nothing is kept of any face without -o.
     """
-    from mien.cli.inputs import Clip, load_analyzer
+    from mien.cli.inputs import load_analyzer, video_options
     from mien.cli.output.people import check_people_output, show_who, write
     from mien.cli.people_inputs import gather, numbered
     from mien.labels import IDENTITY
@@ -59,7 +59,8 @@ def people(
     names, pictures = numbered(name or ()), known_pictures(known or ())
     analyzer = cache(lambda: load_analyzer(detector, model, None, (), (IDENTITY,)))
     faces = known_faces(pictures, analyzer().analyze) if pictures else {}
-    gathered = gather(files, Clip(fps, every, width=width), analyzer)
+    wanted = video_options(files, fps=fps, every=every, width=width)
+    gathered = gather(files, wanted, analyzer)
     who = gathered.timeline.who(threshold, known=faces)
     wrong = None
     try:

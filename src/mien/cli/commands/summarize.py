@@ -89,7 +89,8 @@ def _analysed(
 ) -> Timeline:
     """Analyse a film into a table, or read the one that the same command has written before."""
     from mien.cli.console import progress
-    from mien.cli.inputs import Clip
+    from mien.cli.output.sinks import frames_setting
+    from mien.media.inputs import VideoOptions
     from mien.media.video import VideoSource
     from mien.results.tables import face_dtypes
     from mien.sinks.checkpoint import Checkpoint, Plan
@@ -98,7 +99,7 @@ def _analysed(
 
     source, labels, measures = VideoSource(film), analyzer.labels, analyzer.measures
     table.parent.mkdir(parents=True, exist_ok=True)
-    settings = {**analyzer.settings, **Clip(adaptive=adaptive).settings}
+    settings = {**analyzer.settings, **frames_setting(VideoOptions(), adaptive)}
     plan = Plan(settings, tuple(face_dtypes(labels, measures)), [str(film)], {"peaks"})
     checkpoint = Checkpoint(table, plan, overwrite=overwrite)
     with TableSink(table, labels, settings, True, measures, checkpoint) as sink:

@@ -111,7 +111,7 @@ def _open(source: str) -> tuple[Iterable[Frame], bool]:
 
         return CameraSource(source), False
     if Path(source).is_file() and not is_moving(source):
-        raise UsageError(f"{source} is no film; for photos there is: mien analyze.")
+        raise UsageError(f"{source} is not a video; for images: mien analyze {source}.")
     from mien.media.video import VideoSource
 
     return VideoSource(source), True

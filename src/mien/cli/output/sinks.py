@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from mien.media.inputs import is_live, is_moving
+from mien.media.inputs import Input, VideoOptions, is_live
+from mien.media.paths import local_path
 from mien.results.tables import face_dtypes
 from mien.sinks.checkpoint import Checkpoint, Plan
 from mien.sinks.tables import TableSink
@@ -19,6 +20,19 @@ if TYPE_CHECKING:
     from mien.analyzer import EmotionAnalyzer
     from mien.results.result import Result
     from mien.sinks.annotated import Annotations
+
+
+def frames_setting(options: VideoOptions, adaptive: bool) -> dict[str, str]:
+    """Which frames of videos are analyzed, for the settings of a table; nothing where it is all."""
+    chosen = {**asdict(options), "adaptive": adaptive or None}
+    usual = asdict(VideoOptions())
+    words = [f"{name} {v}" for name, v in chosen.items() if v not in (None, usual.get(name))]
+    return {"frames": ", ".join(words)} if words else {}
+
+
+def _place(path: str) -> str:
+    """An argument as its files are called in the tables."""
+    return path if is_live(path) or path == "-" else local_path(path)
 
 
 @dataclass(frozen=True)
@@ -44,7 +58,7 @@ class Outputs:
     Args:
         analyzer: what makes the results.
         paths: the arguments of the command.
-        frames: `mien.cli.inputs.Clip.settings`.
+        frames: as from `frames_setting`.
         targets: where to write.
 
     Raises:
@@ -66,17 +80,13 @@ class Outputs:
         if targets.annotate is not None:
             from mien.sinks.annotated import Annotations
 
-            videos = [path for path in paths if is_moving(path)]
-            photos = [path for path in paths if path not in videos]
-            self._annotations = Annotations(
-                targets.annotate, videos, photos, overwrite=targets.overwrite
-            )
+            self._annotations = Annotations(targets.annotate, paths, overwrite=targets.overwrite)
         if targets.table is not None:
             settings = {**analyzer.settings, **frames}
             columns = tuple(face_dtypes(analyzer.labels, analyzer.measures))
             self._checkpoint = Checkpoint(
                 targets.table,
-                Plan(settings, columns, paths, targets.beside),
+                Plan(settings, columns, [_place(path) for path in paths], targets.beside),
                 resume=targets.resume,
                 overwrite=targets.overwrite,
             )
@@ -120,17 +130,17 @@ class Outputs:
                     file=sys.stderr,
                 )
 
-    def skips(self, source: str) -> bool:
+    def skips(self, item: Input) -> bool:
         """Whether an input was finished by an earlier run, in every output."""
-        if self._checkpoint is None or is_live(source):
+        if self._checkpoint is None or item.kind == "stream":
             return False
 
         def done() -> bool:
-            if "videos" in self._targets.beside and is_moving(source):
+            if "videos" in self._targets.beside and item.kind == "video":
                 return False  # a video is predicted from all its frames
-            return self._annotations is None or self._annotations.is_done(source)
+            return self._annotations is None or self._annotations.is_done(item)
 
-        return self._checkpoint.skips(source, done)
+        return self._checkpoint.skips(item.name, done, item.place)
 
     @property
     def failed(self) -> int:

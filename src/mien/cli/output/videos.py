@@ -15,6 +15,7 @@ import numpy as np
 
 from mien.cli.console import tell
 from mien.errors import UsageError
+from mien.escaping import printable
 from mien.labels import FEATURES
 
 if TYPE_CHECKING:
@@ -57,10 +58,10 @@ class FilmAnswers:
         self._found: list[pd.DataFrame] = []
         if model is None:
             return
-        from mien.media.inputs import is_moving
+        from mien.media.inputs import Inputs
         from mien.timeline.classifier import FilmModel
 
-        if not any(is_moving(path) for path in paths):
+        if all(item.kind == "image" for item in Inputs(paths)):
             raise UsageError("--film-model judges films, and there is none among the inputs.")
         self._model = FilmModel(model)
         self.also = () if FEATURES in kept else (FEATURES,)
@@ -146,7 +147,7 @@ def show_answers(table: pd.DataFrame, labels: Sequence[str], model: str, *, json
         shown.add_column(label[:12], justify="right", no_wrap=True)
     for row in table.to_dict("records"):
         who = "group" if str(row["track_id"]) == "<NA>" else f"person {row['track_id']}"
-        name = Path(str(row["source"])).name
+        name = printable(Path(str(row["source"])).name)
         if isinstance(row["problem"], str):
             shown.add_row(name, who, f"no answer: {row['problem']}")
             continue

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, NoReturn
 from mien.cli.viewer.view import Look, save_snapshot
 from mien.drawing.overlay import Person
 from mien.errors import FrameDroppedError, MienError
+from mien.escaping import printable
+from mien.media.worker import Worker, awaited
 from mien.sinks.stabilizer import Steadied
 from mien.sinks.video import FilmSink
 from mien.types import Frame
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
 KEYS = "q quit  up/down or number: face  r record  space pause  s save picture"
 _LATE_S = 0.1  # a film's frame that is later than this is left out
 _CALM = 0.9  # share of the past in the frames a second that are shown
-_STOP_S = 5.0  # seconds that a source gets to end
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Live:
         self.choice = Choice(recording=record is not None)
         self.error: BaseException | None = None
         self.counts = {"ok": 0, "dropped": 0, "error": 0}
-        self._name, self._analyse = name, analyse
+        self._name, self._analyse = printable(name), analyse
         self._gate = _Gate(frames, self, own_speed)
         self._record, self._seconds, self._overwrite = record, seconds, overwrite
         self._message, self._spoken = "", 0.0
@@ -78,19 +79,18 @@ class Live:
         self._recorded: list[Path] = []
         self._sinks = list(sinks)
         self._lock = threading.Lock()
-        self._thread = threading.Thread(target=self._work, name="mien-live", daemon=True)
+        self._worker = Worker(self._work, self._end, "mien-live")
 
     def __enter__(self) -> Live:
         self._stack = ExitStack()
         for sink in self._sinks:
             self._stack.enter_context(sink)
         self._begun = time.monotonic()
-        self._thread.start()
+        self._worker.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.done = True
-        self._thread.join(_STOP_S)
+        self._worker.finish()
         with self._lock:
             self._sinks.clear()  # a source that does not end must not write any more
             try:
@@ -148,6 +148,9 @@ class Live:
 
     def _say(self, message: str) -> None:
         self._message, self._spoken, self._fresh = message, time.monotonic(), True
+
+    def _end(self) -> None:
+        self.done = True
 
     def _work(self) -> None:
         """The thread: whatever goes wrong here ends the view, and is raised where it is shown."""
@@ -253,7 +256,7 @@ class _Gate:
 
     def __iter__(self) -> Iterator[Frame]:
         lag: float | None = None  # what the wall clock shows more than the film's
-        for frame in self._frames:
+        for frame in awaited(self._frames):
             if self._own_speed and frame.time_s is not None:
                 stood = self._stand()
                 now = time.monotonic()

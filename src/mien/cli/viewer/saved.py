@@ -13,6 +13,7 @@ import numpy.typing as npt
 from mien.cli.viewer.view import Look, save_snapshot
 from mien.drawing.overlay import Person
 from mien.errors import InputError, MienError
+from mien.escaping import printable
 from mien.labels import color_of
 from mien.types import Image
 
@@ -177,7 +178,7 @@ class Viewer:
         return slice(int(self._ends[position - 1]) if position else 0, end)
 
     def _headline(self, row: Any, time_s: float) -> str:
-        parts = [Path(str(row["source"])).name]
+        parts = [printable(Path(str(row["source"])).name)]
         if np.isnan(time_s):
             parts.append(f"picture {self.position + 1} of {len(self)}")
         else:

@@ -5,6 +5,8 @@ A candidate array is ``(n, 4)`` float64, x1 y1 x2 y2 in pixels of the whole pict
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 import numpy.typing as npt
 
@@ -12,6 +14,7 @@ from mien.types import Boxes, FloatArray, Image
 from mien.types import Floats as Values
 
 Rows = npt.NDArray[np.intp]
+Value = TypeVar("Value", bound=np.generic)
 
 _CHUNK = 256  # candidates compared or cut at a time: bounds the memory, whatever the picture
 _GREY = 127.5  # the networks' zero, seen where a patch reaches over the picture's edge
@@ -98,6 +101,6 @@ def patches(image: Image, boxes: Boxes, size: int) -> FloatArray:
     return cut
 
 
-def chunks(boxes: Boxes) -> list[Boxes]:
+def chunks(rows: npt.NDArray[Value]) -> list[npt.NDArray[Value]]:
     """Split candidates into parts small enough to be cut out and judged together."""
-    return [boxes[i : i + _CHUNK] for i in range(0, len(boxes), _CHUNK)]
+    return [rows[i : i + _CHUNK] for i in range(0, len(rows), _CHUNK)]

@@ -15,6 +15,9 @@ import numpy as np
 
 from mien.errors import ModelError, UsageError
 from mien.faces.detectors.base import check_image, check_min_score, tidy
+from mien.faces.detectors.onet import OutputNetwork
+from mien.faces.detectors.weights import weights
+from mien.media.brightness import brightened
 from mien.types import Faces, Image
 
 _TURN = Lock()  # the size is set before the network runs: one thread at a time
@@ -33,6 +36,8 @@ class YunetDetector:
         min_face: faces whose box has a shorter side than this, in pixels, are left out.
         max_side: longest side, in pixels, of the picture that YuNet sees; more finds smaller
             faces, less is faster.
+        any_angle: judge which way up each face is by MTCNN's O-Net: YuNet finds faces that lie or
+            are upside down, but places their landmarks as if they were upright.
 
     Raises:
         ModelError: there is no such file (at once), or it is not a YuNet (on first use).
@@ -45,6 +50,7 @@ class YunetDetector:
         min_score: float = 0.7,
         min_face: int = 10,
         max_side: int = 640,
+        any_angle: bool = True,
     ) -> None:
         self.model_path = Path(model_path)
         if not self.model_path.is_file():
@@ -55,6 +61,8 @@ class YunetDetector:
         self.min_score = min_score
         self.min_face = min_face
         self.max_side = max_side
+        self.any_angle = any_angle
+        self._output = OutputNetwork(weights("mtcnn_onet")) if any_angle else None
         self._net: Any = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -70,6 +78,7 @@ class YunetDetector:
             ModelError: the model file is not a YuNet that this OpenCV can run.
         """
         check_image(image)
+        image = brightened(image)
         height, width = image.shape[:2]
         shrink = min(1.0, self.max_side / max(height, width))
         size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
@@ -79,7 +88,8 @@ class YunetDetector:
         corner, span, landmarks = points[:, 0], points[:, 1], points[:, 2:]
         boxes = np.concatenate([corner, corner + np.maximum(span, 0)], axis=1)
         # YuNet's "right" eye and mouth corner are the person's own, and so come first here too.
-        return tidy(Faces(boxes, rows[:, 14], landmarks), self.min_score, self.min_face)
+        faces = tidy(Faces(boxes, rows[:, 14], landmarks), self.min_score, self.min_face)
+        return faces if self._output is None else self._output.upright(image, faces, self.min_score)
 
     def _find(self, bgr: Image) -> Any:
         """OpenCV's answer ``(n, 15)``: x, y, width, height, five points, score."""

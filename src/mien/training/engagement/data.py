@@ -14,8 +14,7 @@ import numpy.typing as npt
 from mien.datasets.csv import LABEL, SPLIT, VIDEO, first_column, read_csv
 from mien.engagement.windows import LEAST_SEEN, moments, shown, stretched, window_starts
 from mien.errors import InputError, UsageError
-from mien.timeline.smoothing import frame_lengths
-from mien.timeline.tracks import Presence
+from mien.timeline.tracks import Presence, extent
 from mien.types import FloatArray, Floats, IntArray
 
 if TYPE_CHECKING:
@@ -176,7 +175,6 @@ def labelled(timeline: Timeline, level: float, row: dict[str, str]) -> LabelledC
     rows = presence.people[max(seconds, key=lambda who: seconds[who])]
     starts, ends = (edge[rows] for edge in presence.spans)
     vectors = timeline.embeddings.of(timeline.faces.iloc[rows], "features")
-    times = np.sort(timeline.images["time_s"].dropna().to_numpy(np.float64))
     return LabelledClip(
         row["path"],
         level,
@@ -185,7 +183,7 @@ def labelled(timeline: Timeline, level: float, row: dict[str, str]) -> LabelledC
         vectors.astype(np.float16),
         row.get("group", "") or row["path"],
         row.get("split", "").strip().lower(),
-        (float(times[0]), float(times[-1] + frame_lengths(times)[-1])),
+        extent(timeline.images),
     )
 
 

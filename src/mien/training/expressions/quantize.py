@@ -15,6 +15,7 @@ from mien.evaluation import to_crops
 from mien.expressions.onnx import OnnxClassifier
 from mien.files import write_bytes
 from mien.models.card import ModelCard
+from mien.models.session import runtime
 from mien.training.expressions.export import write_card
 from mien.training.expressions.targets import Lesson
 
@@ -28,14 +29,13 @@ def quantize(plain: Path, card: ModelCard, told: Lesson, path: Path) -> None:
     layer stays as it is, for it is small and decides. Weights use seven bits, because processors
     without VNNI overflow with eight.
     """
-    from onnxruntime import quantization
-    from onnxruntime.quantization.shape_inference import quant_pre_process
-
+    quantization: Any = runtime("quantization")
+    base: Any = quantization.CalibrationDataReader
     classifier = OnnxClassifier(plain, card)
     rows = np.linspace(0, len(told) - 1, min(len(told), CALIBRATION)).astype(int)
     crops = to_crops(told.pictures[rows], card.input_size)
 
-    class Reader(quantization.CalibrationDataReader):  # type: ignore[misc]
+    class Reader(base):  # type: ignore[misc]
         def __init__(self) -> None:
             batches = (crops[i : i + 32] for i in range(0, len(crops), 32))
             self.batches = ({"input": classifier.prepare(batch)} for batch in batches)
@@ -45,7 +45,8 @@ def quantize(plain: Path, card: ModelCard, told: Lesson, path: Path) -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         prepared, partial = Path(folder) / "prepared.onnx", Path(folder) / "int8.onnx"
-        quant_pre_process(str(plain), str(prepared), skip_symbolic_shape=True)
+        shapes = runtime("quantization.shape_inference")
+        shapes.quant_pre_process(str(plain), str(prepared), skip_symbolic_shape=True)
         quantization.quantize_static(
             str(prepared),
             str(partial),

@@ -1,0 +1,5 @@
+"""``python -m mien``: the command."""
+
+from mien.cli import main
+
+main()
