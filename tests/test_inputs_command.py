@@ -12,7 +12,7 @@ from helpers.videos import write_film
 from typer.testing import CliRunner, Result
 
 from mien import Timeline
-from mien.cli import app
+from mien.cli.commands import app
 from mien.errors import UsageError
 from mien.media.images import read_image
 from mien.types import Image

@@ -18,7 +18,7 @@ from helpers.results import acted, towards
 from helpers.videos import write_film
 from typer.testing import CliRunner
 
-from mien.cli import app
+from mien.cli.commands import app
 from mien.errors import UsageError
 from mien.files import SIGNATURE, check_output, hidden, replacing, signed, write_text
 from mien.labels import EMOTIONS

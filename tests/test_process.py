@@ -13,7 +13,7 @@ from pathlib import Path
 
 import av
 import pytest
-from helpers.actors import acted, save, towards
+from helpers.results import acted, save, towards
 from helpers.videos import write_film
 
 from mien import Results
