@@ -1,4 +1,4 @@
-"""What identity, age and gender cost beside the expression: one pass with and without.
+"""What identity costs beside the expression: one pass with and without.
 
     python benchmarks/person.py [--seconds 20]
 
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--batch", type=int, default=16)
     options = parser.parse_args(arguments)
     shipped = model_path("mien-mobilenet")
-    everything = ("age", "gender", "identity", "features")
+    everything = ("identity", "features")
     with tempfile.TemporaryDirectory() as folder:
         bare = without_branch(shipped, Path(folder) / "bare.onnx")
         ways = {
@@ -74,7 +74,7 @@ def without_branch(source: Path, target: Path) -> Path:
     """A copy of a model's file without its branch."""
     model = onnx.load(str(source))
     prune(model.graph)
-    card = replace(OnnxClassifier(source).card, identity="", attributes=())
+    card = replace(OnnxClassifier(source).card, identity="")
     onnx.helper.set_model_props(model, {METADATA_KEY: card.to_json()})
     onnx.save(model, str(target))
     return target

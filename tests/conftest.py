@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -40,3 +41,11 @@ def photo() -> Path:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(7)
+
+
+@pytest.fixture(scope="module")
+def plain_faces_are_fit() -> Iterator[None]:
+    """Flat squares count as sharp, for tests whose faces are painted in one color."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mien.faces.quality.MIN_SHARPNESS", 0.0)
+        yield

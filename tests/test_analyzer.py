@@ -26,7 +26,7 @@ from mien.sinks.images import PictureSink
 from mien.sinks.jsonl import JsonSink
 from mien.sinks.tables import TableSink
 from mien.testing import check_detector, check_sink, check_source
-from mien.types import Crops, Image, Scores
+from mien.types import Crops, Frame, Image, Scores
 
 
 @pytest.fixture(scope="module")
@@ -297,17 +297,53 @@ def test_annotated_pictures_replace_nothing(tmp_path: Path) -> None:
     assert len(list((tmp_path / "in").glob("*.annotated.jpg"))) == 3
 
 
-def test_what_was_seen_before_a_failure_is_handed_out() -> None:
-    def failing(image: Image) -> list[tuple[int, int, int, int]]:
-        if image.max() == 0:
-            raise RuntimeError("the camera is on fire")
-        return bright_spots(image)
+def failing_in_the_dark(image: Image) -> list[tuple[int, int, int, int]]:
+    if image.max() == 0:
+        raise RuntimeError("the camera is on fire")
+    return bright_spots(image)
 
+
+@pytest.mark.parametrize("adaptive", [None, False, True])
+def test_a_detector_that_fails_at_one_input_leaves_an_error_row(adaptive: bool | None) -> None:
     judge = CustomClassifier(brightness, ("dark", "light"), 8)
-    results = EmotionAnalyzer(failing, judge).analyze([spots(1), spots(2), spots(0)])
-    assert [len(next(results)) for _ in range(2)] == [1, 2]
+    analyzer = EmotionAnalyzer(failing_in_the_dark, judge)
+    images = [spots(1), spots(0), spots(2)]
+    if adaptive is None:
+        results = list(analyzer.analyze(images))
+        assert [len(result) for result in results] == [1, 0, 2]
+    else:
+        frames = [Frame("a.mp4", image.copy, i, i / 25) for i, image in enumerate(images)]
+        results = list(analyzer.stream(frames, adaptive=adaptive))
+    assert [result.status for result in results] == ["ok", "error", "ok"]
+    assert "on fire" in str(results[1].error)
+    assert results[1].source in str(results[1].error)
+
+
+def test_a_classifier_that_fails_at_one_input_leaves_an_error_row() -> None:
+    def picky(crops: Crops) -> Any:
+        if len(crops) == 2 or len(crops) > 3:  # at a batch with it as well
+            raise RuntimeError("two is a crowd")
+        return brightness(crops)
+
+    analyzer = EmotionAnalyzer(bright_spots, CustomClassifier(picky, ("dark", "light"), 8))
+    results = list(analyzer.analyze([spots(1), spots(2), spots(0), spots(3)]))
+    assert [result.status for result in results] == ["ok", "error", "ok", "ok"]
+    assert [len(result) for result in results] == [1, 0, 0, 3]
+    with pytest.raises(PluginError, match="two is a crowd"):
+        analyzer(spots(2))
+
+
+def test_a_detector_that_never_works_ends_the_run_after_its_rows() -> None:
+    judge = CustomClassifier(brightness, ("dark", "light"), 8)
+    analyzer = EmotionAnalyzer(failing_in_the_dark, judge)
+    results = analyzer.analyze([spots(0), "nowhere.jpg", spots(0)])
+    assert [next(results).status for _ in range(3)] == ["error"] * 3
     with pytest.raises(PluginError, match="on fire"):
         next(results)
+    with pytest.raises(PluginError, match="on fire"):
+        list(analyzer.analyze(spots(0) for _ in iter(int, 1)))  # without an end
+    with pytest.raises(PluginError, match="on fire"):
+        analyzer(spots(0))
 
 
 def test_boxes_that_are_already_there() -> None:

@@ -21,7 +21,7 @@ from mien.plugins import model_path  # noqa: E402
 from mien.training.expressions import distill as growing  # noqa: E402
 from mien.training.expressions import train as whole  # noqa: E402
 from mien.training.expressions.attach import graft  # noqa: E402
-from mien.training.expressions.branch import Branch, Knowledge, years  # noqa: E402
+from mien.training.expressions.branch import Branch, Knowledge  # noqa: E402
 from mien.training.expressions.recipe import load_branch  # noqa: E402
 
 TRUNK = model_path("mien-mobilenet")
@@ -72,20 +72,18 @@ def test_it_learns_what_the_teacher_knows(grown: tuple[Path, list[dict[str, Any]
     assert len(losses) == 6
     assert losses[-1] < 0.7 * losses[0]
     figures = json.loads((path.parent / "figures.json").read_text())
-    assert figures["test_gender_agreement"] > 0.9
     assert figures["test_identity_cosine"] > 0.5
 
 
 def test_expressions_stay_bit_for_bit(grown: tuple[Path, list[dict[str, Any]]]) -> None:
     crops = np.random.default_rng(1).integers(0, 256, (5, 112, 112, 3), dtype=np.uint8)
     before = OnnxClassifier(TRUNK).classify(crops)
-    model = OnnxClassifier(grown[0], also=("age", "gender", "identity", "features"))
+    model = OnnxClassifier(grown[0], also=("identity", "features"))
     after = model.classify(crops)
     assert np.array_equal(before.values, after.values)
     assert after.embeddings["identity"].shape == (5, 192)
     assert np.linalg.norm(after.embeddings["identity"], axis=1) == pytest.approx(1, abs=1e-4)
-    assert tuple(after.measures) == ("apparent_age", "apparent_female") == model.measures
-    assert ((after.measures["apparent_age"] >= 1) & (after.measures["apparent_age"] <= 100)).all()
+    assert tuple(after.measures) == () == model.measures
     assert len(model.classify(crops[:0]).embeddings["identity"]) == 0
 
 
@@ -115,12 +113,6 @@ def test_answers_about_other_pictures_are_not_taken(
         growing.grow(recipe, others, grown[0].parent, tmp_path, None, lambda line: None)
 
 
-def test_age_is_the_mean_of_the_two_strongest_years() -> None:
-    logits = torch.full((1, 100), -30.0)
-    logits[0, 19], logits[0, 29], logits[0, 89] = np.log(0.5), np.log(0.3), np.log(0.2)
-    assert float(years(logits)) == pytest.approx((0.5 * 20 + 0.3 * 30) / 0.8)
-
-
 def test_file_and_network_agree(tmp_path: Path) -> None:
     """Also where BatchNorm's statistics are not those of the beginning."""
     torch.manual_seed(0)
@@ -141,7 +133,7 @@ def test_file_and_network_agree(tmp_path: Path) -> None:
         branch.eval(),
         12,
         7,
-        replace(card, identity="identity", attributes=("age", "gender")),
+        replace(card, identity="identity"),
         path,
     )
     pictures = np.random.default_rng(2).integers(0, 256, (6, 48, 48), dtype=np.uint8)
@@ -149,9 +141,7 @@ def test_file_and_network_agree(tmp_path: Path) -> None:
     with torch.no_grad():
         crops = torch.from_numpy(to_crops(pictures, 112)).permute(0, 3, 1, 2).float()
         wanted = branch(*trunk(crops))
-    assert told["identity"] == pytest.approx(wanted.identity.numpy(), abs=5e-3)
-    assert told["apparent_age"] == pytest.approx(years(wanted.ages).numpy(), abs=0.5)
-    assert told["apparent_female"] == pytest.approx(torch.sigmoid(-wanted.male).numpy(), abs=5e-3)
+    assert told == pytest.approx(wanted.identity.numpy(), abs=5e-3)
 
 
 def test_after_which_layer(tmp_path: Path) -> None:

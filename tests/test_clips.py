@@ -227,7 +227,7 @@ def test_where_only_neutral_is_told_there_are_no_clips(film: Path, tmp_path: Pat
     code, lines = summarized(table, "-o", tmp_path / "summary")
     assert (code, len(lines)) == (0, 2)
     assert lines[0] == (
-        "there are no clips: no expression but neutral is told for half a second or longer."
+        "there are no clips: no expression but neutral lasts half a second or longer."
     )
 
 
@@ -268,5 +268,5 @@ def test_a_film_without_a_face(film: Path, tmp_path: Path) -> None:
     folder = tmp_path / "summary"
     done = CliRunner().invoke(app, [str(film), "-o", str(folder)])
     assert done.exit_code == 0, done.output
-    assert done.output.splitlines()[0] == "there are no clips: no face was found."
+    assert done.output.splitlines()[0] == f"no face was found in {film.name}."
     assert "No face was found" in (folder / "index.html").read_text("utf-8")

@@ -283,3 +283,37 @@ def test_boxes_in_another_format_are_noticed(meant: Any, box_format: Any) -> Non
     detector = load_detector(lambda image: answer, box_format=meant)
     with pytest.raises(PluginError, match=r"box_format"):
         detector.detect(photo)
+
+
+@needs_photo
+def test_haar_after_a_tall_and_a_wide_image(astronaut: Any) -> None:
+    detector = HaarDetector()
+    before = len(detector.detect(astronaut))
+    for shape in ((65_500, 100, 3), (128, 32_773, 3), (1, 1, 3)):  # together they want 24 GB
+        assert len(detector.detect(np.zeros(shape, np.uint8))) == 0
+    assert len(detector.detect(astronaut)) == before > 0
+
+
+@needs_photo
+def test_haar_shrinks_what_is_too_large_to_search(
+    astronaut: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = HaarDetector().detect(astronaut).boxes[0]
+    monkeypatch.setattr("mien.faces.detectors.haar._MOST", astronaut[..., 0].size // 2)
+    assert np.abs(HaarDetector().detect(astronaut).boxes[0] - box).max() < 20
+
+
+@needs_photo
+def test_an_image_that_opencv_cannot_search(
+    astronaut: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Failing:
+        def detectMultiScale(self, *_: Any, **__: Any) -> Any:  # noqa: N802 - OpenCV's name
+            raise cv2.error("OpenCV(4.14.0) alloc.cpp:73: error: (-4) Failed to allocate")
+
+    detector = HaarDetector()
+    with monkeypatch.context() as patch:
+        patch.setattr("mien.faces.detectors.haar._load", Failing)
+        with pytest.raises(PluginError, match=r"cannot search an image of \d+ x \d+ pixels"):
+            detector.detect(astronaut)
+    assert len(detector.detect(astronaut)) > 0

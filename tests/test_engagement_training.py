@@ -226,7 +226,7 @@ def test_a_table_of_clips_is_read(tmp_path: Path) -> None:
 def test_from_the_command_line_end_to_end(tmp_path: Path) -> None:
     rng = np.random.default_rng(6)
     rows = ["path,level,group"]
-    for who in range(14):
+    for who in range(18):
         for level in (0.0, 1.0):
             name = f"{who}-{level:.0f}.parquet"
             filmed({1: moving(level, 6, rng)}).save(tmp_path / name)
@@ -241,7 +241,7 @@ def test_from_the_command_line_end_to_end(tmp_path: Path) -> None:
     assert done.returncode == 0, told
     assert done.stdout.decode().strip() == str(model)
     assert "left out: gone.mp4" in told
-    assert "of telling everybody the mean" in told
+    assert "of predicting the mean" in told
     assert "do not use it" not in told
     table, out = tmp_path / "film.parquet", tmp_path / "out.parquet"
     filmed({k: moving(float(k > 2), 8, rng) for k in range(6)}).save(table)
@@ -253,6 +253,36 @@ def test_from_the_command_line_end_to_end(tmp_path: Path) -> None:
     assert values["engagement"].mean() == pytest.approx(0.5, abs=0.2)
     assert values["track_id"].isna().all()
     assert settings["says"].startswith("probability")
+
+
+def test_a_handful_of_people_has_no_figures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two people held out: it used to save "100% of it, 95 % interval 100% to 100%"."""
+    from mien.cli.commands.train_engagement import _report
+
+    done = train_engagement(clips(8, levels=(0.0, 1.0)), tmp_path / "few.onnx", QUICK)
+    assert done.figures == {"clips": 4, "people": 2}
+    card = EngagementModel(done.path).card
+    assert card.accuracy == done.figures
+    assert card.residual is not None
+    assert card.residual > 0.15, "six people do not make a level certain"
+    _report(done)
+    said = capsys.readouterr().err
+    assert "people held out: 2; figures of fewer than 5" in said
+    assert "%" not in said.split("protocol:")[0]
+    table, rng = tmp_path / "film.parquet", np.random.default_rng(0)
+    filmed({k: moving(float(k > 2), 8, rng) for k in range(6)}).save(table)
+    told = mien("engagement", table, "--model", done.path, "-o", tmp_path / "out.parquet")
+    assert told.returncode == 0, told.stderr
+    assert b"do not rely on these values (few.onnx: people held out: 2" in told.stderr
+
+
+def test_intervals_over_people_are_not_of_clips(trained: Trained) -> None:
+    figures = trained.figures
+    assert figures["accuracy_low"] < figures["accuracy"] <= figures["accuracy_high"]
+    assert figures["accuracy_high"] - figures["accuracy_low"] > 0.1
+    assert figures["mse_gain_low"] < figures["mse_gain"] < figures["mse_gain_high"]
 
 
 def test_wrong_use_of_the_command_is_one_sentence(tmp_path: Path, photo: Path) -> None:

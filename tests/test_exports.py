@@ -215,10 +215,11 @@ def test_the_command(tmp_path: Path, table: Path) -> None:
     out = tmp_path / "t.vtt"
     assert mien_export(table, "-o", out) == (0, f"wrote {out}\n")
     assert [cue[3].split()[0] for cue in cues(out.read_text())] == ["sadness", "neutral"]
-    assert mien_export(table, "-o", out, "--min-segment", 0)[0] == 0
+    assert mien_export(table, "-o", out, "--min-segment", 0, "--smooth", 0)[0] == 0
     assert len(cues(out.read_text())) == 10
-    assert mien_export(table, "-o", out, "--min-segment", 0, "--smooth", 1)[0] == 0
+    assert mien_export(table, "-o", out, "--min-segment", 0)[0] == 0  # over 1 s
     assert len(cues(out.read_text())) < 5
+    assert "Smoothed over 1 s." in out.read_text()
     assert mien_export(table, "-o", tmp_path / "s.csv", "--smooth", 1)[0] == 0
     assert len(pd.read_csv(tmp_path / "s.csv")) == 200
     assert mien_export(table, "-o", tmp_path / "t.eaf")[0] == 0

@@ -79,6 +79,11 @@ def test_a_resting_face_is_learned_from_a_few_pictures(tmp_path: Path) -> None:
     found = figures(trained)
     assert found["loss_after"] < found["loss_before"] - 0.2
     assert "fits these labels better" in trained.told[0]
+    right = next(figure for figure in trained.figures if figure.name == "accuracy_after")
+    assert right.low < 1, "twelve moments prove no 100 %"
+    few = adapt(model, person(path, blue(8), ["neutral"] * 8), tmp_path / "few.onnx")
+    assert few.figures == ()
+    assert "8 moments are too few for figures" in few.told[1]
     adapted = load_classifier(path, heads=[trained.path])
     fresh, before = colored(blue(20, seed=5)), model.classify(colored(blue(20, seed=5)))
     after = adapted.classify(fresh)
@@ -148,7 +153,7 @@ def test_the_command_from_table_to_analysis(tmp_path: Path, photo: Path) -> None
         *("--hidden", 16, "-o", head, "--model", model),
     )
     assert done.exit_code == 0, done.stderr
-    assert "ccc_valence" in done.stdout
+    assert "people or films held out: 1" in done.stderr
     assert done.stdout.splitlines()[-1] == str(head)
     assert "3 people or films, none in two parts" in done.stderr
     table = tmp_path / "t.csv"

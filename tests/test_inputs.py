@@ -88,9 +88,9 @@ def test_raw_streams_have_the_times_of_their_rate(
 def test_raw_motion_jpeg_by_another_name(tmp_path: Path) -> None:
     path = raw_stream(tmp_path / "a.mjpeg", "mjpeg", "mjpeg", 25)
     pair = b"".join([path.read_bytes().split(b"\xff\xd9")[0] + b"\xff\xd9"] * 2)
-    path.rename(tmp_path / "a.jpg")
-    put(tmp_path, "with_depth_map.jpg", data=pair)
-    assert found(tmp_path) == {"a.jpg": "video", "with_depth_map.jpg": "image"}
+    path.rename(tmp_path / "a.dat")
+    put(tmp_path, "with_depth_map.dat", data=pair)
+    assert found(tmp_path) == {"a.dat": "video", "with_depth_map.dat": "image"}
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".webp", ".png", ".avif"])

@@ -87,8 +87,10 @@ def test_who_calls_anger_neutral(faces: LabelledFaces) -> None:
     assert any("no anger: an error each time" in line for line in found.protocol)
     group = found.groups[0]
     assert {name: figure.value for name, figure in group.parts} == {"a": 1, "b": 10 / 30}
-    assert (group.best, group.worst) == ("a", "b")
-    assert group.gap == pytest.approx(20 / 30)
+    assert group.gap is not None
+    assert (group.gap.best, group.gap.worst) == ("a", "b")
+    assert group.gap.value == pytest.approx(20 / 30)
+    assert group.gap.is_beyond_chance
     ages = [name for name, _ in found.groups[1].parts]
     assert len(ages) == 4  # many numbers become quarters
     assert sum(figure.faces for _, figure in found.groups[1].parts) == 60
@@ -128,6 +130,7 @@ def test_a_better_model_is_told_from_luck(faces: LabelledFaces) -> None:
     same = compare(good, reader(tuple(reversed(LABELS))), faces)
     assert same.overall.difference == 0
     assert same.overall.p == 1
+    assert same.overall.low < 0 < same.overall.high, "60 faces do not prove that two are equal"
 
 
 def test_models_are_compared_on_labels_that_both_have(faces: LabelledFaces) -> None:
@@ -168,8 +171,9 @@ def test_faces_of_an_unknown_group_have_no_part_in_the_gap(
     part = evaluate(reader(blind_below=blind_below), some, by=["group"]).groups[0]
     rates = {name: figure.value for name, figure in part.parts}
     assert rates[""] != rates["a"] == rates["b"]
-    assert part.gap == 0
-    assert {part.best, part.worst} <= {"a", "b"}
+    assert part.gap is not None
+    assert part.gap.value == 0
+    assert {part.gap.best, part.gap.worst} <= {"a", "b"}
 
 
 def test_many_groups_leave_the_unknown_apart(faces: LabelledFaces) -> None:
@@ -180,6 +184,75 @@ def test_many_groups_leave_the_unknown_apart(faces: LabelledFaces) -> None:
     assert parts[""].faces == 1
     assert parts["others"].faces > 0
     assert sum(figure.faces for figure in parts.values()) == 60
+
+
+def test_a_gap_that_chance_makes_is_no_finding(
+    faces: LabelledFaces, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Random ages, as in a table whose column says nothing."""
+    from mien.cli.output.evaluation import show_evaluation
+
+    ages = np.random.default_rng(0).integers(20, 80, 60)
+    some = replace(faces, columns={"age": np.where(ages < 50, "young", "old")})
+    found = evaluate(reader(blind_below=60), some, by=["age"])
+    by_shade = evaluate(reader(blind_below=130), faces, by=["group"])
+    gap, real = found.groups[0].gap, by_shade.groups[0].gap
+    assert gap is not None
+    assert real is not None
+    assert not gap.is_beyond_chance
+    assert gap.low <= 0
+    show_evaluation(found, "m", (), json=False)
+    assert "No difference between the groups beyond chance" in capsys.readouterr().out
+    page, table = write_evaluation(found, tmp_path / "out", model="m", data="d")
+    assert "No difference between the groups beyond chance" in page.read_text("utf-8")
+    told = json.loads(table.read_text("utf-8"))["groups"]["age"]["gap"]
+    assert told["p"] >= 0.05
+    assert not told["is_beyond_chance"]
+    assert real.is_beyond_chance
+    show_evaluation(by_shade, "m", (), json=False)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Largest gap: " in said
+    assert "percentage points" in said
+    assert "95 % interval" in said
+
+
+def test_intervals_are_over_people_where_the_data_knows_them(faces: LabelledFaces) -> None:
+    people = np.array([f"p{i % 6}" for i in range(60)])
+    alone = evaluate(reader(blind_below=60), faces)
+    found = evaluate(reader(blind_below=60), replace(faces, columns={"person": people}))
+    assert found.accuracy.value == alone.accuracy.value
+    assert found.accuracy.people == 6
+    assert any("over the 6 people" in line for line in found.protocol)
+    few = evaluate(reader(), replace(faces, columns={"person": np.array(["a", "b"] * 30)}))
+    assert math.isnan(few.accuracy.low)
+    assert few.accuracy.value == 1
+
+
+def test_only_what_is_whole_is_called_100_percent() -> None:
+    from mien.reports.evaluation import percent
+
+    assert percent(0.99996) == ">99.9\u00a0%"
+    assert percent(0.9996, 0) == ">99\u00a0%"
+    assert percent(1.0) == "100.0\u00a0%"
+    assert percent(0.5) == "50.0\u00a0%"
+    assert percent(math.nan) == "–"
+
+
+def test_few_faces_of_a_label_have_no_interval_of_a_difference(
+    faces: LabelledFaces, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from mien.cli.output.evaluation import show_comparison
+
+    kept = np.concatenate([np.flatnonzero(faces.majority == EMOTIONS.index("happiness")), [0, 1]])
+    found = compare(reader(), reader(blind_below=60), faces[np.sort(kept)])
+    part = found.by_label["neutral"]
+    assert part.faces == 2
+    assert math.isnan(part.low)
+    assert found.to_dict()["by_label"]["neutral"]["low"] is None
+    show_comparison(found, "one", "other", json=False)
+    assert "too few faces" in capsys.readouterr().out
+    show_comparison(found, "one", "other", json=True)
+    json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
 
 
 @pytest.fixture

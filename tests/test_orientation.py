@@ -141,7 +141,7 @@ def test_an_upside_down_grin(analyzer: EmotionAnalyzer, shared: Path) -> None:
 
 @pytest.mark.slow
 def test_photos_are_judged_alike_at_every_angle(analyzer: EmotionAnalyzer, shared: Path) -> None:
-    """Of 23 photos at 12 angles all but one are right; before it was 151 right, 22 wrong and fit."""
+    """Of 23 photos at 12 angles all but one are right; it was 151, with 22 wrong and fit."""
     right = wrong = 0
     with (shared / "media" / "photos.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if row["file"].startswith("photos/")]

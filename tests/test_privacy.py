@@ -15,6 +15,7 @@ from helpers.engaged import FEATURES, filmed, moving
 from helpers.engagement_networks import blank_networks
 from helpers.tracing import traced
 from helpers.videos import Style, write_film
+from typer.models import CommandInfo
 
 from mien import read_image, write_image
 from mien.cli.commands import app
@@ -157,14 +158,19 @@ def test_a_command_keeps_to_itself(name: str, place: Path, tmp_path: Path) -> No
         assert not [*temporary.iterdir()]
 
 
+def _name(command: CommandInfo) -> str:
+    assert command.callback is not None
+    return command.name or command.callback.__name__.replace("_", "-")
+
+
 def test_every_command_is_traced() -> None:
     traced_names = {
         " ".join(words[: 1 + (words[0] == "models")])
         for call in CALLS.values()
         for words in (part.split() for part in call.split(" && "))
     }
-    names = {command.callback.__name__.replace("_", "-") for command in app.registered_commands}
-    models = {f"models {c.name or c.callback.__name__}" for c in models_app.registered_commands}
+    names = {_name(command) for command in app.registered_commands}
+    models = {f"models {_name(command)}" for command in models_app.registered_commands}
     assert names | models - NETWORK <= traced_names
 
 

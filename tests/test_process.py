@@ -148,6 +148,26 @@ def test_a_signal_keeps_what_is_done(
 
 
 @linux
+@pytest.mark.parametrize("presses", [1, 2])
+def test_a_result_is_written_whole_before_a_signal_counts(presses: int, tmp_path: Path) -> None:
+    code = f"""
+        import os, signal
+        from mien.cli.signals import interrupt_on_signals, uninterrupted
+        interrupt_on_signals()
+        try:
+            with uninterrupted():
+                for _ in range({presses}):
+                    os.kill(os.getpid(), signal.SIGINT)
+                print("written")
+            print("after")
+        except KeyboardInterrupt:
+            print("stopped")
+        """
+    done = script(code, tmp_path)
+    assert done.stdout.split() == ([b"written"] if presses == 1 else []) + [b"stopped"]
+
+
+@linux
 def test_a_signal_that_is_ignored_stays_ignored(tmp_path: Path, photo: Path) -> None:
     code = "import os, signal; signal.signal(signal.SIGHUP, signal.SIG_IGN); "
     code += "from mien.cli import main; from mien.cli import signals; import sys; "

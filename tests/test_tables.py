@@ -28,6 +28,7 @@ EXPECTED = {
     "anger": "float32", "disgust": "float32", "fear": "float32", "contempt": "float32",
     "size_px": "float32", "sharpness": "float32", "roll_deg": "float32", "yaw_deg": "float32",
     "fit": "boolean",
+    "unfit_reason": "string",
 }  # fmt: skip
 
 
@@ -46,6 +47,7 @@ def part(n: int, source: str = "a.jpg", tracks: bool = False, **changes: Any) ->
         "roll_deg": np.full(n, np.nan, np.float32),
         "yaw_deg": np.full(n, -3.5, np.float32),
         "fit": np.ones(n, bool),
+        "unfit_reason": [None] * n,
     }
     given: dict[str, Any] = {"source": source, "frame": 0, "time_s": None, "quality": quality}
     given |= changes

@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import metadata
 from itertools import groupby
@@ -31,6 +31,7 @@ from mien.faces.crops import cut
 from mien.faces.detectors.base import FaceDetector
 from mien.faces.detectors.box_formats import BoxFormat
 from mien.faces.quality import assess
+from mien.labels import ATTRIBUTES
 from mien.media.base import checked
 from mien.media.photos import photos
 from mien.media.prefetch import prefetched
@@ -42,15 +43,18 @@ from mien.plugins import (
     DEFAULT_CLASSIFIER,
     DEFAULT_DETECTOR,
     DetectorLike,
+    guarded,
     is_network,
+    load_attributes,
     load_classifier,
     load_detector,
 )
+from mien.results.failures import unless_all_fail
 from mien.results.result import Result
 from mien.timeline.timeline import Timeline
 from mien.tracking.adaptive import looked_at
 from mien.tracking.tracker import Tracked
-from mien.types import Crops, Faces, Frame, Image, Scores
+from mien.types import Crops, Faces, FloatArray, Frame, Image, Scores
 
 #: Pictures whose squares may wait for a full batch, and the bytes of those kept with them.
 PATIENCE, KEPT_BYTES = 8, 32_000_000
@@ -61,12 +65,13 @@ class _Seen:
     """A picture whose faces are found and cut, and not yet judged."""
 
     frame: Frame
-    faces: Faces
-    crops: Crops
-    seconds: float
+    faces: Faces = field(default_factory=Faces.empty)
+    crops: Crops = field(default_factory=lambda: np.zeros((0, 1, 1, 3), np.uint8))
+    seconds: float = 0.0
     read: Callable[[], Image] | None = None
     size: tuple[int, int] | None = None
-    problem: InputError | None = None
+    problem: MienError | None = None
+    attributes: Mapping[str, FloatArray] = field(default_factory=dict)
 
 
 class EmotionAnalyzer:
@@ -83,15 +88,16 @@ class EmotionAnalyzer:
             seven-class view.
         batch_size: faces judged at once, across pictures.
         threads: threads a network may use; None for every processor.
-        also: what the model shall tell of each face besides: "age", "gender" (see
-            `mien.labels.ATTRIBUTES`), "identity", "features" (see `mien.labels.EMBEDDINGS`);
-            and "affect": valence and arousal, derived where the model does not measure them.
+        also: what to give of each face besides: "age", "gender" (see `mien.expressions.attributes`:
+            how they look to viewers, not to be used on individuals), "identity", "features" (see
+            `mien.labels.EMBEDDINGS`); and "affect": valence and arousal, derived where the model
+            does not measure them.
         box_format: how your own function or list of boxes writes them, such as "xywh", see
             `mien.GivenDetector`; left, top, right, bottom in pixels by default.
 
     Raises:
         UsageError: an unknown name, a number out of range, or `also` for a ready classifier, but
-            for "affect", which needs labels that `mien.expressions.affect` knows.
+            for "age", "gender" and "affect"; or the latter's labels are unknown.
         ModelError: a model file is missing or broken, or does not tell what `also` names.
     """
 
@@ -119,7 +125,8 @@ class EmotionAnalyzer:
         if isinstance(detector, str) and detector == DEFAULT_DETECTOR and threads is not None:
             wanted["threads"] = threads
         self.detector = load_detector(detector, **wanted)
-        asked = tuple(name for name in also if name != AFFECT)
+        attributes = tuple(name for name in also if name in ATTRIBUTES)
+        asked = tuple(name for name in also if name not in (AFFECT, *ATTRIBUTES))
         options: dict[str, Any] = {"threads": threads, "batch_size": batch_size, "also": asked}
         if asked and not is_network(classifier):
             raise UsageError(f"this classifier cannot be asked for {', '.join(asked)} of a face.")
@@ -136,6 +143,8 @@ class EmotionAnalyzer:
         if self._derived:
             places(self.labels)
             self.measures += self._derived
+        self._attributes = load_attributes(attributes, threads=threads)
+        self.measures += self._attributes.measures if self._attributes else ()
         self.uncertain_below = uncertain_below
         self.batch_size = batch_size
         self._without = tuple(without)
@@ -157,17 +166,21 @@ class EmotionAnalyzer:
         seen = self._look(first, self.detector, keep=True)
         if seen.problem is not None:
             raise seen.problem
-        return self._judge([seen])[0]
+        result = self._judge([seen])[0]
+        if result.error is not None:  # the classifier's
+            raise PluginError(result.error)
+        return result
 
     def analyze(self, pictures: Any) -> Iterator[Result]:
         """Analyse any number of pictures: paths, folders, patterns, arrays, a generator of those.
 
         Lazy and in order. Squares are judged in batches across pictures, and only they are kept
         while they wait, so memory does not grow with the number of pictures. Two batches at most
-        are looked at ahead, in a thread. An input that cannot be read becomes a result with
+        are looked at ahead, in a thread. An input that cannot be read, a video among them (for
+        which there is `video`), becomes a result with
         `error`; the others are done.
         """
-        yield from self._road(photos(pictures), self.detector, keep=False)
+        yield from unless_all_fail(self._road(photos(pictures), self.detector, keep=False))
 
     def stream(
         self, frames: Iterable[Frame], *, keep: bool = False, adaptive: bool = False
@@ -198,9 +211,10 @@ class EmotionAnalyzer:
         if adaptive:
             if live:
                 raise UsageError("live frames cannot wait for later ones: leave out adaptive.")
-            yield from self._adaptive(frames, tracked, keep=keep)
+            yield from unless_all_fail(self._adaptive(frames, tracked, keep=keep))
             return
-        yield from self._road(_by_source(frames, tracked), tracked, live=live, keep=keep)
+        road = self._road(_by_source(frames, tracked), tracked, live=live, keep=keep)
+        yield from unless_all_fail(road)
 
     def video(
         self,
@@ -243,7 +257,7 @@ class EmotionAnalyzer:
 
     def _adaptive(
         self, frames: Iterable[Frame], tracked: Tracked, *, keep: bool
-    ) -> Iterator[Result]:
+    ) -> Generator[Result]:
         """Look and judge coarse to fine, and follow people over what was looked at."""
 
         def look(frame: Frame, detector: FaceDetector) -> Result:
@@ -255,7 +269,7 @@ class EmotionAnalyzer:
 
     def _road(
         self, frames: Iterable[Frame], detector: FaceDetector, *, live: bool = False, keep: bool
-    ) -> Iterator[Result]:
+    ) -> Generator[Result]:
         """Look at each frame, and judge the squares of several at once.
 
         The next frames are looked at, in a thread, while those before are judged and used; live
@@ -301,36 +315,48 @@ class EmotionAnalyzer:
     def _look(self, frame: Frame, detector: FaceDetector, *, keep: bool) -> _Seen:
         """Read a picture, find its faces, cut them out."""
         started = time.perf_counter()
-        size = self.classifier.input_size
         try:
             image = frame.read()
         except InputError as error:
-            nothing = np.zeros((0, size, size, 3), np.uint8)
-            spent = time.perf_counter() - started
-            return _Seen(frame, Faces.empty(), nothing, spent, problem=error)
-        faces = _guarded(detector.detect, image)
-        if not isinstance(faces, Faces):
-            raise PluginError(
-                f"the detector must return mien.Faces, got {type(faces).__name__}; "
-                "pass the function itself to have its boxes converted."
-            )
-        crops = cut(image, faces, size, self._crop)
-        return _Seen(
+            return self._failed(_Seen(frame, seconds=time.perf_counter() - started), error)
+        seen = _Seen(
             frame,
-            faces,
-            crops,
-            time.perf_counter() - started,
             read=partial(np.copy, image) if keep else frame.read,
             size=(image.shape[1], image.shape[0]),
         )
+        try:
+            faces = guarded(detector.detect, image, Faces)
+        except PluginError as error:
+            return self._failed(seen, error)
+        crops = cut(image, faces, self.classifier.input_size, self._crop)
+        attributes = self._estimated(image, faces)
+        seconds = time.perf_counter() - started
+        return replace(seen, faces=faces, crops=crops, seconds=seconds, attributes=attributes)
+
+    def _failed(self, seen: _Seen, problem: MienError) -> _Seen:
+        """The same input without faces, for the row that says what went wrong."""
+        if not isinstance(problem, InputError):
+            problem = PluginError(f"{seen.frame.source}: {problem}")
+        size = self.classifier.input_size
+        nothing = np.zeros((0, size, size, 3), np.uint8)
+        return replace(seen, faces=Faces.empty(), crops=nothing, problem=problem)
+
+    def _estimated(self, image: Image, faces: Faces) -> Mapping[str, FloatArray]:
+        """Apparent age and gender, where they were asked for, on crops of their own."""
+        model = self._attributes
+        return model.estimate(cut(image, faces, model.input_size, model.crop)) if model else {}
 
     def _judge(self, waiting: list[_Seen]) -> list[Result]:
         """Classify the squares of several pictures at once and hand each picture its rows."""
         started = time.perf_counter()
         crops = np.concatenate([seen.crops for seen in waiting])
-        scores = _guarded(self.classifier.classify, crops)
-        if not isinstance(scores, Scores) or len(scores) != len(crops):
-            raise PluginError(f"the classifier must return mien.Scores with {len(crops)} rows.")
+        try:
+            scores = guarded(self.classifier.classify, crops, Scores, len(crops))
+        except PluginError as error:
+            if len(waiting) > 1:  # find the input that it fails at
+                return [self._judge([seen])[0] for seen in waiting]
+            seen = waiting[0] if waiting[0].problem else self._failed(waiting[0], error)
+            return [self._result(seen, Scores.empty(self.labels), 1000 * seen.seconds)]
         for name in self._without:
             scores = scores.without(name)
         if self._derived:
@@ -341,7 +367,10 @@ class EmotionAnalyzer:
             rows = slice(first, first + len(seen.crops))
             first = rows.stop
             seconds = seen.seconds + share * len(seen.crops)
-            results.append(self._result(seen, scores[rows], 1000 * seconds))
+            own = scores[rows]
+            if self._attributes:
+                own = self._attributes.added(own, seen.attributes)
+            results.append(self._result(seen, own, 1000 * seconds))
         return results
 
     def _result(self, seen: _Seen, scores: Scores, milliseconds: float) -> Result:
@@ -369,6 +398,7 @@ class EmotionAnalyzer:
         card = getattr(self.classifier, "card", None)
         path = getattr(self.classifier, "path", None)
         heads = [head.summary for head in getattr(self.classifier, "heads", ())]
+        attributes = self._attributes.attributes if self._attributes else ()
         return {
             "mien_version": metadata.version("mien"),
             "detector": detector if isinstance(detector, str) else type(self.detector).__name__,
@@ -376,9 +406,10 @@ class EmotionAnalyzer:
             "classifier": card.name if card else type(self.classifier).__name__,
             "classifier_sha256": file_sha256(path) if path else "",
             "without": ",".join(self._without),
-            "also": ",".join(getattr(self.classifier, "also", ())),
+            "also": ",".join((*getattr(self.classifier, "also", ()), *attributes)),
             "uncertain_below": str(self.uncertain_below),
             **({DERIVED: told(self._derived)} if self._derived else {}),
+            **({"attributes_sha256": self._attributes.sha256} if self._attributes else {}),
             **({"heads": json.dumps(heads)} if heads else {}),
         }
 
@@ -400,22 +431,6 @@ def _by_source(frames: Iterable[Frame], tracked: Tracked) -> Iterator[Frame]:
             tracked.reset()
         last = frame.source
         yield frame
-
-
-def _guarded(plug: Callable[..., Any], argument: Any) -> Any:
-    """Call a plug; whatever it raises that is not mien's own becomes one sentence."""
-    try:
-        return plug(argument)
-    except UsageError as error:  # wrong values made by the plug, not by the caller
-        raise PluginError(f"{_owner(plug)} broke its contract: {error}") from error
-    except MienError:
-        raise
-    except Exception as error:
-        raise PluginError(f"{_owner(plug)} raised {type(error).__name__}: {error}") from error
-
-
-def _owner(plug: Any) -> str:
-    return type(getattr(plug, "__self__", plug)).__name__
 
 
 def _public(detector: Any) -> dict[str, Any]:

@@ -24,8 +24,8 @@ EMOTIONS = (
 #: What a model may measure besides, from -1 to 1 (Russell 1980): unpleasant to pleasant, calm to
 #: excited.
 MEASURES = ("valence", "arousal")
-#: What a model may tell besides when asked, and the column of the ``faces`` table: years, and how
-#: probable it is that viewers would say "a woman".
+#: What `mien.expressions.attributes` estimates when asked, and the column of the ``faces`` table:
+#: years, and how probable it is that viewers would say "a woman".
 ATTRIBUTES = {"age": "apparent_age", "gender": "apparent_female"}
 #: Vectors that a model may give of each face when asked: who it is (of length 1, near for pictures
 #: of one person), and what the last layer sees, for heads and films.

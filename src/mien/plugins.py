@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Sized
 from importlib import metadata, resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy.typing as npt
 
 from mien import hub
-from mien.errors import ModelError, PluginError, UsageError
+from mien.errors import MienError, ModelError, PluginError, UsageError
+from mien.expressions.attributes import AttributeModel
 from mien.expressions.base import EmotionClassifier
 from mien.expressions.heads import Head, HeadedClassifier
 from mien.expressions.onnx import OnnxClassifier
@@ -24,10 +25,13 @@ from mien.types import Faces
 DetectorLike = (
     str | FaceDetector | Callable[..., Any] | Faces | Sequence[Sequence[float]] | npt.NDArray[Any]
 )
+T = TypeVar("T", bound=Sized)
 DEFAULT_DETECTOR = "mtcnn"
 DEFAULT_CLASSIFIER = "mien-mobilenet"
 #: Expression models that ship in the wheel.
 CLASSIFIERS = hub.PACKAGED
+#: The network of apparent age and gender, which ships too.
+ATTRIBUTE_MODEL = "faceres"
 DETECTOR_GROUP = "mien.detectors"
 CLASSIFIER_GROUP = "mien.classifiers"
 
@@ -146,6 +150,11 @@ def load_classifier(
     )
 
 
+def load_attributes(names: Sequence[str], **options: Any) -> AttributeModel | None:
+    """What estimates the attributes `names` (see `mien.labels.ATTRIBUTES`); None for no name."""
+    return AttributeModel(model_path(ATTRIBUTE_MODEL), names, **options) if names else None
+
+
 def is_network(classifier: Any) -> bool:
     """Whether `load_classifier` would make an `OnnxClassifier` of it."""
     name = str(classifier) if isinstance(classifier, str | Path) else ""
@@ -177,3 +186,34 @@ def _plugin(group: str, name: str, builtin: Sequence[str], options: Mapping[str,
         return found[name].load()(**options)
     except Exception as error:
         raise PluginError(f"the plug-in {name!r} cannot be made: {error}") from error
+
+
+def guarded(plug: Callable[[Any], Any], argument: Any, kind: type[T], rows: int | None = None) -> T:
+    """Call a plug; whatever it raises that is not mien's own becomes one sentence.
+
+    Args:
+        plug: the method of a detector or classifier.
+        argument: what it is called with.
+        kind: what it must return.
+        rows: how many rows that must have; None for any number.
+
+    Raises:
+        PluginError: it failed, or returned something else.
+    """
+    owner = type(getattr(plug, "__self__", plug)).__name__
+    try:
+        answer = plug(argument)
+    except UsageError as error:  # wrong values made by the plug, not by the caller
+        raise PluginError(f"{owner} broke its contract: {error}") from error
+    except MienError:
+        raise
+    except Exception as error:
+        words = " ".join(str(error).split())  # OpenCV's messages have several lines
+        raise PluginError(f"{owner} raised {type(error).__name__}: {words}") from error
+    wanted = f"mien.{kind.__name__}" + ("" if rows is None else f" with {rows} rows")
+    if not isinstance(answer, kind):
+        hint = "; pass a function itself to have its boxes converted" if kind is Faces else ""
+        raise PluginError(f"{owner} must return {wanted}, got {type(answer).__name__}{hint}.")
+    if rows is not None and len(answer) != rows:
+        raise PluginError(f"{owner} must return {wanted}, got {len(answer)}.")
+    return answer

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mien.faces.quality import assess
+from helpers.results import quality
 from mien.results.result import Result
 from mien.timeline.timeline import Timeline
 from mien.types import Faces, FloatArray, Scores
@@ -42,7 +42,7 @@ def shown(
         source,
         faces,
         Scores(scores, LABELS, embeddings=embeddings),
-        assess(faces, crops),
+        quality([""] * n),
         crops,
         index=index,
         time_s=index / 10 if time_s is None else time_s,

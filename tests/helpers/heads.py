@@ -55,9 +55,9 @@ def colored(colors: FloatArray) -> Crops:
 
 
 def rows(values: FloatArray, columns: tuple[str, ...], features: FloatArray) -> Matched:
-    """Labelled rows of ten people, a film each."""
+    """Labelled rows of thirty people, a film each."""
     n = len(values)
-    people = np.array([f"p{i * 10 // n}" for i in range(n)], dtype=object)
+    people = np.array([f"p{i * 30 // n}" for i in range(n)], dtype=object)
     nothing, times = np.full(n, "", dtype=object), np.arange(n) / 25
     return Matched(features, values, columns, people, people, nothing, times, "tiny", "abc")
 

@@ -40,7 +40,7 @@ def frame(
     told = {
         "scores": scores,
         "settings": SETTINGS,
-        "quality": replace(result.quality, fit=np.full(len(seen), fit)),
+        "quality": replace(result.quality, reason=np.full(len(seen), "" if fit else "blurred")),
         "crops": np.zeros((len(seen), SIDE, SIDE, 3), np.uint8) + np.uint8(40 * (index % 5)),
     }
     if photo:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from helpers.videos import picture
 from mien.errors import FrameDroppedError, InputError
-from mien.faces.quality import assess
+from mien.faces.quality import Quality
 from mien.labels import EMOTIONS
 from mien.results.result import Result
 from mien.sinks.tables import TableSink
@@ -33,8 +33,12 @@ def acted(
     image: Image | None = None,
     boxes: Sequence[Sequence[float]] | None = None,
     source: str = "film.mp4",
+    unfit: Mapping[int, str] | None = None,
 ) -> Result:
-    """The result of one frame: `people` maps track numbers to their distributions."""
+    """The result of one frame: `people` maps track numbers to their distributions.
+
+    `unfit` maps those who cannot be judged to the reason; the others can.
+    """
     people = people or {}
     shown = picture(index % 256) if image is None else image
     places = [BOX] * len(people) if boxes is None else boxes
@@ -46,13 +50,19 @@ def acted(
         source,
         faces,
         Scores(np.array([*people.values()], np.float32).reshape(-1, len(EMOTIONS)), EMOTIONS),
-        assess(faces, crops),
+        quality([(unfit or {}).get(person, "") for person in people]),
         crops,
         index=index,
         time_s=time_s,
         size=(shown.shape[1], shown.shape[0]),
         _read=partial(np.copy, shown),
     )
+
+
+def quality(reasons: Sequence[str]) -> Quality:
+    """That of faces of which these reasons, "" for none, are known, and nothing else."""
+    many, none = np.full(len(reasons), 50, np.float32), np.zeros(len(reasons), np.float32)
+    return Quality(many, many, none, none, reason=np.array(reasons, np.str_))
 
 
 def lost(time_s: float, *, index: int = 0, dropped: bool = False) -> Result:

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, TextIO, cast
 
 from mien.cli.streams import CLEAR, PrintableStream, StyledStream
 from mien.escaping import printable, printable_lines
-from mien.labels import ATTRIBUTES, UNCERTAIN, color_of
+from mien.labels import ATTRIBUTES, color_of
+from mien.timeline.text import clock
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from mien.evaluation import Progress
     from mien.results.result import Result
-    from mien.timeline.timeline import Timeline
 
 _TOLD = 20  # failures that are told one by one
 
@@ -38,11 +38,6 @@ def progress(results: Iterable[Result]) -> Iterator[Result]:
         yield result
     if said != started:
         print(CLEAR, end="", file=sys.stderr, flush=True)  # noqa: T201
-
-
-def clock(seconds: float) -> str:
-    """Seconds as a player shows them, ``m:ss.s``."""
-    return f"{int(seconds // 60)}:{seconds % 60:04.1f}"
 
 
 def console() -> Console:
@@ -91,7 +86,8 @@ def show_table(results: Sequence[Result]) -> None:
         for row, emotion in enumerate(result.emotions):
             red, green, blue = color_of(emotion, labels)
             shade = f"rgb({red},{green},{blue})"
-            doubt = "" if result.quality.fit[row] else " (poor view)"
+            reason = str(result.quality.reason[row]).replace("_", " ")
+            doubt = f" ({reason})" if reason else ""
             values = [f"{100 * value:.0f}" for value in result.scores.values[row]]
             known = result.scores.measures
             values += [f"{known[m][row]:{_format(m)}}" if m in known else "-" for m in measures]
@@ -104,36 +100,6 @@ def _format(measure: str) -> str:
     return ".0f" if measure == ATTRIBUTES["age"] else ".2f"
 
 
-def show_people(timeline: Timeline) -> None:
-    """Print one row a person of a film: how long, which share of the time what, the strongest."""
-    from rich.table import Table
-    from rich.text import Text
-
-    labels = [*timeline.labels, UNCERTAIN]
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("film", overflow="ellipsis", no_wrap=True, max_width=28)
-    table.add_column("person", no_wrap=True)
-    table.add_column("seen", justify="right", no_wrap=True)
-    for label in labels:
-        table.add_column(label[:9], justify="right", no_wrap=True)
-    table.add_column("strongest", no_wrap=True)
-    for row in timeline.summary().to_dict("records"):
-        nobody = str(row["track_id"]) in ("None", "<NA>", "nan")  # the group's row
-        film = printable(Path(row["source"]).name)
-        person = f"all {row['people']}" if nobody else str(row["track_id"])
-        if not row["visible_s"]:
-            table.add_row(film, "-", "no face")
-            continue
-        shares = [f"{100 * row[f'share_{label}']:.0f}" for label in labels]
-        red, green, blue = color_of(row["peak_emotion"], timeline.labels)
-        moment = f"{row['peak_emotion']} {clock(row['peak_s'])}"
-        strongest = Text(moment, style=f"bold rgb({red},{green},{blue})")
-        seen = f"{row['visible_s']:.1f} s"
-        table.add_row(film, person, seen, *shares, strongest)
-    console().print(table)
-    print("numbers: percent of the time seen", file=sys.stderr)  # noqa: T201
-
-
 @dataclass
 class Tally:
     """Counts a run, and says aloud what could not be read."""
@@ -141,6 +107,7 @@ class Tally:
     photos: int = 0
     frames: int = 0
     faces: int = 0
+    unfit: int = 0
     failed: int = 0
     dropped: int = 0
 
@@ -150,6 +117,7 @@ class Tally:
             self.frames += result.time_s is not None
             self.photos += result.time_s is None
             self.faces += len(result)
+            self.unfit += int((~result.quality.fit).sum())
             self.dropped += result.dropped
             return
         self.failed += 1
@@ -162,6 +130,8 @@ class Tally:
         """One line about the whole run, and where things were written."""
         kinds = [(self.photos, "picture"), (self.frames, "frame"), (self.faces, "face")]
         counts = ", ".join(_many(n, noun) for n, noun in kinds if n or noun == "face")
+        if self.unfit:
+            counts += f" ({self.unfit} unfit to be judged)"
         bad = f", {self.failed} could not be read" if self.failed else ""
         late = f", {self.dropped} left out to keep up" if self.dropped else ""
         tell(counts + bad + late)

@@ -11,6 +11,15 @@ import typer
 
 from mien.errors import UsageError
 
+
+def _allow(pixels: int | None) -> int | None:
+    """Set the largest image of the process as soon as the option is parsed."""
+    from mien.media.limits import allow
+
+    allow(pixels)
+    return pixels
+
+
 Detector = Annotated[str, typer.Option(help="mtcnn, haar, or a YuNet .onnx file.")]
 Model = Annotated[str, typer.Option(help="Model name, or an .onnx file that carries its card.")]
 MinScore = Annotated[
@@ -45,6 +54,12 @@ Labels = Annotated[
 Photos = Annotated[
     bool, typer.Option("--photos", help="The pictures are whole photos: find the faces first.")
 ]
+MaxPixels = Annotated[
+    int | None,
+    typer.Option(
+        min=1, callback=_allow, help="Largest image in pixels, where 210 million are not enough."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a picture.")]
 Annotate = Annotated[
     Path | None, typer.Option(help="Folder for annotated copies; or an .mp4 for one film.")
@@ -60,7 +75,7 @@ KeepFaces = Annotated[
     bool, typer.Option("--keep-faces", help="Film: keep each person's strongest faces.")
 ]
 Attributes = Annotated[
-    str, typer.Option(help="Further columns: age, gender, or both, such as age,gender.")
+    str, typer.Option(help="Apparent age,gender; with large errors, not for individuals.")
 ]
 Kept = Annotated[
     str,
@@ -89,6 +104,14 @@ class FilmKernel(StrEnum):
 
 Affect = Annotated[
     bool, typer.Option("--affect", help="Columns valence and arousal, derived if not measured.")
+]
+Smooth = Annotated[
+    float | None,
+    typer.Option(help="Smooth over this many seconds; default: as saved, or 1 s."),
+]
+AllFaces = Annotated[
+    bool,
+    typer.Option("--all-faces", help="Also count faces that are unfit to be judged."),
 ]
 Heads = Annotated[
     list[Path] | None,

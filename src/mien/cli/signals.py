@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import TypeAlias
 
@@ -13,6 +14,9 @@ from typing import TypeAlias
 STOPPED = 130
 #: Within these seconds, further signals of a scheduler or a closing terminal say nothing new.
 _ONE_S = 5.0
+
+#: For each `uninterrupted` block that is running, whether a signal waits for its end.
+_put_off: list[bool] = []
 
 _Handler: TypeAlias = Callable[[int, FrameType | None], None]
 
@@ -31,9 +35,25 @@ def interrupt_on_signals() -> None:
         if again and number != signal.SIGINT:
             return
         first.append(time.monotonic())
+        if _put_off and not _put_off[-1]:  # a second Ctrl-C does not wait
+            _put_off[-1] = True
+            return
         raise KeyboardInterrupt
 
     _handle(interrupt)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Put off a signal until the block is done: a result is written to all files or to none."""
+    _put_off.append(False)
+    interrupted = False
+    try:
+        yield
+    finally:
+        interrupted = _put_off.pop()
+    if interrupted:
+        raise KeyboardInterrupt
 
 
 def ignore_signals() -> None:

@@ -29,6 +29,7 @@ class Person:
         emotion: the apparent expression, or ``uncertain``.
         percent: its probability, 0 to 100; None where the scores are no distribution.
         values: ``(k,)`` float32, one for each label.
+        unfit: why the face is unfit to be judged, or "".
     """
 
     key: int
@@ -37,6 +38,7 @@ class Person:
     emotion: str
     percent: int | None
     values: FloatArray
+    unfit: str = ""
 
     @property
     def wordings(self) -> tuple[str, ...]:
@@ -44,6 +46,8 @@ class Person:
         told = self.emotion
         if self.percent is not None and self.emotion != UNCERTAIN:
             told = f"{told} {self.percent} %"
+        if self.unfit:
+            told = f"{told} ({self.unfit.replace('_', ' ')})"
         return f"{self.name}: {told}", told
 
     def figures(self) -> list[str]:

@@ -46,8 +46,9 @@ class Engagement:
     Attributes:
         table: source, track_id (missing for the group), start_s, end_s, engagement (0 distracted
             to 1 engaged), uncertainty (one standard deviation), n_people (who have a value in this
-            window), seen (share of the window), why (there is no value; else missing), purpose
-            (missing for the group). A row a window; with a purpose, also one for each person in it.
+            window), seen (share of the window with a face that counts), why (there is no value;
+            else missing), purpose (missing for the group). A row a window; with a purpose, also
+            one for each person in it.
         settings: what it was made with.
     """
 
@@ -127,7 +128,8 @@ def engagement(
     if not 0.01 <= hop_s < np.inf:
         raise UsageError(f"hop_s is at least 0.01 seconds, got {hop_s}.")
     judge = model if isinstance(model, EngagementModel) else EngagementModel(model)
-    presence = Presence(timeline.faces, timeline.images, timeline.labels)
+    all_faces = timeline.all_faces
+    presence = Presence(timeline.faces, timeline.images, timeline.labels, all_faces=all_faces)
     presence.need_people()
     people: dict[tuple[str, int], _Person] = {}
     grids = {film: _grid(timeline.images, film, judge, hop_s) for film in timeline.sources}
@@ -201,13 +203,13 @@ class _Work:
 
     def _person(self, who: tuple[str, int], grid: _Grid) -> tuple[_Person, IntArray, IntArray]:
         """Somebody without values yet, the rows shown in their windows, and which can be judged."""
-        rows, card = self.presence.people[who], self.judge.card
+        rows, card = self.presence.judged[who], self.judge.card
         starts, ends = (edge[rows] for edge in self.presence.spans)
         places = shown(starts, ends, moments(grid.starts, card.window_s, card.steps))
         seen = (places >= 0).mean(axis=1).astype(np.float32)
         blank = np.full((len(places), self.networks), np.nan, np.float32)
         person = _Person(blank, blank[:, 0].copy(), seen)
-        return person, np.where(places >= 0, rows[places], -1), np.flatnonzero(seen > LEAST_SEEN)
+        return person, np.append(rows, -1)[places], np.flatnonzero(seen > LEAST_SEEN)
 
     def _judged(self, windows: list[IntArray]) -> tuple[FloatArray, FloatArray]:
         """Values ``(n, m)`` and spread ``(n,)`` of windows given by the rows shown in them."""

@@ -3,7 +3,8 @@
 from mien.evaluation.comparison import Comparison, Difference, compare
 from mien.evaluation.evaluation import Evaluation, Groups, evaluate
 from mien.evaluation.ferplus import LISTS, Figure, evaluate_ferplus
-from mien.evaluation.metrics import Measured, calibration_error, divergence
+from mien.evaluation.intervals import Gap, Measured
+from mien.evaluation.metrics import calibration_error, divergence
 from mien.evaluation.predictions import Progress, judge, judge_faces, to_crops
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Difference",
     "Evaluation",
     "Figure",
+    "Gap",
     "Groups",
     "Measured",
     "Progress",

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from mien.datasets import LabelledFaces
 from mien.errors import UsageError
 from mien.evaluation.evaluation import evaluate
-from mien.evaluation.metrics import interval, mcnemar, resampled
+from mien.evaluation.intervals import FEW, mcnemar, paired_difference
 from mien.evaluation.predictions import Progress, vocabulary
 from mien.expressions.base import EmotionClassifier
 from mien.labels import EMOTIONS
@@ -24,7 +26,8 @@ class Difference:
         faces: how many.
         one, other: accuracy of each.
         difference: of the other from the one; above 0 the other is better.
-        low, high: its 95 % interval, bootstrap over the same faces for both.
+        low, high: its 95 % interval, which holds 0 wherever p is 0.05 or more, and only there;
+            NaN below 10 faces. See `mien.evaluation.intervals.paired_difference`.
         only_one, only_other: faces that only this one gets right.
         p: of McNemar's exact test that both err equally often.
     """
@@ -57,8 +60,8 @@ class Comparison:
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {
-            "overall": vars(self.overall),
-            "by_label": {label: vars(part) for label, part in self.by_label.items()},
+            "overall": _known(self.overall),
+            "by_label": {label: _known(part) for label, part in self.by_label.items()},
             "protocol": list(self.protocol),
         }
 
@@ -96,28 +99,36 @@ def compare(
         for label, place in zip(shared, columns, strict=True)
         if (truth == place).any()
     }
-    told = [line for line in first.protocol if not line.startswith(("left out", "uncertain"))]
+    told = [
+        line
+        for line in first.protocol
+        if not line.startswith(("left out", "uncertain", "intervals"))
+    ]
     left = int((faces.majority >= 0).sum() - len(truth))
     if left:
         told.append(f"{left:,} faces left out, whose label one of the models does not have")
     told.append("p: McNemar's exact test on the faces that only one of them gets right")
+    told.append(
+        "intervals of the difference: 95 %, the wider of Tango's score interval and the exact one; "
+        f"none below {FEW} faces"
+    )
     return Comparison(_difference(first.right, second.right), by_label, tuple(told))
 
 
-def _difference(one: Any, other: Any) -> Difference:
-    pairs = (one & other, one & ~other, ~one & other, ~one & ~other)
-    cells = np.array([pair.sum() for pair in pairs], np.int64).reshape(2, 2)
-    drawn = resampled(cells)
-    low, high = interval((drawn[:, 1, 0] - drawn[:, 0, 1]) / len(one))
-    only_one, only_other = int(cells[0, 1]), int(cells[1, 0])
+def _difference(one: npt.NDArray[np.bool_], other: npt.NDArray[np.bool_]) -> Difference:
+    only_one, only_other = int((one & ~other).sum()), int((~one & other).sum())
     return Difference(
         len(one),
         float(one.mean()),
         float(other.mean()),
         float(other.mean() - one.mean()),
-        low,
-        high,
+        *paired_difference(only_one, only_other, len(one)),
         only_one,
         only_other,
         mcnemar(only_one, only_other),
     )
+
+
+def _known(part: Difference) -> dict[str, float | int | None]:
+    """For JSON, which has no NaN."""
+    return {name: None if math.isnan(value) else value for name, value in vars(part).items()}

@@ -13,19 +13,26 @@ import numpy.typing as npt
 from mien.datasets import LabelledFaces
 from mien.datasets.faces import TOLD
 from mien.errors import InputError, UsageError
+from mien.evaluation.intervals import (
+    DRAWS,
+    FEW,
+    FEW_PEOPLE,
+    Counts,
+    Gap,
+    Measured,
+    jackknifed,
+    largest_gap,
+    measured,
+    share,
+)
 from mien.evaluation.metrics import (
     BINS,
-    Counts,
-    Measured,
-    accuracy,
     calibration,
     calibration_error,
     confusion,
     coverage,
     divergence,
     macro_f1,
-    measured,
-    recalls,
 )
 from mien.evaluation.predictions import Progress, judge_faces, vocabulary
 from mien.expressions.base import EmotionClassifier
@@ -44,16 +51,13 @@ class Groups:
     Attributes:
         column: of the data.
         parts: name and figure of each group, in order.
-        gap: between the best and the worst of those with at least 20 faces; NaN for fewer than two.
-            Faces of which the group is not known, "", have no part in it.
-        best, worst: their names.
+        gap: the largest one among those with at least 20 faces, with its interval and a test
+            against chance; None for fewer than two. Faces of an unknown group, "", have no part.
     """
 
     column: str
     parts: tuple[tuple[str, Measured], ...]
-    gap: float
-    best: str
-    worst: str
+    gap: Gap | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,9 +116,7 @@ class Evaluation:
             "coverage": _curve(*self.selective),
             "groups": {
                 part.column: {
-                    "gap": _known(part.gap),
-                    "best": part.best,
-                    "worst": part.worst,
+                    "gap": None if part.gap is None else _gap(part.gap),
                     "groups": {name: _told(figure) for name, figure in part.parts},
                 }
                 for part in self.groups
@@ -135,7 +137,8 @@ def evaluate(
 
     One crop, no flip, one model. Only faces count of which more than half of the viewers chose
     one label. The answer is the most probable of the labels that the data uses; a label that the
-    model does not have is an error each time. Intervals are bootstrap percentiles (95 %).
+    model does not have is an error each time. Intervals: see `mien.evaluation.intervals`; where
+    the data has a column ``person``, they are over people.
 
     Args:
         classifier: any expression classifier; its labels are mapped by name.
@@ -169,16 +172,19 @@ def evaluate(
     told = np.where(judged.missed, -1, scores.argmax(axis=1))
     table = confusion(truth, told, len(labels))
     confidence = np.where(judged.missed, 0, scores.max(axis=1)).astype(np.float32)
-    right = told == truth
+    right, people = told == truth, _people(judged)
     agreed = right.astype(np.float32)
     _, mean_told, mean_true, counts = calibration(confidence, agreed)
     answered = confidence >= uncertain_below
     return Evaluation(
         labels=labels,
         table=table,
-        accuracy=measured(table, accuracy),
-        macro_f1=measured(table, macro_f1),
-        recalls=_recalls(table, labels),
+        accuracy=share(right, people),
+        macro_f1=_macro_f1(truth, told, len(labels), people),
+        recalls={
+            label: share(right[truth == row], None if people is None else people[truth == row])
+            for row, label in enumerate(labels)
+        },
         votes=_votes(scores, judged, place) if faces.kind != "label" else {},
         ece=calibration_error(confidence, agreed),
         reliability=tuple(
@@ -189,7 +195,7 @@ def evaluate(
             float(answered.mean()),
             float(right[answered].mean()) if answered.any() else math.nan,
         ),
-        groups=tuple(_groups(column, judged.columns[column], right) for column in by),
+        groups=tuple(_groups(column, judged.columns[column], right, people) for column in by),
         missed=int(judged.missed.sum()),
         protocol=_protocol(classifier, faces, judged, known, uncertain_below),
         rows=rows,
@@ -204,14 +210,23 @@ def _normal(scores: FloatArray, labels: Sequence[str]) -> FloatArray:
     return np.asarray(kept / np.where(total > 0, total, 1), np.float32)
 
 
-def _recalls(table: Counts, labels: Sequence[str]) -> dict[str, Measured]:
-    """Each label's own rows are drawn anew: how rare it is does not blur how well it is told."""
-    found = {}
-    for row, label in enumerate(labels):
-        alone = np.zeros_like(table)
-        alone[row] = table[row]
-        found[label] = measured(alone, lambda tables, row=row: recalls(tables)[..., row])  # type: ignore[misc]
-    return found
+def _people(faces: LabelledFaces) -> npt.NDArray[np.str_] | None:
+    """Whose each face is, by the column ``person``; a face of nobody known is a person alone."""
+    if "person" not in faces.columns:
+        return None
+    names = faces.columns["person"].astype(np.str_)
+    alone = np.char.add("#", np.arange(len(names)).astype(np.str_))
+    return np.where(np.isin(names, ("", "nan")), alone, names)
+
+
+def _macro_f1(
+    truth: IntArray, told: IntArray, labels: int, people: npt.NDArray[np.str_] | None
+) -> Measured:
+    if people is None:
+        return measured(confusion(truth, told, labels), macro_f1)
+    return jackknifed(
+        lambda rows: float(macro_f1(confusion(truth[rows], told[rows], labels))), people
+    )
 
 
 def _votes(scores: FloatArray, faces: LabelledFaces, place: IntArray) -> dict[str, float]:
@@ -224,18 +239,21 @@ def _votes(scores: FloatArray, faces: LabelledFaces, place: IntArray) -> dict[st
     }
 
 
-def _groups(column: str, values: npt.NDArray[Any], right: npt.NDArray[np.bool_]) -> Groups:
+def _groups(
+    column: str,
+    values: npt.NDArray[Any],
+    right: npt.NDArray[np.bool_],
+    people: npt.NDArray[np.str_] | None,
+) -> Groups:
     names = _named(values)
     parts = []
     for name in dict.fromkeys(sorted(set(names.tolist()), key=_order)):
-        hits = right[names == name]
-        table = np.array([[hits.sum(), len(hits) - hits.sum()]], np.int64)
-        parts.append((name, measured(table, accuracy)))
-    enough = [(figure.value, name) for name, figure in parts if name and figure.faces >= _LEAST]
-    if len(enough) < 2:
-        return Groups(column, tuple(parts), math.nan, "", "")
-    (high, best), (low, worst) = max(enough), min(enough)
-    return Groups(column, tuple(parts), high - low, best, worst)
+        rows = names == name
+        parts.append((name, share(right[rows], None if people is None else people[rows])))
+    enough = [name for name, figure in parts if name and figure.faces >= _LEAST]
+    rows = np.isin(names, enough)
+    known = None if people is None else people[rows]
+    return Groups(column, tuple(parts), largest_gap(right[rows], names[rows], known))
 
 
 def _named(values: npt.NDArray[Any]) -> npt.NDArray[np.str_]:
@@ -274,6 +292,7 @@ def _protocol(
     known: Sequence[str],
     uncertain_below: float,
 ) -> tuple[str, ...]:
+    people = _people(judged)
     agree = "on which more than half of the viewers agree"
     told = [
         f"{len(judged):,} faces with one label each"
@@ -282,7 +301,7 @@ def _protocol(
         *_splits(judged),
         "one crop, no flip, one model",
         "the answer is the most probable of the data's labels: " + ", ".join(faces.labels),
-        "intervals: 95 %, bootstrap over faces, 2,000 draws, seed 0",
+        _intervals(people),
         f"uncertain: top probability below {uncertain_below:g}",
         "macro F1: the mean over the labels that occur, each counting the same",
         f"calibration error: over {BINS} bins of the top probability, against the label",
@@ -308,6 +327,19 @@ def _protocol(
     return tuple(told)
 
 
+def _intervals(people: npt.NDArray[np.str_] | None) -> str:
+    if people is None:
+        return (
+            f"intervals: 95 %, Wilson's for shares, bootstrap over faces ({DRAWS:,} draws, seed 0) "
+            f"for macro F1; none below {FEW} faces"
+        )
+    return (
+        f"intervals: 95 %, over the {len(np.unique(people)):,} people of the column person "
+        "(Wilson's with their effective number for shares, jackknife for macro F1); none below "
+        f"{FEW_PEOPLE} people"
+    )
+
+
 def _curve(thresholds: Floats, shares: Floats, right: Floats) -> list[dict[str, float]]:
     """Some points of the accuracy that is reached when only sure answers count."""
     places = np.linspace(0, len(shares) - 1, min(_POINTS, len(shares))).astype(int)
@@ -330,7 +362,17 @@ def _splits(judged: LabelledFaces) -> list[str]:
 
 def _told(figure: Measured) -> dict[str, Any]:
     values = {"value": figure.value, "low": figure.low, "high": figure.high}
-    return {**{name: _known(value) for name, value in values.items()}, "faces": figure.faces}
+    counts = {"faces": figure.faces} | ({"people": figure.people} if figure.people else {})
+    return {**{name: _known(value) for name, value in values.items()}, **counts}
+
+
+def _gap(gap: Gap) -> dict[str, Any]:
+    return {
+        **{name: _known(getattr(gap, name)) for name in ("value", "low", "high", "p")},
+        "best": gap.best,
+        "worst": gap.worst,
+        "is_beyond_chance": gap.is_beyond_chance,
+    }
 
 
 def _known(value: float) -> float | None:

@@ -8,6 +8,7 @@ the model does not have counts as an error.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,12 +28,23 @@ LISTS = ("literature_test", "test_occlusion", "test_pose30", "test_pose45")
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured number, on how many faces, by which rule."""
+    """One measured number, on how many faces, by which rule.
+
+    Attributes:
+        name, value: what it is called, and the number.
+        faces: how many it is about.
+        protocol: the rule, in words.
+        low, high: 95 % interval over people; NaN where there is none.
+        people: how many people the faces are of; 0 where that is not known.
+    """
 
     name: str
     value: float
     faces: int
     protocol: str
+    low: float = math.nan
+    high: float = math.nan
+    people: int = 0
 
 
 def evaluate_ferplus(

@@ -3,37 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from mien.evaluation.intervals import Counts
 from mien.types import FloatArray, Floats, IntArray
 
-Counts = npt.NDArray[np.int64]
-
 BINS = 15
-DRAWS = 2000
-LEVEL = 0.95
-_FEW = 10  # faces below which there is no interval
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One figure with its 95 % interval.
-
-    Attributes:
-        value: the figure, a share.
-        low, high: bootstrap interval (percentiles); NaN below 10 faces, where drawing a handful
-            of faces anew says nothing.
-        faces: how many faces it is about.
-    """
-
-    value: float
-    low: float
-    high: float
-    faces: int
 
 
 def confusion(truth: IntArray, told: IntArray, labels: int) -> Counts:
@@ -52,14 +29,6 @@ def accuracy(tables: npt.NDArray[np.integer]) -> Floats:
     return np.asarray(right / np.maximum(tables.sum(axis=(-2, -1)), 1), np.float64)
 
 
-def recalls(tables: npt.NDArray[np.integer]) -> Floats:
-    """``(..., k)``: of each true label, the share that was told; NaN where it does not occur."""
-    occurs = tables.sum(axis=-1)
-    hits = np.diagonal(tables[..., :-1], axis1=-2, axis2=-1)
-    with np.errstate(invalid="ignore"):
-        return np.asarray(hits / np.where(occurs, occurs, np.nan), np.float64)
-
-
 def macro_f1(tables: npt.NDArray[np.integer]) -> Floats:
     """Mean over the labels that occur of ``2 tp / (2 tp + fp + fn)``, each counting the same."""
     hits = np.diagonal(tables[..., :-1], axis1=-2, axis2=-1)
@@ -68,38 +37,6 @@ def macro_f1(tables: npt.NDArray[np.integer]) -> Floats:
     return np.asarray(
         np.where(occurs, f1, 0).sum(axis=-1) / np.maximum((occurs > 0).sum(axis=-1), 1), np.float64
     )
-
-
-def resampled(table: Counts, draws: int = DRAWS, seed: int = 0) -> Counts:
-    """`draws` bootstrap tables: the faces drawn anew, with replacement.
-
-    Drawing rows and counting them is drawing the cells of the table from a multinomial, so that
-    thousands of samples cost one call (Efron 1979).
-    """
-    total = int(table.sum())
-    if not total:
-        return np.zeros((draws, *table.shape), np.int64)
-    drawn = np.random.default_rng(seed).multinomial(total, table.ravel() / total, size=draws)
-    return np.asarray(drawn, np.int64).reshape(draws, *table.shape)
-
-
-def measured(table: Counts, figure: Callable[[Counts], Floats], seed: int = 0) -> Measured:
-    """A figure of a confusion table, with its bootstrap interval."""
-    faces = int(table.sum())
-    if not faces:
-        return Measured(math.nan, math.nan, math.nan, 0)
-    drawn = figure(resampled(table, seed=seed)) if faces >= _FEW else np.zeros(0)
-    low, high = interval(drawn)
-    return Measured(float(figure(table)), low, high, faces)
-
-
-def interval(values: Floats) -> tuple[float, float]:
-    """The middle 95 % of some bootstrap values; NaN where none is known."""
-    known = values[~np.isnan(values)]
-    if not len(known):
-        return math.nan, math.nan
-    edges = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(edges[0]), float(edges[1])
 
 
 def calibration_error(confidence: FloatArray, truth: FloatArray, bins: int = BINS) -> float:
@@ -149,23 +86,6 @@ def coverage(confidence: FloatArray, right: npt.NDArray[np.bool_]) -> tuple[Floa
         (kept / len(order))[last],
         np.asarray(sure[last], np.float64),
     )
-
-
-def mcnemar(only_one: int, only_other: int) -> float:
-    """Exact two-sided p-value that two classifiers err equally often (McNemar 1947).
-
-    Args:
-        only_one, only_other: faces that only the one, or only the other, gets right.
-    """
-    n, fewer = only_one + only_other, min(only_one, only_other)
-    if not n:
-        return 1.0
-    logs = [
-        math.lgamma(n + 1) - math.lgamma(i + 1) - math.lgamma(n - i + 1) for i in range(fewer + 1)
-    ]
-    top = max(logs)
-    tail = top + math.log(sum(math.exp(value - top) for value in logs)) - n * math.log(2)
-    return min(1.0, 2 * math.exp(tail))
 
 
 def concordance(truth: npt.ArrayLike, told: npt.ArrayLike) -> float:

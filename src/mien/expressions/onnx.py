@@ -29,7 +29,7 @@ class OnnxClassifier:
             ``NAME.json`` beside a ``NAME.onnx`` that carries no card is read.
         threads: threads of one run; None for every processor.
         batch_size: faces a run at the most.
-        also: what to give besides: of `mien.labels.ATTRIBUTES` and `mien.labels.EMBEDDINGS`.
+        also: which of `mien.labels.EMBEDDINGS` to give besides.
 
     Raises:
         ModelError: the file is missing or broken, carries no card and none was given, the card
@@ -52,8 +52,7 @@ class OnnxClassifier:
         self._batch_size = batch_size
         self.card = _find_card(self._net, card)
         named = (self.card.scores, self.card.embedding, self.card.feature_map, self.card.head)
-        told = tuple(ATTRIBUTES[name] for name in self.card.attributes)
-        for name in (*named, self.card.identity, *told):
+        for name in (*named, self.card.identity):
             if name and name not in self._net.output_names:
                 raise ModelError(
                     f"{self._net.path} has no output {name!r}; it has "
@@ -77,9 +76,8 @@ class OnnxClassifier:
 
     @property
     def measures(self) -> tuple[str, ...]:
-        """Further columns of numbers: `mien.labels.MEASURES`, and the attributes asked for."""
-        asked = tuple(ATTRIBUTES[name] for name in self.also if name in ATTRIBUTES)
-        return (*self.card.measures, *asked)
+        """Further columns of numbers: some of `mien.labels.MEASURES`."""
+        return self.card.measures
 
     @property
     def input_size(self) -> int:
@@ -124,9 +122,7 @@ class OnnxClassifier:
         values, *others = self._run(crops, [self.card.scores, *self._further.values()])
         k = len(self.labels)
         measures = {name: values[:, k + i] for i, name in enumerate(self.card.measures)}
-        further = dict(zip(self._further, others, strict=True))
-        embeddings = {name: further.pop(name) for name in EMBEDDINGS if name in further}
-        measures |= {ATTRIBUTES[name]: column.reshape(-1) for name, column in further.items()}
+        embeddings = dict(zip(self._further, others, strict=True))
         shares = self.probabilities(values[:, :k])
         try:
             return Scores(shares, self.labels, measures=measures, embeddings=embeddings)
@@ -192,10 +188,14 @@ class OnnxClassifier:
 
 def _outputs(card: ModelCard, also: Sequence[str]) -> dict[str, str]:
     """Which output of the network gives each thing that is asked for besides."""
-    known = {name: ATTRIBUTES[name] for name in card.attributes}
-    known |= {"identity": card.identity, "features": card.embedding}
+    known = {"identity": card.identity, "features": card.embedding}
     for name in also:
-        if name not in (*ATTRIBUTES, *EMBEDDINGS):
+        if name in ATTRIBUTES:
+            raise UsageError(
+                f"{name!r} comes from a network of its own, not from {card.name}: use "
+                f"EmotionAnalyzer(also=({name!r},))."
+            )
+        if name not in EMBEDDINGS:
             every = ", ".join((*ATTRIBUTES, *EMBEDDINGS))
             raise UsageError(f"a model cannot give {name!r} of a face; there are {every}.")
         if not known.get(name):

@@ -1,4 +1,4 @@
-"""Is this face fit to judge? Size, sharpness, tilt and turn of every face."""
+"""Is this face fit to judge, and if not, why? Size, sharpness, tilt and turn of every face."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ import numpy.typing as npt
 from mien.faces.geometry import roll_deg, yaw_deg
 from mien.types import Crops, Faces, FloatArray
 
-#: A face counts as fit when all of these hold; where the numbers come from: docs/quality.md.
+#: Why a face is unfit to be judged; of several reasons the first one is given.
+REASONS = ("too_small", "blurred", "turned")
+#: The reason for an unfit face of a table that does not say why.
+UNKNOWN_REASON = "unknown"
+#: A face is fit when all of these hold; where the numbers come from: docs/quality.md.
 MIN_SIZE_PX = 24.0
 MIN_SHARPNESS = 0.014
 MAX_YAW_DEG = 45.0
@@ -26,14 +30,19 @@ class Quality:
             for the median picture of FER+.
         roll_deg: ``(n,)`` tilt, positive = clockwise; NaN without landmarks.
         yaw_deg: ``(n,)`` estimated turn, positive = towards the image's right; NaN without.
-        fit: ``(n,)`` bool: large, sharp and frontal enough to be judged.
+        reason: ``(n,)`` str: why the face is unfit to be judged, one of `REASONS`; "" where fit.
     """
 
     size_px: FloatArray
     sharpness: FloatArray
     roll_deg: FloatArray
     yaw_deg: FloatArray
-    fit: npt.NDArray[np.bool_]
+    reason: npt.NDArray[np.str_]
+
+    @property
+    def fit(self) -> npt.NDArray[np.bool_]:
+        """``(n,)`` bool: whether the face can be judged."""
+        return np.asarray(self.reason == "", np.bool_)
 
     def columns(self) -> dict[str, npt.NDArray[np.generic]]:
         """The columns of the ``faces`` table, by name."""
@@ -43,6 +52,7 @@ class Quality:
             "roll_deg": self.roll_deg,
             "yaw_deg": self.yaw_deg,
             "fit": self.fit,
+            "unfit_reason": np.array([str(why) or None for why in self.reason], object),
         }
 
 
@@ -54,9 +64,18 @@ def assess(faces: Faces, crops: Crops) -> Quality:
     roll = unknown if faces.landmarks is None else roll_deg(faces.landmarks)
     yaw = unknown if faces.landmarks is None else yaw_deg(faces.landmarks)
     sharp = np.array([sharpness(crop) for crop in crops], np.float32)
-    # Comparisons with NaN are False: an unknown turn does not make a face unfit.
-    fit = (size >= MIN_SIZE_PX) & (sharp >= MIN_SHARPNESS) & ~(np.abs(yaw) > MAX_YAW_DEG)
-    return Quality(size, sharp, roll, yaw, fit)
+    return Quality(size, sharp, roll, yaw, unfit_reasons(size, sharp, yaw))
+
+
+def unfit_reasons(
+    size_px: FloatArray, sharpness: FloatArray, yaw_deg: FloatArray
+) -> npt.NDArray[np.str_]:
+    """The first of `REASONS` that holds for each of n faces, "" where none does; ``(n,)`` str.
+
+    A measure that is not known (NaN) does not make a face unfit: comparisons with NaN are False.
+    """
+    found = (size_px < MIN_SIZE_PX, sharpness < MIN_SHARPNESS, np.abs(yaw_deg) > MAX_YAW_DEG)
+    return np.select(found, REASONS, "").astype(np.str_)
 
 
 def sharpness(crop: Crops) -> float:

@@ -16,13 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import VideoError
-from mien.media import frames
+from mien.media import limits
 from mien.media.frames import (
     Moment,
     VideoInfo,
     broken_off,
     check_file,
-    check_size,
     lacks_bytes,
     lacks_trailer,
 )
@@ -65,7 +64,9 @@ def open_video(
         stream = video_stream(container, name, number)
         stream.thread_type = "SLICE"
         stream.codec_context.thread_count = THREADS
-        stream.codec_context.options = {"max_pixels": str(frames.MAX_PIXELS)}  # sizes can change
+        stream.codec_context.options = {
+            "max_pixels": str(limits.LIMITS.frame_pixels)
+        }  # sizes can change
     except BaseException:
         container.close()
         raise
@@ -115,7 +116,7 @@ def video_stream(container: InputContainer, name: str, number: int | None = None
     if not usable:
         raise VideoError(f"{name} is cut off before its first image, or its codec is unknown.")
     best = max(usable, key=lambda s: (bool(s.disposition & Disposition.default), _pixels(s)))
-    check_size(best.codec_context.width, best.codec_context.height, name)
+    limits.check_frame_size(name, best.codec_context.width, best.codec_context.height)
     return best
 
 

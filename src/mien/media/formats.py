@@ -123,8 +123,14 @@ def _is_animated(path: str, head: bytes) -> bool:
 
 
 def _is_mjpeg(path: str) -> bool:
-    """Whether JPEG follows on JPEG: two or three are an image with a preview or a depth map."""
-    if os.path.splitext(path)[1].lower() in (".mjpeg", ".mjpg"):
+    """Whether JPEG follows on JPEG; two or three are an image with a preview or a depth map.
+
+    A ``.jpg`` is not searched for them: that costs as much as reading it, for millions of files.
+    """
+    suffix = os.path.splitext(path)[1].lower()
+    if suffix in (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"):
+        return False
+    if suffix in (".mjpeg", ".mjpg"):
         return True
     with open(path, "rb") as file:
         return file.read(1 << 22).count(b"\xff\xd9\xff\xd8\xff") > 2

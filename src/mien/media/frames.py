@@ -15,7 +15,6 @@ from mien.types import Image
 #: How a QuickTime or MP4 file begins, also one that is cut off before its index.
 ISO_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 #: The largest frame that is decoded, 8192 x 8192: decoders hold several at a time.
-MAX_PIXELS = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -115,15 +114,6 @@ def check_file(path: str, name: str) -> bytes:
     if not head:
         raise VideoError(f"{name} is empty: it has 0 bytes.")
     return head
-
-
-def check_size(width: int, height: int, name: str) -> None:
-    """Raise `VideoError` where frames are too large, before memory is asked for."""
-    if width * height > MAX_PIXELS:
-        raise VideoError(
-            f"{name} has frames of {width} x {height} pixels, over the limit of {MAX_PIXELS:,}:"
-            " make them smaller first."
-        )
 
 
 def lacks_trailer(path: str) -> bool:

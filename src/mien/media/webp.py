@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import cv2
 
 from mien.errors import VideoError
-from mien.media.frames import Moment, VideoInfo, broken_off, check_file, check_size, fitted
+from mien.media.frames import Moment, VideoInfo, broken_off, check_file, fitted
 from mien.media.images import read_image
+from mien.media.limits import check_frame_size
 from mien.types import Image
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def probe(path: str, name: str, width: int | None) -> VideoInfo:
     if not animation.shown_ms:
         raise VideoError(f"{name} is an image, not a video, or it is cut off.")
     with _open(animation, name) as image:
-        check_size(*image.size, name)
+        check_frame_size(name, *image.size)
         across, down = fitted(image.size, width)
     frames, seconds = len(animation.shown_ms), sum(animation.shown_ms) / 1000
     fps = frames / seconds if seconds else None

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 
 from mien.errors import ModelError
-from mien.labels import ATTRIBUTES, MEASURES
+from mien.labels import MEASURES
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -90,8 +90,6 @@ class ModelCard(Card):
         crop: how a face becomes a square.
         measures: what the last columns of the score output are, after the labels': some of
             `mien.labels.MEASURES`.
-        attributes: which of `mien.labels.ATTRIBUTES` it can tell; the output of each, ``(n,)``, is
-            called as its column.
         scores, embedding, feature_map: names of the outputs; "" for none.
         identity: name of an output ``(n, d)`` that tells people apart, rows of length 1; "" for
             none.
@@ -114,7 +112,6 @@ class ModelCard(Card):
     temperature: float = 1.0
     crop: CropSpec = field(default_factory=CropSpec)
     measures: tuple[str, ...] = ()
-    attributes: tuple[str, ...] = ()
     scores: str = ""
     embedding: str = ""
     identity: str = ""
@@ -129,7 +126,6 @@ class ModelCard(Card):
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", tuple(self.labels))
         object.__setattr__(self, "measures", tuple(self.measures))
-        object.__setattr__(self, "attributes", tuple(self.attributes))
         channels = 1 if self.color == "gray" else 3
         for name in ("mean", "std"):
             value = getattr(self, name)
@@ -147,8 +143,6 @@ class ModelCard(Card):
         _one_of(self.name, "activation", self.activation, ("softmax", "none"))
         for measure in self.measures:
             _one_of(self.name, "a measure", measure, MEASURES)
-        for attribute in self.attributes:
-            _one_of(self.name, "an attribute", attribute, tuple(ATTRIBUTES))
         _one_of(self.name, "commercial", self.commercial, ("yes", "no", "unclear"))
         if len(set(self.labels)) != len(self.labels) or not self.labels:
             raise ModelError(f"{self.name!r} needs different labels, got {self.labels}.")

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from mien.results.embeddings import Embeddings
     from mien.results.peaks import Peak
 
-#: Mean cosine from which two tracks are one person, for ``mien-mobilenet``; see docs/people.md.
+#: Mean cosine from which two tracks are one person, for ``mien-mobilenet``. Of 102 people it joined
+#: one in 206 pairs of strangers, and far more among black women: see docs/people.md.
 THRESHOLD = 0.68
 
 _PEOPLE = {"person": "int64", "name": "string", "films": "int64", "sources": "string"}

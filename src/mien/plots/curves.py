@@ -35,6 +35,7 @@ _STEPS, _STEPS_GAP = 22, 16  # how many faces there are, and the air above
 _SIDE, _LEADER = 46, 14  # a face, and below it the line to its moment
 _SLOT = 66  # a face or a caption, and the air beside it
 _EM = 0.58  # a letter's mean width
+_UNFIT = "unfit to be judged"
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,8 @@ def timeline_plot(
 
 def _span(people: Sequence[PersonCurve], span: tuple[float, float] | None) -> tuple[float, float]:
     if span is None:
-        times = np.concatenate([np.zeros(0), *(person.times for person in people)])
+        unfit = [np.reshape(person.unfit, -1) for person in people]
+        times = np.concatenate([np.zeros(0), *(person.times for person in people), *unfit])
         span = (float(times.min()), float(times.max())) if len(times) else (0.0, 1.0)
     start, end = span
     if not (math.isfinite(start) and math.isfinite(end) and start <= end):
@@ -151,7 +153,10 @@ def _curve(person: PersonCurve, axis: _Axis) -> _Curve:
     first = np.flatnonzero(np.diff(place, prepend=-1))
     count = np.diff(first, append=len(times))
     usual = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
-    away = times[first[1:]] - times[first[1:] - 1] > max(2.5 * usual, 0.25)
+    before, after = times[first[1:] - 1], times[first[1:]]
+    away = after - before > max(2.5 * usual, 0.25)
+    for start, end in person.unfit:
+        away |= (before <= start) & (end <= after)
     x = axis.x(np.add.reduceat(times, first) / count)
     means = np.add.reduceat(values, first, axis=0) / count[:, None]
     moments = _moments(person, x, means, axis)
@@ -191,17 +196,22 @@ def _legend(
         tops = curve.values.max(axis=0, initial=0.0).tolist()
         for label, top in zip(person.labels, tops, strict=True):
             seen[label] = (max(top, seen.get(label, (0.0,))[0]), person.labels)
+    entries = [
+        (label, f' data-key="{told(label)}"', paint(label, labels))
+        for label, (top, labels) in seen.items()
+        if top >= SEEN
+    ]
+    if any(person.unfit for person in people):
+        entries.append((_UNFIT, "", 'fill-opacity=".2"'))
     out, x, y = [], float(_GUTTER), 14.0
-    for label, (top, labels) in seen.items():
-        if top < SEEN:
-            continue
-        room = 36 + _EM * 12 * len(label)
+    for text, key, paints in entries:
+        room = 36 + _EM * 12 * len(text)
         if x + room > width and x > _GUTTER:
             x, y = float(_GUTTER), y + 20
         out.append(
-            f'<g data-key="{told(label)}"><rect x="{number(x)}" y="{number(y - 9.5)}" width="12" '
-            f'height="10" rx="2" {paint(label, labels)}/>'
-            f'<text x="{number(x + 18)}" y="{number(y)}" font-size="12">{told(label)}</text></g>'
+            f'<g{key}><rect x="{number(x)}" y="{number(y - 9.5)}" width="12" '
+            f'height="10" rx="2" {paints}/>'
+            f'<text x="{number(x + 18)}" y="{number(y)}" font-size="12">{told(text)}</text></g>'
         )
         x += room
     return f'<g class="mien-legend">{"".join(out)}</g>', y + 18 if out else 0.0
@@ -229,12 +239,22 @@ def _panel(person: PersonCurve, curve: _Curve, axis: _Axis, y: float, top: float
             f'<text x="{_GUTTER - 7}" y="{level}" dy=".35em" text-anchor="end" '
             f'fill-opacity=".72">{text}</text>'
         )
+    out.append(_unfit(person, axis, top))
     if curve.spread is not None:
         out += [_band(person, curve, column, base) for column in range(len(person.labels))]
     out += [_line(person, curve, column, base) for column in range(len(person.labels))]
     out.append(_pointed_out(curve, person.labels, axis, top))
     place = f'data-name="{told(person.name)}" data-top="{number(top)}" data-base="{number(base)}"'
     return f'<g class="mien-panel" {place}>{"".join(out)}</g>'
+
+
+def _unfit(person: PersonCurve, axis: _Axis, top: float) -> str:
+    """Shades over the stretches in which the face was unfit to be judged."""
+    ends = [axis.x(np.clip(span, axis.start, axis.end)).tolist() for span in person.unfit]
+    shades = [f"M{number(a)} {number(top)}H{number(b)}v{_PANEL}H{number(a)}Z" for a, b in ends]
+    if not shades:
+        return ""
+    return f'<path class="mien-unfit" d="{"".join(shades)}" fill-opacity=".13"/>'
 
 
 def _band(person: PersonCurve, curve: _Curve, column: int, base: float) -> str:

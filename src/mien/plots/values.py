@@ -25,6 +25,8 @@ class PersonCurve:
         thumbnails: moments to show: time in seconds, label, picture ``(h, w, 3)`` uint8 RGB.
         spread: ``(n, k)``, drawn as a band of so much to either side of `values`; None for none.
         counts: ``(n,)`` faces at each time, drawn as steps below the panel; None for none.
+        unfit: start and end, seconds, of stretches in which the face was unfit to be judged;
+            shaded.
 
     Raises:
         UsageError: the shapes do not fit, or a value is not from 0 to 1.
@@ -37,6 +39,7 @@ class PersonCurve:
     thumbnails: Sequence[tuple[float, str, Image]] = ()
     spread: Floats | None = None
     counts: Floats | None = None
+    unfit: Sequence[tuple[float, float]] = ()
 
     def __post_init__(self) -> None:
         times = np.asarray(self.times, np.float64).reshape(-1)

@@ -5,17 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mien.expressions.affect import DERIVED
 from mien.labels import MEASURES
 from mien.plots import PersonCurve, PersonPath, plane_plot, timeline_plot
+from mien.timeline.plots import counted_faces, spans
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from mien.results.peaks import Peak
     from mien.timeline.timeline import Timeline
 
@@ -26,7 +25,7 @@ _WIDTHS = (("wide", WIDE), ("narrow", NARROW))
 def sure(film: Timeline) -> list[Peak]:
     """The kept faces of which viewers would agree on the label."""
     least = threshold(film)
-    return [p for p in film.peaks if p.probability >= least and math.isfinite(p.time_s)]
+    return [p for p in film.counted_peaks if p.probability >= least and math.isfinite(p.time_s)]
 
 
 def threshold(timeline: Timeline) -> float:
@@ -36,19 +35,17 @@ def threshold(timeline: Timeline) -> float:
 
 def curves(film: Timeline, people: Sequence[int]) -> list[PersonCurve]:
     """Everyone's curve, with the faces that were kept."""
-    found = []
+    if not people:
+        return []
+    counted, unfit, found = film.counted_faces, spans(film.unfit()), []
     for i in people:
-        rows = film.faces[(film.faces["track_id"] == i).fillna(False).astype(bool)]
+        rows = counted[(counted["track_id"] == i).fillna(False).astype(bool)]
         faces = [(p.time_s, p.label, p.picture) for p in sure(film) if p.track_id == i]
-        found.append(_curve(film.name_of(i), rows, film.labels, faces))
+        times, values = rows["time_s"], rows[list(film.labels)]
+        known = times.to_numpy(np.float64), values.to_numpy(np.float64), film.labels, faces
+        away = unfit.get((film.sources[0], i), [])
+        found.append(PersonCurve(film.name_of(i), *known, unfit=away))
     return found
-
-
-def _curve(
-    name: str, rows: pd.DataFrame, labels: tuple[str, ...], faces: Sequence[Any] = ()
-) -> PersonCurve:
-    times = rows["time_s"].to_numpy(np.float64)
-    return PersonCurve(name, times, rows[list(labels)].to_numpy(np.float64), labels, faces)
 
 
 def group_curve(film: Timeline) -> list[PersonCurve]:
@@ -56,12 +53,14 @@ def group_curve(film: Timeline) -> list[PersonCurve]:
     if not len(film.faces):
         return []
     frames = film.group(0)
-    seen = frames[frames["n_faces"] > 0]
+    seen = frames[frames["probability"].notna()]
+    if not len(seen):
+        return []
     means, spread = (
         seen[[f"{kind}_{label}" for label in film.labels]].to_numpy(np.float64)
         for kind in ("mean", "spread")
     )
-    counts = seen["n_faces"].to_numpy(np.float64)
+    counts = counted_faces(seen, film.all_faces)
     low, high = int(counts.min()), int(counts.max())
     faces = f"{low} to {high} faces" if low < high else "1 face" if high == 1 else f"{high} faces"
     name = f"{'Everyone' if film.track_ids else 'All faces'}: mean of {faces} at a time"
@@ -83,9 +82,9 @@ def planes(
     """Everyone's way through valence and arousal, where the table has them."""
     if not people or not set(MEASURES) <= set(film.faces.columns):
         return []
-    paths = []
+    counted, paths = film.counted_faces, []
     for i in people:
-        rows = film.faces[(film.faces["track_id"] == i).fillna(False).astype(bool)]
+        rows = counted[(counted["track_id"] == i).fillna(False).astype(bool)]
         places = rows[list(MEASURES)].to_numpy(np.float64)
         times = rows["time_s"].to_numpy(np.float64)
         paths.append(PersonPath(film.name_of(i), times, places))

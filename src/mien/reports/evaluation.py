@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import UsageError
-from mien.evaluation.evaluation import Evaluation
+from mien.evaluation.evaluation import Evaluation, Groups
 from mien.evaluation.ferplus import Figure
-from mien.evaluation.metrics import Measured
+from mien.evaluation.intervals import Measured
 from mien.labels import color_of
 from mien.plots import write_page
 from mien.plots.metrics import calibration_picture, confusion_picture, coverage_picture
@@ -75,7 +75,7 @@ def evaluation_page(
     page = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    page.filters.update(percent=percent, span=span)
+    page.filters.update(percent=percent, span=span, gap_sentence=gap_sentence)
     return page.from_string((assets / "evaluation.html").read_text(encoding="utf-8")).render(
         style=(assets / "page.css").read_text(encoding="utf-8"),
         model=model,
@@ -98,9 +98,39 @@ def told(figure: Figure) -> str:
     return f"{figure.value:.4f}" if plain else percent(figure.value, 2)
 
 
+def told_interval(figure: Figure) -> str:
+    """The interval of a figure in its own unit; empty where there is none."""
+    if math.isnan(figure.low):
+        return ""
+    if figure.name.startswith(_PLAIN):
+        return f"{figure.low:.3f} to {figure.high:.3f}"
+    return f"{100 * figure.low:.1f} to {100 * figure.high:.1f}"
+
+
+def gap_sentence(part: Groups) -> str:
+    """The largest gap between groups, where it is more than chance makes of groups like these."""
+    gap = part.gap
+    if gap is None:
+        return "Too few faces in the groups to compare them."
+    p = f"permutation test, p = {gap.p:.2g}"
+    if not gap.is_beyond_chance:
+        return f"No difference between the groups beyond chance ({p})."
+    value = {name: percent(figure.value) for name, figure in part.parts}
+    return (
+        f"Largest gap: {100 * gap.value:.1f} percentage points ({gap.best}: {value[gap.best]}, "
+        f"{gap.worst}: {value[gap.worst]}), 95 % interval {100 * gap.low:.1f} to "
+        f"{100 * gap.high:.1f} ({p}). Groups may also differ in which expressions they show."
+    )
+
+
 def percent(share: float, digits: int = 1) -> str:
-    """A share in percent; a dash where it is not known."""
-    return "–" if math.isnan(share) else f"{100 * share:.{digits}f}{_NBSP}%"
+    """A share in percent; a dash where it is not known. Only what is whole is called 100 %."""
+    if math.isnan(share):
+        return "–"
+    text = f"{100 * share:.{digits}f}"
+    if share < 1 and float(text) == 100:
+        text = f">{100 - 10**-digits:.{digits}f}"
+    return f"{text}{_NBSP}%"
 
 
 def span(figure: Measured) -> str:

@@ -20,6 +20,7 @@ _SETTINGS = {
     "without": "labels left out",
     "uncertain_below": "uncertain below",
     "smooth_s": "smoothed over",
+    "all_faces": "faces unfit to be judged",
     "derived": "derived",
 }
 _FIGURES = {

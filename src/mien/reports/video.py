@@ -74,6 +74,10 @@ def report_page(timeline: Timeline, clips: Sequence[Clip] = ()) -> str:
     if not films:
         raise UsageError("a report is about a film, but nothing in this table has a time.")
     card, no_card = model_card(timeline.settings)
+    described = [
+        _film(timeline.film(source), [clip for clip in clips if clip.source == source])
+        for source in films
+    ]
     assets = resources.files("mien") / "assets"
     text = (assets / "report.html").read_text(encoding="utf-8")
     page = Environment(
@@ -82,16 +86,14 @@ def report_page(timeline: Timeline, clips: Sequence[Clip] = ()) -> str:
     page.filters["percent"] = percent
     return page.from_string(text).render(
         style=(assets / "page.css").read_text(encoding="utf-8"),
-        title=base(films[0]) if len(films) == 1 else f"{len(films)} films",
-        films=[
-            _film(timeline.film(source), [clip for clip in clips if clip.source == source])
-            for source in films
-        ],
+        title=base(films[0]) if len(films) == 1 else f"{len(films)} videos",
+        films=described,
         has_clips=any(clip.file is not None for clip in clips),
         untimed=len(timeline.sources) - len(films),
         settings=told_settings(timeline.settings),
         threshold=threshold(timeline),
         smooth_s=timeline.settings.get("smooth_s", ""),
+        all_faces=timeline.all_faces,
         model=timeline.settings.get("classifier", ""),
         card=card,
         no_card=no_card,
@@ -110,6 +112,7 @@ def _film(film: Timeline, clips: Sequence[Clip]) -> dict[str, Any]:
     rows = {int(row["track_id"]): row for row in people.to_dict("records")}
     ids = [[i for i in rows if i in first], [i for i in rows if i not in first]]
     segments = film.segments() if rows else None
+    unfit = film.unfit() if rows else None
 
     def clock(seconds: float, step: float = 0.1) -> str:
         return time_text(seconds, step, span[1]) + (f"{NBSP}s" if span[1] <= 60 else "")
@@ -125,7 +128,10 @@ def _film(film: Timeline, clips: Sequence[Clip]) -> dict[str, Any]:
     everyone = summary[summary["track_id"].isna()].to_dict("records")[0]
     return {
         "name": base(film.sources[0]),
-        "overview": _overview(film, coarse),
+        "overview": _overview(film, everyone, coarse),
+        "line": _line(film, everyone, coarse),
+        "note": film.unfit_note,
+        "counted": int(film.counted_faces["time_s"].notna().sum()),
         "count": len(rows),
         "faces": len(film.faces),
         "point_s": round((span[1] - span[0]) / WIDE, 1) if span[1] - span[0] > WIDE / 2 else 0,
@@ -136,20 +142,9 @@ def _film(film: Timeline, clips: Sequence[Clip]) -> dict[str, Any]:
         "group_faces": group[0].counts is not None if group else False,
         "planes": planes(film, ids[0], span),
         "derived": film.settings.get(DERIVED, ""),
-        "strips": [[_strip(film, segments, i, span, clock) for i in part] for part in ids],
+        "strips": [[_strip(film, segments, unfit, i, span, clock) for i in part] for part in ids],
         "ticks": _ticks(*span),
-        "clips": [
-            {
-                "file": quote(clip.file.name),
-                "poster": quote(clip.poster.name) if clip.poster else "",
-                "label": clip.emotion,
-                "color": color(clip.emotion, film.labels),
-                "told": f"{film.name_of(clip.track_id)}, {clock(clip.start_s)} to "
-                f"{clock(clip.end_s)}, mean {percent(clip.strength)}",
-            }
-            for clip in clips
-            if clip.file
-        ],
+        "clips": _clips(film, clips, clock),
         "segments": _segment_rows(film, segments, clock),
         "segments_total": 0 if segments is None else len(segments),
         "group": _person(film, everyone, "Everyone" if rows else "All faces", (), coarse)
@@ -159,7 +154,41 @@ def _film(film: Timeline, clips: Sequence[Clip]) -> dict[str, Any]:
     }
 
 
-def _overview(film: Timeline, clock: Clock) -> list[tuple[str, str, str]]:
+def _clips(film: Timeline, clips: Sequence[Clip], clock: Clock) -> list[dict[str, str]]:
+    """The clips that were cut, as the page shows them."""
+    return [
+        {
+            "file": quote(clip.file.name),
+            "poster": quote(clip.poster.name) if clip.poster else "",
+            "label": clip.emotion,
+            "color": color(clip.emotion, film.labels),
+            "told": f"{film.name_of(clip.track_id)}, {clock(clip.start_s)} to "
+            f"{clock(clip.end_s)}, mean {percent(clip.strength)}",
+        }
+        for clip in clips
+        if clip.file
+    ]
+
+
+def _line(film: Timeline, everyone: Mapping[Any, Any], clock: Clock) -> dict[str, str]:
+    """The row of the table at the top of a page about several videos."""
+    shares = {label: everyone[f"share_{label}"] for label in (*film.labels, UNCERTAIN)}
+    most = "–"
+    if not any(math.isnan(share) for share in shares.values()):
+        label = max(shares, key=lambda name: shares[name])
+        most = f"{label} {percent(shares[label])}"
+    return {
+        "duration": clock(film.duration_s),
+        "people": f"{len(film.track_ids):,}",
+        "visible": clock(float(everyone["visible_s"])),
+        "fit": percent(float(everyone["fit_share"])),
+        "most": most,
+    }
+
+
+def _overview(
+    film: Timeline, everyone: Mapping[Any, Any], clock: Clock
+) -> list[tuple[str, str, str]]:
     """Value, what it counts, a note: the figures at the top."""
     images = film.images
     status = images["status"]
@@ -174,8 +203,9 @@ def _overview(film: Timeline, clock: Clock) -> list[tuple[str, str, str]]:
         (f"{len(film.track_ids):,}", "person" if len(film.track_ids) == 1 else "people", ""),
         (f"{len(done):,}", "frames analysed", ""),
         (f"{faceless:,}", "without a face", share),
-        (f"{failed:,}", "failed", "could not be read" if failed else ""),
-        (f"{dropped:,}", "dropped", "came too fast" if dropped else ""),
+        (percent(float(everyone["fit_share"])), "fit to be judged", "of the visible time"),
+        *[(f"{failed:,}", "failed", "could not be read")] * bool(failed),
+        *[(f"{dropped:,}", "dropped", "came too fast")] * bool(dropped),
         (speed, "a frame", f"{1000 / spent:,.0f} a second" if spent > 0 else ""),
     ]
 
@@ -183,6 +213,7 @@ def _overview(film: Timeline, clock: Clock) -> list[tuple[str, str, str]]:
 def _strip(
     film: Timeline,
     segments: pd.DataFrame | None,
+    unfit: pd.DataFrame | None,
     person: int,
     span: tuple[float, float],
     clock: Clock,
@@ -190,18 +221,29 @@ def _strip(
     """A person's bars: places and lengths in percent of the film."""
     start, end = span
     assert segments is not None  # as there is a person
-    rows = segments[segments["track_id"] == person].nlargest(SEGMENTS, "duration_s")
-    bars = [
-        {
-            "label": row["emotion"],
-            "color": color(row["emotion"], film.labels),
+    assert unfit is not None
+
+    def bar(row: Mapping[Any, Any], label: str, color: str) -> dict[str, Any]:
+        return {
+            "label": label,
+            "color": color,
             "left": round(100 * (row["start_s"] - start) / (end - start), 3),
             "width": round(100 * row["duration_s"] / (end - start), 3),
-            "told": f"{row['emotion']}, {clock(row['start_s'])} to {clock(row['end_s'])}",
+            "told": f"{label}, {clock(row['start_s'])} to {clock(row['end_s'])}",
         }
-        for row in rows.sort_values("start_s").to_dict("records")
-    ]
+
+    def longest(table: pd.DataFrame) -> list[dict[Any, Any]]:
+        rows = table[table["track_id"] == person].nlargest(SEGMENTS, "duration_s")
+        return rows.sort_values("start_s").to_dict("records")
+
+    bars = [] if film.all_faces else [bar(row, _unfit(row), "") for row in longest(unfit)]
+    bars += [bar(r, r["emotion"], color(r["emotion"], film.labels)) for r in longest(segments)]
     return {"name": film.name_of(person), "bars": bars}
+
+
+def _unfit(row: Mapping[Any, Any]) -> str:
+    """What is written where a face was unfit to be judged."""
+    return f"unfit: {str(row['unfit_reason']).replace('_', ' ')}"
 
 
 def _segment_rows(
@@ -243,10 +285,11 @@ def _person(
         }
         for peak in sorted(peaks, key=lambda peak: -peak.probability)
     ]
-    rate = float(row["changes_per_min"])
+    rate, fit = float(row["changes_per_min"]), float(row["fit_share"])
     return {
         "name": name,
         "seen": clock(float(row["visible_s"])),
+        "fit": "" if fit > 0.995 else percent(fit),
         "changes": "" if math.isnan(rate) else f"{rate:.1f}",
         "shares": sorted(
             (share for share in shares if share[2] >= 0.005 or (share[3] or 0.0) >= 0.05),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mien.errors import InputError, UsageError
-from mien.faces.quality import Quality
+from mien.faces.quality import UNKNOWN_REASON, Quality, unfit_reasons
 from mien.files import PARTIAL, partial_path
 from mien.labels import EMOTIONS
 from mien.media.images import read_image
@@ -218,6 +218,7 @@ def load_tables(
     if len(images.columns) and "duration_s" not in images:  # a table of an earlier version
         images = images.assign(duration_s=math.nan)
     _check(target, faces, images)
+    faces = with_reasons(faces)
     told = json.loads(settings.pop("labels", "[]"))
     labels = tables.label_columns(faces) if len(faces.columns) else tuple(told) or EMOTIONS
     if not len(faces.columns):  # JSON lines without a line know no columns
@@ -236,6 +237,20 @@ def load_tables(
         faces = faces.iloc[np.argsort(owner, kind="stable")]
         images = images.assign(n_faces=np.bincount(owner, minlength=len(images)))
     return faces, images, labels, settings
+
+
+def with_reasons(faces: pd.DataFrame) -> pd.DataFrame:
+    """A ``faces`` table of version 0.1, completed by ``unfit_reason``; newer ones as they are."""
+    if "fit" not in faces or "unfit_reason" in faces:
+        return faces
+    measured = (faces[name].to_numpy(np.float32) for name in ("size_px", "sharpness", "yaw_deg"))
+    found = unfit_reasons(*measured)
+    unfit = ~faces["fit"].fillna(True).to_numpy(bool)
+    rows = zip(unfit.tolist(), found.tolist(), strict=True)
+    reasons = [(why or UNKNOWN_REASON) if bad else None for bad, why in rows]
+    faces = faces.copy(deep=False)
+    faces.insert(faces.columns.tolist().index("fit") + 1, "unfit_reason", reasons)
+    return faces.astype({"unfit_reason": "string"})
 
 
 def _check(path: Path, faces: pd.DataFrame, images: pd.DataFrame) -> None:
@@ -285,8 +300,9 @@ def _restore(
     values = rows[list(labels)].to_numpy(np.float32)
     distribution = bool(np.allclose(values.sum(axis=1), 1, atol=1e-2)) if len(values) else True
     measures = {name: rows[name].to_numpy(np.float32) for name in tables.measure_columns(rows)}
-    known_of = {name: rows[name].to_numpy(np.float32) for name in tables.QUALITY_COLUMNS[:-1]}
-    quality = Quality(**known_of, fit=rows["fit"].to_numpy(bool))
+    measured = ("size_px", "sharpness", "roll_deg", "yaw_deg")
+    known_of = {name: rows[name].to_numpy(np.float32) for name in measured}
+    quality = Quality(**known_of, reason=rows["unfit_reason"].fillna("").to_numpy(np.str_))
     return Result(
         source,
         faces,

@@ -48,10 +48,14 @@ class Peak:
 
 
 class Peaks:
-    """Takes results as they come and keeps one picture a person and label."""
+    """Takes results as they come and keeps one picture a person and label.
+
+    A face that is fit to be judged goes before any that is not.
+    """
 
     def __init__(self) -> None:
         self._best: dict[tuple[str, int, str], Peak] = {}
+        self._rank: dict[tuple[str, int, str], tuple[bool, float]] = {}
 
     def add(self, result: Result) -> None:
         """Look at one frame; faces without a track id or a square are passed over."""
@@ -61,8 +65,9 @@ class Peaks:
         rows = zip(ids.tolist(), result.scores.top, result.probabilities.tolist(), strict=True)
         for row, (person, top, probability) in enumerate(rows):
             key = result.source, person, result.labels[top]
-            best = self._best.get(key)
-            if best is None or probability > best.probability:
+            rank = bool(result.quality.fit[row]), probability
+            if key not in self._rank or rank > self._rank[key]:
+                self._rank[key] = rank
                 time_s = float("nan") if result.time_s is None else result.time_s
                 moment = result.index, time_s, probability
                 self._best[key] = Peak(person, key[2], *moment, _small(result.crops[row]), key[0])

@@ -332,7 +332,9 @@ class Result:
         percents = (f"{round(100 * float(p))} %" for p in self.probabilities)
         if self.scores.kind != "probability":
             percents = ("" for _ in self.emotions)
-        return [f"{e} {p}".strip() for e, p in zip(self.emotions, percents, strict=True)]
+        unfit = (f" ({str(why).replace('_', ' ')})" if why else "" for why in self.quality.reason)
+        parts = zip(self.emotions, percents, unfit, strict=True)
+        return [f"{emotion} {percent}".strip() + why for emotion, percent, why in parts]
 
     def _squares(self) -> Crops:
         """The squares; results that were loaded from a table do not have them."""

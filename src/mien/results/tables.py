@@ -48,6 +48,7 @@ _QUALITY = {
     "roll_deg": "float32",
     "yaw_deg": "float32",
     "fit": "boolean",
+    "unfit_reason": "string",
 }
 #: The ``images`` table: name and pandas type of every column, in order.
 IMAGE_DTYPES: dict[str, str] = {
@@ -174,11 +175,11 @@ def label_columns(dataframe: pd.DataFrame) -> tuple[str, ...]:
 
 
 def measure_columns(dataframe: pd.DataFrame) -> tuple[str, ...]:
-    """The measures of a ``faces`` table: `mien.labels.MEASURES`, and the floats behind ``fit``."""
+    """The measures of a ``faces`` table: `mien.labels.MEASURES`, and the floats after quality."""
     names = [str(name) for name in dataframe.columns]
     inner = [name for name in MEASURES if name in names]
-    last = next(reversed(_QUALITY))
-    outer = names[names.index(last) + 1 :] if last in names else []
+    last = max((names.index(name) for name in _QUALITY if name in names), default=len(names))
+    outer = names[last + 1 :]
     return (*inner, *(name for name in outer if dataframe[name].dtype.kind == "f"))
 
 
@@ -390,8 +391,7 @@ def _check(columns: Mapping[str, Any], dtypes: Mapping[str, str]) -> int:
 
 def _measures_of(dtypes: Mapping[str, str]) -> set[str]:
     """Columns that a part may lack: it could not be read, or has no known length."""
-    names = list(dtypes)
-    last = next(reversed(_QUALITY))
+    names, last = list(dtypes), next(reversed(_QUALITY))
     return {*MEASURES, "duration_s", *(names[names.index(last) + 1 :] if last in dtypes else ())}
 
 

@@ -109,12 +109,18 @@ def people_of(result: Result) -> list[Person]:
     percents: list[int | None] = [None] * len(result)
     if result.scores.kind == "probability":
         percents = [round(100 * float(p)) for p in result.probabilities]
+    reasons = _reasons(result)
     return [
-        Person(*_called(result, row), result.faces.boxes[row], emotion, percent, values)
-        for row, (emotion, percent, values) in enumerate(
-            zip(result.emotions, percents, result.scores.values, strict=True)
+        Person(*_called(result, row), result.faces.boxes[row], emotion, percent, values, reason)
+        for row, (emotion, percent, values, reason) in enumerate(
+            zip(result.emotions, percents, result.scores.values, reasons, strict=True)
         )
     ]
+
+
+def _reasons(result: Result) -> list[str]:
+    """Why each face is unfit to be judged, "" for those that are fit."""
+    return [str(reason) for reason in result.quality.reason]
 
 
 def _called(result: Result, row: int) -> tuple[int, str]:
@@ -146,13 +152,13 @@ class Steadied:
         if ids is None or now is None or result.scores.kind != "probability":
             return people_of(result)
         values, tops = self._steady.update(ids, result.scores.values, now)
-        shown = []
+        shown, reasons = [], _reasons(result)
         for row, key in enumerate(ids.tolist()):
             emotion = (*self.labels, UNCERTAIN)[tops[row]]
             share = float(values[row].max() if emotion == UNCERTAIN else values[row, tops[row]])
             percent = self._figure(key, emotion, round(100 * share), now)
-            name = _called(result, row)
-            shown.append(Person(*name, result.faces.boxes[row], emotion, percent, values[row]))
+            known = *_called(result, row), result.faces.boxes[row], emotion, percent
+            shown.append(Person(*known, values[row], reasons[row]))
         self._told = {key: told for key, told in self._told.items() if now - told[2] < _FIGURE_S}
         return shown
 

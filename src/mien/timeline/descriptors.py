@@ -47,7 +47,8 @@ class Descriptor:
         source: the film.
         track_id: the person; None for a group.
         frames: how many it is made of.
-        left_out: frames with a face whose features are missing.
+        left_out: frames with a face that do not count: its features are missing, or it is unfit
+            to be judged.
     """
 
     kind: Kind
@@ -122,10 +123,13 @@ def describe(
         )
     frames = faces["frame"].to_numpy(np.int64)
     seen = len(np.unique(frames[rows]))
+    rows = rows[presence.counted[rows]]
+    counted = len(np.unique(frames[rows]))
     rows = rows[embeddings.known(faces.iloc[rows])]
     shown, frame = np.unique(frames[rows], return_inverse=True)
     if len(shown) < LEAST:
-        missing = f", and {seen - len(shown)} without features" if seen > len(shown) else ""
+        gone = {"unfit to be judged": seen - counted, "without features": counted - len(shown)}
+        missing = "".join(f", and {n} {why}" for why, n in gone.items() if n)
         raise InputError(
             f"{subject} is too short: {len(shown)} frame{'s' * (len(shown) != 1)} with a face"
             f"{missing}; it takes {LEAST} and more."

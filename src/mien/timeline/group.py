@@ -17,7 +17,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _HEAD = {"source": "string", "start_s": "float64", "end_s": "float64", "visible_s": "float64"}
-_HEAD |= {"n_faces": "float64", "emotion": "string", "probability": "float64"}
+_HEAD |= {
+    "n_faces": "float64",
+    "fit_share": "float64",
+    "emotion": "string",
+    "probability": "float64",
+}
 _SLIP = 1e-9  # seconds: what a sum of lengths of frames may be off
 
 
@@ -26,15 +31,19 @@ class Moments(NamedTuple):
 
     Attributes:
         starts, ends: ``(m,)`` seconds.
-        faces: ``(m,)`` how many.
-        mean: ``(m, c)`` over the faces; NaN where there are none.
-        spread: ``(m, c)`` standard deviation over the faces; NaN where there are fewer than two.
+        faces: ``(m,)`` how many are visible.
+        fit: ``(m,)`` how many of them are fit to be judged.
+        counted: ``(m,)`` how many of them count.
+        mean: ``(m, c)`` over the faces that count; NaN where there are none.
+        spread: ``(m, c)`` standard deviation over them; NaN where there are fewer than two.
         film: ``(m,)`` number of the film, ascending.
     """
 
     starts: Floats
     ends: Floats
     faces: IntArray
+    fit: IntArray
+    counted: IntArray
     mean: Floats
     spread: Floats
     film: IntArray
@@ -58,13 +67,18 @@ def moments(
     frames = pd.MultiIndex.from_frame(images.iloc[shown][key])
     place = frames.get_indexer(pd.MultiIndex.from_frame(faces[key]))
     timed = place >= 0
-    place, values = place[timed], faces.loc[timed, list(columns)].to_numpy(np.float64)
+    visible, fit = (
+        np.bincount(place[timed & of], minlength=len(shown)) for of in (timed, presence.fit)
+    )
+    counts = timed & presence.counted
+    place, values = place[counts], faces.loc[counts, list(columns)].to_numpy(np.float64)
     count = np.bincount(place, minlength=len(shown))
     mean = _per_frame(place, values, len(shown)) / np.where(count, count, np.nan)[:, None]
     off = _per_frame(place, (values - mean[place]) ** 2, len(shown))
     spread = np.sqrt(off / np.where(count > 1, count, np.nan)[:, None])
     film = pd.factorize(images["source"])[0][shown]
-    return Moments(starts[shown], ends[shown], count, mean, spread, np.asarray(film, np.int64))
+    numbers = visible, fit, count
+    return Moments(starts[shown], ends[shown], *numbers, mean, spread, np.asarray(film, np.int64))
 
 
 def mood(
@@ -98,23 +112,27 @@ def mood(
     length = np.maximum(ends - starts, _SLIP)
     count, seen = found.faces[frame], length * (found.faces[frame] > 0)
     visible = np.add.reduceat(seen, first)
-    mean = _averaged(found.mean[frame], seen, first)
+    fit = (found.fit[frame] / np.maximum(count, 1))[:, None]
+    counted = length * (found.counted[frame] > 0)
+    judged = np.add.reduceat(counted, first) > 0
+    mean = _averaged(found.mean[frame], counted, first)
     shares = np.nan_to_num(mean[:, : len(labels)], nan=-math.inf)
     probability = shares.max(axis=1, initial=-math.inf)
     told = np.array([*labels, UNCERTAIN], dtype=object)
     top = shares.argmax(axis=1) if labels else np.zeros_like(first)
     emotion = told[np.where(probability >= uncertain_below, top, len(labels))]
-    emotion[visible == 0] = None
+    emotion[~judged] = None
     columns = {
         "source": np.asarray(sources, dtype=object)[found.film[frame[first]]],
         "start_s": starts[first],
         "end_s": np.maximum.reduceat(ends, first),
         "visible_s": visible,
         "n_faces": np.add.reduceat(length * count, first) / np.add.reduceat(length, first),
+        "fit_share": _averaged(fit, seen, first)[:, 0],
         "emotion": emotion,
-        "probability": np.where(visible > 0, probability, np.nan),
+        "probability": np.where(judged, probability, np.nan),
     }
-    spread = _averaged(found.spread[frame], length * (count > 1), first)
+    spread = _averaged(found.spread[frame], length * (found.counted[frame] > 1), first)
     for name, values in (("mean", mean), ("spread", spread)):
         both = zip((*labels, *measures), values.T, strict=True)
         columns |= {f"{name}_{label}": column for label, column in both}

@@ -16,6 +16,8 @@ import numpy.typing as npt
 
 from mien.types import FloatArray, Floats
 
+#: Seconds: the window over which pages, curves and terminal tables are smoothed by default.
+SMOOTH_S = 1.0
 _REACH = 4096  # windows that one sum may run over: beyond, its last digits are lost
 
 

@@ -71,17 +71,23 @@ def stretches(
 
 
 def write_webvtt(
-    stretches: Sequence[Stretch], path: str | Path, *, overwrite: bool = False
+    stretches: Sequence[Stretch], path: str | Path, note: str = "", *, overwrite: bool = False
 ) -> Path:
     """Write subtitles: a cue a stretch, by time, with the person as the voice that speaks.
 
     Stretches of several people may be shown at once, as players allow. A file that mien wrote is
     replaced, any other with `overwrite`.
 
+    Args:
+        stretches: of one film.
+        path: a ``.vtt`` file; one that is there is replaced.
+        note: a sentence about the whole, which players do not show.
+
     Raises:
         UsageError: nothing can be written there.
     """
-    cues = ["WEBVTT", "NOTE Apparent facial expressions, with their mean probability."]
+    about = "Apparent facial expressions, with their mean probability."
+    cues = ["WEBVTT", _one_line(f"NOTE {about} {note}")]
     times = _milliseconds(stretches)
     order = sorted(range(len(stretches)), key=lambda i: times[i])
     for number, i in enumerate(order, 1):
@@ -95,7 +101,12 @@ def write_webvtt(
 
 
 def write_elan(
-    stretches: Sequence[Stretch], path: str | Path, film: str = "", *, overwrite: bool = False
+    stretches: Sequence[Stretch],
+    path: str | Path,
+    film: str = "",
+    note: str = "",
+    *,
+    overwrite: bool = False,
 ) -> Path:
     """Write an ELAN document: a tier a person, an annotation a stretch, its value the label.
 
@@ -103,6 +114,7 @@ def write_elan(
         stretches: those of one person do not overlap by more than rounding to milliseconds.
         path: an ``.eaf`` file; one that mien wrote is replaced.
         film: path or address of the film, for ELAN to open.
+        note: a sentence about the whole, kept as the property "mien:note" of the document.
         overwrite: replace any other file, too.
 
     Raises:
@@ -125,6 +137,8 @@ def write_elan(
     if film:
         _add(header, "MEDIA_DESCRIPTOR", **_media(film, target))
     _add(header, "PROPERTY", str(len(stretches)), NAME="lastUsedAnnotationId")
+    if note:
+        _add(header, "PROPERTY", note, NAME="mien:note")
     order = _add(root, "TIME_ORDER")
     for ms, slot in slots.items():
         _add(order, "TIME_SLOT", TIME_SLOT_ID=slot, TIME_VALUE=str(ms))

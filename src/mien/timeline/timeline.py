@@ -13,7 +13,6 @@ import numpy as np
 
 from mien.errors import UsageError
 from mien.expressions import affect
-from mien.labels import MEASURES
 from mien.results import tables
 from mien.results.collection import as_tables, load_tables, write_analysis
 from mien.results.embeddings import Embeddings, Gathering, read_embeddings, write_embeddings
@@ -21,28 +20,32 @@ from mien.results.files import SUFFIXES, AnalysisFiles
 from mien.results.peaks import Peak, Peaks, read_peaks, write_peaks
 from mien.timeline import subtitles
 from mien.timeline.descriptors import Descriptor, describe
+from mien.timeline.fitness import Fitness
 from mien.timeline.group import mood
 from mien.timeline.identification import PEOPLE, Cast, told_names
-from mien.timeline.tracks import Presence
+from mien.timeline.plots import Plots
+from mien.timeline.smoothing import SMOOTH_S
+from mien.timeline.tracks import SHORTEST_S, Presence
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mien.plots import Plot
     from mien.results.result import Result
 
-_TOLD_S = 0.5  # seconds: what is shorter is not told as a change
 _LONGEST_S = 1e6  # beyond, the sums of a window lose their digits
 _SMOOTH = "smooth_s"  # the setting by which `load` smooths again what `save` kept raw
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Timeline(Cast):
+class Timeline(Cast, Fitness, Plots):
     """All faces of one film, or of several, with their times and people.
 
     A frame is shown until the next one begins (left-out live frames aside), the last one for as
     long as the shortest. Track ids count within one source. Rows without a time, such as photos
     in the same table, and faces without an id stay in the tables and belong to nobody.
+
+    Faces that are unfit to be judged (``fit`` is false) stay in the tables, too, but do not count:
+    segments, summary, group, curves and descriptors are of the others, unless `with_all_faces`.
 
     Attributes:
         faces: the ``faces`` table, a row a face, by source (in the order of `images`) and frame.
@@ -96,7 +99,13 @@ class Timeline(Cast):
 
     def __repr__(self) -> str:
         frames, people = len(self.images), len(self._presence.people)
-        return f"Timeline({people} people, {frames} frames, {self.duration_s:.2f} s)"
+        who = "person" if people == 1 else "people"
+        return f"Timeline({people} {who}, {frames} frames, {self.duration_s:.2f} s)"
+
+    def __str__(self) -> str:
+        from mien.timeline.text import plain
+
+        return f"{self!r}\n{plain(self)}" if self._presence.people else repr(self)
 
     @property
     def raw(self) -> Timeline:
@@ -161,13 +170,13 @@ class Timeline(Cast):
             _raw=None if self._raw is None else self._raw.person(track_id, source),
         )
 
-    def smooth(self, seconds: float = 1.0) -> Timeline:
+    def smooth(self, seconds: float = SMOOTH_S) -> Timeline:
         """The same, smoothed: each person's scores and measures become means over a window of time.
 
         The window is a triangle, `seconds` wide, around each frame (see
         `mien.timeline.smoothing.centred`).
         Smoothing begins from the raw scores again each time; they stay in `raw`. ``emotion`` and
-        ``probability`` follow the smoothed scores.
+        ``probability`` follow the smoothed scores. Faces that do not count are smoothed apart.
 
         Raises:
             UsageError: `seconds` is negative, or the table has no times.
@@ -181,12 +190,12 @@ class Timeline(Cast):
         settings = {**raw.settings, _SMOOTH: f"{seconds:g}"}
         return replace(raw, faces=faces, settings=settings, _raw=raw)
 
-    def segments(self, min_s: float = _TOLD_S) -> pd.DataFrame:
+    def segments(self, min_s: float = SHORTEST_S) -> pd.DataFrame:
         """Stretches of one expression, a row each, that cover each person's presence.
 
         Nothing shorter than `min_s` is told: a shorter stretch joins the longer of its neighbours,
         a shorter absence is bridged (see `mien.timeline.smoothing.runs`). A longer absence ends a
-        stretch.
+        stretch, and so does a time in which the face was unfit to be judged.
 
         Returns:
             source, track_id, emotion (a label, or ``uncertain``), start_s, end_s, duration_s,
@@ -207,19 +216,20 @@ class Timeline(Cast):
 
         Returns:
             source, track_id (missing for the group), people, visible_s (of the group: seconds
-            with anybody), changes_per_min (of the told expression, between `segments`; of the
+            with anybody), fit_share (of the visible time: how much was fit to be judged), and of
+            the time that counts: changes_per_min (of the expression, between `segments`; of the
             group: of all people together, by a person's minute), peak_emotion, peak_s,
-            peak_probability (the strongest moment), ``share_LABEL`` (of the visible time, told
-            as this; with ``share_uncertain`` they sum to 1) and ``mean_LABEL`` (mean
-            probability). The group's shares and means are over the faces of each moment first,
-            then over time.
+            peak_probability (the strongest moment), ``share_LABEL`` (of the time with this
+            expression; with ``share_uncertain`` they sum to 1) and ``mean_LABEL`` (mean
+            probability); missing where nothing counts. The group's shares and means are over the
+            faces of each moment first, then over time.
 
         Raises:
             UsageError: the table has no times, or people were not `merged` across films.
         """
         if across and PEOPLE not in self.settings:
             raise UsageError("track ids count within one film: summarise merged() across films.")
-        return self._presence.summary(_TOLD_S, across)
+        return self._presence.summary(SHORTEST_S, across)
 
     def group(self, seconds: float | None = None) -> pd.DataFrame:
         """The mood of everyone together: what is seen on average, and how far faces differ.
@@ -229,10 +239,11 @@ class Timeline(Cast):
 
         Returns:
             source, start_s, end_s, visible_s (with anybody in sight), n_faces (mean number in
-            sight), emotion, probability (as told of the mean), ``mean_LABEL`` (over the faces of
-            each moment first, then over the time with a face; NaN without one) and
-            ``spread_LABEL`` (standard deviation over the faces of each moment, then the mean over
-            the time with two and more; NaN without). Measures, such as valence, likewise.
+            sight), fit_share (of these: how many were fit to be judged, mean over the time),
+            emotion, probability (as told of the mean), ``mean_LABEL`` (over the faces that count
+            of each moment first, then over the time with one; NaN without) and ``spread_LABEL``
+            (standard deviation over these faces, then the mean over the time with two and more;
+            NaN without). Measures, such as valence, likewise.
 
         Raises:
             UsageError: `seconds` is negative or infinite, or the table has no times.
@@ -282,42 +293,9 @@ class Timeline(Cast):
             _raw=None if self._raw is None else self._raw.derive_affect(),
         )
 
-    def plot(self, group: bool = False) -> Plot:
-        """Curves of every person over time, with faces at their peaks where they were kept.
-
-        Args:
-            group: one panel a film instead: the mean of everyone in sight, and as a band around
-                each curve how far their faces differ (one standard deviation to either side).
-
-        Raises:
-            UsageError: the table has no times or people.
-        """
-        from mien.timeline import plots
-
-        if group:
-            return plots.draw_groups(self.group(0), self.labels)
-        return plots.draw_people(self._presence, self.sources, self.labels, self.peaks)
-
-    def plane(self, width: int = 960) -> Plot:
-        """Everyone's way through the plane of valence and arousal, coloured by time.
-
-        Smooth before, or single frames will be seen. Where the model does not measure them, they
-        are derived, and the drawing says so.
-
-        Args:
-            width: of the drawing in CSS pixels.
-
-        Raises:
-            UsageError: as for `derive_affect`; or the table has no times or people.
-        """
-        from mien.timeline import plots
-
-        known = self.derive_affect()
-        places = known.faces[list(MEASURES)].to_numpy(np.float32)
-        told = known.settings.get(affect.DERIVED, "")
-        return plots.draw_planes(self._presence, self.sources, places, told, width)
-
-    def export(self, path: str | Path, min_s: float = _TOLD_S, *, overwrite: bool = False) -> Path:
+    def export(
+        self, path: str | Path, min_s: float = SHORTEST_S, *, overwrite: bool = False
+    ) -> Path:
         """Write one form of it, as it is now (smoothed, if it is), by the suffix of `path`.
 
         ``.vtt`` (WebVTT subtitles) and ``.eaf`` (ELAN) hold the `segments` of one film, none
@@ -341,10 +319,12 @@ class Timeline(Cast):
             told = ", ".join(self.sources)
             raise UsageError(f"a {suffix} file is of one film: choose with film(...) from {told}.")
         stretches = subtitles.stretches(self.segments(min_s), self._distribution, self.name_of)
+        smooth_s = self.settings.get(_SMOOTH)
+        note = (f"Smoothed over {smooth_s} s. " if smooth_s else "") + self.unfit_note
         if suffix == ".vtt":
-            return subtitles.write_webvtt(stretches, target, overwrite=overwrite)
+            return subtitles.write_webvtt(stretches, target, note, overwrite=overwrite)
         film = next(iter(self.sources), "")
-        return subtitles.write_elan(stretches, target, film, overwrite=overwrite)
+        return subtitles.write_elan(stretches, target, film, note, overwrite=overwrite)
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write it so that `load` gives it back.
@@ -406,7 +386,8 @@ class Timeline(Cast):
 
     @cached_property
     def _presence(self) -> Presence:
-        return Presence(self.faces, self.images, self.labels, told_names(self.settings))
+        names = told_names(self.settings)
+        return Presence(self.faces, self.images, self.labels, names, self.all_faces)
 
     @cached_property
     def _distribution(self) -> bool:

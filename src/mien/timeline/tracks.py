@@ -9,8 +9,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from mien.errors import UsageError
+from mien.faces.quality import UNKNOWN_REASON
 from mien.labels import UNCERTAIN
 from mien.timeline.smoothing import Run, centred, frame_lengths, runs
 from mien.types import FloatArray, Floats, IntArray
@@ -19,12 +21,23 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Who = tuple[str, int]
+Bools = npt.NDArray[np.bool_]
+
+#: Seconds: what is shorter is not reported as a change.
+SHORTEST_S = 0.5
 
 _SEGMENT = {"source": "string", "track_id": "int64", "emotion": "string"}
 _SEGMENT |= dict.fromkeys(("start_s", "end_s", "duration_s", "strength", "peak_s"), "float64")
 _SUMMARY = {"source": "string", "track_id": "Int64", "people": "int64", "visible_s": "float64"}
-_SUMMARY |= {"changes_per_min": "float64", "peak_emotion": "string", "peak_s": "float64"}
-_SUMMARY |= {"peak_probability": "float64"}
+_SUMMARY |= {
+    "fit_share": "float64",
+    "changes_per_min": "float64",
+    "peak_emotion": "string",
+    "peak_s": "float64",
+    "peak_probability": "float64",
+}
+_UNFIT = {"source": "string", "track_id": "int64", "unfit_reason": "string"}
+_UNFIT |= dict.fromkeys(("start_s", "end_s", "duration_s"), "float64")
 
 
 class Presence:
@@ -34,10 +47,14 @@ class Presence:
     end of its video, or for as long as most where that is not known. What a failed frame showed
     is not known, so a frame before it ends with it.
 
+    Faces that are unfit to be judged are there, and visible, but do not count: for everything
+    that is said of expressions it is as if their person had been away.
+
     Args:
         faces, images: sorted by source and frame, with an index that counts from 0.
         labels: names of the k score columns.
         names: of people who have one, by track id.
+        all_faces: whether unfit faces count as the others do.
     """
 
     def __init__(
@@ -46,9 +63,10 @@ class Presence:
         images: pd.DataFrame,
         labels: tuple[str, ...],
         names: Mapping[int, str] | None = None,
+        all_faces: bool = False,
     ) -> None:
         self._faces, self._images, self._labels = faces, images, labels
-        self._names = names or {}
+        self._names, self._all = names or {}, all_faces
 
     def name_of(self, person: int) -> str:
         """What somebody is called, "Person 3" where no name is known."""
@@ -106,6 +124,68 @@ class Presence:
             found[str(source), int(person)] = places[order]
         return found
 
+    @cached_property
+    def fit(self) -> Bools:
+        """Whether each row is fit to be judged, ``(n,)``; where that is not known, it is."""
+        if "fit" not in self._faces:
+            return np.ones(len(self._faces), bool)
+        return np.asarray(self._faces["fit"].fillna(True), bool)
+
+    @property
+    def counted(self) -> Bools:
+        """Whether each row counts, ``(n,)``."""
+        return np.ones(len(self._faces), bool) if self._all else self.fit
+
+    @cached_property
+    def judged(self) -> dict[Who, IntArray]:
+        """Of `people` the rows that count; nobody is left out, but some may have none."""
+        return {who: rows[self.counted[rows]] for who, rows in self.people.items()}
+
+    def unfit(self, min_s: float = SHORTEST_S) -> pd.DataFrame:
+        """The table that `Timeline.unfit` documents."""
+        import pandas as pd
+
+        self.need_people()
+        reasons, found = self._reasons, []
+        for who, rows in self.people.items():
+            starts, ends = self.spans[0][rows], self.spans[1][rows]
+            for run in runs(self.fit[rows], starts, ends, 0):
+                if not run.state and run.length >= min_s:
+                    names, counts = np.unique(
+                        reasons[rows[run.first : run.stop]], return_counts=True
+                    )
+                    times = run.start_s, run.end_s, run.length
+                    found.append((*who, names[counts.argmax()], *times))
+        return pd.DataFrame(found, columns=list(_UNFIT)).astype(_UNFIT)
+
+    @cached_property
+    def _reasons(self) -> npt.NDArray[np.str_]:
+        """Why each row is unfit, "" where it is fit, ``(n,)``."""
+        known = self._faces.reindex(columns=["unfit_reason"])["unfit_reason"].astype(object)
+        return np.where(self.fit, "", known.fillna(UNKNOWN_REASON)).astype(np.str_)
+
+    def unfit_note(self) -> str:
+        """How much of the visible time was unfit to be judged, and why, in a sentence; or "".
+
+        Several faces at once count each; of photos there is nothing to say.
+        """
+        if self._faces["time_s"].isna().all():
+            return ""
+        seconds, unfit = np.nan_to_num(self.seconds), ~self.fit
+        lost = float(seconds[unfit].sum())
+        if not lost:
+            return ""
+        reasons = self._reasons[unfit]
+        why = {name: float(seconds[unfit][reasons == name].sum()) for name in np.unique(reasons)}
+        parts = [
+            f"{name.replace('_', ' ')} {_percent(length / seconds.sum())}"
+            for name, length in sorted(why.items(), key=lambda item: -item[1])
+        ]
+        told = ", ".join(parts)
+        share = f"{_percent(lost / seconds.sum())} of the visible face time ({lost:.1f} s)"
+        counts = "counts as the rest does" if self._all else "is left out"
+        return f"{share} is unfit to be judged ({told}) and {counts}."
+
     @property
     def duration_s(self) -> float:
         """From the first frame to the end of the last, seconds; of several films, their sum."""
@@ -145,8 +225,10 @@ class Presence:
         starts, ends = self.spans
         both = [*self._labels, *measures]
         values = self._faces[both].to_numpy(np.float32, copy=True)
-        for rows in self.people.values():
-            values[rows] = centred(starts[rows], ends[rows], values[rows], seconds)
+        for everything in self.people.values():
+            counted = self.counted[everything]
+            for rows in (everything[counted], everything[~counted]):  # neither blurs the other
+                values[rows] = centred(starts[rows], ends[rows], values[rows], seconds)
         told = np.array([*self._labels, UNCERTAIN], dtype=object)
         shares = values[:, : len(self._labels)]
         tops = shares.argmax(axis=1) if len(shares) else np.zeros(0, np.int64)
@@ -170,7 +252,7 @@ class Presence:
         starts, ends = self.spans
         return {
             who: runs(self._states[rows], starts[rows], ends[rows], min_s)
-            for who, rows in self.people.items()
+            for who, rows in self.judged.items()
         }
 
     def segments(self, min_s: float) -> pd.DataFrame:
@@ -182,7 +264,7 @@ class Presence:
         return pd.DataFrame(rows, columns=list(_SEGMENT)).astype(_SEGMENT)
 
     def _segment(self, who: Who, run: Run) -> dict[str, Any]:
-        rows = self.people[who][run.first : run.stop]
+        rows = self.judged[who][run.first : run.stop]
         values = self.values[rows, run.state]
         return {
             "source": who[0],
@@ -215,7 +297,8 @@ class Presence:
         self, stretches: Mapping[Who, Sequence[Run]], sources: Sequence[str]
     ) -> Iterator[dict[str, Any]]:
         """The people of some films together, and the group."""
-        together = self._faces.groupby(["source", "frame"])["face"].transform("size").to_numpy()
+        frames = self._faces.assign(counted=self.counted).groupby(["source", "frame"])["counted"]
+        together, counted = (frames.transform(how).to_numpy(float) for how in ("size", "sum"))
         first = sources[0] if sources else ""
         here: dict[int, list[IntArray]] = {}
         changes: dict[int, int] = {}
@@ -227,27 +310,43 @@ class Presence:
         for person, parts in here.items():
             rows = np.concatenate(parts)
             row = self._row(rows, self.seconds[rows])
-            seen += row["visible_s"]
-            row["changes_per_min"] = _rate(changes[person], row["visible_s"])
+            seen += row["counted_s"]
+            row["changes_per_min"] = _rate(changes[person], row["counted_s"])
             yield {"source": first, "films": len(parts), "track_id": person, "people": 1, **row}
         inside = self._faces["source"].isin(sources).to_numpy(bool)
         everyone = np.flatnonzero(inside & np.isfinite(self.spans[0]))
-        row = self._row(everyone, self.seconds[everyone] / together[everyone])
+        lengths = self.seconds[everyone]
+        weights = lengths / np.maximum(counted[everyone], 1)
+        row = self._row(everyone, lengths / together[everyone], weights)
         row["changes_per_min"] = _rate(sum(changes[person] for person in here), seen)
         group = {"source": first, "films": len(sources), "track_id": None, "people": len(here)}
         yield {**group, **row}
 
-    def _row(self, rows: IntArray, weights: Floats) -> dict[str, Any]:
-        """What is said of some rows, each counted for so many seconds."""
-        total = float(weights.sum())
+    def _row(
+        self, rows: IntArray, visible: Floats, weights: Floats | None = None
+    ) -> dict[str, Any]:
+        """What is said of some rows.
+
+        Args:
+            rows: all of them, also those that do not count.
+            visible: for how many seconds each was visible.
+            weights: for how many seconds each one counts, if it does; as `visible` if left out.
+        """
+        total, counted = float(visible.sum()), self.counted[rows]
+        row: dict[str, Any] = {"visible_s": total, "counted_s": 0.0}
         if not total:
-            return {"visible_s": 0.0}
+            return row
+        row["fit_share"] = float(visible[self.fit[rows]].sum()) / total
+        rows, weights = rows[counted], (visible if weights is None else weights)[counted]
+        row["counted_s"] = float(weights.sum())
+        if not row["counted_s"]:
+            return row
         names, values = (*self._labels, UNCERTAIN), self.values[rows, :-1]
-        share = np.bincount(self._states[rows], weights, minlength=len(names)) / total
-        mean = weights @ values / total
+        share = np.bincount(self._states[rows], weights, minlength=len(names)) / weights.sum()
+        mean = weights @ values / weights.sum()
         moment, top = np.unravel_index(values.argmax(), values.shape)
         return {
-            "visible_s": total,
+            **row,
             "peak_emotion": names[top],
             "peak_s": self.spans[0][rows[moment]],
             "peak_source": self._faces["source"].iat[rows[moment]],
@@ -286,3 +385,7 @@ def _changes(found: Sequence[Run]) -> int:
 
 def _rate(count: int, seconds: float) -> float:
     return 60 * count / seconds if seconds else math.nan
+
+
+def _percent(share: float) -> str:
+    return "<1 %" if share < 0.005 else f"{100 * share:.0f} %"

@@ -79,7 +79,9 @@ class Crowd:
         changed = [(p, changes.around(p.box)) for p in self.here]
         leapt = [p for p, c in changed if cut or p.usual.exceeded(c) or (restless and c > _LEAP)]
         found = {} if cut else self._by_place(sight, leapt)
-        hopes = self._by_looks(sight, found, leapt, stays=not restless)
+        gone = [p for p in self.here if p not in leapt and p not in found.values()]
+        gone = [p for p in gone if changes.around(p.face.boxes[0]) > _LEAP]
+        hopes = self._by_looks(sight, found, leapt + gone, stays=not restless)
         for row in range(len(faces)):
             if row not in found and not _doubled(faces[row], faces[list(found)]):
                 found[row] = Person(faces[row], self._shot, Usual(_LEAP, self.fps))
@@ -139,7 +141,8 @@ class Crowd:
         `stays` says whether being at the same place speaks for being the same person.
         """
         rows = [r for r in range(len(sight.faces)) if r not in found or not found[r].number]
-        people = [p for p in self.people if p.number and p not in found.values()]
+        people = [p for p in self.people if p.number and (p.missed or p in leapt)]
+        people = [p for p in people if p not in found.values()]
         if not rows or not people:
             return {}
         close = _closeness(people, sight.faces[rows], self.fps)
@@ -152,7 +155,7 @@ class Crowd:
                     bar = self.bars.stayed if same_place else self.bars.again
                 elif person.shot != self._shot:
                     bar = self.bars.again
-                elif person.missed and close[i, j] > 0 and self._expected(person, sight):
+                elif close[i, j] > 0 and self._expected(person, sight):
                     bar = self.bars.near
                 gains[i, j] = sight.likeness(person, row) - bar
         hopes = {row: bool(gains[:, j].max() > -_HOPE) for j, row in enumerate(rows)}

@@ -88,11 +88,10 @@ class Changes:
             return 0.0
         height, width = self._now.shape
         window = cv2.createHanningWindow((width, height), cv2.CV_32F)
-        shift, _ = cv2.phaseCorrelate(self._before, self._now, window)
-        x, y = (
-            int(np.clip(round(s), -n // 2, n // 2))
-            for s, n in zip(shift, (width, height), strict=True)
-        )
+        # Copies, because OpenCV multiplies its arguments with the window in place.
+        shift, _ = cv2.phaseCorrelate(self._before.copy(), self._now.copy(), window)
+        x = int(np.clip(round(shift[0]), -width // 2, width // 2))
+        y = int(np.clip(round(shift[1]), -height // 2, height // 2))
         now = self._now[max(y, 0) : height + min(y, 0), max(x, 0) : width + min(x, 0)]
         before = self._before[max(-y, 0) : height - max(y, 0), max(-x, 0) : width - max(x, 0)]
         return min(self.around(), _change(now, before))

@@ -13,6 +13,7 @@ import typer
 
 from mien.cli import options
 from mien.cli.exit_codes import SOME_FAILED
+from mien.cli.signals import uninterrupted
 from mien.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,15 +50,17 @@ def analyze(
     head: options.Heads = None,
     resume: options.Resume = True,
     overwrite: options.Overwrite = False,
+    all_faces: options.AllFaces = False,
+    max_pixels: options.MaxPixels = None,
 ) -> None:
     """Find every face and say which expression viewers would see.
 
     Exit code 0 when all inputs were read, 3 when some were not, 2 for wrong use.
     """
-    from mien.cli.console import Tally, progress, show_people, show_table
+    from mien.cli.console import Tally, progress, show_table
     from mien.cli.inputs import load_analyzer, results, show_left_out, video_options
     from mien.cli.output.sinks import Outputs, Targets, frames_setting
-    from mien.cli.output.videos import FilmAnswers
+    from mien.cli.output.videos import FilmAnswers, as_shown, show_people
     from mien.labels import ATTRIBUTES, EMBEDDINGS
     from mien.media.inputs import Inputs
     from mien.timeline.timeline import Timeline
@@ -67,7 +70,7 @@ def analyze(
     if embeddings and output is None:
         raise UsageError("--embeddings keeps them beside the table; name one with -o.")
     kept = options.named(embeddings, EMBEDDINGS)
-    answers = FilmAnswers(film_model, paths, output, kept, json)
+    answers = FilmAnswers(film_model, paths, output, kept, json, all_faces)
     also = (*options.named(attributes, ATTRIBUTES), *kept, *answers.also, *["affect"] * affect)
     analyzer = load_analyzer(detector, model, min_score, tuple(without or ()), also, head or ())
     answers.check(analyzer)
@@ -84,9 +87,10 @@ def analyze(
         keep, skips = annotate is not None, outputs.skips
         road = results(analyzer, inputs, wanted, keep=keep, adaptive=adaptive, skips=skips)
         for result in answers.through(progress(road)):
-            for sink in sinks:
-                sink.write(result)
-            tally.add(result)
+            with uninterrupted():
+                for sink in sinks:
+                    sink.write(result)
+                tally.add(result)
             yield result
 
     with ExitStack() as stack:
@@ -101,7 +105,8 @@ def analyze(
                 for _ in group:
                     pass
             elif moving:
-                show_people(Timeline.from_results(group, keep_faces=False))
+                timeline = Timeline.from_results(group, keep_faces=False)
+                show_people(as_shown(timeline, all_faces=all_faces))
             else:
                 good = (result for result in group if result.error is None)
                 while shown := list(islice(good, _ROWS)):

@@ -57,6 +57,7 @@ def engagement(
     from mien.engagement import engagement as judged
     from mien.engagement.estimation import COLUMNS
     from mien.engagement.purpose import stated
+    from mien.evaluation.intervals import refusal
     from mien.results.files import apart, writable_target
     from mien.results.writer import check_table
 
@@ -72,6 +73,10 @@ def engagement(
     timeline = read_film(film, detector, features, judge)
     found = judged(timeline, judge, purpose=purpose, hop_s=hop, progress=steps("judging"))
     tell(f"{found.told()}.")
+    people = judge.card.accuracy.get("people")
+    refused = refusal(people) if isinstance(people, int | float) else ""
+    if refused:
+        tell(f"do not rely on these values ({judge.path.name}: {refused})")
     tell(f"wrote {found.save(output, overwrite=overwrite)}; not for {NOT_FOR}")
     if not found.table["engagement"].notna().any():
         raise typer.Exit(SOME_FAILED)

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from mien.reports.highlights import Clip
     from mien.timeline.timeline import Timeline
 
-_SMOOTH_S = 1.0
 _PAGE = "index.html"
 
 
@@ -34,10 +33,13 @@ def summarize(
     gif: Annotated[bool, typer.Option("--gif", help="Clips as small GIFs, not MP4.")] = False,
     adaptive: options.Adaptive = False,
     affect: options.Affect = False,
+    smooth: options.Smooth = None,
+    all_faces: options.AllFaces = False,
     overwrite: options.Overwrite = False,
 ) -> None:
     """Write who was seen, everyone's curve, and the longest runs of an expression as clips."""
     from mien.cli.inputs import load_analyzer
+    from mien.cli.output.videos import as_shown, tell_unfit
     from mien.files import check_output
     from mien.reports import write_report
     from mien.reports.highlights import strongest
@@ -55,12 +57,12 @@ def summarize(
         analyzer = load_analyzer(detector, model, None, (), ("affect",) * affect)
         table = output / f"{film.stem}.parquet"
         timeline = _analysed(analyzer, film, table, adaptive=adaptive, overwrite=overwrite)
+    timeline = as_shown(timeline, smooth, all_faces)
+    tell_unfit(timeline)
     output.mkdir(parents=True, exist_ok=True)
-    timeline = timeline.smooth(float(timeline.settings.get("smooth_s", _SMOOTH_S)))
     found = strongest(timeline, clips) if clips and timeline.track_ids else []
-    if clips and not found:
-        why = "no expression but neutral is told for half a second or longer"
-        tell(f"there are no clips: {why if len(timeline.faces) else 'no face was found'}.")
+    if clips and not found and len(timeline.counted_faces):
+        tell("there are no clips: no expression but neutral lasts half a second or longer.")
     cutting = {"longest_s": longest, "overwrite": overwrite}
     shown = list(_cut(timeline, found, output, ".gif" if gif else ".mp4", cutting))
     tell(f"wrote {write_report(timeline, output / _PAGE, shown, overwrite=overwrite)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -66,18 +67,35 @@ def _show(line: dict[str, Any]) -> None:
 def _report(trained: Trained) -> None:
     """The figures and how they were measured."""
     from mien.cli.console import tell
+    from mien.evaluation.intervals import refusal
 
-    f = trained.figures
-    told = (
-        f"mean squared error {f['mse']:.4f}; of telling everybody the mean {f['mse_of_mean']:.4f}",
-        f"saved {f['mse_gain']:.0%} of it, 95 % interval "
-        f"{f['mse_gain_low']:.0%} to {f['mse_gain_high']:.0%}",
-        f"accuracy {f['accuracy']:.1%}; of the commonest level {f['accuracy_of_commonest']:.1%}; "
-        f"mean recall {f['uar']:.1%}",
-        f"levels within one uncertainty {f['within_1']:.0%}, within two {f['within_2']:.0%} "
-        "(68 and 95 % wanted)",
-    )
-    for line in (*told, "protocol:", *(f"- {line}" for line in trained.protocol)):
+    people = int(trained.figures["people"])
+    refused = refusal(people)
+    lines = [] if refused else _figures(trained.figures)
+    for line in (*lines, "protocol:", *(f"- {line}" for line in trained.protocol)):
         tell(line)
-    if not f["mse_gain_low"] > 0:
+    if refused:
+        tell(f"{refused} Do not use this model.")
+    elif not trained.figures["mse_gain_low"] > 0:
         tell("on these people it is not clearly better than the mean: do not use it.")
+
+
+def _figures(f: dict[str, float]) -> list[str]:
+    """What was measured on people held out, a sentence each."""
+    from mien.reports.evaluation import percent
+
+    def span(name: str) -> str:
+        low, high = f[f"{name}_low"], f[f"{name}_high"]
+        if math.isnan(low):
+            return "too few clips for an interval"
+        return f"95 % interval {percent(low)} to {percent(high)}"
+
+    return [
+        f"measured on {f['clips']:.0f} clips of {f['people']:.0f} people held out",
+        f"mean squared error {f['mse']:.4f}; of predicting the mean {f['mse_of_mean']:.4f}",
+        f"it saves {percent(f['mse_gain'])} of that ({span('mse_gain')})",
+        f"accuracy {percent(f['accuracy'])} ({span('accuracy')}); of the most common level "
+        f"{percent(f['accuracy_of_commonest'])}; mean recall {percent(f['uar'])}",
+        f"levels within one uncertainty {f['within_1']:.0%}, within two {f['within_2']:.0%} "
+        "(68 and 95 % if it is right)",
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as writer
+import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -51,11 +52,22 @@ def faces_to_measure(
 
 def show_figures(title: str, figures: Sequence[Figure]) -> None:
     """Every figure with its protocol."""
-    from mien.reports.evaluation import told
+    from mien.reports.evaluation import told, told_interval
 
-    shown = _table("figure", "value", "faces", "protocol", title=title, left=(0, 3))
-    for figure in figures:
-        shown.add_row(figure.name, told(figure), str(figure.faces), figure.protocol)
+    if not figures:
+        return
+    columns = {
+        "figure": [figure.name for figure in figures],
+        "value": [told(figure) for figure in figures],
+        "95 % interval": [told_interval(figure) for figure in figures],
+        "faces": [f"{figure.faces:,}" for figure in figures],
+        "people": [f"{figure.people:,}" if figure.people else "" for figure in figures],
+        "protocol": [figure.protocol for figure in figures],
+    }
+    kept = {name: column for name, column in columns.items() if any(column)}
+    shown = _table(*kept, title=title, left=(0, len(kept) - 1))
+    for row in zip(*kept.values(), strict=True):
+        shown.add_row(*row)
     _print(shown)
 
 
@@ -68,7 +80,7 @@ def show_evaluation(
     json: bool,
 ) -> None:
     """The figures of an evaluation, its groups, and how they were measured."""
-    from mien.reports.evaluation import percent, span, table
+    from mien.reports.evaluation import gap_sentence, percent, span, table
 
     if json:
         print(writer.dumps(table(found, figures)))  # noqa: T201
@@ -94,8 +106,7 @@ def show_evaluation(
                 name or "not known", percent(figure.value), span(figure), f"{figure.faces:,}"
             )
         _print(shown)
-        if part.worst:
-            print(f"largest gap: {percent(part.gap)}, {part.best} to {part.worst}\n")  # noqa: T201
+        print(f"{gap_sentence(part)}\n")  # noqa: T201
     _protocol(found.protocol)
 
 
@@ -107,12 +118,13 @@ def show_comparison(found: Comparison, one: str, other: str, *, json: bool) -> N
     shown = _table("faces with label", one, other, "difference", "95 % interval", "p", "faces")
     rows: list[tuple[str, Difference]] = [("all", found.overall), *found.by_label.items()]
     for name, part in rows:
+        span = f"{100 * part.low:+.1f} to {100 * part.high:+.1f}"
         shown.add_row(
             name,
             f"{100 * part.one:.1f} %",
             f"{100 * part.other:.1f} %",
             f"{100 * part.difference:+.1f}",
-            f"{100 * part.low:+.1f} to {100 * part.high:+.1f}",
+            "too few faces" if math.isnan(part.low) else span,
             f"{part.p:.2g}",
             f"{part.faces:,}",
         )

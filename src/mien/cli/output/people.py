@@ -31,8 +31,9 @@ def show_who(who: People) -> None:
     """Print one row a person: how much was seen of them, and how alike their faces are."""
     from rich.table import Table
 
-    from mien.cli.console import clock, console
+    from mien.cli.console import console
     from mien.reports.people import short_names
+    from mien.timeline.text import clock
 
     if not len(who):
         print("nobody was seen", file=sys.stderr)  # noqa: T201

@@ -1,4 +1,4 @@
-"""``--film-model``: what a model of films answers, beside the tables of an analysis."""
+"""What commands say of videos: their people, the answers of a model of whole videos."""
 
 from __future__ import annotations
 
@@ -16,14 +16,67 @@ import numpy as np
 from mien.cli.console import tell
 from mien.errors import UsageError
 from mien.escaping import printable
-from mien.labels import FEATURES
+from mien.labels import FEATURES, color_of
+from mien.timeline.smoothing import SMOOTH_S
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from mien.analyzer import EmotionAnalyzer
     from mien.results.result import Result
+    from mien.timeline.timeline import Timeline
+    from mien.training.videos.metrics import FilmFigures
     from mien.training.videos.train import Step, Trained
+
+
+def as_shown(timeline: Timeline, smooth: float | None = None, all_faces: bool = False) -> Timeline:
+    """A timeline as every page, drawing and terminal table shows it.
+
+    Args:
+        timeline: as analysed or loaded.
+        smooth: seconds; None as it was saved, or `SMOOTH_S`.
+        all_faces: also count faces that are unfit to be judged.
+    """
+    if smooth is None:
+        smooth = float(timeline.settings.get("smooth_s", SMOOTH_S))
+    return timeline.with_all_faces(all_faces or timeline.all_faces).smooth(smooth)
+
+
+def tell_unfit(timeline: Timeline) -> None:
+    """Say on standard error how much does not count, or that there is nothing to show."""
+    names = ", ".join(Path(source).name for source in timeline.sources[:3])
+    names += f" and {len(timeline.sources) - 3} more" if len(timeline.sources) > 3 else ""
+    if not len(timeline.faces):
+        tell(f"no face was found in {names}.")
+    elif not len(timeline.counted_faces):
+        tell(f"no face in {names} is fit to be judged: nothing to show without --all-faces.")
+    elif timeline.unfit_note:
+        tell(timeline.unfit_note)
+
+
+def show_people(timeline: Timeline) -> None:
+    """Print one row a person of each video, see `mien.timeline.text.blocks`."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from mien.cli.console import console
+    from mien.timeline.text import base, blocks
+
+    out = console()
+    for block in blocks(timeline, out.width):
+        table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
+        table.title = Text(block.name, style="bold")
+        first, *middle, last = block.head
+        table.add_column(first, no_wrap=True, overflow="ellipsis", max_width=16)
+        for name in middle:
+            table.add_column(name, justify="right", no_wrap=True)
+        table.add_column(last, no_wrap=True, overflow="ellipsis")
+        for *cells, peak in block.rows:
+            red, green, blue = color_of(peak.rpartition(" ")[0], timeline.labels)
+            table.add_row(*cells, Text(peak, style=f"bold rgb({red},{green},{blue})"))
+        out.print(table)
+    tell(base(timeline))
+    tell_unfit(timeline)
 
 
 class FilmAnswers:
@@ -38,6 +91,7 @@ class FilmAnswers:
             ``NAME.films.SUFFIX``.
         kept: embeddings that are written beside the table; others go no further than here.
         json: print a JSON object an answer.
+        all_faces: also count faces that are unfit to be judged.
 
     Raises:
         UsageError: there is no film among the arguments.
@@ -51,7 +105,9 @@ class FilmAnswers:
         output: Path | None,
         kept: Sequence[str],
         json: bool,
+        all_faces: bool = False,
     ) -> None:
+        self._all_faces = all_faces
         self.also: tuple[str, ...] = ()
         self._model = None
         self._output, self._kept, self._json = output, tuple(kept), json
@@ -116,6 +172,7 @@ class FilmAnswers:
 
         assert self._model is not None
         timeline = Timeline.from_results(film, keep_faces=False)
+        timeline = timeline.with_all_faces(self._all_faces)
         self._found.append(self._model.judge(timeline))
 
     def _without_features(self, result: Result) -> Result:
@@ -162,35 +219,45 @@ def show_trained(trained: Trained, *, json: bool) -> None:
     if json:
         print(trained.card.to_json())  # noqa: T201
         return
+    from mien.evaluation.intervals import refusal
+
+    refused = refusal(figures.accuracy.people, "groups of films")
+    if not refused:
+        _show_figures(figures)
+    print("protocol:")  # noqa: T201
+    for line in figures.protocol:
+        print(f"- {line}")  # noqa: T201
+    if refused:
+        tell(refused)
+    elif math.isnan(figures.accuracy.low):
+        tell("these are too few films for an interval: the figures may be luck.")
+    elif figures.accuracy.low <= figures.baseline:
+        tell(f"this may be no better than always saying {figures.common}: label more films.")
+
+
+def _show_figures(figures: FilmFigures) -> None:
     from rich.table import Table
 
     from mien.cli.console import console
     from mien.reports.evaluation import percent
 
     shown = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("figure", "value", "95 % interval", "films"):
+    for name in ("figure", "value", "95 % interval", "films", "groups"):
         shown.add_column(name, justify="left" if name == "figure" else "right")
     rows = [("accuracy", figures.accuracy)]
-    if figures.everything.films > figures.accuracy.films:
+    if figures.everything.faces > figures.accuracy.faces:
         rows.append(("accuracy, all films", figures.everything))
-    rows += [(f"recall of {label}", share) for label, share in figures.recalls.items()]
-    for name, share in rows:
-        known = not math.isnan(share.low)
-        span = f"{percent(share.low)} to {percent(share.high)}" if known else "too few groups"
-        shown.add_row(name, percent(share.value), span, f"{share.films:,}")
-    shown.add_row(f"always saying {figures.common}", percent(figures.baseline), "", "")
+    rows += [(f"recall of {label}", part) for label, part in figures.recalls.items()]
+    for name, part in rows:
+        known = not math.isnan(part.low)
+        span = f"{percent(part.low)} to {percent(part.high)}" if known else "too few films"
+        shown.add_row(name, percent(part.value), span, f"{part.faces:,}", f"{part.people:,}")
+    shown.add_row(f"always saying {figures.common}", percent(figures.baseline), "", "", "")
     sure = f"{percent(figures.sure[1])} of {percent(figures.sure[0], 0)}"
-    shown.add_row("right where not uncertain", sure, "", "")
-    shown.add_row("log loss", f"{figures.loss:.3f}", "", "")
-    shown.add_row("log loss of the labels' shares", f"{figures.base_loss:.3f}", "", "")
+    shown.add_row("right where not uncertain", sure, "", "", "")
+    shown.add_row("log loss", f"{figures.loss:.3f}", "", "", "")
+    shown.add_row("log loss of the labels' shares", f"{figures.base_loss:.3f}", "", "", "")
     console().print(shown)
-    print("protocol:")  # noqa: T201
-    for line in figures.protocol:
-        print(f"- {line}")  # noqa: T201
-    if math.isnan(figures.accuracy.low):
-        tell("these are too few groups of films for an interval: the figures may be luck.")
-    elif figures.accuracy.low <= figures.baseline:
-        tell(f"this may be no better than always saying {figures.common}: label more films.")
 
 
 def film_steps() -> Step:

@@ -24,7 +24,7 @@ KEYS = "q quit  left/right frame  page 1 s  home/end  up/down face  space play  
 _PAGE_S = 1.0
 _PAGE = 10  # pictures, where there is no time
 _BOX = ["x1", "y1", "x2", "y2"]
-_NOBODY, _FAILED = (226, 228, 232), (60, 60, 60)  # colours of the strip
+_NOBODY, _UNFIT, _FAILED = (226, 228, 232), (176, 180, 186), (60, 60, 60)  # colours of the strip
 
 #: Reads a picture again: source, seconds or None, width and height that it had in the analysis.
 Reader = Callable[[str, float | None, tuple[int, int] | None], Image]
@@ -69,6 +69,8 @@ class Viewer:
         self._values = faces[list(labels)].to_numpy(np.float32)
         self._emotions = faces["emotion"].astype(str).to_numpy()
         self._probabilities = faces["probability"].to_numpy(np.float32)
+        reasons = faces.reindex(columns=["unfit_reason"])["unfit_reason"].astype(object)
+        self._reasons: list[str] = reasons.fillna("").tolist()
         self._shares = bool(np.allclose(self._values.sum(axis=1), 1, atol=1e-2))
         followed = len(faces) > 0 and not faces["track_id"].isna().any()
         self._who = "person" if followed else "face"
@@ -166,7 +168,8 @@ class Viewer:
             key = int(self._keys[row])
             percent = round(100 * float(self._probabilities[row])) if self._shares else None
             name, emotion = f"{self._who} {key}", str(self._emotions[row])
-            found.append(Person(key, name, self._boxes[row], emotion, percent, self._values[row]))
+            about = emotion, percent, self._values[row], self._reasons[row]
+            found.append(Person(key, name, self._boxes[row], *about))
         return found
 
     def first_with_face(self) -> int:
@@ -267,7 +270,8 @@ class Viewer:
         if who is not None:
             rows = rows[self._keys == who]
         for row in rows[::-1].tolist():  # the first face of a frame is the one that stays
-            colors[owner[row]] = color_of(self._emotions[row], self.labels)
+            unfit = bool(self._reasons[row])
+            colors[owner[row]] = _UNFIT if unfit else color_of(self._emotions[row], self.labels)
         return colors
 
 

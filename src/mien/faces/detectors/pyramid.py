@@ -7,6 +7,8 @@ sizes, which are most of a pyramid, running sums down the columns cost far less.
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +18,7 @@ from mien.types import FloatArray, Image
 _SMALL = 1 / 3  # the share of the picture's height above which the running sums are slower
 _LARGE = 4_000_000  # pixels from which a copy in float32 would fill the memory
 _STEP = 4  # rows from one kept sum to the next: a quarter of the memory, and little more work
+_STEP_HUGE, _HUGE = 16, 50_000_000  # the same for images of more pixels than that
 _BLOCK = 1_000_000  # values of the rows that are averaged at once
 
 
@@ -26,6 +29,7 @@ class Pyramid:
         self.image = image
         self._sums: npt.NDArray[np.int32] | None = None
         self._pixels: FloatArray | None = None
+        self._step = _STEP_HUGE if math.prod(image.shape[:2]) > _HUGE else _STEP
 
     def at(self, width: int, height: int) -> FloatArray:
         """The picture at a smaller size, ``(height, width, 3)`` float32, 0 to 255.
@@ -65,14 +69,14 @@ class Pyramid:
         """Sums down the columns of everything above each of the n `rows`: ``(n, 3 W)``."""
         flat = self.image.reshape(len(self.image), -1)
         if self._sums is None:
-            self._sums = np.zeros((len(flat) // _STEP + 1, flat.shape[1]), np.int32)
+            self._sums = np.zeros((len(flat) // self._step + 1, flat.shape[1]), np.int32)
             running = np.zeros(flat.shape[1], np.int32)
             for number, row in enumerate(flat, 1):
                 np.add(running, row, out=running)
-                if number % _STEP == 0:
-                    self._sums[number // _STEP] = running
-        sums = self._sums[rows // _STEP]
-        for further in range(_STEP - 1):
-            some = np.flatnonzero(rows % _STEP > further)
-            sums[some] += flat[rows[some] // _STEP * _STEP + further]
+                if number % self._step == 0:
+                    self._sums[number // self._step] = running
+        sums = self._sums[rows // self._step]
+        for further in range(self._step - 1):
+            some = np.flatnonzero(rows % self._step > further)
+            sums[some] += flat[rows[some] // self._step * self._step + further]
         return sums

@@ -160,19 +160,22 @@ def labelled(timeline: Timeline, level: float, row: dict[str, str]) -> LabelledC
     """
     if len(timeline.sources) > 1:
         raise InputError(f"it is of {len(timeline.sources)} films: give a table a film.")
-    presence = Presence(timeline.faces, timeline.images, timeline.labels)
+    all_faces = timeline.all_faces
+    presence = Presence(timeline.faces, timeline.images, timeline.labels, all_faces=all_faces)
     presence.need_people()
     if not presence.people:
         raise InputError("no face was found in it.")
     if timeline.embeddings is None:
         raise UsageError("no features were kept; analyse it again with --embeddings features.")
-    seconds = {who: presence.seconds[rows].sum() for who, rows in presence.people.items()}
+    seconds = {who: presence.seconds[rows].sum() for who, rows in presence.judged.items()}
     wanted = row.get("person", "")
     if wanted:
         seconds = {who: time for who, time in seconds.items() if str(who[1]) == wanted}
         if not seconds:
             raise InputError(f"there is no person {wanted} in it.")
-    rows = presence.people[max(seconds, key=lambda who: seconds[who])]
+    rows = presence.judged[max(seconds, key=lambda who: seconds[who])]
+    if not len(rows):
+        raise InputError("no face in it is fit to be judged.")
     starts, ends = (edge[rows] for edge in presence.spans)
     vectors = timeline.embeddings.of(timeline.faces.iloc[rows], "features")
     return LabelledClip(

@@ -33,7 +33,6 @@ NETWORKS = 6  # also the number of parts of the people, of which each network le
 LEAST_GROUPS = 8
 HELD_OUT = 0.3
 PARITY = 0.01
-_LEAST_RESIDUAL = 0.02
 
 
 @dataclass(frozen=True)
@@ -120,7 +119,7 @@ def train_engagement(
     write_networks(fitted.weights(), card, draft)
     judge = EngagementModel(draft)
     _compare(fitted, judge, held_out[0], plan)
-    figures = measure(judge, learned, held_out, plan.seed)
+    figures = measure(judge, learned, held_out)
     write_networks(fitted.weights(), _measured(card, figures), path)
     draft.unlink()
     return Trained(path, figures, _protocol(learned, held_out, plan, data), tuple(left_out))
@@ -286,13 +285,20 @@ def _told(networks: _Networks, clip: LabelledClip, plan: Plan) -> FloatArray:
 
 
 def _residual(networks: _Networks, learned: list[LabelledClip], folds: Tensor, plan: Plan) -> float:
-    """How far unknown people's levels lie from what the networks agree on (root mean square)."""
-    excess = []
+    """How far unknown people's levels lie from what the networks agree on (root mean square).
+
+    One more person counts besides, of whom the networks know nothing but the spread of the levels:
+    so few people cannot make it certain, however well they are predicted (Laplace's rule).
+    """
+    excess: dict[str, list[float]] = {}
     for place, clip in enumerate(learned):
         strangers = _told(networks, clip, plan)[~folds[:, place].numpy()]
         wrong = (strangers.mean(axis=0) - clip.level) ** 2
-        excess.append(float((wrong - strangers.var(axis=0, ddof=1)).mean()))
-    return round(float(np.sqrt(max(float(np.mean(excess)), _LEAST_RESIDUAL**2))), 4)
+        more = float((wrong - strangers.var(axis=0, ddof=1)).mean())
+        excess.setdefault(clip.group, []).append(more)
+    known = sum(float(np.mean(each)) for each in excess.values())
+    unknown = float(np.var([clip.level for clip in learned]))
+    return round(float(np.sqrt((max(known, 0.0) + unknown) / (len(excess) + 1))), 4)
 
 
 def _compare(networks: _Networks, judge: EngagementModel, clip: LabelledClip, plan: Plan) -> None:
@@ -303,7 +309,8 @@ def _compare(networks: _Networks, judge: EngagementModel, clip: LabelledClip, pl
 
 
 def _measured(card: EngagementCard, figures: dict[str, float]) -> EngagementCard:
-    return replace(card, accuracy={name: round(value, 4) for name, value in figures.items()})
+    known = {name: round(value, 4) for name, value in figures.items() if not np.isnan(value)}
+    return replace(card, accuracy=known)
 
 
 def _protocol(

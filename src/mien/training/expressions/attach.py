@@ -14,26 +14,27 @@ from torch import nn
 
 from mien.errors import ModelError
 from mien.files import write_bytes
-from mien.labels import ATTRIBUTES, IDENTITY
+from mien.labels import IDENTITY
 from mien.models.card import METADATA_KEY, ModelCard
 from mien.training.expressions.branch import Branch
 from mien.training.expressions.export import EMBEDDED, folded
 from mien.training.networks import ConvBN
 
-AGE, FEMALE = ATTRIBUTES["age"], ATTRIBUTES["gender"]
+#: Outputs of age and gender in older files; they said nothing and are not attached any more.
+_FORMER = ("apparent_age", "apparent_female")
 
 
 def graft(source: Path, branch: Branch, place: int, side: int, card: ModelCard, path: Path) -> None:
     """Write `path`: the file `source`, grown by the branch (in place of an older), with the card.
 
-    Age and gender are decoded inside, so that each is one number a face.
+    Of what the branch learned only the identity is attached; age and gender helped to learn it.
 
     Args:
         source: a file that `mien.training.expressions.export` wrote.
         branch: trained; it is exported as it judges.
         place: after which layer of the trunk it leaves.
         side: height and width of the map there, pixels.
-        card: the new card; `identity` and `attributes` are filled in here.
+        card: the new card; `identity` is filled in here.
 
     Raises:
         ModelError: `source` is no such file.
@@ -57,17 +58,8 @@ def graft(source: Path, branch: Branch, place: int, side: int, card: ModelCard, 
     least = grown.constant("branch.least", np.full((), 1e-12, np.float32))
     length = grown.add("Max", [length, least], "branch.length_")
     grown.add("Div", [vectors, length], IDENTITY)
-    hidden = grown.linear(branch.hidden, x, "branch.hidden_")
-    hidden = grown.add("Relu", [hidden], "branch.hidden")
-    _add_age(grown, grown.linear(branch.ages, hidden, "branch.ages"))
-    # The teacher tells how probable "male" is.
-    male = grown.linear(branch.male, hidden, "branch.male")
-    male = grown.add("Squeeze", [male, grown.constant("branch.axis", np.array([1]))], "branch.m")
-    grown.add("Sigmoid", [grown.add("Neg", [male], "branch.female")], FEMALE)
-    size = branch.identity.out_features
-    shapes: dict[str, list[str | int | None]] = {IDENTITY: ["n", size], AGE: ["n"], FEMALE: ["n"]}
-    for name, shape in shapes.items():
-        model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+    shape: list[str | int | None] = ["n", branch.identity.out_features]
+    model.graph.output.append(helper.make_tensor_value_info(IDENTITY, TensorProto.FLOAT, shape))
     helper.set_model_props(model, {METADATA_KEY: card.to_json()})
     onnx.checker.check_model(model)
     write_bytes(path, model.SerializeToString(deterministic=True))
@@ -77,27 +69,12 @@ def prune(graph: onnx.GraphProto) -> None:
     """Take an older branch away."""
 
     def kept(name: str) -> bool:
-        return not name.startswith("branch.") and name not in (IDENTITY, AGE, FEMALE)
+        return not name.startswith("branch.") and name not in (IDENTITY, *_FORMER)
 
     for parts in (graph.node, graph.initializer, graph.output):
         rest = [part for part in parts if kept(part.name)]
         del parts[:]
         parts.extend(rest)
-
-
-def _add_age(grown: _Grown, ages: str) -> None:
-    """The expectation over the two most probable years; the first place is one year."""
-    shares = grown.add("Softmax", [ages], "branch.shares", axis=1)
-    two = grown.constant("branch.two", np.array([2]))
-    one = grown.constant("branch.one", np.ones((), np.float32))
-    grown.node("TopK", [shares, two], ["branch.top", "branch.places"], axis=1)
-    places = grown.add("Cast", ["branch.places"], "branch.places_", to=TensorProto.FLOAT)
-    years = grown.add("Add", [places, one], "branch.years")
-    product = grown.add("Mul", ["branch.top", years], "branch.product")
-    axis = grown.constant("branch.axes", np.array([1]))
-    total = grown.add("ReduceSum", [product, axis], "branch.total", keepdims=0)
-    weight = grown.add("ReduceSum", ["branch.top", axis], "branch.weight", keepdims=0)
-    grown.add("Div", [total, weight], AGE)
 
 
 class _Grown:

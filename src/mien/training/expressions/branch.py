@@ -118,12 +118,3 @@ def ask(teacher: FaceNetwork, pictures: npt.NDArray[np.uint8]) -> Knowledge:
         torch.cat([part.ages for part in parts]),
         torch.cat([part.male for part in parts]),
     )
-
-
-def years(ages: Tensor) -> Tensor:
-    """Apparent age ``(n,)`` in years, from logits ``(n, 100)``.
-
-    The expectation over the two most probable years, as the network's author decodes it.
-    """
-    shares, places = ages.softmax(dim=1).topk(2, dim=1)
-    return (shares * (places + 1)).sum(dim=1) / shares.sum(dim=1)

@@ -21,18 +21,18 @@ from mien.errors import ModelError, UsageError
 from mien.evaluation import to_crops
 from mien.expressions.onnx import OnnxClassifier
 from mien.hub import path_of
-from mien.labels import ATTRIBUTES, IDENTITY
+from mien.labels import IDENTITY
 from mien.plugins import find_model
 from mien.training.expressions.attach import graft
 from mien.training.expressions.augment import augment, to_input
-from mien.training.expressions.branch import Branch, FaceNetwork, Knowledge, ask, years
+from mien.training.expressions.branch import Branch, FaceNetwork, Knowledge, ask
 from mien.training.expressions.loop import Report
 from mien.training.expressions.pretrained import load_exported
 from mien.training.expressions.recipe import BranchRecipe
 from mien.training.networks import MobileNetV1
 
-#: Largest difference between PyTorch and the file: of a coordinate of the identity, and of years.
-PARITY, PARITY_YEARS = 0.02, 1.0
+#: Largest difference between PyTorch and the file, of a coordinate of the identity.
+PARITY = 0.02
 #: Training pictures that tell how far the vectors spread.
 WHITENED = 8192
 _SPLITS = ("train", "validation", "test")
@@ -89,7 +89,6 @@ def grow(
         OnnxClassifier(source).card,
         name=recipe.name,
         identity=IDENTITY,
-        attributes=tuple(ATTRIBUTES),
     )
     path, partial = out / f"{recipe.name}.onnx", out / f"{recipe.name}.partial.onnx"
     graft(source, branch, recipe.after, trunk.side, card, partial)
@@ -175,9 +174,8 @@ def _agreement_of(
     path: Path, pictures: npt.NDArray[np.uint8], wanted: Knowledge, even: Tensor
 ) -> dict[str, float]:
     """How near the file comes to the face network, its identity as it was before `even`."""
-    told = _answers(path, pictures)
-    plain = F.normalize(torch.tensor(told[IDENTITY]) @ torch.linalg.inv(even), dim=1)
-    return agreement({**told, IDENTITY: plain.numpy()}, wanted)
+    plain = F.normalize(torch.tensor(_answers(path, pictures)) @ torch.linalg.inv(even), dim=1)
+    return agreement(plain.numpy(), wanted)
 
 
 def _whitening(
@@ -283,31 +281,25 @@ def distance(recipe: BranchRecipe, told: Knowledge, wanted: Knowledge, rows: Ten
     return identity + recipe.ages * ages + recipe.male * male
 
 
-def _answers(path: Path, pictures: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.float32]]:
-    """What the file says of the pictures: identity, age in years, how probable "a woman" is."""
-    model = OnnxClassifier(path, also=(*ATTRIBUTES, IDENTITY))
-    scores = model.classify(to_crops(pictures, model.input_size))
-    return {IDENTITY: scores.embeddings[IDENTITY], **scores.measures}
+def _answers(path: Path, pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Identity vectors of the pictures, by the file."""
+    model = OnnxClassifier(path, also=(IDENTITY,))
+    return model.classify(to_crops(pictures, model.input_size)).embeddings[IDENTITY]
 
 
-def agreement(told: dict[str, npt.NDArray[np.float32]], wanted: Knowledge) -> dict[str, float]:
+def agreement(ours: npt.NDArray[np.float32], wanted: Knowledge) -> dict[str, float]:
     """How near the answers are to the face network's.
 
     ``identity_cosine`` is the mean cosine between its embedding (without the mean over faces, in
     the directions that are kept) and ours, before it is evened out, ``similarity_correlation`` the
-    correlation of the similarities of all pairs of the first thousand faces, ``age_difference`` the
-    mean absolute difference in years, ``gender_agreement`` the share of faces that both call alike.
+    correlation of the similarities of all pairs of the first thousand faces.
     """
-    ours, theirs = told[IDENTITY], wanted.identity.numpy()
+    theirs = wanted.identity.numpy()
     pairs = np.triu_indices(min(len(ours), 1000), 1)
     near = np.stack([(vectors[:1000] @ vectors[:1000].T)[pairs] for vectors in (ours, theirs)])
-    age = np.abs(told[ATTRIBUTES["age"]] - years(wanted.ages).numpy())
-    female = (told[ATTRIBUTES["gender"]] > 0.5) == (wanted.male.numpy() < 0)
     return {
         "identity_cosine": float((ours * theirs).sum(axis=1).mean()),
         "similarity_correlation": float(np.corrcoef(near)[0, 1]),
-        "age_difference": float(age.mean()),
-        "gender_agreement": float(female.mean()),
     }
 
 
@@ -317,7 +309,6 @@ def _check(branch: Branch, trunk: _Trunk, path: Path, pictures: npt.NDArray[np.u
     crops = torch.from_numpy(to_crops(pictures, trunk.size)).permute(0, 3, 1, 2)
     with torch.no_grad():
         torch_ = branch(*trunk(to_input(crops, trunk.size)))
-    apart = np.abs(file[IDENTITY] - torch_.identity.numpy()).max()
-    apart_years = np.abs(file[ATTRIBUTES["age"]] - years(torch_.ages).numpy())
-    if apart > PARITY or np.median(apart_years) > PARITY_YEARS:
+    apart = np.abs(file - torch_.identity.numpy()).max()
+    if apart > PARITY:
         raise ModelError(f"{path} differs from the trained branch by {apart:.3f}.")

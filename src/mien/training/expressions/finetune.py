@@ -118,7 +118,7 @@ def tune(
     words = f"{card.training_data}; fine-tuned on {len(learned):,} faces of the user's"
     # A branch of the old network would not fit the new one.
     card = replace(card, name=path.stem, training_data=words, accuracy={})
-    card = replace(card, identity="", attributes=())
+    card = replace(card, identity="")
     if len(chosen) >= ENOUGH:
         logits = predict(network, chosen.pictures, recipe.size)
         card = replace(card, temperature=fit_temperature(logits, chosen.targets))

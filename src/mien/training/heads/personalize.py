@@ -20,6 +20,7 @@ from torch import Tensor
 
 from mien.errors import InputError, ModelError, UsageError
 from mien.evaluation import Figure
+from mien.evaluation.intervals import FEW, share, student_t
 from mien.expressions.heads import HeadCard
 from mien.expressions.onnx import OnnxClassifier
 from mien.models.session import file_sha256
@@ -33,7 +34,7 @@ from mien.types import FloatArray, IntArray
 WEIGHTS, BIASES = 0.5, 0.3
 LEAST = 4
 MOMENT_S = 2.0
-CLEARLY = 1.65  # standard errors: one chance in twenty
+CLEARLY = 0.90  # of Student's t lies in the middle: one chance in twenty above it
 _FOLDS = 20
 
 
@@ -81,9 +82,9 @@ def adapt(model: OnnxClassifier, rows: Matched, path: Path) -> Trained:
     """Adapt the model's last layer to a person's labelled frames and write it as a head.
 
     Frames of the same two seconds of a film are one moment. Every moment is judged by a layer
-    that did not learn from it; only where that fits better than the model, by more than 1.65
-    standard errors (one chance in twenty), is the head moved. Else it is the model's last layer
-    as it was, and that is told: a few frames may help, and shall do no harm.
+    that did not learn from it; only where that fits better than the model, by more than chance
+    makes in one of twenty cases (Student's t), is the head moved. Else it is the model's last layer
+    as it was, and that is said: a few frames may help, and shall do no harm.
 
     Args:
         model: the model whose features the rows are; its labels stay.
@@ -136,7 +137,10 @@ def adapt(model: OnnxClassifier, rows: Matched, path: Path) -> Trained:
         protocol=protocol,
     )
     write_head(path, card, [layer], "softmax")
-    return Trained(path, card, tuple(figures), (_HELPS if helps else _HELPS_NOT,))
+    told = [_HELPS if helps else _HELPS_NOT]
+    if not figures:
+        told.append(f"{count} moments are too few for figures ({FEW} at least), so none are given.")
+    return Trained(path, card, tuple(figures), tuple(told))
 
 
 _HELPS = "on moments that it had not seen, the head fits these labels better than the model."
@@ -203,7 +207,10 @@ def _measured(
     weights: npt.NDArray[np.float64],
     moments: IntArray,
 ) -> tuple[list[Figure], bool]:
-    """Right answers and cross-entropy before and after, and whether the second clearly fell."""
+    """Right answers and cross-entropy before and after, and whether the second clearly fell.
+
+    Fewer than 10 moments have no figures.
+    """
     count = int(moments.max()) + 1
     folds = moments if count <= _FOLDS else moments % _FOLDS
     before = apply([start.layer], "softmax", rows.features)
@@ -216,12 +223,12 @@ def _measured(
     for name, values in (("before", before), ("after", after)):
         right = values.argmax(axis=1) == answers
         losses.append(-(truth * np.log(np.maximum(values, 1e-9))).sum(axis=1))
-        share = float(np.average(right, weights=weights))
+        part = share(np.bincount(moments, weights * right))
+        words = "moments whose label is the top one"
+        found.append(Figure(f"accuracy_{name}", part.value, count, words, part.low, part.high))
         mean = float(np.average(losses[-1], weights=weights))
-        found += [
-            Figure(f"accuracy_{name}", share, count, "moments whose label is the top one"),
-            Figure(f"loss_{name}", mean, count, "cross-entropy, nats"),
-        ]
+        found.append(Figure(f"loss_{name}", mean, count, "cross-entropy, nats"))
     gains = np.bincount(moments, weights * (losses[0] - losses[1]))
     error = float(gains.std(ddof=1)) / np.sqrt(count)
-    return found, bool(gains.mean() > CLEARLY * error)
+    clearly = bool(gains.mean() > student_t(count - 1, CLEARLY) * error)
+    return found if count >= FEW else [], clearly

@@ -23,11 +23,12 @@ from torch import Tensor, nn
 
 from mien.errors import InputError
 from mien.evaluation import Figure
+from mien.evaluation.intervals import refusal
 from mien.evaluation.metrics import best_threshold
 from mien.expressions.heads import HeadCard, Task
 from mien.training.heads.alignment import Matched
 from mien.training.heads.export import Last, Layer, apply, write_head
-from mien.training.heads.metrics import figures_of, is_distribution
+from mien.training.heads.metrics import Predicted, figures_of, is_distribution
 from mien.training.heads.splits import Division, divide
 from mien.types import FloatArray
 
@@ -100,11 +101,12 @@ def train_head(rows: Matched, recipe: HeadRecipe, path: Path, report: Report) ->
     chosen = rows.rows(parts.choose)
     thresholds: tuple[float, ...] = ()
     if recipe.task in ("action-units", "multilabel"):
-        found = apply(layers, last, chosen.features)
-        thresholds = tuple(_thresholds(chosen.values, found))
+        thresholds = tuple(_thresholds(chosen.values, apply(layers, last, chosen.features)))
     measured = rows.rows(parts.measure)
     values = apply(layers, last, measured.features)
-    figures = figures_of(recipe.task, rows.columns, values, measured.values, thresholds)
+    refused = refusal(len(set(measured.people.tolist())), "people or films")
+    found = Predicted(rows.columns, values, measured.values, thresholds, measured.people)
+    figures = [] if refused else figures_of(recipe.task, found)
     protocol = (
         f"{_counted(measured)} that it did not learn from, once, at the end",
         f"learned from {_counted(rows.rows(parts.learn))}; {how} chosen on {_counted(chosen)}",
@@ -123,7 +125,7 @@ def train_head(rows: Matched, recipe: HeadRecipe, path: Path, report: Report) ->
         protocol=protocol,
     )
     write_head(path, card, layers, last)
-    return Trained(path, card, tuple(figures), told)
+    return Trained(path, card, tuple(figures), (*told, refused) if refused else told)
 
 
 #: What is chosen besides the round, by task.
@@ -153,7 +155,7 @@ def _chosen(
         if len(powers) > 1:
             some = rows.rows(parts.choose)
             values = apply(layers, last, some.features)
-            told = figures_of(recipe.task, rows.columns, values, some.values)
+            told = figures_of(recipe.task, Predicted(rows.columns, values, some.values))
             score = next(f.value for f in told if f.name == "macro_f1")
             words = f"class weights {power:g} (of 0 and 1), {words}"
         if score > best:

@@ -4,37 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from mien.evaluation.metrics import DRAWS, interval
+from mien.evaluation.intervals import Measured, refusal, share
 from mien.training.videos.cross_validation import log_loss
 from mien.types import Floats, IntArray
-
-_FEW = 10  # groups below which there is no interval
-
-
-@dataclass(frozen=True)
-class Share:
-    """A share of films with its 95 % interval.
-
-    Attributes:
-        value: NaN where there is no film.
-        low, high: bootstrap over groups, percentiles; NaN below 10 groups.
-        films: how many it is about.
-    """
-
-    value: float
-    low: float
-    high: float
-    films: int
 
 
 @dataclass(frozen=True)
 class FilmFigures:
-    """What was measured.
+    """What was measured; NaN on fewer than 5 groups of films, which say nothing about others.
 
     Attributes:
         accuracy: of the films with an answer: the most probable label is theirs.
@@ -48,11 +30,11 @@ class FilmFigures:
         protocol: how it was measured, a sentence each.
     """
 
-    accuracy: Share
-    everything: Share
+    accuracy: Measured
+    everything: Measured
     baseline: float
     common: str
-    recalls: dict[str, Share]
+    recalls: dict[str, Measured]
     sure: tuple[float, float]
     loss: float
     base_loss: float
@@ -64,11 +46,12 @@ class FilmFigures:
             "accuracy": self.accuracy.value,
             "accuracy_low": self.accuracy.low,
             "accuracy_high": self.accuracy.high,
-            "films": float(self.accuracy.films),
+            "films": float(self.accuracy.faces),
+            "groups": float(self.accuracy.people),
             "accuracy_of_all": self.everything.value,
-            "films_of_all": float(self.everything.films),
+            "films_of_all": float(self.everything.faces),
             "most_common_label": self.baseline,
-            **{f"recall_{label}": share.value for label, share in self.recalls.items()},
+            **{f"recall_{label}": figure.value for label, figure in self.recalls.items()},
             "log_loss": self.loss,
             "log_loss_of_shares": self.base_loss,
         }
@@ -112,7 +95,7 @@ def measure(
     every = np.append(right, np.zeros(len(silent), bool))
     counts = np.bincount(truth, minlength=len(labels))
     sure = top >= 0.5
-    known = len(truth) > 0
+    known = not refusal(len(np.unique(groups)))
     return FilmFigures(
         accuracy=_share(right, groups),
         everything=_share(every, np.append(groups, silent)),
@@ -125,7 +108,7 @@ def measure(
         },
         sure=(
             float(sure.mean()) if known else math.nan,
-            float(right[sure].mean()) if sure.any() else math.nan,
+            float(right[sure].mean()) if known and sure.any() else math.nan,
         ),
         loss=log_loss(answers.told, truth) if known else math.nan,
         base_loss=log_loss(answers.base, truth) if known else math.nan,
@@ -133,15 +116,7 @@ def measure(
     )
 
 
-def _share(right: npt.NDArray[np.bool_], groups: IntArray) -> Share:
-    """A mean, with groups drawn anew: films of one group are not independent."""
-    if not len(right):
-        return Share(math.nan, math.nan, math.nan, 0)
-    names, place = np.unique(groups, return_inverse=True)
-    hits, films = np.bincount(place, right), np.bincount(place)
-    low = high = math.nan
-    if len(names) >= _FEW:
-        even = np.full(len(names), 1 / len(names))
-        drawn = np.random.default_rng(0).multinomial(len(names), even, size=DRAWS)
-        low, high = interval(drawn @ hits / (drawn @ films))
-    return Share(float(right.mean()), low, high, len(right))
+def _share(right: npt.NDArray[np.bool_], groups: IntArray) -> Measured:
+    """A share of videos with its interval over groups; not given of fewer than 5 groups."""
+    figure = share(right, groups)
+    return replace(figure, value=math.nan) if refusal(figure.people) else figure

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import InputError
+from mien.evaluation.intervals import FEW, FEW_PEOPLE
 from mien.results.files import SUFFIXES
 from mien.timeline.classifier import FilmCard
 from mien.timeline.descriptors import Kind
@@ -256,7 +257,8 @@ def _words(films: FilmList, seen: _Seen, kind: Kind) -> list[str]:
     words = [
         apart,
         f"judged is {who}; right is where the most probable label is the film's",
-        "intervals: 95 %, bootstrap over groups, 2,000 draws; below 10 groups none",
+        f"intervals: 95 %, Wilson's over groups with Student's t; none below {FEW} films, no "
+        f"figure below {FEW_PEOPLE} groups",
     ]
     if len(seen.silent):
         words.append(f"{len(seen.silent)} films gave no answer; in 'all films' each is an error")

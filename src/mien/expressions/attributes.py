@@ -1,0 +1,140 @@
+"""Apparent age and gender, estimated by a network of their own on crops of their own.
+
+It is opened only when somebody asks for these columns. They say what a face looks like to viewers,
+with errors that differ between groups of people (docs/person.md), and nothing about who it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from mien.errors import ModelError
+from mien.expressions.onnx import check_crops
+from mien.labels import ATTRIBUTES
+from mien.models.card import Card, Commercial, CropSpec
+from mien.models.session import Session, file_sha256
+from mien.types import Crops, FloatArray, Scores
+
+METADATA_KEY = "mien.attributes"
+
+
+@dataclass(frozen=True)
+class AttributeCard(Card):
+    """Everything about an attribute model that its weights do not say.
+
+    The network takes ``(n, S, S, 3)`` float32 RGB, 0 to 255, and has one output ``(n,)`` per
+    attribute, named like its column (`mien.labels.ATTRIBUTES`).
+
+    Attributes:
+        name: what the model is called.
+        input_size: side of the square crops, pixels.
+        crop: how a face becomes a square.
+        attributes: which of `mien.labels.ATTRIBUTES` it estimates.
+        licence, commercial, training_data, source: as in `mien.ModelCard`.
+        accuracy: measured figures by name: years of mean absolute error (``mae_``), shares of
+            faces whose gender is the self-reported one (``gender_``), people (``people_``).
+        protocol: how they were measured, a sentence each.
+    """
+
+    what = "the attribute model"
+
+    name: str
+    input_size: int
+    crop: CropSpec = field(default_factory=CropSpec)
+    attributes: tuple[str, ...] = tuple(ATTRIBUTES)
+    licence: str = "unknown"
+    commercial: Commercial = "unclear"
+    training_data: str = "unknown"
+    source: str = ""
+    accuracy: Mapping[str, float] = field(default_factory=dict)
+    protocol: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("attributes", "protocol"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if isinstance(self.crop, Mapping):
+            object.__setattr__(self, "crop", CropSpec(**self.crop))
+        strange = [name for name in self.attributes if name not in ATTRIBUTES]
+        if strange or not self.attributes or self.input_size < 1:
+            raise ModelError(
+                f"attributes of {self.name!r} are some of {', '.join(ATTRIBUTES)}, and its "
+                f"input_size is 1 or more; got {self.attributes} and {self.input_size}."
+            )
+
+
+class AttributeModel:
+    """Estimates apparent age and gender of faces.
+
+    Args:
+        path: the ``.onnx`` file.
+        attributes: which of `mien.labels.ATTRIBUTES` to give.
+        threads: threads of one run; None for every processor.
+        batch_size: faces a run at the most.
+
+    Raises:
+        ModelError: the file is missing or broken, carries no such card, or does not estimate one
+            of `attributes`.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        attributes: Sequence[str] = tuple(ATTRIBUTES),
+        *,
+        threads: int | None = None,
+        batch_size: int = 4,
+    ) -> None:
+        self._net = Session(path, threads)
+        self._batch_size = batch_size
+        text = self._net.metadata.get(METADATA_KEY)
+        if text is None:
+            raise ModelError(f"{path} carries no card of an attribute model.")
+        self.card = AttributeCard.from_json(text)
+        for name in attributes:
+            if name not in self.card.attributes or ATTRIBUTES[name] not in self._net.output_names:
+                raise ModelError(f"{self.card.name} does not estimate {name!r} of a face.")
+        self.attributes = tuple(dict.fromkeys(attributes))
+        self.sha256 = file_sha256(self.path)
+
+    @property
+    def path(self) -> Path:
+        """The model file."""
+        return self._net.path
+
+    @property
+    def input_size(self) -> int:
+        """Side of the crops, pixels."""
+        return self.card.input_size
+
+    @property
+    def crop(self) -> CropSpec:
+        """How the crops are cut; wider than those of an expression model."""
+        return self.card.crop
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """Names of the columns: ``apparent_age`` in years, ``apparent_female`` a probability."""
+        return tuple(ATTRIBUTES[name] for name in self.attributes)
+
+    def added(self, scores: Scores, columns: Mapping[str, FloatArray]) -> Scores:
+        """`scores` with the `columns` that `estimate` gave; without faces these may be missing."""
+        none = dict.fromkeys(self.measures, np.zeros(0, np.float32))
+        return replace(scores, measures={**scores.measures, **none, **columns})
+
+    def estimate(self, crops: Crops) -> dict[str, FloatArray]:
+        """The columns, each ``(n,)``, for ``(n, S, S, 3)`` uint8 RGB crops cut as `crop` says.
+
+        Raises:
+            UsageError: the crops have another shape or dtype.
+        """
+        check_crops(crops, self.input_size)
+        parts: list[list[FloatArray]] = [[np.zeros(0, np.float32)] * len(self.measures)]
+        for start in range(0, len(crops), self._batch_size):
+            batch = crops[start : start + self._batch_size].astype(np.float32)
+            parts.append(self._net.run(list(self.measures), batch))
+        columns = (np.concatenate(part).astype(np.float32) for part in zip(*parts, strict=True))
+        return dict(zip(self.measures, columns, strict=True))

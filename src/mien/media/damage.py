@@ -1,0 +1,214 @@
+"""Damage in the middle of an image file, which most decoders pass over.
+
+What a format lets be known differs, see docs/images.md: JPEG's decoder complains where the coded
+data does not end with the image; PNG has checksums; WebP's data must be needed to its last bytes;
+HEIC and AVIF never hold a long run of zeros, which is what an unfinished download leaves.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import zlib
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple, cast
+
+from mien.errors import ImageError
+from mien.types import Image
+
+#: What libjpeg says of damage; its other warnings are of oddities that do not touch the image.
+_JPEG_DAMAGE = ("Corrupt JPEG data", "Premature end of JPEG file")
+#: Bytes left over before the end marker that some cameras write, and no damage.
+_SPARE = re.compile(r"Corrupt JPEG data: [1-4] extraneous bytes before marker 0xd9")
+_END = b"\xff\xd9"
+_EIGHTH = {"min_height": 1, "min_width": 1, "min_factor": 8}
+_PNG_HEADER = 8
+_PASSES = (  # Adam7: first column and row, step between columns and rows
+    *((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2)),
+    (0, 1, 1, 2),
+)
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+_BLOCK, _SECTOR = 4096, 512  # bytes of a disk, and of a download, that are missing together
+_ZEROS = bytes(24)
+
+
+def decode_jpeg(data: bytes, name: str, *, inks: bool = False) -> Image | None:
+    """Decode a JPEG to ``(H, W, 3)`` RGB, or notice that it is damaged.
+
+    Args:
+        data: the file.
+        name: of the image, for the error.
+        inks: it is CMYK: an eighth of its pixels is computed, to look for damage only.
+
+    Returns:
+        the pixels; None where Pillow is to decode it: inks, and what libjpeg-turbo's interface
+        does not take.
+
+    Raises:
+        ImageError: bytes are missing, changed or too many.
+    """
+    import simplejpeg
+
+    colors, options = ("CMYK", _EIGHTH) if inks else ("RGB", {})
+    try:
+        pixels = simplejpeg.decode_jpeg(data, colors, **options)
+    except ValueError as error:
+        words = str(error)
+        if words.startswith(_JPEG_DAMAGE):
+            problem = _jpeg_problem(data, words, colors)
+            if problem is not None:
+                raise ImageError(f"{name} {problem}.") from error
+        try:
+            pixels = simplejpeg.decode_jpeg(data, colors, strict=False, **options)
+        except ValueError:
+            return None
+    return None if inks else cast(Image, pixels)
+
+
+def _jpeg_problem(data: bytes, words: str, colors: str) -> str | None:
+    """What a complaint of libjpeg means, or None where the image is whole all the same."""
+    import simplejpeg
+
+    if _SPARE.fullmatch(words):
+        return None
+    if words.startswith("Premature end of JPEG file"):
+        try:  # all there but for the two bytes of the end marker?
+            simplejpeg.decode_jpeg(data + _END, colors, **_EIGHTH)
+        except ValueError:
+            return CUT_OFF
+        return None
+    return f"is damaged in the middle ({words.removeprefix('Corrupt JPEG data: ')}): {_AGAIN}"
+
+
+_AGAIN = "copy or download it again"
+CUT_OFF = f"is cut off: the file ends before the image does, {_AGAIN}"
+_HOLLOW = f"is damaged: part of it was never written, {_AGAIN}"
+
+
+class _Chunk(NamedTuple):
+    kind: bytes
+    data: bytes
+    check: bytes
+
+
+def check_png(file: BinaryIO, name: str, *, ends_black: bool) -> None:
+    """Raise `ImageError` where the checksums of a PNG do not hold, or rows are missing.
+
+    Args:
+        file: the file.
+        name: of the image, for the error.
+        ends_black: the last row was decoded as zeros, as a row that is not there is; then the
+            rows are counted, which takes as long as decoding.
+    """
+    inflate = zlib.decompressobj()
+    rows = 0
+    header = b""
+    for chunk in _png_chunks(file):
+        if zlib.crc32(chunk.data, zlib.crc32(chunk.kind)) != int.from_bytes(chunk.check, "big"):
+            raise ImageError(f"{name} is damaged in the middle (a checksum is wrong): {_AGAIN}.")
+        if chunk.kind == b"IHDR":
+            header = chunk.data
+        elif chunk.kind == b"IDAT" and (ends_black or header[12]):
+            rest = chunk.data
+            while rest and not inflate.eof:
+                rows += len(inflate.decompress(rest, 1 << 20))
+                rest = inflate.unconsumed_tail
+        elif chunk.kind == b"IEND":
+            break
+    if (ends_black or header[12]) and rows < _png_size(header):
+        raise ImageError(f"{name} is damaged: rows are missing at its end, {_AGAIN}.")
+
+
+def is_deep_png(file: BinaryIO) -> bool:
+    """Whether the samples of a PNG have 16 bits."""
+    file.seek(_PNG_HEADER + 16)
+    return file.read(1) == b"\x10"
+
+
+def significant_bits(file: BinaryIO) -> int | None:
+    """Bits of a sample that the sBIT chunk of a PNG states, the most of its channels."""
+    for chunk in _png_chunks(file):
+        if chunk.kind == b"sBIT" and chunk.data:
+            return max(chunk.data[:3])
+        if chunk.kind == b"IDAT":
+            break
+    return None
+
+
+def _png_chunks(file: BinaryIO) -> Iterator[_Chunk]:
+    file.seek(_PNG_HEADER)
+    while len(start := file.read(8)) == 8:
+        data = file.read(int.from_bytes(start[:4], "big"))
+        yield _Chunk(start[4:], data, file.read(4))
+
+
+def _png_size(header: bytes) -> int:
+    """Bytes of all rows of a PNG, uncompressed."""
+    width, height = int.from_bytes(header[:4], "big"), int.from_bytes(header[4:8], "big")
+    bits = header[8] * _CHANNELS[header[9]]
+    passes = _PASSES if header[12] else ((0, 0, 1, 1),)
+    total = 0
+    for left, top, across, down in passes:
+        columns, rows = -(-(width - left) // across), -(-(height - top) // down)
+        if columns > 0 and rows > 0:
+            total += rows * (1 + (columns * bits + 7) // 8)
+    return total
+
+
+def check_webp(data: bytes, name: str) -> None:
+    """Raise `ImageError` where a still WebP does not need its last bytes.
+
+    Both codes of WebP are read without gaps, so whoever decodes a whole image reads to the end.
+    After damage the data comes out longer or shorter than it should: too short is an error of the
+    decoder, and too long is found here, by leaving the end away. That costs a second decoding, so
+    it is done only where a run of zeros or a wrong length makes it likely.
+    """
+    whole = 8 + int.from_bytes(data[4:8], "little")
+    if len(data) - whole in (0, 1) and _ZEROS not in data:
+        return
+    shorter = _shortened(data)
+    if shorter is None:
+        return
+    from PIL import Image as PilImage
+
+    try:
+        with PilImage.open(io.BytesIO(shorter), formats=("WEBP",)) as image:
+            image.load()
+    except Exception:  # noqa: BLE001 - the last bytes are needed, as they should be
+        return
+    raise ImageError(f"{name} {_HOLLOW}.")
+
+
+def _shortened(data: bytes) -> bytes | None:
+    """A still WebP without the last hundredth of its coded data; None for an animation."""
+    at = 12
+    while at + 8 <= len(data):
+        kind, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
+        if kind in (b"VP8 ", b"VP8L"):
+            kept = min(size, len(data) - at - 8)
+            kept -= 32 + kept // 100
+            if kept < 32:
+                return None
+            body = data[12:at] + kind + kept.to_bytes(4, "little")
+            body += data[at + 8 : at + 8 + kept] + b"\0" * (kept % 2)
+            return b"RIFF" + (4 + len(body)).to_bytes(4, "little") + b"WEBP" + body
+        at += 8 + size + size % 2
+    return None
+
+
+def check_container(data: bytes, name: str) -> None:
+    """Raise `ImageError` where the coded data of a HEIC or AVIF has a hole of zeros.
+
+    HEVC never writes three zeros in a row, and AV1 no long run of them; only notes beside the
+    image, such as EXIF, may. So a hole is a block, or an eighth of a small file.
+    """
+    hole = bytes(max(_SECTOR, min(_BLOCK, len(data) // 8)))
+    at = 0
+    while at + 8 <= len(data):
+        size = int.from_bytes(data[at : at + 4], "big")
+        if size == 1:
+            size = int.from_bytes(data[at + 8 : at + 16], "big")
+        end = at + size if size >= 8 else len(data)  # 0: to the end of the file
+        if data[at + 4 : at + 8] == b"mdat" and data.find(hole, at, end) >= 0:
+            raise ImageError(f"{name} {_HOLLOW}.")
+        at = end

@@ -1,0 +1,108 @@
+"""A `Timeline` in a few columns of text that fit a terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mien.labels import UNCERTAIN
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mien.timeline.timeline import Timeline
+
+_FIXED = 16 + 2 + 7 + 2 + 17  # columns of person, visible and peak, and what lies between
+_OTHER = "other"
+
+
+class Block(NamedTuple):
+    """One video: its name, the names of the columns, and a row of cells for each person."""
+
+    name: str
+    head: list[str]
+    rows: list[list[str]]
+
+
+def blocks(timeline: Timeline, width: int = 80) -> Iterator[Block]:
+    """The people of each video: how long, which share of that what, the strongest moment.
+
+    Labels that nobody shows are left out; where the rest is too wide, the rarest are summed up.
+
+    Args:
+        timeline: with times.
+        width: in letters.
+    """
+    labels = (*timeline.labels, UNCERTAIN)
+    for source, summary in timeline.summary().groupby("source", sort=False):
+        unfit = bool((summary["fit_share"] < 1).any())
+        shares = summary[[f"share_{name}" for name in labels]].set_axis([*labels], axis=1)
+        shown, rest = _columns(shares, width - _FIXED - 5 * unfit)
+        others = [_OTHER] * bool(rest)
+        head = ["person", "visible", *["fit"] * unfit, *shown, *others, "peak"]
+        rows = []
+        for place, row in enumerate(summary.to_dict("records")):
+            last = place == len(summary) - 1
+            if last and row["people"] == 1:
+                continue  # the only person says it all
+            name = _everyone(row["people"]) if last else timeline.name_of(row["track_id"])
+            if not row["visible_s"]:
+                rows.append(["no face"])
+                continue
+            cells = [_percent(row["fit_share"])] * unfit
+            cells += [_percent(row[f"share_{label}"]) for label in shown]
+            cells += [_percent(sum(row[f"share_{label}"] for label in rest)) for _ in others]
+            rows.append([name, clock(row["visible_s"]), *cells, _peak(row)])
+        yield Block(Path(str(source)).name, head, rows)
+
+
+def clock(seconds: float) -> str:
+    """Seconds as a player shows them, ``m:ss.s``."""
+    return f"{int(seconds // 60)}:{seconds % 60:04.1f}"
+
+
+def plain(timeline: Timeline, width: int = 80) -> str:
+    """The same as text."""
+    lines = []
+    for block in blocks(timeline, width):
+        full = [row + [""] * (len(block.head) - len(row)) for row in [block.head, *block.rows]]
+        widths = [max(map(len, column)) for column in zip(*full, strict=True)]
+        lines.append(block.name)
+        for first, *cells, last in full:
+            middle = (f"{c:>{w}}" for c, w in zip(cells, widths[1:-1], strict=True))
+            lines.append("  ".join([f"{first:<{widths[0]}}", *middle, last]).rstrip())
+    return "\n".join([*lines, base(timeline)])
+
+
+def base(timeline: Timeline) -> str:
+    """What the shares of the expressions are shares of, and how smooth they are."""
+    counted = timeline.unfit_note and not timeline.all_faces
+    smooth_s = timeline.settings.get("smooth_s")
+    told = "expressions: percent of the visible time" + (" fit to be judged" if counted else "")
+    return told + (f", smoothed over {smooth_s} s" if smooth_s else "")
+
+
+def _everyone(people: int) -> str:
+    return f"everyone ({people})" if people else "all faces"
+
+
+def _peak(row: dict[Any, Any]) -> str:
+    known = isinstance(row["peak_emotion"], str)
+    return f"{row['peak_emotion']} {clock(row['peak_s'])}" if known else "-"
+
+
+def _columns(shares: pd.DataFrame, room: int) -> tuple[list[str], list[str]]:
+    """The labels that somebody shows and that fit into so many letters, and those that do not."""
+    top = shares.max().fillna(0.0)
+    there = [name for name in top.index if top[name] >= 0.005]
+    wanted = sorted(there, key=lambda name: -top[name])
+    spare = len(_OTHER) + 2
+    while wanted and sum(len(n) + 2 for n in wanted) > room - spare * (len(wanted) < len(there)):
+        wanted.pop()
+    return [n for n in there if n in wanted], [n for n in there if n not in wanted]
+
+
+def _percent(share: float) -> str:
+    return "-" if math.isnan(share) else f"{100 * share:.0f}"
