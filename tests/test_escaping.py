@@ -16,7 +16,7 @@ from helpers.results import acted, save, towards
 from mien import Results, Timeline
 from mien.escaping import csv_cell, csv_text, json_text, printable
 from mien.reports.video import write_report
-from mien.results.files import read_rows
+from mien.results.reading import read_rows
 from mien.results.writer import write_rows
 
 CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")

@@ -6,24 +6,19 @@ finished, the rows lie in ``NAME.partial``, see `mien.results.writer`.
 
 from __future__ import annotations
 
-import io
-import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mien.errors import InputError, UsageError
-from mien.escaping import csv_text
+from mien.errors import UsageError
 from mien.files import PARTIAL, partial_path, writable_place
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SUFFIXES = (".parquet", ".csv", ".jsonl")
-_PREFIX = "mien."
-_BEGIN = b"\xff\xff\xff\xff"  # of an Arrow stream
 _END = b"\xff\xff\xff\xff\0\0\0\0"  # of an Arrow stream that was closed
 
 
@@ -106,7 +101,10 @@ def known_suffix(path: Path) -> str:
     """The suffix in lower case, without that of a partial file, if it is one of the three."""
     suffix = Path(path.name.removesuffix(PARTIAL)).suffix.lower()
     if suffix not in SUFFIXES:
-        raise UsageError(f"a table is a {', '.join(SUFFIXES)} file, not {path.name!r}.")
+        raise UsageError(
+            f"a table is a {', '.join(SUFFIXES)} file, not {path.name!r}; of an image or video, "
+            "make one with: mien analyze INPUT -o TABLE.parquet."
+        )
     return suffix
 
 
@@ -144,89 +142,3 @@ def whole_batches(reader: Any) -> Iterator[Any]:
     with suppress(StopIteration, ValueError, OSError):  # pyarrow's own errors are among these
         while True:
             yield reader.read_next_batch()
-
-
-def read_stream(path: Path) -> Any:
-    """The rows of a partial file that are whole, as a table of pyarrow's."""
-    import pyarrow as pa
-
-    with path.open("rb") as file, pa.ipc.open_stream(file) as reader:
-        return pa.Table.from_batches(whole_batches(reader), reader.schema)
-
-
-def is_stream(path: Path) -> bool:
-    """Whether a file is an Arrow stream."""
-    with path.open("rb") as file:
-        return file.read(len(_BEGIN)) == _BEGIN
-
-
-def _read_arrow(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
-    import pyarrow.parquet as pq
-
-    if path.suffix == PARTIAL:
-        table = read_stream(path)
-    else:
-        with path.open("rb") as file:  # pyarrow itself takes only names that are UTF-8
-            table = pq.read_table(file)
-    texts = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
-    own = {k.removeprefix(_PREFIX): v for k, v in texts.items() if k.startswith(_PREFIX)}
-    return table.to_pandas(), own
-
-
-def read_settings(table: Path) -> dict[str, str]:
-    """What `write_settings` wrote; empty where there is no such file.
-
-    Raises:
-        InputError: it holds something else.
-    """
-    path = settings_path(table)
-    try:
-        found = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} does not hold the settings of {table.name}: {error}.") from error
-    if not isinstance(found, dict) or not all(isinstance(v, str) for v in found.values()):
-        raise InputError(f"{path} does not hold the settings of {table.name}.")
-    return found
-
-
-def _whole_lines(path: Path, quoted: bool) -> bytes:
-    """A text file up to its last whole row; in CSV, a line may end inside quotes and go on."""
-    data = path.read_bytes()
-    end = data.rfind(b"\n") + 1
-    while quoted and end and data.count(b'"', 0, end) % 2:
-        end = data.rfind(b"\n", 0, end - 1) + 1
-    return data[:end]
-
-
-def _read_csv(path: Path, types: Mapping[str, str]) -> tuple[pd.DataFrame, dict[str, str]]:
-    import pandas as pd
-
-    data = _whole_lines(path, quoted=True) if path.suffix == PARTIAL else path.read_bytes()
-    names = pd.read_csv(io.BytesIO(data), nrows=0).columns
-    known: Any = {name: types[csv_text(name)] for name in names if csv_text(name) in types}
-    # A file may be called "NA": only an empty field is a missing one.
-    table = pd.read_csv(io.BytesIO(data), dtype=known, keep_default_na=False, na_values=[""])
-    return texts_mapped(table, csv_text).rename(columns=csv_text), read_settings(path)
-
-
-def _read_jsonl(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Line by line, because pandas' own reader takes some texts for dates."""
-    import pandas as pd
-
-    data = _whole_lines(path, quoted=False) if path.suffix == PARTIAL else path.read_bytes()
-    lines = data.decode("utf-8").split("\n")
-    table = pd.DataFrame([json.loads(line) for line in lines if line.strip()])
-    return table, read_settings(path)
-
-
-def read_rows(path: Path, types: Mapping[str, str]) -> tuple[pd.DataFrame, dict[str, str]]:
-    """A file's table and metadata; columns named in `types` must not be guessed at from text.
-
-    Of a partial file, every whole row is read.
-    """
-    suffix = known_suffix(path)
-    if suffix == ".parquet" or (path.suffix == PARTIAL and is_stream(path)):
-        return _read_arrow(path)
-    return _read_csv(path, types) if suffix == ".csv" else _read_jsonl(path)

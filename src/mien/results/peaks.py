@@ -6,14 +6,16 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mien.files import PARTIAL, partial_path
 from mien.media.images import read_image
 from mien.results.files import AnalysisFiles, is_sealed
+from mien.results.reading import readable
 from mien.results.tables import read_table, write_table
+from mien.results.validation import check_columns
 from mien.results.writer import GrowingTable
 from mien.types import Image
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from mien.results.result import Result
 
+_COLUMNS, _JPEG = ("source", "track_id", "label", "frame", "time_s", "probability"), "jpeg"
 _SIDE = 112  # pixels: what is kept of a larger square
 
 
@@ -159,27 +162,29 @@ def read_peaks(path: str | Path) -> tuple[Peak, ...]:
     Raises:
         InputError: the file does not hold them.
     """
-    table = read_peak_rows(path)
-    rows: list[dict[Any, Any]] = [] if table is None else table.to_dict("records")
-    return tuple(
-        Peak(
-            int(row["track_id"]),
-            str(row["label"]),
-            int(row["frame"]),
-            float(row["time_s"]),
-            float(row["probability"]),
-            read_image(row["jpeg"], name=str(AnalysisFiles(path).peaks)),
-            str(row["source"]),
+    table, source = read_peak_rows(path), AnalysisFiles(path).peaks
+    if table is None:
+        return ()
+    check_columns(source, table, (*_COLUMNS, _JPEG))
+    with readable(source):
+        return tuple(
+            Peak(
+                int(row["track_id"]),
+                str(row["label"]),
+                int(row["frame"]),
+                float(row["time_s"]),
+                float(row["probability"]),
+                read_image(row[_JPEG], name=str(source)),
+                str(row["source"]),
+            )
+            for row in table.to_dict("records")
         )
-        for row in rows
-    )
 
 
 def _rows(peaks: Sequence[Peak]) -> pd.DataFrame:
     import pandas as pd
 
-    columns = ("source", "track_id", "label", "frame", "time_s", "probability")
-    table = pd.DataFrame({name: [getattr(peak, name) for peak in peaks] for name in columns})
+    table = pd.DataFrame({name: [getattr(peak, name) for peak in peaks] for name in _COLUMNS})
     return table.assign(jpeg=[_jpeg(peak.picture) for peak in peaks])
 
 

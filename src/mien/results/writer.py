@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 from mien.errors import MienError, UsageError
 from mien.escaping import csv_cell
 from mien.files import claim, hidden, is_at, partial_path, publish, replacing, write_bytes, writing
-from mien.results.files import read_rows, settings_path, texts_mapped, whole_batches
+from mien.results.files import settings_path, texts_mapped, whole_batches
+from mien.results.reading import read_rows
 
 if TYPE_CHECKING:
     import pandas as pd
