@@ -49,8 +49,7 @@ if TYPE_CHECKING:
     from mien.sinks.jsonl import JsonlSink
     from mien.sinks.tables import TableSink
     from mien.sinks.video import VideoSink
-    from mien.timeline.files import load
-    from mien.timeline.timeline import Timeline
+    from mien.timeline.timeline import Timeline, load
     from mien.tracking.tracker import Tracked
     from mien.types import Faces, Frame, Scores
 
@@ -99,7 +98,7 @@ _MODULES = {
     "VideoOptions": "media.inputs",
     "VideoSink": "sinks.video",
     "VideoSource": "media.video",
-    "load": "timeline.files",
+    "load": "timeline.timeline",
     "load_classifier": "plugins",
     "load_detector": "plugins",
     "read_image": "media.images",

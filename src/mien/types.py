@@ -79,14 +79,22 @@ def _frozen(value: Any, dtype: type, shape: tuple[int | None, ...], name: str) -
     return array
 
 
-def _rows(index: Index) -> Any:
-    """Make any index keep its axis: a single int selects one row, not a scalar."""
+def rows_of(index: Index, count: int, noun: str = "row") -> Any:
+    """Any index over `count` rows as one that keeps the axis: an int selects one row.
+
+    Raises:
+        IndexError: there is no such row, or a mask is of another length.
+    """
     if isinstance(index, int | np.integer):
+        if not -count <= index < count:
+            raise IndexError(f"there is no {noun} {index} among {count}.")
         position = int(index)
         return slice(position, position + 1 or None)
     if isinstance(index, slice):
         return index
     rows = np.asarray(index)
+    if rows.dtype == bool and rows.shape != (count,):
+        raise IndexError(f"a mask of {count} {noun}s has the shape ({count},), got {rows.shape}.")
     return rows.astype(np.intp) if rows.size == 0 else rows
 
 
@@ -156,9 +164,7 @@ class Faces(Comparable):
 
     def __getitem__(self, index: Index) -> Faces:
         """Select by int, slice, list of ints or boolean mask; always returns `Faces`."""
-        if isinstance(index, int | np.integer) and not -len(self) <= index < len(self):
-            raise IndexError(f"there is no face {index} among {len(self)}.")
-        rows = _rows(index)
+        rows = rows_of(index, len(self), "face")
         return Faces(
             self.boxes[rows],
             None if self.scores is None else self.scores[rows],
@@ -235,9 +241,7 @@ class Scores(Comparable):
 
     def __getitem__(self, index: Index) -> Scores:
         """Select rows by int, slice, list of ints or boolean mask; always returns `Scores`."""
-        if isinstance(index, int | np.integer) and not -len(self) <= index < len(self):
-            raise IndexError(f"there is no row {index} among {len(self)}.")
-        rows = _rows(index)
+        rows = rows_of(index, len(self))
         measures = {name: column[rows] for name, column in self.measures.items()}
         embeddings = {name: vectors[rows] for name, vectors in self.embeddings.items()}
         return Scores(self.values[rows], self.labels, self.kind, measures, embeddings)

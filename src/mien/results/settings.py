@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any
 
 from mien.errors import InputError
@@ -85,19 +86,21 @@ class RunSettings:
         return metadata if labels is None else {**metadata, _LABELS: json.dumps(list(labels))}
 
     @classmethod
-    def from_metadata(cls, metadata: Mapping[str, str]) -> RunSettings:
+    def from_metadata(cls, metadata: Mapping[str, str], path: Path | None = None) -> RunSettings:
         """Read what `to_metadata` wrote, in this version or in 0.1; the labels are left out.
 
+        Args:
+            metadata: of a table file.
+            path: of the file, for messages.
+
         Raises:
-            InputError: a text is not of its setting's form.
+            InputError: a text is not of its setting's form, or a number is out of its range.
         """
-        values: dict[str, Any] = {}
-        for name, text in metadata.items():
-            if name in _FORMS:
-                try:
-                    values[name] = _FORMS[name][1](text)
-                except (ValueError, TypeError, AttributeError) as error:
-                    raise InputError(f"the setting {name} is damaged: {text[:80]!r}.") from error
+        values = {
+            name: _read(name, _FORMS[name][1], text, path)
+            for name, text in metadata.items()
+            if name in _FORMS
+        }
         other = {k: v for k, v in metadata.items() if k not in _FORMS and k != _LABELS}
         return cls(**values, other=other)
 
@@ -112,17 +115,43 @@ class RunSettings:
         return replace(self, **differing)
 
 
-def labels_of(metadata: Mapping[str, str]) -> tuple[str, ...]:
-    """The labels that `RunSettings.to_metadata` stored; none where they are not there."""
-    return tuple(json.loads(metadata.get(_LABELS, "[]")))
+def labels_of(metadata: Mapping[str, str], path: Path | None = None) -> tuple[str, ...]:
+    """The labels that `RunSettings.to_metadata` stored; none where there are none.
+
+    Raises:
+        InputError: they are not a list of names.
+    """
+    found: tuple[str, ...] = _read(_LABELS, _names, metadata.get(_LABELS, "[]"), path)
+    return found
+
+
+def _read(name: str, form: Callable[[str], Any], text: str, path: Path | None) -> Any:
+    try:
+        return form(text)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        where = "" if path is None else f" of {path}"
+        raise InputError(f"the setting {name}{where} cannot be read: {text[:60]!r}.") from error
+
+
+def _require(holds: bool) -> None:
+    if not holds:
+        raise ValueError
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = json.loads(text)
+    _require(isinstance(names, list) and all(isinstance(name, str) for name in names))
+    return tuple(names)
 
 
 def _listed(text: str) -> tuple[str, ...]:
     return tuple(name for name in text.split(",") if name)
 
 
-def _named(text: str) -> dict[int, str]:
-    return {int(number): str(name) for number, name in json.loads(text).items()}
+def _people(text: str) -> dict[int, str]:
+    people = {int(number): name for number, name in json.loads(text).items()}
+    _require(all(n >= 0 and isinstance(name, str) for n, name in people.items()))
+    return people
 
 
 def _mapping(text: str) -> dict[str, Any]:
@@ -130,7 +159,19 @@ def _mapping(text: str) -> dict[str, Any]:
 
 
 def _heads(text: str) -> tuple[Mapping[str, Any], ...]:
-    return tuple(dict(head) for head in json.loads(text))
+    heads = json.loads(text)
+    _require(isinstance(heads, list))
+    for head in heads:
+        _require(isinstance(head["name"], str) and isinstance(head["task"], str))
+    return tuple(heads)
+
+
+def _within(most: float) -> Callable[[str], float]:
+    def read(text: str) -> float:
+        _require(0 <= float(text) <= most)
+        return float(text)
+
+    return read
 
 
 def _as_is(text: str) -> str:
@@ -146,13 +187,13 @@ _FORMS: dict[str, tuple[Any, Any]] = {
     "classifier_sha256": (_as_is, _as_is),
     "without": (",".join, _listed),
     "also": (",".join, _listed),
-    "uncertain_below": (str, float),
+    "uncertain_below": (str, _within(1)),
     "derived": (_as_is, _as_is),
     "attributes_sha256": (_as_is, _as_is),
     "heads": (json.dumps, _heads),
     "frames": (_as_is, _as_is),
     "values": (_as_is, _as_is),
-    "smooth_s": ("{:g}".format, float),
-    "people": (json.dumps, _named),
+    "smooth_s": ("{:g}".format, _within(1e6)),
+    "people": (json.dumps, _people),
     "all_faces": (lambda _: "counted", bool),
 }

@@ -18,16 +18,16 @@ import numpy as np
 
 from mien.errors import InputNotFoundError, MissingExtraError, UsageError
 from mien.files import PARTIAL, partial_path, replacing, writing
-from mien.labels import MEASURES, color_of
+from mien.labels import MEASURES
 from mien.results.files import SUFFIXES, is_sealed, known_suffix, writable_target
 from mien.results.reading import is_being_written, read_rows, readable
 from mien.results.validation import check_columns
+from mien.results.settings import RunSettings
 from mien.results.writer import GrowingTable, check_table, write_rows, write_settings
 from mien.types import Faces, FloatArray, Scores
 
 if TYPE_CHECKING:
     import pandas as pd
-    from pandas.io.formats.style import Styler
 
 _FACE_HEAD = {
     "source": "string",
@@ -74,7 +74,6 @@ _log = logging.getLogger(__name__)
 _KNOWN = {**IMAGE_DTYPES, **_FACE_HEAD, **_MEASURES, **_QUALITY}
 _ROWS_AT_ONCE = 8192  # as many rows as a file of a million pictures keeps in memory
 _SECONDS_AT_ONCE = 2.0  # as much work as a run that is killed may lose
-_CELL = "background-color: rgb({}, {}, {}); color: rgb({}, {}, {})"
 
 
 def face_dtypes(labels: Sequence[str], measures: Sequence[str] = ()) -> dict[str, str]:
@@ -155,6 +154,16 @@ def to_dataframe(parts: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> p
     return _frame(parts, face_dtypes(labels, tuple(measures)))
 
 
+def describe(table: pd.DataFrame, labels: Sequence[str], settings: RunSettings) -> pd.DataFrame:
+    """Name a ``faces`` table's labels, measures and settings in its ``attrs``; returns it."""
+    table.attrs = {
+        "labels": list(labels),
+        "measures": list(measure_columns(table)),
+        "settings": settings.to_metadata(),
+    }
+    return table
+
+
 def images_dataframe(parts: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """Join columns named as in `IMAGE_COLUMNS` into the ``images`` table.
 
@@ -173,7 +182,8 @@ def label_columns(dataframe: pd.DataFrame) -> tuple[str, ...]:
         return ()
     start = names.index("probability") + 1
     ends = [i for i, name in enumerate(names) if i >= start and name in _QUALITY]
-    return tuple(n for n in names[start : ends[0] if ends else len(names)] if n not in _MEASURES)
+    inner = names[start : ends[0] if ends else len(names)]
+    return tuple(name for name in inner if name not in _MEASURES and name not in _FACE_HEAD)
 
 
 def measure_columns(dataframe: pd.DataFrame) -> tuple[str, ...]:
@@ -183,50 +193,6 @@ def measure_columns(dataframe: pd.DataFrame) -> tuple[str, ...]:
     last = max((names.index(name) for name in _QUALITY if name in names), default=len(names))
     outer = names[last + 1 :]
     return (*inner, *(name for name in outer if dataframe[name].dtype.kind == "f"))
-
-
-def style(dataframe: pd.DataFrame, labels: Sequence[str]) -> Styler:
-    """The table in colours: each label's cell is the fuller of its colour the more probable.
-
-    Args:
-        dataframe: a ``faces`` table, or some of its columns.
-        labels: names of the columns to colour from 0 (white) to 1 (the label's own colour).
-
-    Raises:
-        MissingExtraError: jinja2, which pandas styles tables with, is not installed.
-    """
-    table = dataframe.reset_index(drop=True)  # pandas styles only tables with a unique index
-    try:
-        styler = table.style
-    except (ImportError, AttributeError) as error:  # pandas 3 raises the second
-        raise MissingExtraError(
-            "coloured tables need jinja2; install it with: pip install jinja2"
-        ) from error
-    shown = [label for label in labels if label in table.columns]
-    for label in shown:
-        color = color_of(label, labels)
-        styler = styler.map(lambda share, color=color: _tint(color, share), subset=[label])
-    if "emotion" in table.columns:
-        styler = styler.map(
-            lambda name: _tint(color_of(name, labels), 1.0) if isinstance(name, str) else "",
-            subset=["emotion"],
-        )
-    formats = {"time_s": "{:.2f}", "detection_score": "{:.2f}", "sharpness": "{:.3f}"}
-    formats |= dict.fromkeys(("x1", "y1", "x2", "y2", "size_px", "roll_deg", "yaw_deg"), "{:.0f}")
-    formats |= dict.fromkeys((*shown, "probability"), "{:.0%}")
-    formats |= dict.fromkeys(MEASURES, "{:+.2f}")
-    known: dict[Any, Any] = {name: text for name, text in formats.items() if name in table.columns}
-    rules: list[Any] = [
-        {"selector": "th, td", "props": "padding: 0.25em 0.6em; white-space: nowrap"},
-        {"selector": "td", "props": "text-align: right; font-variant-numeric: tabular-nums"},
-        {"selector": "th.col_heading", "props": "text-align: right; font-weight: 600"},
-    ]
-    styler = styler.format(known, na_rep="–", escape="html").format_index(escape="html", axis=1)
-    for name in {"source", "emotion"} & set(table.columns):
-        place = table.columns.get_loc(name)
-        selector = f"td.col{place}, th.col_heading.col{place}"
-        rules.append({"selector": selector, "props": "text-align: left"})
-    return styler.hide(axis="index").set_table_styles(rules)
 
 
 def write_table(
@@ -409,14 +375,3 @@ def _frame(parts: Sequence[Mapping[str, Any]], dtypes: Mapping[str, str]) -> pd.
 def _column(part: Mapping[str, Any], name: str) -> Any:
     """A measure that a picture does not have, because it could not be read, has no values."""
     return part[name] if name in part else np.full(len(part["source"]), np.nan, np.float32)
-
-
-def _tint(color: tuple[int, int, int], share: float) -> str:
-    """CSS of a cell between white at 0 and the label's colour at 1; nothing for NaN."""
-    from mien.drawing.text import ink
-
-    if not np.isfinite(share):
-        return ""
-    part = min(max(float(share), 0.0), 1.0)
-    red, green, blue = (round(255 + part * (channel - 255)) for channel in color)
-    return _CELL.format(red, green, blue, *ink((red, green, blue)))

@@ -195,14 +195,13 @@ class Presence:
             total += end - first
         return total
 
-    def of(self, person: int, sources: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """The ``faces`` rows of one person in these films, and all frames of these."""
-        inside = self._faces["source"].isin(sources)
-        faces = self._faces[inside & (self._faces["track_id"] == person).fillna(False).astype(bool)]
+    def images_of(self, person: int, sources: Sequence[str]) -> pd.DataFrame:
+        """All frames of these videos, with ``n_faces`` counting the faces of one person."""
+        own = self._faces[(self._faces["track_id"] == person).fillna(False).astype(bool)]
         images = self._images[self._images["source"].isin(sources)]
-        counts = faces.groupby(["source", "frame"]).size().rename("own").reset_index()
-        found = images[["source", "frame"]].merge(counts, how="left")["own"]
-        return faces, images.assign(n_faces=found.fillna(0).to_numpy(np.int64))
+        counts = own.groupby(["source", "frame"]).size().rename("own").reset_index()
+        n_faces = images[["source", "frame"]].merge(counts, how="left")["own"]
+        return images.assign(n_faces=n_faces.fillna(0).to_numpy(np.int64))
 
     def need_people(self) -> None:
         """Raise `UsageError` where there are no times, or faces and nobody they belong to."""
