@@ -239,7 +239,9 @@ def test_files_beside_a_table_are_not_deleted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
 def test_text_tables_keep_their_settings(tmp_path: Path, suffix: str) -> None:
-    timeline = Timeline.from_results(acted(i / 10, {1: towards("anger")}) for i in range(3))
+    timeline = Timeline.from_results(
+        acted(i / 10, {1: towards("anger")}, index=i) for i in range(3)
+    )
     saved = timeline.smooth(0.5)
     path = saved.save(tmp_path / f"t{suffix}")
     assert Timeline.load(path).settings == saved.settings
