@@ -164,7 +164,7 @@ def test_a_timeline_as_subtitles_and_annotations(tmp_path: Path) -> None:
         "Person 1": [(0, 4000, "sadness"), (4000, 10000, "happiness")],
         "Person 2": [(2000, 5000, "neutral"), (7000, 10000, "neutral")],
     }
-    assert len(cues(film.person(2).export(tmp_path / "t.vtt").read_text())) == 2
+    assert len(cues(film.track(2).export(tmp_path / "t.vtt").read_text())) == 2
     assert {p.name for p in tmp_path.iterdir()} == {"t.eaf", "t.vtt"}
 
 
@@ -176,7 +176,7 @@ def test_tables_are_as_they_are_seen(tmp_path: Path) -> None:
         pd.testing.assert_frame_equal(loaded.faces, smooth.faces)
         assert loaded.raw is loaded  # not smoothed a second time
         assert len(loaded.images) == 250
-    assert loaded.settings["values"] == "smoothed over 2 s"
+    assert loaded.settings.values == "smoothed over 2 s"
 
 
 def test_places_and_films_that_cannot_be(tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_places_and_films_that_cannot_be(tmp_path: Path) -> None:
         UsageError, match=r"one video, this table is of a\.mp4, b\.mp4: choose one with --video"
     ):
         both.export(tmp_path / "t.vtt")
-    assert len(cues(both.film("b.mp4").export(tmp_path / "t.vtt").read_text())) == 4
+    assert len(cues(both.source("b.mp4").export(tmp_path / "t.vtt").read_text())) == 4
 
 
 @pytest.fixture

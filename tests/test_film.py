@@ -20,14 +20,14 @@ from mien.errors import InputNotFoundError, UsageError
 from mien.labels import color_of
 from mien.results.result import Result
 from mien.sinks.stabilizer import Steadied, people_of
-from mien.sinks.video import FilmSink
+from mien.sinks.video import VideoSink
 from mien.types import Image
 
 HAPPY = towards("happiness")
 
 
 def film_of(path: Path, results: Iterable[Result], **options: Any) -> Path:
-    with FilmSink(path, **options) as sink:
+    with VideoSink(path, **options) as sink:
         for result in results:
             sink.write(result)
     return path

@@ -46,7 +46,7 @@ def test_of_a_person_mean_deviation_least_and_most(film: Timeline, faces: np.nda
 
 def test_without_a_name_it_is_who_is_seen_longest(film: Timeline) -> None:
     assert film.descriptor().track_id == 1
-    assert film.person(3).descriptor().track_id == 3
+    assert film.track(3).descriptor().track_id == 3
 
 
 def test_of_a_group_over_the_faces_and_then_over_the_frames(

@@ -15,7 +15,7 @@ import pytest
 
 from mien.errors import InputError, InputNotFoundError, MissingExtraError, UsageError
 from mien.labels import EMOTIONS
-from mien.results import tables
+from mien.results import display, tables
 from mien.types import Faces, Scores
 
 SUFFIXES = [".parquet", ".csv", ".jsonl"]
@@ -389,7 +389,7 @@ def test_style_colours_probabilities_and_escapes_names() -> None:
     table["happiness"] = np.array([1.0, 0.0], np.float32)
     table["fear"] = np.array([np.nan, 0.5], np.float32)
     table["emotion"] = pd.Series(["happiness", "uncertain"], dtype="string")
-    html = tables.style(table, EMOTIONS).to_html()
+    html = display.style(table, EMOTIONS).to_html()
     assert "&lt;script&gt;" in html
     assert "<script>" not in html
     assert "background-color: rgb(230, 159, 0)" in html
@@ -403,9 +403,9 @@ def test_style_colours_probabilities_and_escapes_names() -> None:
 def test_style_takes_any_rows_and_columns() -> None:
     table = faces_table()
     twice = pd.concat([table, table])  # the index is no longer unique
-    assert "<table" in tables.style(twice, EMOTIONS).to_html()
-    assert "<table" in tables.style(table[["fear", "face"]], EMOTIONS).to_html()
-    assert "<table" in tables.style(tables.to_dataframe([], EMOTIONS), EMOTIONS).to_html()
+    assert "<table" in display.style(twice, EMOTIONS).to_html()
+    assert "<table" in display.style(table[["fear", "face"]], EMOTIONS).to_html()
+    assert "<table" in display.style(tables.to_dataframe([], EMOTIONS), EMOTIONS).to_html()
 
 
 def test_style_without_jinja2_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -413,7 +413,7 @@ def test_style_without_jinja2_says_what_to_install(monkeypatch: pytest.MonkeyPat
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "jinja2", None)
     with pytest.raises(MissingExtraError, match="pip install jinja2"):
-        tables.style(faces_table(), EMOTIONS)
+        display.style(faces_table(), EMOTIONS)
 
 
 def test_pictures_without_a_face_do_not_pile_up(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.results import Run
 from helpers.story import CALM, GLAD, LABELS, TORN, frame, story
 
 from mien.errors import InputError, InputNotFoundError, UsageError
@@ -21,6 +21,7 @@ from mien.results import tables
 from mien.results.collection import Results, images_path
 from mien.results.files import AnalysisFiles
 from mien.results.result import Result
+from mien.results.settings import RunSettings
 from mien.sinks.checkpoint import Checkpoint
 from mien.sinks.tables import TableSink
 from mien.timeline.timeline import Timeline
@@ -91,7 +92,7 @@ def test_a_film_without_any_face(results: list[Result], tmp_path: Path) -> None:
     assert summary["people"].tolist() == [0] * len(found.sources)
     assert (summary["visible_s"] == 0).all()
     with pytest.raises(UsageError, match="the track ids are: none"):
-        found.person(1)
+        found.track(1)
     for suffix in (".parquet", ".csv", ".jsonl"):
         loaded = Timeline.load(found.save(tmp_path / f"t{suffix}"))
         assert len(loaded.images) == len(results)
@@ -101,7 +102,7 @@ def test_a_film_without_any_face(results: list[Result], tmp_path: Path) -> None:
 
 
 def test_one_person(film: Timeline) -> None:
-    second = film.smooth(0.5).person(2)
+    second = film.smooth(0.5).track(2)
     assert second.track_ids == (2,)
     assert len(second.faces) == 150
     assert len(second.images) == 250
@@ -110,7 +111,7 @@ def test_one_person(film: Timeline) -> None:
     assert len(second.raw.faces) == 150
     assert second.segments()["start_s"].tolist() == [2.0, 7.0]
     with pytest.raises(UsageError, match="no person 3; the track ids are: 1, 2"):
-        film.person(3)
+        film.track(3)
 
 
 def test_smoothing_keeps_the_raw_scores_and_follows_with_names(film: Timeline) -> None:
@@ -234,11 +235,11 @@ def test_several_films_have_their_own_people() -> None:
     assert both.summary()["track_id"].isna().sum() == 2
     assert len(both.peaks) == 2 * len(alone.peaks)
     with pytest.raises(UsageError, match=r"person 1 is in b\.mp4, a\.mp4: say source="):
-        both.person(1)
-    assert both.person(1, source="a.mp4").sources == ("a.mp4",)
-    assert len(both.film("a.mp4").faces) == 400
+        both.track(1)
+    assert both.track(1, source="a.mp4").sources == ("a.mp4",)
+    assert len(both.source("a.mp4").faces) == 400
     with pytest.raises(UsageError, match=r"no film 'c\.mp4'"):
-        both.film("c.mp4")
+        both.source("c.mp4")
 
 
 def test_the_strongest_face_of_each_person_and_label_is_kept(film: Timeline) -> None:
@@ -273,8 +274,8 @@ def test_what_was_saved_comes_back(tmp_path: Path, film: Timeline, suffix: str) 
         assert np.abs(found.picture.astype(int) - kept.picture).max() <= 4
     assert [len(result) for result in Results.load(path)] == film.images["n_faces"].tolist()
     with pytest.raises(UsageError, match="more rows, to be lost"):
-        film.person(2).save(path)
-    film.person(2).save(path, overwrite=True)
+        film.track(2).save(path)
+    film.track(2).save(path, overwrite=True)
     assert len(Timeline.load(path).images) == 250
     without = Timeline.from_results(story(), keep_faces=False)
     with pytest.raises(UsageError, match=r"t\.peaks\.parquet belongs to"):
@@ -285,16 +286,16 @@ def test_what_was_saved_comes_back(tmp_path: Path, film: Timeline, suffix: str) 
 
 
 def test_what_the_command_writes_is_a_timeline(tmp_path: Path, film: Timeline) -> None:
-    path = tmp_path / "t.parquet"
+    path, run = tmp_path / "t.parquet", Run(LABELS, RunSettings(detector="none"))
     for keep in (True, False):
         anew = Checkpoint(path, overwrite=True)
-        with TableSink(path, LABELS, {"detector": "none"}, keep, checkpoint=anew) as sink:
+        with TableSink(path, run, keep_faces=keep, checkpoint=anew) as sink:
             for result in story():
                 sink.write(result)
         loaded = Timeline.load(path)
         pd.testing.assert_frame_equal(loaded.faces, film.faces)
         assert len(loaded.peaks) == (3 if keep else 0)
-        assert loaded.settings == {"detector": "none"}
+        assert loaded.settings == RunSettings(detector="none")
 
 
 KILLED = """
@@ -303,9 +304,11 @@ sys.path.insert(0, sys.argv[2])
 from mien.results import tables
 from mien.sinks.checkpoint import Checkpoint
 from mien.sinks.tables import TableSink
+from helpers.results import Run
 from helpers.story import GLAD, LABELS, frame
+from mien.results.settings import RunSettings
 tables._SECONDS_AT_ONCE = 0.0
-with TableSink(sys.argv[1], LABELS, {"detector": "none"}) as sink:
+with TableSink(sys.argv[1], Run(LABELS, RunSettings(detector="none"))) as sink:
     for index in range(10**6):
         sink.write(frame(index, [(1, GLAD)] * (index % 3)))
         print(index, flush=True)
@@ -404,9 +407,9 @@ def test_faces_that_nobody_followed() -> None:
     assert loose.summary()["visible_s"].tolist() == pytest.approx([10])
     pd.testing.assert_frame_equal(loose.smooth().faces, loose.faces)
     with pytest.raises(UsageError, match="images table does not have"):
-        Timeline(faces, loose.images[:50], {}, LABELS).segments()
+        Timeline(faces, loose.images[:50], RunSettings(), LABELS).segments()
     with pytest.raises(UsageError, match="images table does not have"):
-        Timeline(faces.assign(source="b"), loose.images, {}, LABELS)
+        Timeline(faces.assign(source="b"), loose.images, RunSettings(), LABELS)
 
 
 def test_a_long_film_is_quick() -> None:
@@ -426,7 +429,7 @@ def test_a_long_film_is_quick() -> None:
     known |= {"error": [None] * m, "milliseconds": np.ones(m)}
     known |= {"width": np.full(m, 9), "height": np.full(m, 9)}
     faces = tables.to_dataframe([column], LABELS)
-    film = Timeline(faces, tables.images_dataframe([known]), {}, LABELS)
+    film = Timeline(faces, tables.images_dataframe([known]), RunSettings(), LABELS)
     started = time.process_time()
     smooth = film.smooth(1.0)
     smoothed = time.process_time() - started
@@ -438,4 +441,4 @@ def test_a_long_film_is_quick() -> None:
 
 
 def test_settings_are_texts_that_json_can_say(tmp_path: Path, film: Timeline) -> None:
-    assert json.loads(json.dumps(film.smooth(0.25).settings))["smooth_s"] == "0.25"
+    assert film.smooth(0.25).settings.to_metadata()["smooth_s"] == "0.25"

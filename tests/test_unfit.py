@@ -23,6 +23,7 @@ from mien.reports.highlights import strongest
 from mien.results.collection import Results
 from mien.results.peaks import Peak, Peaks
 from mien.results.result import Result
+from mien.results.settings import RunSettings
 from mien.timeline.timeline import Timeline
 from mien.types import Faces
 
@@ -291,7 +292,7 @@ def test_many_videos_are_listed_at_the_top() -> None:
     both = Timeline(
         pd.concat([p.faces.assign(source=f"{i}.mp4") for i, p in enumerate(parts)]),
         pd.concat([p.images.assign(source=f"{i}.mp4") for i, p in enumerate(parts)]),
-        {},
+        RunSettings(),
         parts[0].labels,
     )
     html = report_page(both)

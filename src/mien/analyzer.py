@@ -19,7 +19,7 @@ from mien.faces.detectors.base import describe_detector
 from mien.faces.detectors.box_formats import BoxFormat
 from mien.labels import ATTRIBUTES
 from mien.media.base import TimedSource, checked, timing_of
-from mien.media.inputs import Input, VideoOptions
+from mien.media.inputs import ALL_FRAMES, Input, VideoOptions
 from mien.media.photos import check_inputs, opened, photos
 from mien.media.video import VideoSource
 from mien.models.session import file_sha256
@@ -286,7 +286,7 @@ class EmotionAnalyzer:
         self,
         inputs: Any,
         *,
-        options: VideoOptions = VideoOptions(),
+        options: VideoOptions = ALL_FRAMES,
         adaptive: bool = False,
         keep: bool = False,
     ) -> Iterator[Result]:
@@ -314,7 +314,7 @@ class EmotionAnalyzer:
         inputs: Any,
         sinks: Sink | Sequence[Sink] = (),
         *,
-        options: VideoOptions = VideoOptions(),
+        options: VideoOptions = ALL_FRAMES,
         adaptive: bool = False,
     ) -> RunSummary:
         """Analyze anything and write every result to each of the sinks, without holding results.
@@ -353,14 +353,19 @@ class EmotionAnalyzer:
         self, inputs: Any, options: VideoOptions, *, adaptive: bool, keep: bool
     ) -> Iterator[Result]:
         for kind, group in groupby(opened(inputs), key=_kind):
+            if kind == "frames":
+                frames = (item for item in group if isinstance(item, Frame))
+                yield from self.stream(frames, keep=keep, adaptive=adaptive)
+                continue
+            sources = (
+                item.frames(options) if isinstance(item, Input)
+                else [item] if isinstance(item, Frame) else item
+                for item in group
+            )  # fmt: skip
             if kind == "image":
-                images = (item.frames() if isinstance(item, Input) else [item] for item in group)
-                yield from self.analyze(chain.from_iterable(images))
-            elif kind == "frames":
-                yield from self.stream(group, keep=keep, adaptive=adaptive)  # type: ignore[arg-type]
+                yield from self.analyze(chain.from_iterable(sources))
             else:
-                for item in group:
-                    source = item.frames(options) if isinstance(item, Input) else item
+                for source in sources:
                     yield from self.stream(source, keep=keep, adaptive=adaptive)
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from helpers.results import quality
 from mien.results.result import Result
+from mien.results.settings import RunSettings
 from mien.timeline.timeline import Timeline
 from mien.types import Faces, FloatArray, Scores
 
@@ -37,7 +38,7 @@ def shown(
         embeddings = {"features": np.array(vectors, np.float32)}
     faces = Faces(boxes, np.full(n, 0.9), track_ids=np.array([*people], np.int64))
     crops = np.zeros((n, 8, 8, 3), np.uint8)
-    settings = {"uncertain_below": "0.5", "classifier": "stand-in", "classifier_sha256": model}
+    settings = RunSettings(classifier="stand-in", classifier_sha256=model)
     return Result(
         source,
         faces,

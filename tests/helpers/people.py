@@ -11,9 +11,10 @@ from helpers.results import acted, towards
 from mien import Timeline
 from mien.labels import EMOTIONS, IDENTITY
 from mien.results.result import Result
+from mien.results.settings import RunSettings
 from mien.types import FloatArray, Scores
 
-SETTINGS = {"uncertain_below": "0.5", "classifier": "stand-in", "classifier_sha256": "abc"}
+SETTINGS = RunSettings(classifier="stand-in", classifier_sha256="abc")
 
 
 SIDE, D = 32, 16

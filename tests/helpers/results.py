@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from mien.errors import FrameDroppedError, InputError
 from mien.faces.quality import Quality
 from mien.labels import EMOTIONS
 from mien.results.result import Result
+from mien.results.settings import RunSettings
 from mien.sinks.tables import TableSink
 from mien.types import Faces, Frame, Image, Scores
 
@@ -93,9 +95,18 @@ class Analyst:
             yield result
 
 
+@dataclass(frozen=True)
+class Run:
+    """What a `TableSink` asks of an analyzer."""
+
+    labels: tuple[str, ...]
+    settings: RunSettings = RunSettings()  # noqa: RUF009
+    measures: tuple[str, ...] = ()
+
+
 def save(results: Iterable[Result], path: Path) -> Path:
     """Write results as ``mien analyze -o`` does."""
-    with TableSink(path, EMOTIONS, {"uncertain_below": "0.5"}) as sink:
+    with TableSink(path, Run(EMOTIONS)) as sink:
         for result in results:
             sink.write(result)
     return path

@@ -9,6 +9,7 @@ import numpy as np
 
 from helpers.results import quality
 from mien.results.result import Result
+from mien.results.settings import RunSettings
 from mien.types import Faces, Scores
 
 LABELS = ("neutral", "happiness", "sadness")
@@ -29,7 +30,7 @@ def frame(
     crops = np.zeros((n, 16, 16, 3), np.uint8) + (255 * values[:, 1, None, None, None]).astype("u1")
     people = Faces(boxes, np.full(n, 0.9), track_ids=np.array([i for i, _ in faces], np.int64))
     given = {"index": index, "time_s": index / fps, "size": (320, 240), **known}
-    settings = {"detector": "none", "uncertain_below": "0.5"}
+    settings = RunSettings(detector="none")
     return Result(
         source, people, Scores(values, LABELS), quality([""] * n), crops,
         settings=settings, **given,

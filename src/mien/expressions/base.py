@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -46,7 +46,7 @@ class ClassifierDescription:
 
     name: str
     path: Path | None = None
-    crop: CropSpec = CropSpec()
+    crop: CropSpec = field(default_factory=CropSpec)
     measures: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
     heads: tuple[Mapping[str, Any], ...] = ()

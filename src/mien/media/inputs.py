@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from hashlib import sha256
-from typing import Any, Literal, NoReturn, TypeAlias
+from typing import Literal, NoReturn, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 from mien.errors import ImageError, InputError, InputNotFoundError, UsageError
@@ -56,6 +56,10 @@ class VideoOptions:
             raise UsageError("a camera or stream has no --fps, --every, --start or --stream.")
 
 
+#: Every frame of a video.
+ALL_FRAMES = VideoOptions()
+
+
 @dataclass(frozen=True)
 class Input:
     """One image, video or stream.
@@ -72,7 +76,7 @@ class Input:
     place: str
     problem: InputError | None = None
 
-    def frames(self, options: VideoOptions = VideoOptions()) -> Iterable[Frame]:
+    def frames(self, options: VideoOptions = ALL_FRAMES) -> Iterable[Frame]:
         """Its frames; what cannot be read is a frame whose ``read`` raises `InputError`.
 
         Args:

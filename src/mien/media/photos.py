@@ -15,6 +15,8 @@ from mien.media.images import is_picture, name_of, read_image
 from mien.media.inputs import Input, Inputs, failure
 from mien.types import Frame
 
+_SINGLE = (str, os.PathLike, Frame, Input)
+
 
 def photos(inputs: Any) -> Iterator[Frame]:
     """Turn whatever the user has into frames of images, lazily and in order.
@@ -69,14 +71,14 @@ def check_inputs(inputs: Any) -> None:
     if isinstance(inputs, list | tuple):
         for item in inputs:
             check_inputs(item)
-    elif not isinstance(inputs, str | os.PathLike | Frame | Input) and not is_picture(inputs):
-        if not isinstance(inputs, Iterable) or isinstance(inputs, Mapping):
-            hint = "; cv2.imread returns None for a file that it cannot read"
-            raise UsageError(
-                f"{type(inputs).__name__} is not an image: give paths, folders, patterns, bytes,"
-                " binary files, PIL images, NumPy arrays, or an iterable of those"
-                f"{hint if inputs is None else ''}."
-            )
+    elif not (isinstance(inputs, _SINGLE) or is_picture(inputs)) and (
+        not isinstance(inputs, Iterable) or isinstance(inputs, Mapping)
+    ):
+        hint = "; cv2.imread returns None for a file that it cannot read" if inputs is None else ""
+        raise UsageError(
+            f"{type(inputs).__name__} is not an image: give paths, folders, patterns, bytes,"
+            f" binary files, PIL images, NumPy arrays, or an iterable of those{hint}."
+        )
 
 
 def _items(inputs: Any) -> Iterator[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Generator, Iterator
 from contextlib import closing
@@ -100,8 +101,9 @@ class VideoSource:
     @property
     def timing(self) -> Timing:
         """The rate of the frames that `fps` and `every` select."""
-        rate = self.info.fps and self.info.fps / self.every
-        return Timing(fps=(min(rate, self.fps) if self.fps else rate) or None)
+        if not self.info.fps:
+            return Timing()
+        return Timing(fps=min(self.info.fps / self.every, self.fps or math.inf))
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield frames in order of presentation."""

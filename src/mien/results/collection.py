@@ -133,9 +133,7 @@ class Results(Sequence[Result]):
         Raises:
             UsageError: another suffix, nothing can be written there, or something would be lost.
         """
-        return write_analysis(
-            path, self.faces, self.images, self.settings, self.labels, overwrite
-        )
+        return write_analysis(path, self.faces, self.images, self.settings, self.labels, overwrite)
 
     @classmethod
     def load(cls, path: str | Path, *, incomplete: bool = False) -> Results:

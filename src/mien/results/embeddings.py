@@ -132,7 +132,7 @@ class Gathering:
         vectors = result.scores.embeddings
         if not vectors or not len(result):
             return
-        self._model = result.settings.get(_MODEL, "")
+        self._model = result.settings.classifier_sha256
         self._keys += [(result.source, result.index, face) for face in range(len(result))]
         for name, values in vectors.items():
             self._vectors.setdefault(name, []).append(values)

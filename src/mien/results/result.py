@@ -93,7 +93,7 @@ class Result(Comparable):
     def __getitem__(self, index: Index) -> Result:
         """Select faces by int, slice, list of ints or boolean mask; always returns `Result`.
 
-            result[result.quality.fit]
+        result[result.quality.fit]
         """
         rows = rows_of(index, len(self), "face")
         stored = self._stored_emotions
@@ -300,7 +300,7 @@ class Result(Comparable):
         of this image, or with `overwrite`.
 
         Raises:
-            UsageError: nothing can be written there, or files of those names were not written by mien.
+            UsageError: nothing can be written there, or mien did not write files of those names.
         """
         target = Path(folder)
         stem = Path(self.source).stem or "result"

@@ -80,7 +80,8 @@ class RunSettings:
         metadata = {
             name: write(getattr(self, name))
             for name, (write, _) in _FORMS.items()
-            if getattr(self, name) != getattr(plain, name) or (self.mien_version and name in _ALWAYS)
+            if getattr(self, name) != getattr(plain, name)
+            or (self.mien_version and name in _ALWAYS)
         }
         metadata |= self.other
         return metadata if labels is None else {**metadata, _LABELS: json.dumps(list(labels))}

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from mien.errors import InputNotFoundError, MissingExtraError, UsageError
+from mien.errors import InputNotFoundError, UsageError
 from mien.files import PARTIAL, partial_path, replacing, writing
 from mien.labels import MEASURES
 from mien.results.files import SUFFIXES, is_sealed, known_suffix, writable_target
 from mien.results.reading import is_being_written, read_rows, readable
-from mien.results.validation import check_columns
 from mien.results.settings import RunSettings
+from mien.results.validation import check_columns
 from mien.results.writer import GrowingTable, check_table, write_rows, write_settings
 from mien.types import Faces, FloatArray, Scores
 

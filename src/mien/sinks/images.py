@@ -81,7 +81,7 @@ def make_folder(folder: Path) -> Path:
     return folder
 
 
-class PictureSink:
+class ImageSink:
     """Writes every readable image with its boxes and labels to ``folder/NAME.annotated.jpg``.
 
     Args:

@@ -170,9 +170,9 @@ class FilmModel:
         import pandas as pd
 
         if timeline.embeddings is not None:
-            name = timeline.settings.get("classifier", "another model")
+            name = timeline.settings.classifier or "another model"
             self.fits(timeline.embeddings.model, name)
-        rows = [row for source in timeline.sources for row in self._rows(timeline.film(source))]
+        rows = [row for source in timeline.sources for row in self._rows(timeline.source(source))]
         known = [row["descriptor"] for row in rows if row["descriptor"] is not None]
         shares = np.full((len(rows), len(self.labels)), np.nan)
         if known:

@@ -48,17 +48,16 @@ def join(timelines: Sequence[Timeline]) -> Timeline:
         _renamed(timeline, names)
         for timeline, names in zip(timelines, new_names(timelines), strict=True)
     ]
-    shared = set(parts[0].settings.items()).intersection(*(p.settings.items() for p in parts))
-    settings = {name: text for name, text in parts[0].settings.items() if (name, text) in shared}
+    settings = parts[0].settings.shared_with([part.settings for part in parts])
     raw = Timeline(
         _stacked([part.raw.faces for part in parts]),
         _stacked([part.raw.images for part in parts]),
-        {name: text for name, text in settings.items() if name != "smooth_s"},
+        replace(settings, smooth_s=0.0),
         parts[0].labels,
         [peak for part in parts for peak in part.raw.peaks],
         _embeddings(parts),
     )
-    return raw.smooth(float(settings.get("smooth_s", 0)))
+    return raw.smooth(settings.smooth_s)
 
 
 def new_names(timelines: Sequence[Timeline]) -> list[dict[str, str]]:
@@ -125,7 +124,7 @@ def _renamed(timeline: Timeline, names: Mapping[str, str]) -> Timeline:
         peaks=[replace(p, source=names[p.source]) for p in raw.peaks if p.source in names],
         embeddings=embeddings,
     )
-    return renamed.smooth(float(timeline.settings.get("smooth_s", 0)))
+    return renamed.smooth(timeline.settings.smooth_s)
 
 
 def _called(table: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:

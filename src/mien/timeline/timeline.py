@@ -199,9 +199,7 @@ class Timeline(TimelineTables, Plots):
                 f"a {suffix} file is of one video, this table is of {sources}: choose one with "
                 f"--video (in Python: source(...)), or write one each with -o '{{video}}{suffix}'."
             )
-        stretches = subtitles.stretches(
-            self.segments(min_s), self._are_probabilities, self.name_of
-        )
+        stretches = subtitles.stretches(self.segments(min_s), self._are_probabilities, self.name_of)
         note = (f"Smoothed over {smooth_s:g} s. " if smooth_s else "") + self.unfit_note
         if suffix == ".vtt":
             return subtitles.write_webvtt(stretches, target, note, overwrite=overwrite)

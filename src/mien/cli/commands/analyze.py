@@ -97,9 +97,9 @@ def analyze(
         stack.enter_context(answers)
         sinks: list[Any] = [stack.enter_context(outputs)]
         if json:
-            from mien.sinks.jsonl import JsonSink
+            from mien.sinks.jsonl import JsonlSink
 
-            sinks.append(JsonSink(sys.stdout))
+            sinks.append(JsonlSink(sys.stdout))
         for moving, group in groupby(run(sinks), lambda result: result.time_s is not None):
             if json or output is not None:
                 for _ in group:

@@ -104,7 +104,7 @@ def read_film(
     source = VideoSource(path)
     analyzer = _analyzer(detector, features)
     if judge is not None:
-        judge.check(analyzer.settings.get("classifier_sha256", ""))
+        judge.check(analyzer.settings.classifier_sha256)
     return Timeline.from_results(progress(analyzer.stream(source)), keep_faces=False)
 
 

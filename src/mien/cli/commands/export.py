@@ -59,10 +59,10 @@ def export(
         raise UsageError(f"--plane is a drawing: end the name of {output} in .svg.")
     timeline = Timeline.load(table, incomplete=incomplete)
     if video is not None:
-        timeline = timeline.film(_named(timeline.sources, video))
+        timeline = timeline.source(_named(timeline.sources, video))
     whole = output.suffix.lower() in SUFFIXES
     if smooth is None and whole:
-        smooth = float(timeline.settings.get("smooth_s", 0))
+        smooth = timeline.settings.smooth_s
     timeline = as_shown(timeline, smooth, all_faces)
     if not whole or not len(timeline.faces):
         tell_unfit(timeline)
@@ -100,4 +100,4 @@ def _parts(timeline: Timeline, output: Path) -> Iterator[tuple[Timeline, Path]]:
         stem = PurePath(source).stem
         taken[stem] = taken.get(stem, 0) + 1
         stem += f"-{taken[stem]}" if taken[stem] > 1 else ""
-        yield timeline.film(source), output.with_name(output.name.replace(_VIDEO, stem))
+        yield timeline.source(source), output.with_name(output.name.replace(_VIDEO, stem))

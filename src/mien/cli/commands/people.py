@@ -61,10 +61,10 @@ def people(
     faces = known_faces(pictures, analyzer().analyze) if pictures else {}
     wanted = video_options(files, fps=fps, every=every, width=width)
     gathered = gather(files, wanted, analyzer)
-    who = gathered.timeline.who(threshold, known=faces)
+    who = gathered.timeline.identify(threshold, known=faces)
     wrong = None
     try:
-        who = gathered.timeline.who(threshold, names, faces)
+        who = gathered.timeline.identify(threshold, names, faces)
     except UsageError as error:  # what was found is not lost, and shows which names fit
         wrong = error
     show_who(who)

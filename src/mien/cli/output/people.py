@@ -115,7 +115,7 @@ def write(gathered: Gathered, who: People, output: Path, overwrite: bool) -> lis
     pictures = dict(read_again(gathered, who, missing(timeline, who)))
     if suffix in _PAGES and not output.is_dir():
         return [write_gallery(timeline, who, output, pictures, overwrite=overwrite)]
-    merged = replace(timeline.merged(who), embeddings=None)  # nobody asked to keep them
+    merged = replace(timeline.with_identities(who), embeddings=None)  # nobody asked to keep them
     return [
         write_gallery(timeline, who, output / _PAGE, pictures, overwrite=overwrite),
         write_table(who.table, output / _TABLES[0], overwrite=overwrite),

@@ -38,7 +38,7 @@ def as_shown(timeline: Timeline, smooth: float | None = None, all_faces: bool = 
         all_faces: also count faces that are unfit to be judged.
     """
     if smooth is None:
-        smooth = float(timeline.settings.get("smooth_s", SMOOTH_S))
+        smooth = timeline.settings.smooth_s or SMOOTH_S
     return timeline.with_all_faces(all_faces or timeline.all_faces).smooth(smooth)
 
 
@@ -125,8 +125,8 @@ class FilmAnswers:
     def check(self, analyzer: EmotionAnalyzer) -> None:
         """Say before the run, not after it, when the model is another's."""
         if self._model is not None:
-            known = analyzer.settings
-            self._model.fits(known["classifier_sha256"], known["classifier"])
+            settings = analyzer.settings
+            self._model.fits(settings.classifier_sha256, settings.classifier)
 
     def through(self, results: Iterable[Result]) -> Iterator[Result]:
         """Pass results through, and judge each film behind its last frame."""

@@ -12,6 +12,8 @@ import numpy as np
 from mien.errors import UsageError
 from mien.types import Faces, Image
 
+_PLAIN = (int, float, str, tuple, Path, type(None))
+
 
 @runtime_checkable
 class FaceDetector(Protocol):
@@ -65,15 +67,18 @@ def describe_detector(detector: FaceDetector) -> DetectorDescription:
 class SelfDescribing:
     """Base of the built-in detectors: their public attributes are their settings."""
 
+    min_score: float = 0.0
+
     @property
     def description(self) -> DetectorDescription:
         """Minimum score and settings."""
         settings = {
             name: str(value) if isinstance(value, Path) else value
             for name, value in vars(self).items()
-            if not name.startswith("_") and isinstance(value, int | float | str | tuple | Path | None)
+            if not name.startswith("_")
+            and isinstance(value, int | float | str | tuple | Path | None)
         }
-        return DetectorDescription(float(settings.get("min_score", 0.0)), settings)
+        return DetectorDescription(self.min_score, settings)
 
     def __repr__(self) -> str:
         settings = ", ".join(f"{k}={v!r}" for k, v in self.description.settings.items())

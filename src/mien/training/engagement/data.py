@@ -139,7 +139,7 @@ def read_clips(
             problems.append(f"{row['path']}: {error}")
             continue
         known = timeline.embeddings
-        models.add((timeline.settings.get("classifier", ""), known.model if known else ""))
+        models.add((timeline.settings.classifier, known.model if known else ""))
     if not clips:
         raise InputError(f"none of the clips of {table} can be used; the first: {problems[0]}")
     if len({sha for _, sha in models if sha}) > 1 or len({c.features.shape[1] for c in clips}) > 1:

@@ -102,7 +102,7 @@ class Camera:
         """Where it is kept: another file, model, detector or rate is another place."""
         known = path.stat()
         how = [str(path.resolve()), known.st_size, known.st_mtime_ns, self._fps]
-        text = json.dumps([*how, sorted(analyzer.settings.items())])
+        text = json.dumps([*how, sorted(analyzer.settings.to_metadata().items())])
         return self._cache / f"{path.stem}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.npz"
 
 
@@ -118,10 +118,10 @@ def described(timeline: Timeline, kinds: Sequence[Kind] = KINDS) -> Footage:
             problem[kind] = str(error)
             continue
         values[kind], left_out[kind] = found.values, found.left_out
-    sha256 = timeline.settings.get(_SHA256, "")
+    sha256 = timeline.settings.classifier_sha256
     if timeline.embeddings is not None:
         sha256 = timeline.embeddings.model
-    name = timeline.settings.get(_MODEL, "a model that is not known")
+    name = timeline.settings.classifier or "an unknown model"
     return Footage(values, problem, left_out, name, sha256)
 
 
