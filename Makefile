@@ -15,10 +15,11 @@ demo: $(VENV)/.installed ## set everything up, analyse a real photo, show the re
 test: $(VENV)/.dev ## run the tests
 	$(BIN)/python -m pytest -q
 
-check: $(VENV)/.dev ## ruff, mypy strict, import-linter; after train-extra
+check: $(VENV)/.dev ## ruff, mypy strict, pyright, import-linter; after train-extra
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/basedpyright --level error tests/typed_user.py
 	$(BIN)/lint-imports
 
 format: $(VENV)/.dev ## tidy the code

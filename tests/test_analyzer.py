@@ -254,10 +254,13 @@ def test_save_writes_a_folder(smile: Result, analyzer: EmotionAnalyzer, tmp_path
 
 
 def test_the_table_has_the_promised_columns(smile: Result) -> None:
-    table = smile.to_dataframe()
+    table = Results([smile]).faces
     head = "source frame time_s face x1 y1 x2 y2 detection_score track_id emotion probability"
-    quality = ["size_px", "sharpness", "roll_deg", "yaw_deg", "fit"]
+    quality = ["size_px", "sharpness", "roll_deg", "yaw_deg", "fit", "unfit_reason"]
     assert list(table.columns) == [*head.split(), *smile.labels, *quality]
+    shown = smile.to_dataframe()
+    assert list(shown.columns[:3]) == ["emotion", "probability", "source"]
+    assert set(shown.columns) == set(table.columns)
 
 
 def test_loading_keeps_each_row_with_its_picture(tmp_path: Path) -> None:
@@ -269,7 +272,7 @@ def test_loading_keeps_each_row_with_its_picture(tmp_path: Path) -> None:
         loaded = Results.load(twice.save(tmp_path / f"t{suffix}"))
         assert [len(result) for result in loaded] == [2, 1, 2]
         assert loaded[0].emotions == ("uncertain", "uncertain")
-        with pytest.raises(UsageError, match="squares are not stored"):
+        with pytest.raises(UsageError, match="crops are not stored"):
             loaded[0].square_images()
 
 

@@ -129,7 +129,7 @@ def test_what_a_model_cannot_tell_is_one_sentence() -> None:
         EmotionAnalyzer(also=("mood",))
     with pytest.raises(ModelError, match="does not give 'identity'"):
         OnnxClassifier(model_path("mien-mobilenet"), {"identity": ""}, also=("identity",))
-    with pytest.raises(UsageError, match="cannot be asked"):
+    with pytest.raises(UsageError, match="does not give features"):
         EmotionAnalyzer(classifier=OnnxClassifier(model_path("mien-mobilenet")), also=("features",))
 
 

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +57,10 @@ def video(tmp_path: Path) -> Path:
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
     """The analysis of a video, as `mien analyze` would write it."""
-    results = [acted(i / 10, {1: towards("happiness")}, index=i) for i in range(20)]
+    results = [
+        replace(acted(i / 10, {1: towards("happiness")}, index=i), settings=X.settings)
+        for i in range(20)
+    ]
     return Timeline.from_results(results, keep_faces=False).save(tmp_path / "table.parquet")
 
 

@@ -70,7 +70,7 @@ def test_across_films_and_what_is_told_of_them(cuts: Timeline) -> None:
     assert len(merged.track(1).images) == len(both.images)
     assert merged.track(1).images["n_faces"].sum() == 40
     assert merged.track(1, source="party.mp4").sources == ("party.mp4",)
-    with pytest.raises(UsageError, match=r"within one film: summarise merged\(\)"):
+    with pytest.raises(UsageError, match=r"within one video: use with_identities\(\)"):
         both.summary(across=True)
 
 

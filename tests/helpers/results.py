@@ -106,7 +106,7 @@ class Run:
 
 def save(results: Iterable[Result], path: Path) -> Path:
     """Write results as ``mien analyze -o`` does."""
-    with TableSink(path, Run(EMOTIONS)) as sink:
+    with TableSink(path, Run(EMOTIONS, RunSettings(detector="acted"))) as sink:
         for result in results:
             sink.write(result)
     return path

@@ -20,7 +20,8 @@ class Sink(Protocol):
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None: ...
+        /,
+    ) -> bool | None: ...
 
     def write(self, result: Result) -> None:
         """Take one result; called once per image or frame, in order."""

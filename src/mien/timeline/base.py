@@ -78,7 +78,7 @@ class TimelineTables(Comparable):
         faces, images, labels, settings = as_tables(collected())
         return cls(faces, images, settings, labels, peaks.found(), embeddings.found())
 
-    @property
+    @cached_property
     def raw(self) -> Self:
         """The same without smoothing."""
         if self._unsmoothed is None:
