@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.films import write_film
 from helpers.results import Run
 from helpers.story import LABELS, story
+from helpers.videos import write_film
 
 import mien
 from mien.errors import PluginError
@@ -122,9 +122,10 @@ def test_the_answer_is_printed_in_80_columns(
     with pd.option_context("display.width", 80, "display.max_columns", 0):
         assert "light" in str(result.to_dataframe())
         assert "light" in str(mien.Results([result]).to_dataframe())
-    assert str(result).splitlines()[1:] == ["face 0: dark: dark 100%", "face 1: light: light 100%"]
-    assert all(len(line) <= 80 for line in str(result).splitlines())
-    assert "light 100 %" in str(mien.Results([result]))
+    lines = str(result).splitlines()
+    assert lines[1:] == ["face 0: dark: dark 99%, light 1%", "face 1: light: light 99%, dark 1%"]
+    assert all(len(line) <= 80 for line in lines)
+    assert "light 99 %" in str(mien.Results([result]))
     assert repr(mien.Results([result])) == "Results(1 images, 2 faces)"
     assert repr(analyzer).startswith("EmotionAnalyzer(detector='GivenDetector', classifier=")
     assert repr(analyzer.classifier) == "CustomClassifier(judge, labels=('dark', 'light'))"
@@ -153,7 +154,7 @@ def test_settings_survive_a_file_and_those_of_others_stay() -> None:
     assert mien.RunSettings.from_metadata(metadata) == settings
     assert not mien.RunSettings.from_metadata({})
     assert mien.RunSettings().to_metadata() == {}
-    with pytest.raises(mien.InputError, match="the setting smooth_s of t.csv cannot be read"):
+    with pytest.raises(mien.InputError, match=r"the setting smooth_s of t\.csv cannot"):
         mien.RunSettings.from_metadata({"smooth_s": "soon"}, Path("t.csv"))
 
 
@@ -193,8 +194,7 @@ def test_anything_runs_into_sinks(analyzer: mien.EmotionAnalyzer, tmp_path: Path
     (folder / "c.jpg").write_text("no image")
     inputs: list[Any] = [folder, np.zeros((20, 20, 3), np.uint8), tmp_path / "nowhere.jpg"]
     path, lines = tmp_path / "t.parquet", tmp_path / "t.jsonl"
-    sinks = [mien.TableSink(path, analyzer), mien.JsonlSink(lines)]
-    summary = analyzer.run(inputs, sinks)
+    summary = analyzer.run(inputs, [mien.TableSink(path, analyzer), mien.JsonlSink(lines)])
     assert summary.images == 2
     assert summary.frames > 5
     assert summary.faces == 2 * (summary.images + summary.frames)
@@ -211,8 +211,8 @@ def test_anything_runs_into_sinks(analyzer: mien.EmotionAnalyzer, tmp_path: Path
     assert video == [r.index for r in analyzer.results([folder / "b.mp4"])]
     with pytest.raises(mien.UsageError, match="not int"):
         analyzer.run(inputs, [3])  # type: ignore[list-item]
+    (tmp_path / "mine.jsonl").write_text("{}")
     with pytest.raises(mien.UsageError, match="written by mien"):
-        (tmp_path / "mine.jsonl").write_text("{}")
         analyzer.run(inputs, mien.JsonlSink(tmp_path / "mine.jsonl"))
 
 
@@ -339,7 +339,7 @@ class Texts(Numbered):
 
 def test_checks_take_what_the_analyzer_takes() -> None:
     check_detector(lambda image: halves(image))
-    check_detector([(0, 0, 1, 1)])
+    check_detector([(0, 0, 10, 10)])
     check_detector(halves)
     check_detector(Described())
     check_classifier(Telling())

@@ -20,7 +20,7 @@ from mien.results.files import AnalysisFiles, is_sealed
 from mien.results.reading import read_rows, readable
 from mien.results.validation import check_columns
 from mien.results.writer import GrowingTable
-from mien.types import FloatArray
+from mien.types import Comparable, FloatArray
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +33,7 @@ _ROWS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Embeddings:
+class Embeddings(Comparable):
     """The vectors of n faces.
 
     Attributes:

@@ -17,7 +17,7 @@ from mien.results.reading import readable
 from mien.results.tables import read_table, write_table
 from mien.results.validation import check_columns
 from mien.results.writer import GrowingTable
-from mien.types import Image
+from mien.types import Comparable, Image
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +29,7 @@ _SIDE = 112  # pixels: what is kept of a larger square
 
 
 @dataclass(frozen=True, eq=False)
-class Peak:
+class Peak(Comparable):
     """The moment when a label was most probable in a person's face.
 
     Attributes:
