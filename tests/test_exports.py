@@ -248,7 +248,7 @@ def test_one_video_of_several_or_a_file_each(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["none.parquet", "-o", "t.vtt"], 3, "there is no file none.parquet"),
+        (["none.parquet", "-o", "t.vtt"], 3, "no such file: none.parquet"),
         (["TABLE", "-o", "TABLE"], 2, "is the table itself"),
         (["TABLE", "-o", "t.doc"], 2, "end its name in"),
         (["TABLE", "-o", "/nowhere/t.vtt"], 2, "no folder /nowhere"),

@@ -123,7 +123,7 @@ def test_several_films_are_told_apart(faces: np.ndarray) -> None:
         for i in range(20)
     ]
     timeline = Timeline.from_results(results)
-    with pytest.raises(UsageError, match=r"say of which film: source=\.\.\. of 0\.mp4, 1\.mp4"):
+    with pytest.raises(UsageError, match=r"choose a video: source=\.\.\. of 0\.mp4, 1\.mp4"):
         timeline.descriptor()
     for film in (0, 1):
         found = timeline.descriptor(source=f"{film}.mp4")
@@ -143,7 +143,7 @@ def test_what_cannot_be_described_says_why(group: bool) -> None:
     gaps = [shown(0, {1: (EVEN, [1.0])}), shown(1, {1: (EVEN, None)})]
     with pytest.raises(InputError, match="1 frame with a face, and 1 without features"):
         describe(Timeline.from_results(gaps))
-    with pytest.raises(UsageError, match="not kept: analyse it again with --embeddings features"):
+    with pytest.raises(UsageError, match="not kept: analyze it again with --embeddings features"):
         describe(Timeline.from_results(shown(i, {1: (EVEN, None)}) for i in range(5)))
     with pytest.raises(InputError, match="no face was found in an empty table"):
         describe(Timeline.from_results([]))
@@ -152,5 +152,5 @@ def test_what_cannot_be_described_says_why(group: bool) -> None:
 def test_a_person_who_is_not_there(film: Timeline) -> None:
     with pytest.raises(UsageError, match=r"no person 9 in film\.mp4; the track ids are: 1, 2, 3"):
         film.descriptor(9)
-    with pytest.raises(UsageError, match="there is no film 'other'"):
+    with pytest.raises(UsageError, match="there is no video 'other'"):
         film.descriptor(source="other")

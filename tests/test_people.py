@@ -14,7 +14,7 @@ from mien import EmotionAnalyzer, Timeline
 from mien.errors import InputError, InputNotFoundError, UsageError
 from mien.labels import EMOTIONS, IDENTITY
 from mien.media.images import write_image
-from mien.people.enrollment import known_faces, known_pictures
+from mien.people.enrollment import known_faces, known_images
 from mien.people.identities import find_people
 from mien.reports.people import gallery_page, short_names, write_gallery
 from mien.results.embeddings import Embeddings
@@ -147,7 +147,7 @@ def test_names_by_hand(cuts: Timeline) -> None:
     assert who.table["tracks"].tolist() == [4, 2]
     assert who.known == {1: "anna"}
     with pytest.raises(
-        UsageError, match="persons 1 and 2 are seen at once, so not both can be 'x'"
+        UsageError, match="persons 1 and 2 are visible at once, so not both can be 'x'"
     ):
         cuts.identify(names={1: "x", 2: "x"})
     with pytest.raises(UsageError, match="no person 4; there are 3"):
@@ -216,7 +216,7 @@ def test_one_person_only() -> None:
 
 
 def test_without_identity(cuts: Timeline, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="were not kept: analyse again with --embeddings identity"):
+    with pytest.raises(UsageError, match="were not kept: analyze again with --embeddings identity"):
         replace(cuts, embeddings=None).identify()
     assert cuts.embeddings is not None
     other = replace(cuts.embeddings, vectors={"features": cuts.embeddings.vectors[IDENTITY]})
@@ -318,18 +318,18 @@ def test_known_faces_come_from_pictures(tmp_path: Path) -> None:
     for name, colours in {"r1": [red], "r2": [red], "two": [red, blue], "none": []}.items():
         write_image(tmp_path / f"{name}.png", painted(*colours))
     analyzer = EmotionAnalyzer(squares, ByColour())
-    places = known_pictures([f"Red={tmp_path / 'r1.png'}", f"Red={tmp_path / 'r2.png'}"])
+    places = known_images([f"Red={tmp_path / 'r1.png'}", f"Red={tmp_path / 'r2.png'}"])
     found = known_faces(places, analyzer.analyze)
     assert found["Red"].shape == (2, 3)
     assert found["Red"][0] @ face_like(red) == pytest.approx(1, abs=1e-2)
-    with pytest.raises(UsageError, match="shows 2 faces: give a picture of Red alone"):
+    with pytest.raises(UsageError, match="shows 2 faces: give an image of Red alone"):
         known_faces({"Red": [tmp_path / "two.png"]}, analyzer.analyze)
-    with pytest.raises(InputError, match="shows no face, so it cannot tell who Red is"):
+    with pytest.raises(InputError, match="shows no face: give another image of Red"):
         known_faces({"Red": [tmp_path / "none.png"]}, analyzer.analyze)
     (tmp_path / "text.png").write_text("no picture")
     with pytest.raises(InputError, match=r"text\.png"):
         known_faces({"Red": [tmp_path / "text.png"]}, analyzer.analyze)
-    with pytest.raises(UsageError, match="no picture of 'Red'"):
+    with pytest.raises(UsageError, match="no image of 'Red'"):
         known_faces({"Red": []}, analyzer.analyze)
 
 
@@ -343,22 +343,22 @@ def test_the_ways_to_name_pictures(tmp_path: Path) -> None:
         (tmp_path / "faces" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "faces" / name).touch()
     faces = tmp_path / "faces"
-    found = known_pictures([str(faces), f"anna={faces / 'bert'}"])
+    found = known_images([str(faces), f"anna={faces / 'bert'}"])
     assert {name: [p.name for p in paths] for name, paths in found.items()} == {
         "anna": ["1.jpg", "2.png", "1.jpg"],
         "bert": ["1.jpg"],
     }
     with pytest.raises(UsageError, match="say whose face"):
-        known_pictures([str(faces / "anna" / "1.jpg")])
+        known_images([str(faces / "anna" / "1.jpg")])
     with pytest.raises(UsageError, match="needs a name"):
-        known_pictures([f"={faces}"])
-    with pytest.raises(InputNotFoundError, match="no picture or folder"):
-        known_pictures([f"anna={tmp_path / 'nowhere.jpg'}"])
+        known_images([f"={faces}"])
+    with pytest.raises(InputNotFoundError, match="no such image or folder"):
+        known_images([f"anna={tmp_path / 'nowhere.jpg'}"])
     with pytest.raises(InputNotFoundError, match="has no folder NAME"):
-        known_pictures([str(faces / "anna")])
+        known_images([str(faces / "anna")])
     (faces / "empty").mkdir()
-    with pytest.raises(InputNotFoundError, match="holds no picture"):
-        known_pictures([str(faces)])
+    with pytest.raises(InputNotFoundError, match="holds no image"):
+        known_images([str(faces)])
 
 
 def test_the_page_counts_films_and_photos(cuts: Timeline) -> None:

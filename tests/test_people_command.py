@@ -102,7 +102,7 @@ def test_tables_of_two_models(tables: list[Path], tmp_path: Path) -> None:
     [
         (["--name", "anna"], 2, "--name is NUMBER=NAME, such as 3=anna, got 'anna'"),
         (["--threshold", "7"], 2, "Invalid value for '--threshold'"),
-        (["--known", "anna"], 3, "there is no picture or folder anna"),
+        (["--known", "anna"], 3, "no such image or folder: anna"),
         (["-o", "/nowhere/x.html"], 2, "/nowhere"),
         (["-o", "PHOTO"], 2, "is a file: give a folder, a page or a table"),
         (["--known", "PHOTO"], 2, "say whose face"),

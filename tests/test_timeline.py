@@ -238,7 +238,7 @@ def test_several_films_have_their_own_people() -> None:
         both.track(1)
     assert both.track(1, source="a.mp4").sources == ("a.mp4",)
     assert len(both.source("a.mp4").faces) == 400
-    with pytest.raises(UsageError, match=r"no film 'c\.mp4'"):
+    with pytest.raises(UsageError, match=r"no video 'c\.mp4'"):
         both.source("c.mp4")
 
 
@@ -389,7 +389,7 @@ def test_tables_of_two_runs_are_refused(tmp_path: Path, film: Timeline) -> None:
 def test_photos_have_no_time_and_say_so() -> None:
     photos = Timeline.from_results(frame(0, [(1, GLAD)], time_s=None) for _ in range(2))
     for call in (photos.smooth, photos.segments, photos.summary, photos.plot):
-        with pytest.raises(UsageError, match="it is of photos: analyse a film"):
+        with pytest.raises(UsageError, match="it is of photos: analyze a video"):
             call()
     assert "<table" in photos._repr_html_()
     mixed = Timeline.from_results([frame(0, [(1, GLAD)], source="a.jpg", time_s=None), *story()])

@@ -61,7 +61,7 @@ def find_model(name: str | Path) -> Path:
         return model_path(text)
     if text.lower().endswith(".onnx"):
         if not Path(text).is_file():
-            raise ModelError(f"no such model file: {text}.")
+            raise ModelError(f"there is no model file {text}.")
         return Path(text)
     return _named(text)[0]
 

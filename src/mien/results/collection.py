@@ -122,7 +122,7 @@ class Results(Sequence[Result]):
         """Write the ``faces`` table to `path` and the ``images`` table beside it.
 
         The suffix chooses the format: ``.parquet``, ``.csv`` or ``.jsonl``. ``photos.parquet``
-        gets ``photos.images.parquet`` as its neighbour; the settings of ``photos.csv`` are in
+        gets ``photos.images.parquet`` beside it; the settings of ``photos.csv`` are in
         ``photos.csv.settings.json``.
 
         Args:
@@ -250,10 +250,10 @@ def as_tables(
 def load_tables(
     path: str | Path, *, incomplete: bool = False
 ) -> tuple[pd.DataFrame, pd.DataFrame, tuple[str, ...], RunSettings]:
-    """The ``faces`` table at `path` and the ``images`` table beside it, row for row in step.
+    """The ``faces`` table at `path` and the ``images`` table beside it, in the same order.
 
-    Each picture has as many rows of faces as its ``n_faces`` says, in the same order. Tables of a
-    killed run may end at different pictures; those that are whole in both are kept.
+    Each image has as many rows of faces as its ``n_faces`` says, in the same order. Tables of an
+    interrupted run may end at different images; those that are whole in both are loaded.
 
     Args:
         path: of the ``faces`` table.
@@ -337,14 +337,14 @@ def with_reasons(faces: pd.DataFrame) -> pd.DataFrame:
 
 
 def _places(table: pd.DataFrame) -> pd.MultiIndex:
-    """Which picture each row belongs to."""
+    """The image that each row belongs to."""
     import pandas as pd
 
     return pd.MultiIndex.from_frame(table[["source", "frame"]])
 
 
 def images_path(path: Path) -> Path:
-    """Where the ``images`` table lies, given the path of the ``faces`` table."""
+    """The path of the ``images`` table, given that of the ``faces`` table."""
     images = AnalysisFiles(path).images
     return partial_path(images) if path.suffix == PARTIAL else images
 

@@ -46,11 +46,11 @@ def lines(table: pd.DataFrame, labels: Sequence[str], width: int = 80) -> list[s
 
 
 def style(dataframe: pd.DataFrame, labels: Sequence[str]) -> Styler:
-    """The table in colours: each label's cell is the fuller of its colour the more probable.
+    """The table in color: the more probable a label, the fuller its cell.
 
     Args:
         dataframe: a ``faces`` table, or some of its columns.
-        labels: names of the columns to colour from 0 (white) to 1 (the label's own colour).
+        labels: names of the columns to color from 0 (white) to 1 (the label's color).
 
     Raises:
         MissingExtraError: jinja2, which pandas styles tables with, is not installed.
@@ -90,7 +90,7 @@ def style(dataframe: pd.DataFrame, labels: Sequence[str]) -> Styler:
 
 
 def _tint(color: tuple[int, int, int], share: float) -> str:
-    """CSS of a cell between white at 0 and the label's colour at 1; nothing for NaN."""
+    """CSS of a cell between white at 0 and the label's color at 1; nothing for NaN."""
     from mien.drawing.text import ink
 
     if not np.isfinite(share):

@@ -200,7 +200,7 @@ class Result(Comparable):
         return display.style(self._faces_table(), self.labels)
 
     def draw(self, margin_for: int | None = None) -> Image:
-        """The picture with boxes, labels and percents.
+        """The image with boxes, labels and percentages.
 
         Args:
             margin_for: number of a face whose every probability is listed in an added margin.
@@ -211,7 +211,7 @@ class Result(Comparable):
         colors = [color_of(emotion, self.labels) for emotion in self.emotions]
         chosen = None if margin_for is None else self._face(margin_for)
         captions = self._captions()
-        if len(captions) > 1:  # so that the picture can be read beside the table
+        if len(captions) > 1:  # so that the image can be read beside the table
             captions = [f"{number} {caption}" for number, caption in enumerate(captions)]
         picture = image.draw_faces(self.image, self.faces.boxes, captions, colors, selected=chosen)
         if chosen is None:

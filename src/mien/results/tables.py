@@ -1,4 +1,4 @@
-"""The two tables, ``faces`` and ``images``: their columns, their look, their files.
+"""The two tables, ``faces`` and ``images``: their columns and their files.
 
 Every run gives the same columns in the same order with the same types, also without a single
 row. pandas and pyarrow are imported on first use.
@@ -72,7 +72,7 @@ IMAGE_COLUMNS = tuple(IMAGE_DTYPES)
 
 _log = logging.getLogger(__name__)
 _KNOWN = {**IMAGE_DTYPES, **_FACE_HEAD, **_MEASURES, **_QUALITY}
-_ROWS_AT_ONCE = 8192  # as many rows as a file of a million pictures keeps in memory
+_ROWS_AT_ONCE = 8192  # rows of a growing file that are kept in memory
 _SECONDS_AT_ONCE = 2.0  # as much work as a run that is killed may lose
 
 
@@ -109,15 +109,15 @@ def face_columns(
     probabilities: FloatArray,
     quality: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The rows of the n faces of one picture, as columns of length n.
+    """The rows of the n faces of one image, as columns of length n.
 
     Args:
         source: name of the input.
-        frame: number of the picture in its input, 0 for a photo.
+        frame: number of the image in its input, 0 for a photo.
         time_s: presentation time in seconds, or None for a photo.
         faces: boxes in pixels, detection scores, track numbers or None.
         scores: ``(n, k)``: a column for each label, and one for each measure.
-        emotions: n names, as told to the user.
+        emotions: n names, as shown to the user.
         probabilities: ``(n,)`` of these names.
         quality: ``(n,)`` arrays by name; a missing one becomes a column without values.
 
@@ -144,7 +144,7 @@ def face_columns(
 
 
 def to_dataframe(parts: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> pd.DataFrame:
-    """Join what `face_columns` gave for many pictures into the ``faces`` table.
+    """Join the `face_columns` of many images into the ``faces`` table.
 
     Raises:
         UsageError: a part lacks a column, or its columns differ in length.
@@ -167,7 +167,7 @@ def describe(table: pd.DataFrame, labels: Sequence[str], settings: RunSettings) 
 def images_dataframe(parts: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """Join columns named as in `IMAGE_COLUMNS` into the ``images`` table.
 
-    ``status`` is "ok", "error" or "dropped"; a picture without a face is "ok" with ``n_faces`` 0.
+    ``status`` is "ok", "error" or "dropped"; an image without a face is "ok" with ``n_faces`` 0.
 
     Raises:
         UsageError: a part lacks a column, or its columns differ in length.
@@ -232,8 +232,8 @@ def read_table(path: str | Path) -> tuple[pd.DataFrame, dict[str, str]]:
     of the three formats. CSV cannot tell an empty text from none, and JSON lines without a row
     have no columns either.
 
-    Where there is only ``NAME.partial``, because the run was killed or still goes on, its whole
-    rows are read and a warning is logged (logger ``mien.results.tables``).
+    Where there is only ``NAME.partial``, because the run was interrupted or still goes on, its
+    whole rows are read and a warning is logged (logger ``mien.results.tables``).
 
     Raises:
         UsageError: the suffix is none of the three.
@@ -250,7 +250,7 @@ def read_table(path: str | Path) -> tuple[pd.DataFrame, dict[str, str]]:
     partial = asked if asked.suffix == PARTIAL else partial_path(asked)
     source = asked if asked.is_file() and not is_sealed(partial) else partial
     if not source.is_file():
-        raise InputNotFoundError(f"there is no file {asked}.")
+        raise InputNotFoundError(f"no such file: {asked}.")
     table, metadata = read_rows(source, _KNOWN)
     check_columns(source, table, ())
     with readable(source):
@@ -266,7 +266,7 @@ def read_table(path: str | Path) -> tuple[pd.DataFrame, dict[str, str]]:
 
 
 class TableWriter:
-    """Write a table part by part, so that a million pictures never lie in memory together.
+    """Write a table part by part, so that a million images are never in memory together.
 
     Use it as a context manager. Rows go to ``NAME.partial`` beside the target, every two seconds
     or a few thousand at a time; at the end the file takes the target's name. An exception or a
@@ -312,7 +312,7 @@ class TableWriter:
     def add(self, columns: Mapping[str, Any]) -> None:
         """As `write`, but the rows wait for `flush`."""
         rows = _check(columns, self._dtypes)
-        if rows:  # pictures without a face must not pile up
+        if rows:  # images without a face must not pile up
             self._parts.append(columns)
             self._rows += rows
 
@@ -373,5 +373,5 @@ def _frame(parts: Sequence[Mapping[str, Any]], dtypes: Mapping[str, str]) -> pd.
 
 
 def _column(part: Mapping[str, Any], name: str) -> Any:
-    """A measure that a picture does not have, because it could not be read, has no values."""
+    """A measure that an image lacks, because it could not be read, has no values."""
     return part[name] if name in part else np.full(len(part["source"]), np.nan, np.float32)

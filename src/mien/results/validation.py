@@ -152,11 +152,11 @@ def _check_times(path: Path, images: pd.DataFrame) -> None:
     timed = images[images["time_s"].notna()]
     if not len(timed):
         return
-    film = pd.factorize(timed["source"])[0]
-    order = np.lexsort([_integers(timed, "frame"), film])
-    seconds, film = timed["time_s"].to_numpy(np.float64)[order], film[order]
+    video = pd.factorize(timed["source"])[0]
+    order = np.lexsort([_integers(timed, "frame"), video])
+    seconds, video = timed["time_s"].to_numpy(np.float64)[order], video[order]
     falling = np.zeros(len(timed), bool)
-    falling[order[1:]] = (np.diff(seconds) < -1e-6) & (np.diff(film) == 0)
+    falling[order[1:]] = (np.diff(seconds) < -1e-6) & (np.diff(video) == 0)
     _refuse(path, timed, falling, "a time before that of the frame before")
 
 

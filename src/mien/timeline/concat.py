@@ -1,4 +1,4 @@
-"""Several timelines as one, so that people can be found across them."""
+"""Several timelines as one, so that people can be identified across them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SAME_SCORE = 0.02
 
 
 def join(timelines: Sequence[Timeline]) -> Timeline:
-    """All films of some timelines in one, in this order.
+    """All videos of some timelines in one, in this order.
 
     A video that is there twice is taken once. Different recordings of one name, such as
     ``film.mp4`` of two sessions, stay two: the second is called ``film.mp4 (2)``. They count as
@@ -41,7 +41,7 @@ def join(timelines: Sequence[Timeline]) -> Timeline:
     for other in timelines[1:]:
         if other.labels != timelines[0].labels:
             raise UsageError(
-                f"these tables tell of different labels: {', '.join(timelines[0].labels)}; and "
+                f"these tables have different labels: {', '.join(timelines[0].labels)}; and "
                 f"{', '.join(other.labels)}."
             )
     parts = [
@@ -110,7 +110,7 @@ class _Recording:
 
 
 def _renamed(timeline: Timeline, names: Mapping[str, str]) -> Timeline:
-    """The films that are named, called so."""
+    """The videos in `names`, by their new names."""
     raw = timeline.raw
     embeddings = raw.embeddings
     if embeddings is not None:

@@ -80,8 +80,8 @@ def base(timeline: Timeline) -> str:
     """What the shares of the expressions are shares of, and how smooth they are."""
     counted = timeline.unfit_note and not timeline.all_faces
     smooth_s = timeline.settings.smooth_s
-    told = "expressions: percent of the visible time" + (" fit to be judged" if counted else "")
-    return told + (f", smoothed over {smooth_s:g} s" if smooth_s else "")
+    text = "expressions: percent of the visible time" + (" fit to be judged" if counted else "")
+    return text + (f", smoothed over {smooth_s:g} s" if smooth_s else "")
 
 
 def _everyone(people: int) -> str:

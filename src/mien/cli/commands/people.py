@@ -53,10 +53,10 @@ def people(
     from mien.cli.output.people import check_people_output, show_who, write
     from mien.cli.people_inputs import gather, numbered
     from mien.labels import IDENTITY
-    from mien.people.enrollment import known_faces, known_pictures
+    from mien.people.enrollment import known_faces, known_images
 
     check_people_output(output, files, overwrite)
-    names, pictures = numbered(name or ()), known_pictures(known or ())
+    names, pictures = numbered(name or ()), known_images(known or ())
     analyzer = cache(lambda: load_analyzer(detector, model, None, (), (IDENTITY,)))
     faces = known_faces(pictures, analyzer().analyze) if pictures else {}
     wanted = video_options(files, fps=fps, every=every, width=width)
