@@ -181,7 +181,7 @@ def test_tables_are_as_they_are_seen(tmp_path: Path) -> None:
 
 def test_places_and_films_that_cannot_be(tmp_path: Path) -> None:
     film = Timeline.from_results(story())
-    with pytest.raises(UsageError, match=r"end its name in \.vtt, \.eaf, \.parquet"):
+    with pytest.raises(UsageError, match=r"use \.vtt, \.eaf, \.parquet"):
         film.export(tmp_path / "t.srt")
     with pytest.raises(UsageError, match="there is no folder"):
         film.export(tmp_path / "none" / "t.vtt")
@@ -250,9 +250,9 @@ def test_one_video_of_several_or_a_file_each(tmp_path: Path) -> None:
     [
         (["none.parquet", "-o", "t.vtt"], 3, "no such file: none.parquet"),
         (["TABLE", "-o", "TABLE"], 2, "is the table itself"),
-        (["TABLE", "-o", "t.doc"], 2, "end its name in"),
+        (["TABLE", "-o", "t.doc"], 2, "unsupported file type"),
         (["TABLE", "-o", "/nowhere/t.vtt"], 2, "no folder /nowhere"),
-        (["TABLE", "-o", "t.vtt", "--smooth", "-1"], 2, "smooth over 0 seconds or more"),
+        (["TABLE", "-o", "t.vtt", "--smooth", "-1"], 2, "seconds must be a number from 0"),
         (["TABLE", "-o", "t.vtt", "--min-segment", "-1"], 2, "0 seconds or more"),
         (["PHOTOS", "-o", "t.vtt"], 2, "it is of photos"),
     ],

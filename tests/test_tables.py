@@ -177,7 +177,7 @@ def test_bad_places_are_told_in_one_sentence(tmp_path: Path) -> None:
         tables.TableWriter(tmp_path / "d.csv", tables.IMAGE_DTYPES)
     with pytest.raises(UsageError, match="cannot be written"):
         tables.write_table(table, tmp_path / ("n" * 254 + ".csv"))
-    with pytest.raises(InputNotFoundError, match="there is no file"):
+    with pytest.raises(InputNotFoundError, match="no such file"):
         tables.read_table(tmp_path / "none.csv")
     with pytest.raises(UsageError, match=r"\.parquet"):
         tables.read_table(tmp_path / "none.txt")

@@ -322,7 +322,7 @@ def test_tables_of_photos_are_exported_as_they_are(tmp_path: Path, unfit: dict[i
 
 def test_a_printed_timeline_shows_its_answer(half: Timeline) -> None:
     lines = str(half.smooth(1.0)).splitlines()
-    assert lines[0] == repr(half)
+    assert lines[0] == repr(half.smooth(1.0))
     assert [line.split() for line in lines[1:4]] == [
         ["film.mp4"],
         ["person", "visible", "fit", "sadness", "peak"],
