@@ -23,6 +23,7 @@ from mien.cli.viewer.terminal import half_blocks, lines, screen
 from mien.cli.viewer.view import Look, Stage
 from mien.cli.viewer.window import _ppm
 from mien.errors import VideoError
+from mien.media.base import Timing
 from mien.media.video import VideoSource
 from mien.results.collection import load_tables
 from mien.sinks.stabilizer import people_of
@@ -34,7 +35,7 @@ FPS = 20
 class Camera:
     """Frames at a fixed rate for some seconds; `hold` lets one frame through at a time."""
 
-    live = True
+    timing = Timing(live=True)
 
     def __init__(self, frames: int = 40, *, error: Exception | None = None) -> None:
         self.frames, self.error = frames, error

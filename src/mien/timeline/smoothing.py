@@ -25,8 +25,8 @@ def frame_lengths(times: Floats, last_s: float = math.nan) -> Floats:
     """How long each frame of one source is shown: until the next, and the last for `last_s`.
 
     Where that is unknown, as for cameras and tables of version 0.1, the last counts as the
-    shortest. The shortest, since frames may have been passed over; not counting those of less than a 20th
-    of the median, which are slips of the clock.
+    shortest, since frames may have been skipped; those of less than a 20th of the median, which
+    are jitter of the clock, are not considered.
 
     Args:
         times: ``(n,)`` seconds, ascending. A frame alone counts as 1/25 s.

@@ -14,6 +14,7 @@ from mien.cli.viewer.view import Look, save_snapshot
 from mien.drawing.overlay import Person
 from mien.errors import FrameDroppedError, MienError
 from mien.escaping import printable
+from mien.media.base import Timing
 from mien.media.worker import Worker, awaited
 from mien.sinks.stabilizer import Steadied
 from mien.sinks.video import VideoSink
@@ -249,7 +250,7 @@ class Live:
 class _Gate:
     """Lets frames through to the analysis: none in a pause, and a film's at its own speed."""
 
-    live = True  # so that each result comes at once
+    timing = Timing(live=True)  # so that each result comes at once
 
     def __init__(self, frames: Iterable[Frame], view: Live, own_speed: bool) -> None:
         self._frames, self._view, self._own_speed = frames, view, own_speed
