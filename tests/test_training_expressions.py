@@ -40,7 +40,7 @@ from mien.training.expressions.targets import for_training, lesson  # noqa: E402
 from mien.training.networks import CBAM, NETWORKS, ConvBN, Network, make_network  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
-#: Those of whole networks; branches are in test_branch.py.
+#: Those of whole networks; branches are in test_training_branch.py.
 RECIPES = sorted(p for p in (ROOT / "recipes").glob("*.toml") if load_branch(p) is None)
 
 
