@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,11 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.tables import faces_table, images_part, part
 
 from mien.errors import InputError, InputNotFoundError, MissingExtraError, UsageError
 from mien.labels import EMOTIONS
-from mien.results import files, tables
-from mien.types import Faces, Scores
+from mien.results import tables
 
 SUFFIXES = [".parquet", ".csv", ".jsonl"]
 EXPECTED = {
@@ -30,46 +27,6 @@ EXPECTED = {
     "fit": "boolean",
     "unfit_reason": "string",
 }  # fmt: skip
-
-
-def part(n: int, source: str = "a.jpg", tracks: bool = False, **changes: Any) -> dict[str, Any]:
-    rng = np.random.default_rng(n)
-    corner = rng.uniform(0, 100, (n, 2))
-    faces = Faces(
-        np.concatenate([corner, corner + 50], axis=1).astype(np.float32),
-        rng.uniform(size=n).astype(np.float32),
-        track_ids=np.arange(n) + 7 if tracks else None,
-    )
-    scores = Scores(rng.dirichlet(np.ones(8), n).astype(np.float32), EMOTIONS)
-    quality = {
-        "size_px": np.full(n, 50, np.float32),
-        "sharpness": np.full(n, 0.1, np.float32),
-        "roll_deg": np.full(n, np.nan, np.float32),
-        "yaw_deg": np.full(n, -3.5, np.float32),
-        "fit": np.ones(n, bool),
-        "unfit_reason": [None] * n,
-    }
-    given: dict[str, Any] = {"source": source, "frame": 0, "time_s": None, "quality": quality}
-    given |= changes
-    emotions = [EMOTIONS[i] for i in scores.top]
-    tops = scores.values.max(axis=1, initial=0)
-    return tables.face_columns(
-        faces=faces, scores=scores, emotions=emotions, probabilities=tops, **given
-    )
-
-
-def faces_table() -> pd.DataFrame:
-    parts = [part(2), part(0, "empty.jpg"), part(3, "film.mp4", tracks=True, frame=4, time_s=0.16)]
-    return tables.to_dataframe(parts, EMOTIONS)
-
-
-def images_part(source: str = "a.jpg", error: str | None = None) -> dict[str, Any]:
-    size = None if error else 640
-    return {
-        "source": [source], "frame": [0], "time_s": [None], "width": [size], "height": [size],
-        "n_faces": [0], "status": ["error" if error else "ok"], "error": [error],
-        "milliseconds": [12.5],
-    }  # fmt: skip
 
 
 @pytest.mark.parametrize("parts", [[], [part(0)], [part(2)], [part(2), part(1, tracks=True)]])
@@ -185,198 +142,6 @@ def test_bad_places_are_told_in_one_sentence(tmp_path: Path) -> None:
             tables.read_table(tmp_path / name)
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
-def test_the_writer_gives_the_same_file_in_parts(
-    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tables, "_ROWS_AT_ONCE", 3)
-    path = tmp_path / f"t{suffix}"
-    parts = [part(2, f"{i}.jpg", tracks=i % 2 == 0) for i in range(5)]
-    dtypes = tables.face_dtypes(EMOTIONS)
-    with tables.TableWriter(path, dtypes, {"model": "m"}) as writer:
-        for columns in parts:
-            writer.write(columns)
-        assert not path.exists()
-    found, metadata = tables.read_table(path)
-    pd.testing.assert_frame_equal(found, tables.to_dataframe(parts, EMOTIONS))
-    assert metadata.get("model") == ("m" if suffix == ".parquet" else None)
-    assert [p.name for p in tmp_path.iterdir()] == [path.name]
-
-
-@pytest.mark.parametrize("suffix", SUFFIXES)
-def test_a_broken_run_leaves_readable_rows(tmp_path: Path, suffix: str) -> None:
-    path = tmp_path / f"t{suffix}"
-
-    def run() -> None:
-        with tables.TableWriter(path, tables.IMAGE_DTYPES) as writer:
-            writer.write(images_part("first"))
-            writer.write(images_part("second", "broken."))
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run()
-    found, _ = tables.read_table(path)
-    assert found["source"].tolist() == ["first", "second"]
-
-
-def test_a_wrong_part_does_not_take_the_good_ones_with_it(tmp_path: Path) -> None:
-    path = tmp_path / "t.parquet"
-    with tables.TableWriter(path, tables.IMAGE_DTYPES) as writer:
-        writer.write(images_part("good"))
-        with pytest.raises(UsageError, match="needs the columns"):
-            writer.write({"source": ["bad"]})
-    assert tables.read_table(path)[0]["source"].tolist() == ["good"]
-
-
-KILLED = """
-import sys, time
-from pathlib import Path
-from mien.results import tables
-tables._SECONDS_AT_ONCE = 0.0
-with tables.TableWriter(Path(sys.argv[1]), tables.IMAGE_DTYPES, {"model": "m"}) as writer:
-    for number in range(1000000):
-        writer.write({
-            "source": [f'film "{number}"\\n.mp4'], "frame": [number], "time_s": [number / 25],
-            "width": [640], "height": [None], "n_faces": [2], "status": ["ok"], "error": [None],
-            "milliseconds": [1.5],
-        })
-        print(number, flush=True)
-"""
-
-
-@pytest.mark.parametrize("suffix", SUFFIXES)
-def test_a_killed_run_leaves_a_readable_table(
-    tmp_path: Path, suffix: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    path = tmp_path / f"t{suffix}"
-    run = subprocess.Popen([sys.executable, "-c", KILLED, path], stdout=subprocess.PIPE, text=True)
-    assert run.stdout is not None
-    with run.stdout:
-        written = [int(run.stdout.readline()) for _ in range(20)]
-        run.kill()
-        written += [int(line) for line in run.stdout]
-    assert run.wait() == -signal.SIGKILL
-    assert [p.name for p in tmp_path.iterdir()] == [f"t{suffix}.partial"]
-    found, metadata = tables.read_table(path)
-    assert found["frame"].tolist()[: len(written)] == written
-    assert len(found) - len(written) in (0, 1)  # it may die after a row and before it says so
-    assert found["source"][3] == 'film "3"\n.mp4'
-    assert {n: str(found[n].dtype) for n in found.columns} == tables.IMAGE_DTYPES
-    assert metadata.get("model") == ("m" if suffix == ".parquet" else None)
-    assert len(caplog.messages) == 1
-    assert f"t{suffix}.partial is of a run that did not end" in caplog.text
-    with tables.TableWriter(path, tables.IMAGE_DTYPES) as writer:  # the next run begins afresh
-        writer.write(images_part("new"))
-    assert tables.read_table(path)[0]["source"].tolist() == ["new"]
-    assert [p.name for p in tmp_path.iterdir()] == [path.name]
-    assert len(caplog.messages) == 1
-
-
-@pytest.mark.parametrize("suffix", SUFFIXES)
-def test_a_table_cut_anywhere_is_read_up_to_its_last_whole_row(
-    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tables, "_ROWS_AT_ONCE", 1)
-    path, partial = tmp_path / f"t{suffix}", tmp_path / f"t{suffix}.partial"
-    parts = [images_part(f'a\nb, "{i}"\r\n') for i in range(3)]
-    whole = tables.images_dataframe(parts)
-    ends = []
-    with tables.TableWriter(path, tables.IMAGE_DTYPES) as writer:
-        ends.append(partial.stat().st_size)
-        for columns in parts:
-            writer.write(columns)
-            ends.append(partial.stat().st_size)
-        data = partial.read_bytes()
-    path.unlink()
-    for cut in range(max(ends[0], 1), len(data) + 1, 7 if suffix == ".parquet" else 1):
-        partial.write_bytes(data[:cut])
-        found, _ = tables.read_table(partial)
-        rows = max(i for i, end in enumerate(ends) if end <= cut)
-        assert (
-            found["source"].tolist() == whole["source"].tolist()[:rows] if rows else not len(found)
-        )
-
-
-@pytest.mark.parametrize("suffix", SUFFIXES)
-def test_rows_are_on_disk_after_two_seconds(
-    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now = 100.0
-    monkeypatch.setattr("mien.results.tables.time.monotonic", lambda: now)
-    path = tmp_path / f"t{suffix}"
-    with tables.TableWriter(path, tables.IMAGE_DTYPES) as writer:
-        writer.write(images_part("first"))
-        assert len(tables.read_table(path)[0]) == 0
-        now += 2.1
-        writer.write(images_part("second"))
-        assert tables.read_table(path)[0]["source"].tolist() == ["first", "second"]
-        writer.write(images_part("third"))
-        assert len(tables.read_table(path)[0]) == 2
-
-
-@pytest.mark.parametrize("suffix", SUFFIXES)
-def test_a_write_that_breaks_off_hides_no_row(
-    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tables, "_ROWS_AT_ONCE", 1)
-    path = tmp_path / f"t{suffix}"
-    with tables.TableWriter(path, tables.IMAGE_DTYPES) as writer:
-        writer.write(images_part("first"))
-        kind: Any = type(writer._file._file)
-        write = kind._write
-
-        def interrupted(self: Any, rows: Any) -> None:
-            self._file.write(b"half a ro")
-            raise KeyboardInterrupt
-
-        monkeypatch.setattr(kind, "_write", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            writer.write(images_part("second"))
-        monkeypatch.setattr(kind, "_write", write)
-        writer.write(images_part("third"))
-    assert tables.read_table(path)[0]["source"].tolist() == ["first", "second", "third"]
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not let an open file go")
-def test_two_runs_do_not_write_one_table(tmp_path: Path) -> None:
-    path = tmp_path / "t.csv"
-    with tables.TableWriter(path, tables.IMAGE_DTYPES) as writer:
-        writer.write(images_part("first"))
-        second = tables.TableWriter(path, tables.IMAGE_DTYPES)
-        with pytest.raises(UsageError, match=r"t\.csv is being written by another run"):
-            second.__enter__()
-    assert tables.read_table(path)[0]["source"].tolist() == ["first"]
-
-
-def test_an_old_table_beside_a_newer_unfinished_one_is_told(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    path = tmp_path / "t.csv"
-    with tables.TableWriter(path, tables.IMAGE_DTYPES) as writer:
-        writer.write(images_part("old"))
-    os.utime(path, (1, 1))
-    (tmp_path / "t.csv.partial").write_bytes(path.read_bytes())
-    assert tables.read_table(path)[0]["source"].tolist() == ["old"]
-    assert "t.csv is older than" in caplog.text
-    with pytest.raises(UsageError, match="unfinished table"):
-        tables.TableWriter(tmp_path / "t.csv.partial", tables.IMAGE_DTYPES)
-
-
-def test_a_long_stream_becomes_a_few_row_groups(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import pyarrow.parquet as pq
-
-    monkeypatch.setattr(tables, "_ROWS_AT_ONCE", 1)
-    monkeypatch.setattr(files, "_ROW_GROUP", 4)
-    path = tmp_path / "t.parquet"
-    with tables.TableWriter(path, tables.IMAGE_DTYPES) as writer:
-        for number in range(10):
-            writer.write(images_part(str(number)))
-    assert pq.ParquetFile(path).num_row_groups == 3
-    assert tables.read_table(path)[0]["source"].tolist() == [str(i) for i in range(10)]
-
-
 def test_style_colours_probabilities_and_escapes_names() -> None:
     table = faces_table().iloc[:2].copy()
     table["source"] = pd.Series(["<script>", "b"], dtype="string")
@@ -408,12 +173,3 @@ def test_style_without_jinja2_says_what_to_install(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "jinja2", None)
     with pytest.raises(MissingExtraError, match="pip install jinja2"):
         tables.style(faces_table(), EMOTIONS)
-
-
-def test_pictures_without_a_face_do_not_pile_up(tmp_path: Path) -> None:
-    dtypes = tables.face_dtypes(("a",))
-    nothing: dict[str, Any] = {name: [] for name in dtypes}
-    with tables.TableWriter(tmp_path / "t.csv", dtypes) as writer:
-        for _ in range(100):
-            writer.write(nothing)
-        assert writer._parts == []

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,12 +12,10 @@ import pandas as pd
 import pytest
 from helpers.story import CALM, GLAD, LABELS, TORN, frame, story
 
-from mien.errors import InputError, InputNotFoundError, UsageError
+from mien.errors import UsageError
 from mien.results import tables
-from mien.results.collection import Results, images_path
-from mien.results.peaks import peaks_path
+from mien.results.collection import Results
 from mien.results.result import Result
-from mien.sinks.tables import TableSink
 from mien.timeline.timeline import Timeline
 from mien.types import Scores
 
@@ -254,123 +248,6 @@ def test_the_strongest_face_of_each_person_and_label_is_kept(film: Timeline) -> 
     assert Timeline.from_results([large]).peaks[0].picture.shape == (112, 112, 3)
 
 
-@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".jsonl"])
-def test_what_was_saved_comes_back(tmp_path: Path, film: Timeline, suffix: str) -> None:
-    path = film.smooth(1.5).save(tmp_path / f"t{suffix}")
-    names = {f"t{suffix}", f"t.images{suffix}", "t.peaks.parquet"}
-    assert {p.name for p in tmp_path.iterdir()} == names
-    loaded = Timeline.load(path)
-    pd.testing.assert_frame_equal(loaded.raw.faces, film.faces)
-    pd.testing.assert_frame_equal(loaded.images, film.images)
-    if suffix == ".parquet":
-        assert loaded.settings == film.smooth(1.5).settings
-        pd.testing.assert_frame_equal(loaded.faces, film.smooth(1.5).faces)
-    assert [(p.track_id, p.label, p.frame, p.time_s) for p in loaded.peaks] == [
-        (p.track_id, p.label, p.frame, p.time_s) for p in film.peaks
-    ]
-    for found, kept in zip(loaded.peaks, film.peaks, strict=True):
-        assert np.abs(found.picture.astype(int) - kept.picture).max() <= 4
-    assert [len(result) for result in Results.load(path)] == film.images["n_faces"].tolist()
-    film.person(2).save(path)
-    assert len(Timeline.load(path).images) == 250
-    Timeline.from_results(story(), keep_faces=False).save(path)
-    assert not peaks_path(path).exists()  # those of the older run
-
-
-def test_what_the_command_writes_is_a_timeline(tmp_path: Path, film: Timeline) -> None:
-    path = tmp_path / "t.parquet"
-    for keep in (True, False):
-        with TableSink(path, LABELS, {"detector": "none"}, keep_faces=keep) as sink:
-            for result in story():
-                sink.write(result)
-        loaded = Timeline.load(path)
-        pd.testing.assert_frame_equal(loaded.faces, film.faces)
-        assert len(loaded.peaks) == (3 if keep else 0)
-        assert loaded.settings == {"detector": "none"}
-
-
-KILLED = """
-import sys
-sys.path.insert(0, sys.argv[2])
-from mien.results import tables
-from mien.sinks.tables import TableSink
-from helpers.story import GLAD, LABELS, frame
-tables._SECONDS_AT_ONCE = 0.0
-with TableSink(sys.argv[1], LABELS, {"detector": "none"}) as sink:
-    for index in range(10**6):
-        sink.write(frame(index, [(1, GLAD)] * (index % 3)))
-        print(index, flush=True)
-"""
-
-
-@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".jsonl"])
-def test_a_killed_analysis_is_a_timeline_up_to_where_it_came(tmp_path: Path, suffix: str) -> None:
-    path = tmp_path / f"t{suffix}"
-    command = [sys.executable, "-c", KILLED, str(path), str(Path(__file__).parent)]
-    run = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert run.stdout is not None
-    with run.stdout:
-        while int(run.stdout.readline()) < 500:
-            pass
-        run.kill()
-        last = max([500, *(int(line) for line in run.stdout)])
-    assert run.wait() == -signal.SIGKILL
-    assert {p.name for p in tmp_path.iterdir()} == {
-        f"t{suffix}.partial", f"t.images{suffix}.partial"
-    }  # fmt: skip
-    loaded = Timeline.load(path)
-    assert 0 < len(loaded.images) <= last + 2
-    assert loaded.images["frame"].tolist() == list(range(len(loaded.images)))
-    assert loaded.images["n_faces"].tolist() == [i % 3 for i in range(len(loaded.images))]
-    assert len(loaded.faces) == loaded.images["n_faces"].sum()
-    assert len(Results.load(path)) == len(loaded.images)
-    assert len(Timeline.load(f"{path}.partial").images) == len(loaded.images)
-
-
-@pytest.mark.parametrize(("faces", "images", "kept"), [(30, 50, 25), (200, 20, 20), (0, 9, 0)])
-def test_tables_cut_at_different_frames(
-    tmp_path: Path, film: Timeline, faces: int, images: int, kept: int
-) -> None:
-    path = tmp_path / "t.csv"
-    some = Timeline.from_results(story(), keep_faces=False)
-    some.save(path)
-    for file, rows in ((path, faces), (images_path(path), images)):
-        lines = file.read_bytes().splitlines(keepends=True)[: rows + 1]
-        file.with_name(file.name + ".partial").write_bytes(b"".join(lines) + b"film.mp4,9")
-        file.unlink()
-    if kept == 25:
-        kept = 30  # one face a frame in the first two seconds
-    loaded = Timeline.load(path)
-    assert len(loaded.images) == kept
-    pd.testing.assert_frame_equal(loaded.faces, film.faces[film.faces["frame"] < kept])
-    assert len(Results.load(path)) == kept
-
-
-def test_rows_taken_out_of_a_table_since(tmp_path: Path, film: Timeline) -> None:
-    path = film.save(tmp_path / "t.csv")
-    kept = film.faces[film.faces["track_id"] == 2]
-    kept.to_csv(path, index=False)
-    loaded = Timeline.load(path)
-    assert len(loaded.images) == 250
-    assert loaded.images["n_faces"].sum() == 150
-    assert [len(result) for result in Results.load(path)] == loaded.images["n_faces"].tolist()
-    kept.assign(source="other.mp4").to_csv(path, index=False)
-    with pytest.raises(InputError, match="are not tables of one run"):
-        Timeline.load(path)
-
-
-def test_tables_of_two_runs_are_refused(tmp_path: Path, film: Timeline) -> None:
-    path = film.save(tmp_path / "t.parquet")
-    before = images_path(path).read_bytes()
-    film.smooth(1).save(path)
-    images_path(path).write_bytes(before)
-    with pytest.raises(InputError, match="are not tables of one run"):
-        Timeline.load(path)
-    images_path(path).unlink()
-    with pytest.raises(InputNotFoundError, match=r"t\.images\.parquet"):
-        Timeline.load(path)
-
-
 def test_photos_have_no_time_and_say_so() -> None:
     photos = Timeline.from_results(frame(0, [(1, GLAD)], time_s=None) for _ in range(2))
     for call in (photos.smooth, photos.segments, photos.summary, photos.plot):
@@ -423,7 +300,3 @@ def test_a_long_film_is_quick() -> None:
     assert len(smooth.summary()) == 3
     assert smoothed < 3
     assert time.process_time() - started < 15
-
-
-def test_settings_are_texts_that_json_can_say(tmp_path: Path, film: Timeline) -> None:
-    assert json.loads(json.dumps(film.smooth(0.25).settings))["smooth_s"] == "0.25"

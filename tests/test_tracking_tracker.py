@@ -2,154 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import pickle
-from collections.abc import Iterator, Sequence
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
-from helpers.detectors import SIZE, Place, Refiner, Script, box_of, frame
+from helpers.detectors import SIZE, Place, Refiner, Script, frame
+from helpers.tracking import ids_of, line, together, watch
 
 from mien.errors import PluginError, UsageError
 from mien.faces.detectors.base import tidy
-from mien.faces.detectors.haar import HaarDetector
-from mien.faces.detectors.mtcnn import MtcnnDetector
-from mien.faces.geometry import iou
-from mien.testing import check_detector
 from mien.tracking.appearance import appearance
-from mien.tracking.association import assign
-from mien.tracking.motion import Changes, Flow, Usual
-from mien.tracking.track import Portrait
 from mien.tracking.tracker import RefiningDetector, Tracked
 from mien.types import Faces, FloatArray, Image
 
-
-def ids_of(faces: Faces) -> list[int]:
-    assert faces.track_ids is not None
-    assert faces.track_ids.dtype == np.int64
-    return [int(number) for number in faces.track_ids]
-
-
-def watch(
-    film: Sequence[Sequence[Place]], tracked: Tracked, grounds: Sequence[int] = ()
-) -> Iterator[dict[str, int]]:
-    """For each frame the number of everyone who was found."""
-    for number, people in enumerate(film):
-        ground = grounds[number] if grounds else 0
-        faces = tracked.detect(frame(number, people, ground))
-        found = {}
-        for face in faces:
-            centre = (face.boxes[0, :2] + face.boxes[0, 2:]) / 2
-            away = {name: math.dist(centre, (x, y)) for name, x, y in people}
-            found[min(away, key=lambda name: away[name])] = ids_of(face)[0]
-        yield found
-
-
 KINDS = (Script, Refiner)
 both = pytest.mark.parametrize("kind", KINDS)
-
-
-def line(name: str, start: float, end: float, frames: int, y: float = 60) -> list[Place]:
-    """Someone who walks."""
-    return [(name, float(x), y) for x in np.linspace(start, end, frames)]
-
-
-def together(*people: Sequence[Place]) -> list[list[Place]]:
-    return [list(places) for places in zip(*people, strict=True)]
-
-
-# The parts
-
-
-def test_assign_finds_the_greatest_sum() -> None:
-    rng = np.random.default_rng(0)
-    for _ in range(300):
-        rows, columns = rng.integers(0, 5, 2)
-        gains = np.round(rng.random((rows, columns)) - 0.3, 1)
-        pairs = assign(gains)
-        assert len({row for row, _ in pairs}) == len({c for _, c in pairs}) == len(pairs)
-        wide = np.maximum(gains if rows <= columns else gains.T, 0)
-        orders = itertools.permutations(range(wide.shape[1]), wide.shape[0])
-        best = max((sum(wide[i, c] for i, c in enumerate(order)) for order in orders), default=0)
-        assert sum(gains[pair] for pair in pairs) == pytest.approx(best)
-        assert all(gains[pair] > 0 for pair in pairs)
-
-
-def test_assign_prefers_two_good_pairs_to_the_best_one() -> None:
-    assert assign(np.array([[0.9, 0.8], [0.7, np.nan]])) == [(0, 1), (1, 0)]
-
-
-def test_changes_see_another_picture_but_not_another_light() -> None:
-    first, other = frame(0, [("ann", 50, 60)], 0), frame(0, [("bob", 50, 60)], 3)
-    changes = Changes()
-    assert not changes.update(first)
-    assert changes.update(first)
-    assert changes.around() == 0
-    assert changes.update(np.clip(first * 1.3, 0, 255).astype(np.uint8))
-    assert changes.around() < 0.1
-    assert changes.update(other)
-    assert changes.around() > 0.4
-    assert changes.around(np.array(box_of(50, 60))) > 0.4
-    assert not changes.update(other[:-20])
-    assert changes.around() == 0
-    assert changes.update(other[:-20])
-    assert changes.around(np.array([900.0, 900, 950, 950])) == 0
-
-
-def test_what_is_usual_is_no_leap() -> None:
-    usual = Usual(0.2, fps=25)
-    assert not usual.exceeded(0.5)  # nothing to compare with
-    assert not any(usual.exceeded(0.5) for _ in range(30))
-    calm = Usual(0.2, fps=25)
-    assert not any(calm.exceeded(0.02) for _ in range(10))
-    assert calm.exceeded(0.5)
-    assert not calm.exceeded(0.19)
-
-
-def test_flow_follows_a_face_and_its_points_and_loses_one_that_is_gone() -> None:
-    flow = Flow()
-    points = np.array([[[44, 54], [56, 54], [50, 60], [45, 66], [55, 66]]], np.float32)
-    faces = Faces(np.array([box_of(50, 60)], np.float32), np.array([0.9]), points)
-    flow.update(frame(0, [("ann", 50, 60)]))
-    assert len(flow.follow(faces)) == 0
-    flow.update(frame(0, [("ann", 54, 57)]))
-    moved = flow.follow(faces)
-    np.testing.assert_allclose(moved.boxes[0], box_of(54, 57), atol=1.5)
-    assert moved.landmarks is not None
-    np.testing.assert_allclose(moved.landmarks[0], points[0] + (4, -3), atol=1.5)
-    assert moved.scores is not None
-    assert moved.scores[0] == pytest.approx(0.9)
-    rng = np.random.default_rng(0)
-    flow.update(rng.integers(0, 255, (SIZE[1], SIZE[0], 3)).astype(np.uint8))
-    assert len(flow.follow(moved)) == 0
-
-
-def test_appearance_knows_a_head_before_another_ground(astronaut: Image) -> None:
-    box = np.array([[175.0, 60, 265, 175]], np.float32)
-    y, x = np.mgrid[:512, :512]
-    head = (np.hypot((x - 220) / 85, (y - 112) / 100) < 1)[..., None]
-    elsewhere = np.where(head, astronaut, np.uint8(90))
-    brighter = np.clip(elsewhere * 1.1, 0, 255).astype(np.uint8)
-    other = np.where(head, astronaut[:, ::-1, ::-1][:, 60:][:, :452].repeat(2, axis=1)[:, :512], 90)
-    pictures = (astronaut, elsewhere, brighter, other.astype(np.uint8))
-    vectors = [appearance(picture, Faces(box))[0] for picture in pictures]
-    assert all(np.linalg.norm(v) == pytest.approx(1, abs=1e-4) for v in vectors)
-    assert vectors[0] @ vectors[1] > 0.92
-    assert vectors[0] @ vectors[2] > 0.92
-    assert vectors[0] @ vectors[3] < 0.8
-    assert appearance(astronaut, Faces.empty()).shape[0] == 0
-
-
-@pytest.mark.parametrize(
-    "box", [[-50, -50, -20, -20], [500, 500, 900, 900], [100, 100, 100, 100], [-9, 30, 700, 40]]
-)
-def test_a_portrait_may_reach_over_the_edge(astronaut: Image, box: list[float]) -> None:
-    portrait = Portrait(astronaut, Faces(np.array([box], np.float32)))
-    assert max(portrait.image.shape) <= 200
-    assert portrait.vector(appearance).shape == appearance(astronaut, portrait.face)[0].shape
 
 
 # Who is who
@@ -413,75 +282,3 @@ def test_a_detector_that_returns_something_else_is_named() -> None:
 
     with pytest.raises(PluginError, match=r"mien\.Faces, got list"):
         Tracked(Wrong()).detect(frame(0, []))
-
-
-# With real detectors
-
-
-def test_real_detectors_pass_the_checks(astronaut: Image) -> None:
-    check_detector(Tracked(MtcnnDetector(threads=1)), astronaut, stateless=False)
-    check_detector(Tracked(HaarDetector()), astronaut, stateless=False)
-
-
-def moving(astronaut: Image, frames: int) -> Iterator[tuple[Image, FloatArray]]:
-    """The astronaut wanders over a grey ground; with the true box of the face."""
-    for step in range(frames):
-        x, y = 40 + 6 * step, round(20 + 10 * math.sin(step / 3))
-        image = np.full((240, 400, 3), 120, np.uint8)
-        image[y : y + 200, x : x + 200] = cv2.resize(astronaut, (200, 200))
-        share = 200 / 512
-        box = np.array([176, 62, 266, 176], np.float32) * share + (x, y, x, y)
-        yield image, box.astype(np.float32)
-
-
-def test_mtcnn_follows_a_moving_face(astronaut: Image) -> None:
-    detector = MtcnnDetector(threads=1)
-    tracked = Tracked(detector)
-    for image, box in moving(astronaut, 20):
-        faces = tracked.detect(image)
-        assert ids_of(faces) == [1]
-        assert iou(faces.boxes, box[None])[0, 0] > 0.6
-        assert faces.landmarks is not None
-        low, high = faces.boxes[0, :2], faces.boxes[0, 2:]
-        assert ((faces.landmarks[0] > low) & (faces.landmarks[0] < high)).all()
-
-
-def test_haar_faces_are_followed_between_detections(astronaut: Image) -> None:
-    tracked = Tracked(HaarDetector(min_face=30), every=6)
-    for image, box in moving(astronaut, 14):
-        faces = tracked.detect(image)
-        assert ids_of(faces) == [1]
-        assert iou(faces.boxes, box[None])[0, 0] > 0.5
-        assert np.isnan(np.asarray(faces.scores)).all()
-
-
-def test_refine_finds_the_face_from_a_box_that_is_off(astronaut: Image) -> None:
-    detector = MtcnnDetector(threads=1)
-    true = detector.detect(astronaut)[0]
-    side = true.boxes[0, 2] - true.boxes[0, 0]
-    shifts = np.array([[0, 0], [0.2, 0], [-0.2, 0.1], [0, -0.2]]) * side
-    boxes = true.boxes + np.tile(shifts, 2)
-    for box in boxes:
-        found = detector.refine(astronaut, box[None])
-        assert len(found) == 1
-        assert iou(found.boxes, true.boxes)[0, 0] > 0.75
-    assert len(detector.refine(astronaut, boxes)) == 1
-    drifted = true
-    for _ in range(20):
-        drifted = detector.refine(astronaut, drifted.boxes.astype(np.float64))
-    assert iou(drifted.boxes, true.boxes)[0, 0] > 0.9
-
-
-def test_refine_finds_nothing_where_nothing_is(astronaut: Image) -> None:
-    detector = MtcnnDetector(threads=1)
-    assert len(detector.refine(astronaut, np.zeros((0, 4)))) == 0
-    assert len(detector.refine(astronaut, np.array([[5.0, 5, 5, 5]]))) == 0
-    assert len(detector.refine(astronaut, np.array([[330.0, 330, 430, 430]]))) == 0
-    with pytest.raises(UsageError, match="min_score"):
-        detector.refine(astronaut, np.zeros((0, 4)), min_score=2)
-
-
-def test_a_search_may_leave_small_faces_out(astronaut: Image) -> None:
-    detector = MtcnnDetector(threads=1)
-    assert len(detector.detect(astronaut, min_face=60)) == 1
-    assert len(detector.detect(astronaut, min_face=400)) == 0
