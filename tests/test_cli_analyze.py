@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from helpers.command import mien
+from helpers.command import run_mien
 from PIL import Image as PilImage
 
 from mien import Results
@@ -23,7 +23,7 @@ def test_a_batch_with_bad_files_loses_nothing(tmp_path: Path, photo: Path) -> No
     (tmp_path / "empty.png").touch()
     PilImage.new("RGB", (80, 60), "green").save(tmp_path / "meadow.png")
     table = tmp_path / "t.parquet"
-    done = mien(
+    done = run_mien(
         "analyze", photo, tmp_path, "/nowhere.jpg", "-o", table, "--annotate", tmp_path / "a"
     )
     assert done.returncode == 3
@@ -44,15 +44,15 @@ def test_a_batch_with_bad_files_loses_nothing(tmp_path: Path, photo: Path) -> No
 
 def test_a_slip_in_a_path_loses_no_older_table(tmp_path: Path, photo: Path) -> None:
     table = tmp_path / "t.csv"
-    done = mien("analyze", "/nowhere.jpg", "-o", table)  # nothing older: what failed is kept
+    done = run_mien("analyze", "/nowhere.jpg", "-o", table)  # nothing older: what failed is kept
     assert done.returncode == 3
     assert f"wrote {table}" in done.stderr.decode()
     assert pd.read_csv(tmp_path / "t.images.csv")["status"].tolist() == ["error"]
-    assert mien("analyze", "/nowhere.jpg", photo, "-o", table).returncode == 3
+    assert run_mien("analyze", "/nowhere.jpg", photo, "-o", table).returncode == 3
     before = table.read_bytes(), (tmp_path / "t.images.csv").read_bytes()
     assert pd.read_csv(table)["emotion"].tolist() == ["happiness"]
     assert pd.read_csv(tmp_path / "t.images.csv")["status"].tolist() == ["error", "ok"]
-    done = mien("analyze", "/nowhere.jpg", "-o", table)
+    done = run_mien("analyze", "/nowhere.jpg", "-o", table)
     assert done.returncode == 3
     assert f"nothing could be read; {table} stays as it was." in done.stderr.decode()
     assert "wrote" not in done.stderr.decode()
@@ -62,7 +62,7 @@ def test_a_slip_in_a_path_loses_no_older_table(tmp_path: Path, photo: Path) -> N
 
 def test_json_is_one_object_an_input(photo: Path, tmp_path: Path) -> None:
     (tmp_path / "text.jpg").write_text("no")
-    done = mien("analyze", photo, tmp_path / "text.jpg", "--json")
+    done = run_mien("analyze", photo, tmp_path / "text.jpg", "--json")
     assert done.returncode == 3
     good, bad = [json.loads(line) for line in done.stdout.splitlines()]
     assert good["faces"][0]["emotion"] == "happiness"
@@ -72,7 +72,7 @@ def test_json_is_one_object_an_input(photo: Path, tmp_path: Path) -> None:
 
 
 def test_a_picture_on_standard_input(photo: Path) -> None:
-    done = mien("analyze", "-", "--json", stdin=photo.read_bytes())
+    done = run_mien("analyze", "-", "--json", stdin=photo.read_bytes())
     assert done.returncode == 0, done.stderr
     assert len(json.loads(done.stdout)["faces"]) == 1
 
@@ -100,7 +100,7 @@ def test_wrong_use_is_one_sentence(
 ) -> None:
     if arguments[0] == "train":
         pytest.importorskip("torch", reason="training needs the extra train")
-    done = mien(*[str(photo) if a == "PHOTO" else a for a in arguments])
+    done = run_mien(*[str(photo) if a == "PHOTO" else a for a in arguments])
     text = done.stderr.decode()
     assert done.returncode == code, text
     assert words in " ".join(text.replace("│", " ").split())
@@ -108,7 +108,7 @@ def test_wrong_use_is_one_sentence(
 
 
 def test_models_lists_licence_and_labels() -> None:
-    done = mien("models")
+    done = run_mien("models")
     assert done.returncode == 0
     text = done.stdout.decode()
     assert "mien-mobilenet" in text
@@ -158,15 +158,15 @@ def test_odd_names_are_data_not_markup(photo: Path, tmp_path: Path) -> None:
     odd.write_bytes(photo.read_bytes())
     latin = os.fsencode(tmp_path) + b"/caf\xe9.jpg"
     Path(os.fsdecode(latin)).write_bytes(photo.read_bytes())
-    done = mien("analyze", odd)
+    done = run_mien("analyze", odd)
     assert "photo [copy] :smile:.jpg" in done.stdout.decode()
-    done = mien("analyze", tmp_path, "--json", "-o", tmp_path / "t.parquet")
+    done = run_mien("analyze", tmp_path, "--json", "-o", tmp_path / "t.parquet")
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 2
 
 
 def test_the_demo_shows_a_happy_astronaut(tmp_path: Path) -> None:
-    done = mien("demo", "-o", tmp_path)
+    done = run_mien("demo", "-o", tmp_path)
     assert done.returncode == 0, done.stderr
     assert "happiness" in done.stdout.decode()
     assert sorted(p.name for p in tmp_path.iterdir()) == [

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.videos import write_film
+from helpers.videos import write_video
 from typer.testing import CliRunner, Result
 
 from mien import Timeline
@@ -32,7 +32,7 @@ def film(path: Path, face: Image, shift: int = 0, times: list[float] | None = No
     """Frames with the same face, moved by `shift` pixels."""
     path.parent.mkdir(parents=True, exist_ok=True)
     moved = np.roll(face, shift, axis=1)
-    return write_film(path, [moved] * (len(times) if times else 4), times=times)
+    return write_video(path, [moved] * (len(times) if times else 4), times=times)
 
 
 def test_a_folder_of_everything_ends_in_one_table(tmp_path: Path, photo: Path, face: Image) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from helpers.command import mien
-from helpers.people import film
+from helpers.command import run_mien
+from helpers.people import video_of_shots
 
 from mien import EmotionAnalyzer, Timeline
 from mien.labels import EMOTIONS
@@ -19,13 +19,13 @@ from mien.results.peaks import peaks_path
 @pytest.fixture
 def tables(tmp_path: Path) -> list[Path]:
     """Two films with somebody in common."""
-    first = film("a.mp4", {1: "anna"}, {2: "bert"}, {3: "anna"})
-    second = film("b.mp4", {1: "bert", 2: "cleo"})
+    first = video_of_shots("a.mp4", {1: "anna"}, {2: "bert"}, {3: "anna"})
+    second = video_of_shots("b.mp4", {1: "bert", 2: "cleo"})
     return [first.save(tmp_path / "a.parquet"), second.save(tmp_path / "b.csv")]
 
 
 def test_one_row_a_person_in_the_terminal(tables: list[Path]) -> None:
-    done = mien("people", *tables)
+    done = run_mien("people", *tables)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.decode().splitlines()
     assert [line.split("  ")[0] for line in lines] == ["person", "person 1", "person 2", "person 3"]
@@ -35,7 +35,7 @@ def test_one_row_a_person_in_the_terminal(tables: list[Path]) -> None:
 
 def test_everything_into_a_folder(tables: list[Path], tmp_path: Path) -> None:
     folder = tmp_path / "out"
-    done = mien("people", *tables, "-o", folder, "--name", "2=Bert")
+    done = run_mien("people", *tables, "-o", folder, "--name", "2=Bert")
     assert done.returncode == 0, done.stderr
     assert {path.name for path in folder.iterdir()} == {
         "index.html", "people.csv", "tracks.csv",
@@ -47,20 +47,20 @@ def test_everything_into_a_folder(tables: list[Path], tmp_path: Path) -> None:
     assert merged.names == {2: "Bert"}
     assert merged.embeddings is None, "nobody asked to keep them"
     assert (folder / "index.html").read_text().count("<img") == 5
-    assert mien("report", folder / "merged.parquet").returncode == 0
+    assert run_mien("report", folder / "merged.parquet").returncode == 0
     assert "Bert" in (folder / "merged.html").read_text()
 
 
 def test_one_table_or_one_page(tables: list[Path], tmp_path: Path) -> None:
     for name in ("who.csv", "who.html"):
-        done = mien("people", *tables, "-o", tmp_path / name)
+        done = run_mien("people", *tables, "-o", tmp_path / name)
         assert done.returncode == 0, done.stderr
         assert f"wrote {tmp_path / name}" in done.stderr.decode()
     assert len(pd.read_csv(tmp_path / "who.csv")) == 3
 
 
 def test_wrong_names_lose_nothing(tables: list[Path], tmp_path: Path) -> None:
-    done = mien("people", *tables, "-o", tmp_path / "who.csv", "--name", "9=Zoe")
+    done = run_mien("people", *tables, "-o", tmp_path / "who.csv", "--name", "9=Zoe")
     assert done.returncode == 2
     assert "there is no person 9; there are 3" in done.stderr.decode()
     assert "person 3" in done.stdout.decode()
@@ -69,14 +69,14 @@ def test_wrong_names_lose_nothing(tables: list[Path], tmp_path: Path) -> None:
 
 def test_a_table_without_identity(tables: list[Path]) -> None:
     embeddings_path(tables[1]).unlink()
-    done = mien("people", *tables)
+    done = run_mien("people", *tables)
     assert done.returncode == 2
     assert "b.csv does not keep who is who" in done.stderr.decode()
 
 
 def test_nobody(tmp_path: Path) -> None:
-    table = film("a.mp4", {}, {}).save(tmp_path / "t.parquet")
-    done = mien("people", table, "-o", tmp_path / "out")
+    table = video_of_shots("a.mp4", {}, {}).save(tmp_path / "t.parquet")
+    done = run_mien("people", table, "-o", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     assert b"nobody was seen" in done.stderr
     assert "Nobody was seen" in (tmp_path / "out" / "index.html").read_text()
@@ -84,14 +84,14 @@ def test_nobody(tmp_path: Path) -> None:
 
 
 def test_tables_of_two_models(tables: list[Path], tmp_path: Path) -> None:
-    other = film("c.mp4", {1: "anna"})
+    other = video_of_shots("c.mp4", {1: "anna"})
     assert other.embeddings is not None
     strange = replace(other, embeddings=replace(other.embeddings, model="def"))
-    done = mien("people", *tables, strange.save(tmp_path / "c.parquet"))
+    done = run_mien("people", *tables, strange.save(tmp_path / "c.parquet"))
     assert done.returncode == 2
     assert "of different models" in done.stderr.decode()
     fewer = replace(other, labels=EMOTIONS[:4], faces=other.faces.drop(columns=[*EMOTIONS[4:]]))
-    done = mien("people", tables[0], fewer.save(tmp_path / "d.parquet"))
+    done = run_mien("people", tables[0], fewer.save(tmp_path / "d.parquet"))
     assert done.returncode == 2
     assert "different labels" in done.stderr.decode()
 
@@ -111,7 +111,7 @@ def test_wrong_use_is_one_sentence(
     tables: list[Path], photo: Path, options: list[str], code: int, told: str
 ) -> None:
     given = [str(photo) if option == "PHOTO" else option for option in options]
-    done = mien("people", *tables, *given)
+    done = run_mien("people", *tables, *given)
     text = " ".join(done.stderr.decode().replace("│", " ").split())
     assert done.returncode == code, text
     assert told in text
@@ -123,7 +123,7 @@ def test_eight_people_in_a_film_and_again_in_another(shared: Path, tmp_path: Pat
     film, again = videos / "london_timeline.mp4", videos / "london_timeline_vfr.mp4"
     known = [f"Anna={photos / '136_03.jpg'}", f"Astrid={photos / 'astronaut.png'}"]
     options = [part for one in known for part in ("--known", one)]
-    done = mien("people", film, again, "-o", tmp_path / "out", *options)
+    done = run_mien("people", film, again, "-o", tmp_path / "out", *options)
     assert done.returncode == 0, done.stderr
     people = pd.read_csv(tmp_path / "out" / "people.csv")
     assert len(people) == 8
@@ -144,7 +144,7 @@ def test_photos_of_one_person_and_of_others(shared: Path, tmp_path: Path) -> Non
     photos = shared / "media" / "photos"
     names = ("021_03", "021_08", "136_03", "136_08", "lisa2", "lisa4", "119_03", "chelsea")
     paths = [next(photos.glob(f"{name}.*")) for name in names]
-    done = mien("people", *paths, "-o", tmp_path / "out")
+    done = run_mien("people", *paths, "-o", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     people = pd.read_csv(tmp_path / "out" / "people.csv")
     assert people["tracks"].tolist() == [2, 2, 2, 1]
@@ -153,7 +153,7 @@ def test_photos_of_one_person_and_of_others(shared: Path, tmp_path: Path) -> Non
 
 def test_faces_that_are_gone_are_told_once(tables: list[Path], tmp_path: Path) -> None:
     peaks_path(tables[0]).unlink()
-    done = mien("people", *tables, "-o", tmp_path / "who.html")
+    done = run_mien("people", *tables, "-o", tmp_path / "who.html")
     assert done.returncode == 0, done.stderr
     assert done.stderr.decode().count("a.mp4 is not there any more") == 1
     assert (tmp_path / "who.html").read_text().count("<img") == 2
@@ -166,11 +166,11 @@ def test_a_film_that_cannot_be_read_loses_nothing(tables: list[Path], tmp_path: 
     model = EmotionAnalyzer(also=("identity",)).settings["classifier_sha256"]
     ours = replace(kept, embeddings=replace(kept.embeddings, model=model))
     table = ours.save(tmp_path / "ours.parquet")
-    done = mien("people", table, tmp_path / "broken.mp4", "-o", tmp_path / "who.csv")
+    done = run_mien("people", table, tmp_path / "broken.mp4", "-o", tmp_path / "who.csv")
     assert done.returncode == 3
     assert "broken.mp4" in done.stderr.decode()
     assert len(pd.read_csv(tmp_path / "who.csv")) == 2
-    done = mien("people", tables[0], tmp_path / "broken.mp4")
+    done = run_mien("people", tables[0], tmp_path / "broken.mp4")
     assert done.returncode == 2
     assert "is of another model than mien-mobilenet" in done.stderr.decode()
 
@@ -178,12 +178,12 @@ def test_a_film_that_cannot_be_read_loses_nothing(tables: list[Path], tmp_path: 
 def test_no_table_that_is_read_is_written_over(tables: list[Path], tmp_path: Path) -> None:
     before = tables[0].read_bytes()
     for output in (tables[0], tmp_path / "a.images.parquet"):
-        done = mien("people", *tables, "-o", output)
+        done = run_mien("people", *tables, "-o", output)
         assert done.returncode == 2, output
         assert "choose another name" in done.stderr.decode()
     assert tables[0].read_bytes() == before
-    assert mien("people", *tables, "-o", tmp_path / "out").returncode == 0
+    assert run_mien("people", *tables, "-o", tmp_path / "out").returncode == 0
     merged = tmp_path / "out" / "merged.parquet"
-    done = mien("people", merged, "-o", tmp_path / "out")
+    done = run_mien("people", merged, "-o", tmp_path / "out")
     assert done.returncode == 2
     assert "merged.parquet is the table itself" in done.stderr.decode()

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import av
 import pytest
-from helpers.results import acted, save, towards
-from helpers.videos import write_film
+from helpers.results import frame_result, mostly, save_table
+from helpers.videos import write_video
 
 from mien import Results
 
@@ -58,7 +58,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     (folder / "photos").mkdir()
     for i in range(40):
         shutil.copy(photo, folder / "photos" / f"{i}.jpg")
-    return folder / "photos", write_film(folder / "video.mp4", frames=400)
+    return folder / "photos", write_video(folder / "video.mp4", frames=400)
 
 
 @pytest.mark.parametrize("end", ENDS)
@@ -231,8 +231,10 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
     photo = Path(__file__).parents[1] / "src" / "mien" / "assets" / "astronaut.jpg"
     for name in ODD:
         shutil.copy(photo, folder / name)
-    film = [acted(i / 10, {1: towards("happiness")}, index=i, source=ODD[1]) for i in range(9)]
-    save(film, folder / "t.parquet")
+    film = [
+        frame_result(i / 10, {1: mostly("happiness")}, index=i, source=ODD[1]) for i in range(9)
+    ]
+    save_table(film, folder / "t.parquet")
     return folder
 
 

@@ -10,19 +10,20 @@ import time
 from pathlib import Path
 
 import pytest
-from helpers.results import acted, save, towards
-from helpers.videos import write_film
+from helpers.results import frame_result, mostly, save_table
+from helpers.videos import write_video
 
 FRAMES, FPS = 12, 10
 
 
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
-    film = write_film(tmp_path / "film.mp4", frames=FRAMES, fps=FPS)
+    film = write_video(tmp_path / "film.mp4", frames=FRAMES, fps=FPS)
     rows = (
-        acted(i / FPS, {1: towards("happiness")}, index=i, source=str(film)) for i in range(FRAMES)
+        frame_result(i / FPS, {1: mostly("happiness")}, index=i, source=str(film))
+        for i in range(FRAMES)
     )
-    return save(rows, tmp_path / "film.parquet")
+    return save_table(rows, tmp_path / "film.parquet")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")

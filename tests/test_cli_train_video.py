@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.featured import acted
-from helpers.networks import tiny
-from helpers.videos import cut_off, write_film
+from helpers.featured import timeline_with_features
+from helpers.networks import channel_network
+from helpers.videos import truncate, write_video
 
 from mien import ModelCard, Results
 from mien.analyzer import EmotionAnalyzer
@@ -26,7 +26,7 @@ from mien.timeline.timeline import Timeline
 from mien.types import Image
 
 pytest.importorskip("sklearn", reason="scikit-learn (the extra video) is not installed")
-from helpers.video_models import machine
+from helpers.video_models import video_model
 from typer.testing import CliRunner, Result
 
 from mien.training.videos import features
@@ -75,7 +75,7 @@ def stand_in() -> ModelCard:
 def analyzer_of(folder: Path, also: tuple[str, ...] = ("features",)) -> EmotionAnalyzer:
     path = folder / "tiny.onnx"
     if not path.exists():
-        tiny(path, card=stand_in().to_json())
+        channel_network(path, card=stand_in().to_json())
     return EmotionAnalyzer(faces, OnnxClassifier(path, also=also))
 
 
@@ -86,12 +86,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = ["path,label,subject"]
     for mood in MOODS:
         for i in range(8):
-            write_film(place / f"{mood}{i}.mp4", pictures(mood, i))
+            write_video(place / f"{mood}{i}.mp4", pictures(mood, i))
             rows.append(f"{mood}{i}.mp4,{mood},s{i % 8}")
     for name in ("black", "dark"):
-        write_film(place / f"{name}.mp4", (painted(None, None) for _ in range(5)))
+        write_video(place / f"{name}.mp4", (painted(None, None) for _ in range(5)))
         rows.append(f"{name}.mp4,calm,{name}")
-    cut_off(write_film(place / "broken.mkv"), 0.02)
+    truncate(write_video(place / "broken.mkv"), 0.02)
     rows.append("broken.mkv,restless,s1")
     (place / "films.csv").write_text("\n".join(rows))
     return place
@@ -147,7 +147,7 @@ def test_the_command_trains_and_the_model_judges(
     assert len(list((tmp_path / "new" / "mood.features").glob("*.npz"))) == 18
 
     for number, mood in ((50, "calm"), (51, "restless")):  # never seen before
-        write_film(tmp_path / f"{mood}.mp4", pictures(mood, number))
+        write_video(tmp_path / f"{mood}.mp4", pictures(mood, number))
     table = tmp_path / "t.parquet"
     two = tmp_path / "calm.mp4", tmp_path / "restless.mp4"
     done = mien("analyze", *two, "-o", table, "--film-model", model)
@@ -234,14 +234,14 @@ def test_a_stopped_run_loses_no_film(folder: Path, tmp_path: Path) -> None:
     slower.look(first, "person")
     assert looked == ["film", "film"], "another frame rate is another look"
     for kept in tmp_path.glob("calm0*.npz"):
-        cut_off(kept, 0.5)
+        truncate(kept, 0.5)
     camera(counting).look(first, "person")
     assert looked == ["film"] * 3, "what is broken is looked at again"
 
 
 def test_every_person_of_a_film_is_judged(folder: Path, trained: Path, tmp_path: Path) -> None:
     """The one to the left is restless, the one to the right stays blue."""
-    film = write_film(tmp_path / "two.mp4", pictures("restless", 4, two=True))
+    film = write_video(tmp_path / "two.mp4", pictures("restless", 4, two=True))
     found = FilmModel(trained).judge(analyzer_of(folder).video(film))
     assert found["label"].tolist() == ["restless", "calm"]
     assert found["track_id"].nunique() == 2
@@ -273,7 +273,7 @@ def test_wrong_use_of_the_commands(
         "--film-model",
         folder / "tiny.onnx",
     )
-    other = machine(tmp_path / "o.onnx", "person", np.random.default_rng(0), d=3)
+    other = video_model(tmp_path / "o.onnx", "person", np.random.default_rng(0), d=3)
     fails(2, "trained on the features", "analyze", folder / "calm0.mp4", "--film-model", other)
 
 
@@ -300,8 +300,8 @@ def test_without_scikit_learn_it_says_what_to_install(tmp_path: Path) -> None:
 
 
 def test_a_table_of_two_films_is_not_one(folder: Path, tmp_path: Path) -> None:
-    one = acted(lambda i: {1: [1, 1]}, source="a.mp4")
-    other = acted(lambda i: {1: [1, 1]}, source="b.mp4")
+    one = timeline_with_features(lambda i: {1: [1, 1]}, source="a.mp4")
+    other = timeline_with_features(lambda i: {1: [1, 1]}, source="b.mp4")
     tables = (pd.concat([getattr(t, name) for t in (one, other)]) for name in ("faces", "images"))
     joined_faces, joined_images = tables
     Timeline(joined_faces, joined_images, one.settings, one.labels).save(tmp_path / "t.parquet")

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import typer
-from helpers.results import acted, lost, save, towards
-from helpers.videos import number_of, picture, write_film
+from helpers.results import failed_frame, frame_result, mostly, save_table
+from helpers.videos import number_of, numbered_image, write_video
 from typer.testing import CliRunner
 
 from mien.cli.commands.view import load, view
@@ -31,23 +31,23 @@ def results(source: Path, frames: int = 40) -> Iterator[Result]:
     """Person 1 throughout, happy and then sad; person 2 in the second half; some frames failed."""
     for i in range(frames):
         if i in (5, 6):
-            failed = lost(i / FPS, index=i, dropped=i == 6)
+            failed = failed_frame(i / FPS, index=i, dropped=i == 6)
             object.__setattr__(failed, "source", str(source))
             yield failed
             continue
-        people = {1: towards("happiness" if i < frames // 2 else "sadness")}
+        people = {1: mostly("happiness" if i < frames // 2 else "sadness")}
         if i >= frames // 2:
-            people[2] = towards("anger", 0.4)
+            people[2] = mostly("anger", 0.4)
         if i == 10:
             people = {}
         shown = BOXES[: len(people)]
-        yield acted(i / FPS, people, index=i, boxes=shown, source=str(source))
+        yield frame_result(i / FPS, people, index=i, boxes=shown, source=str(source))
 
 
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
-    film = write_film(tmp_path / "film.mp4", frames=40, fps=FPS)
-    return save(results(film), tmp_path / "film.parquet")
+    film = write_video(tmp_path / "film.mp4", frames=40, fps=FPS)
+    return save_table(results(film), tmp_path / "film.parquet")
 
 
 @pytest.fixture
@@ -82,7 +82,9 @@ def test_keys_lead_to_frames(viewer: Viewer) -> None:
 
 def test_a_second_is_a_second_whatever_the_frame_rate(tmp_path: Path) -> None:
     times = [0.0, 0.1, 0.2, 0.9, 1.05, 2.8, 2.9]
-    path = save((acted(t, index=i) for i, t in enumerate(times)), tmp_path / "t.parquet")
+    path = save_table(
+        (frame_result(t, index=i) for i, t in enumerate(times)), tmp_path / "t.parquet"
+    )
     viewer = load(path)
     assert [press(viewer, "pagedown") for _ in range(5)] == [3, 4, 5, 6, 6]
     assert [press(viewer, "pageup") for _ in range(3)] == [4, 0, 0]
@@ -190,12 +192,14 @@ def _tables(table: Path) -> tuple[Any, Any, tuple[str, ...]]:
 def test_photos_are_frames_too(tmp_path: Path) -> None:
     paths = [tmp_path / f"{i}.png" for i in range(25)]
     for i, path in enumerate(paths):
-        write_image(path, picture(i, (64 + i, 48)))
+        write_image(path, numbered_image(i, (64 + i, 48)))
     made = [
-        acted(None, {0: towards("fear")}, image=picture(i, (64 + i, 48)), source=str(path))
+        frame_result(
+            None, {0: mostly("fear")}, image=numbered_image(i, (64 + i, 48)), source=str(path)
+        )
         for i, path in enumerate(paths)
     ]
-    viewer = load(save(made, tmp_path / "t.csv"))
+    viewer = load(save_table(made, tmp_path / "t.csv"))
     assert press(viewer, "right", "pagedown") == 11
     look = viewer.look()
     assert look is not None
@@ -230,12 +234,12 @@ def test_a_film_that_was_moved_with_its_table_is_found(table: Path, tmp_path: Pa
 
 def test_an_empty_table_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has no frames"):
-        load(save([], tmp_path / "t.parquet"))
+        load(save_table([], tmp_path / "t.parquet"))
 
 
 def test_reading_again_in_any_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     times = [0.0, 0.05, 0.2, 0.21, 0.6, 1.3, 1.35, 2.0, 2.5, 3.0, 3.4]
-    film = write_film(tmp_path / "film.mp4", times=times)
+    film = write_video(tmp_path / "film.mp4", times=times)
     opened: list[float] = []
     from mien.media import video
 
@@ -263,7 +267,7 @@ def test_reading_again_in_any_order(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_memory_for_pictures_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mien.media.frame_reader._BYTES", 3 * 64 * 48 * 3)
-    film = write_film(tmp_path / "film.mp4", frames=10)
+    film = write_video(tmp_path / "film.mp4", frames=10)
     read = Rereader(tmp_path)
     for i in [*range(10), 3, 0, 9]:
         assert number_of(read(str(film), i / 10, None)) == i

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from helpers.results import acted, towards
-from helpers.videos import picture
+from helpers.results import frame_result, mostly
+from helpers.videos import numbered_image
 
 from mien.cli.viewer.keys import names_of
 from mien.cli.viewer.terminal import half_blocks, lines, screen
@@ -32,8 +32,8 @@ def test_keys_of_terminals() -> None:
 
 def seen() -> Look:
     """Two people in one frame, the second selected."""
-    people = {1: towards("happiness"), 2: towards("fear", 0.4)}
-    result = acted(1.5, people, boxes=[[5, 5, 20, 20], [30, 5, 50, 25]])
+    people = {1: mostly("happiness"), 2: mostly("fear", 0.4)}
+    result = frame_result(1.5, people, boxes=[[5, 5, 20, 20], [30, 5, 50, 25]])
     strip = np.array([[230, 159, 0]] * 5 + [[0, 0, 0]] * 5, np.uint8)
     return Look(
         result.image,
@@ -105,6 +105,6 @@ def test_ppm_is_what_tk_reads() -> None:
 
     from PIL import Image as Pil
 
-    image = picture(9)
+    image = numbered_image(9)
     with Pil.open(BytesIO(_ppm(image))) as read:
         assert (np.array(read) == image).all()

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 import typer
-from helpers.results import Analyst, acted, lost, towards
-from helpers.videos import picture, write_film
+from helpers.results import StubAnalyzer, failed_frame, frame_result, mostly
+from helpers.videos import numbered_image, write_video
 from typer.testing import CliRunner
 
 from mien.cli.commands.watch import watch
@@ -40,13 +40,13 @@ class Camera:
         for i in range(self.frames):
             time.sleep(1 / FPS)
             self.go.wait(5)
-            yield Frame("camera 0", lambda i=i: picture(i), i, i / FPS)  # type: ignore[misc]
+            yield Frame("camera 0", lambda i=i: numbered_image(i), i, i / FPS)  # type: ignore[misc]
         if self.error is not None:
             raise self.error
 
 
 def live(frames: Any, **options: Any) -> Live:
-    return Live("camera 0", frames, lambda gate: Analyst().stream(gate, keep=True), **options)
+    return Live("camera 0", frames, lambda gate: StubAnalyzer().stream(gate, keep=True), **options)
 
 
 def until(true: Callable[[], object], seconds: float = 10) -> None:
@@ -94,10 +94,10 @@ def test_nothing_waits_in_a_queue() -> None:
 
 def test_dropped_and_failed_frames_are_counted_and_shown() -> None:
     def analyse(frames: object) -> Iterator[Any]:
-        yield acted(0.0, {1: towards("fear")})
-        yield lost(0.1, index=1, dropped=True)
-        yield lost(0.2, index=2)
-        yield acted(0.3, {1: towards("fear")}, index=3)
+        yield frame_result(0.0, {1: mostly("fear")})
+        yield failed_frame(0.1, index=1, dropped=True)
+        yield failed_frame(0.2, index=2)
+        yield frame_result(0.3, {1: mostly("fear")}, index=3)
         time.sleep(0.3)
 
     with Live("camera 0", [], analyse) as view:
@@ -109,10 +109,10 @@ def test_dropped_and_failed_frames_are_counted_and_shown() -> None:
 
 
 def test_a_film_runs_at_its_own_speed_and_late_frames_are_left_out(tmp_path: Path) -> None:
-    film = VideoSource(write_film(tmp_path / "a.mp4", frames=20, fps=20))
+    film = VideoSource(write_video(tmp_path / "a.mp4", frames=20, fps=20))
 
     def slow(frames: Any) -> Iterator[Any]:
-        for result in Analyst().stream(frames, keep=True):
+        for result in StubAnalyzer().stream(frames, keep=True):
             if result.status == "ok":
                 time.sleep(0.15)
             yield result
@@ -130,7 +130,7 @@ def test_a_film_runs_at_its_own_speed_and_late_frames_are_left_out(tmp_path: Pat
 
 
 def test_a_pause_lets_nothing_through_and_does_not_count_as_late(tmp_path: Path) -> None:
-    film = VideoSource(write_film(tmp_path / "a.mp4", frames=12, fps=20))
+    film = VideoSource(write_video(tmp_path / "a.mp4", frames=12, fps=20))
     with live(film, own_speed=True) as view:
         until(lambda: view.counts["ok"] >= 3)
         view.press("space")
@@ -161,11 +161,11 @@ def test_a_paused_camera_is_not_analysed() -> None:
 
 
 def test_keys_select_people() -> None:
-    crowd = {3: towards("fear"), 1: towards("anger"), 7: towards("neutral")}
+    crowd = {3: mostly("fear"), 1: mostly("anger"), 7: mostly("neutral")}
     boxes = [[0, 0, 9, 9], [20, 0, 29, 9], [40, 0, 49, 9]]
 
     def analyse(frames: object) -> Iterator[Any]:
-        yield acted(0.0, crowd, boxes=boxes)
+        yield frame_result(0.0, crowd, boxes=boxes)
         time.sleep(0.5)
 
     def chosen(key: str) -> int | None:
@@ -253,7 +253,7 @@ def test_a_source_that_hangs_does_not_hang_the_view(monkeypatch: pytest.MonkeyPa
     assert view.done
 
 
-class _Never(Analyst):
+class _Never(StubAnalyzer):
     def __init__(self, *_: object) -> None: ...
 
 
@@ -268,7 +268,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
 
 
 def test_without_a_terminal_it_prints_lines(run: Callable[..., Any], tmp_path: Path) -> None:
-    film = write_film(tmp_path / "a.mp4", frames=30, fps=20)
+    film = write_video(tmp_path / "a.mp4", frames=30, fps=20)
     table, record = tmp_path / "t.parquet", tmp_path / "r.mp4"
     done = run(film, "-o", table, "--record", record)
     assert done.exit_code == 0, done.output

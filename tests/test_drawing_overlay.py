@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from helpers.results import BOX, acted, towards
+from helpers.results import BOX, frame_result, mostly
 
 from mien.drawing.captions import Outline, Outlines
 from mien.drawing.overlay import Scene
@@ -14,15 +14,15 @@ from mien.labels import color_of
 from mien.sinks.stabilizer import Steadied, people_of
 from mien.types import Image
 
-HAPPY = towards("happiness")
+HAPPY = mostly("happiness")
 
 
 def test_labels_and_figures_do_not_flicker() -> None:
-    steadied, raw = Steadied(acted(0.0).labels), set()
+    steadied, raw = Steadied(frame_result(0.0).labels), set()
     told = []
     for i in range(100):  # 4 s, in which two labels change the lead in every frame
-        leader = towards("happiness" if i % 2 else "surprise", 0.56)
-        result = acted(i / 25, {3: leader}, index=i)
+        leader = mostly("happiness" if i % 2 else "surprise", 0.56)
+        result = frame_result(i / 25, {3: leader}, index=i)
         raw.add(result.emotions)
         (person,) = steadied.people(result)
         told.append((person.emotion, person.percent))
@@ -34,24 +34,24 @@ def test_labels_and_figures_do_not_flicker() -> None:
 
 
 def test_a_change_is_told_soon_and_another_film_begins_anew() -> None:
-    steadied = Steadied(acted(0.0).labels)
+    steadied = Steadied(frame_result(0.0).labels)
     for i in range(25):
-        steadied.people(acted(i / 25, {1: HAPPY}, index=i))
+        steadied.people(frame_result(i / 25, {1: HAPPY}, index=i))
     told = [
-        steadied.people(acted(1 + i / 25, {1: towards("sadness", 0.9)}))[0].emotion
+        steadied.people(frame_result(1 + i / 25, {1: mostly("sadness", 0.9)}))[0].emotion
         for i in range(25)
     ]
     assert "sadness" in told[:13]
-    (fresh,) = steadied.people(acted(2.0, {1: HAPPY}, source="other.mp4"))
+    (fresh,) = steadied.people(frame_result(2.0, {1: HAPPY}, source="other.mp4"))
     assert fresh.emotion == "happiness"
 
 
 def test_results_without_people_or_probabilities_pass() -> None:
-    result = acted(None, {4: towards("fear", 0.3)})
+    result = frame_result(None, {4: mostly("fear", 0.3)})
     (person,) = Steadied(result.labels).people(result)
     assert (person.emotion, person.percent) == ("uncertain", 30)
     assert person.wordings == ("person 4: uncertain", "uncertain")
-    assert people_of(acted(0.0)) == []
+    assert people_of(frame_result(0.0)) == []
 
 
 def test_captions_stay_on_their_side_of_a_trembling_box() -> None:
@@ -93,9 +93,9 @@ def test_people_keep_their_place_in_the_margin() -> None:
     small, large = (10, 10, 50, 50), (100, 10, 300, 210)
     image = np.full((480, 640, 3), 90, np.uint8)
     image[10:50, 10:50], image[10:210, 100:300] = red, blue
-    scene = Scene(acted(0.0).labels, (640, 480))
-    one = people_of(acted(0.0, {1: HAPPY}, boxes=[small], image=image))
-    two = people_of(acted(0.1, {2: HAPPY, 1: HAPPY}, boxes=[large, small], image=image))
+    scene = Scene(frame_result(0.0).labels, (640, 480))
+    one = people_of(frame_result(0.0, {1: HAPPY}, boxes=[small], image=image))
+    two = people_of(frame_result(0.1, {2: HAPPY, 1: HAPPY}, boxes=[large, small], image=image))
 
     def owners(drawn: Image) -> list[str]:
         margin = drawn[:, 640:]
@@ -114,7 +114,7 @@ def test_people_keep_their_place_in_the_margin() -> None:
 
 def test_the_bars_say_what_the_values_say() -> None:
     image = np.zeros((480, 640, 3), np.uint8)
-    result = acted(0.0, {1: towards("anger", 0.75)}, image=image)
+    result = frame_result(0.0, {1: mostly("anger", 0.75)}, image=image)
     scene = Scene(result.labels, (640, 480))
     margin = scene.draw(image, people_of(result), time_s=0.0)[:, 640:]
 
@@ -128,7 +128,7 @@ def test_the_bars_say_what_the_values_say() -> None:
 
 
 def test_the_given_picture_stays_as_it_is() -> None:
-    result = acted(0.0, {1: HAPPY}, boxes=[BOX])
+    result = frame_result(0.0, {1: HAPPY}, boxes=[BOX])
     image = result.image
     before = image.copy()
     Scene(result.labels, (64, 48)).draw(image, people_of(result))

@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import typer
-from helpers.networks import tiny
-from helpers.results import acted, towards
+from helpers.networks import channel_network
+from helpers.results import frame_result, mostly
 from typer.testing import CliRunner
 
 from mien import CustomClassifier, EmotionAnalyzer, ModelCard, Results, Scores, Timeline
@@ -80,13 +80,13 @@ def test_scores_that_are_no_probabilities_are_refused() -> None:
     values = np.array([[3.0, -1.0]], np.float32)
     with pytest.raises(UsageError, match="derived from probabilities"):
         with_affect(Scores(values, ("sad", "happy"), "score"))
-    faces = acted(0.0, {1: towards("fear")}).to_dataframe()
+    faces = frame_result(0.0, {1: mostly("fear")}).to_dataframe()
     with pytest.raises(UsageError, match="derived from probabilities"):
         with_columns(faces.assign(fear=3.0), EMOTIONS)
 
 
 def test_columns_stand_behind_the_labels() -> None:
-    faces = acted(0.0, {1: sure("anger")}).to_dataframe()
+    faces = frame_result(0.0, {1: sure("anger")}).to_dataframe()
     found = with_columns(faces, EMOTIONS)
     names = list(found.columns)
     assert names[names.index(EMOTIONS[-1]) + 1 :][:3] == ["valence", "arousal", "size_px"]
@@ -103,7 +103,7 @@ def test_columns_stand_behind_the_labels() -> None:
 def story() -> Timeline:
     """Sad for two seconds, then happy for two; 10 frames a second."""
     labels = ["sadness"] * 20 + ["happiness"] * 20
-    results = (acted(i / 10, {1: towards(name)}, index=i) for i, name in enumerate(labels))
+    results = (frame_result(i / 10, {1: mostly(name)}, index=i) for i, name in enumerate(labels))
     return Timeline.from_results(results)
 
 
@@ -120,7 +120,7 @@ def test_a_film_says_that_they_are_derived_and_comes_back(tmp_path: Path) -> Non
         assert again.faces[name].to_numpy() == pytest.approx(timeline.faces[name].to_numpy())
         before = story().derive_affect().smooth(0.6).faces[name].to_numpy()
         assert before == pytest.approx(timeline.faces[name].to_numpy(), abs=1e-5)
-    first, last = affect([towards("sadness"), towards("happiness")], EMOTIONS)[:, 0].tolist()
+    first, last = affect([mostly("sadness"), mostly("happiness")], EMOTIONS)[:, 0].tolist()
     assert timeline.raw.faces["valence"].iloc[[0, -1]].to_numpy() == pytest.approx([first, last])
 
 
@@ -149,7 +149,7 @@ def test_an_analyzer_says_at_once_what_cannot_be_derived(tmp_path: Path) -> None
     known = CustomClassifier(calm, labels=("happy", "bored"), input_size=8)
     assert EmotionAnalyzer(classifier=known, also=("affect",), without=("bored",)).measures
     card = ModelCard("tiny", ("happiness", "sadness"), 8, std=1.0, measures=("valence",))  # type: ignore[arg-type]
-    model = OnnxClassifier(tiny(tmp_path / "tiny.onnx", card=card.to_json()))
+    model = OnnxClassifier(channel_network(tmp_path / "tiny.onnx", card=card.to_json()))
     analyzer = EmotionAnalyzer(lambda image: [(4, 4, 36, 36, 0.9)], model, also=("affect",))
     assert analyzer.settings["derived"].startswith("arousal from")
     image = np.zeros((40, 40, 3), np.uint8)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers.networks import tiny
+from helpers.networks import channel_network
 
 from mien import CropSpec, CustomClassifier, ModelCard, Scores, load_classifier
 from mien.errors import ModelError, PluginError, UsageError
@@ -28,14 +28,14 @@ def colored(*places: int) -> Crops:
 
 def test_the_card_in_the_file_is_enough(tmp_path: Path) -> None:
     card = ModelCard("tiny", ("red", "green", "blue"), 8, std=(1.0, 1.0, 1.0), scores="scores")
-    model = OnnxClassifier(tiny(tmp_path / "a.onnx", card=card.to_json()))
+    model = OnnxClassifier(channel_network(tmp_path / "a.onnx", card=card.to_json()))
     assert model.labels == ("red", "green", "blue")
     assert model.classify(colored(2, 0, 1)).top.tolist() == [2, 0, 1]
     check_classifier(model)
 
 
 def test_color_order_is_what_the_card_says(tmp_path: Path) -> None:
-    path = tiny(tmp_path / "a.onnx")
+    path = channel_network(tmp_path / "a.onnx")
     right, wrong = OnnxClassifier(path, RGB), OnnxClassifier(path, {**RGB, "color": "bgr"})
     assert right.classify(colored(0)).top[0] == 0
     assert wrong.classify(colored(0)).top[0] == 2
@@ -44,7 +44,7 @@ def test_color_order_is_what_the_card_says(tmp_path: Path) -> None:
 
 
 def test_mean_std_and_temperature(tmp_path: Path) -> None:
-    path = tiny(tmp_path / "a.onnx")
+    path = channel_network(tmp_path / "a.onnx")
     card = {"labels": ("r", "g", "b"), "mean": (100, 0, 0), "std": (2, 1, 1), "temperature": 0.5}
     scores = OnnxClassifier(path, card).classify(colored(0)).values[0]
     logits = np.array([0.02 * (200 - 100) / 2, 0, 0]) / 0.5
@@ -52,8 +52,8 @@ def test_mean_std_and_temperature(tmp_path: Path) -> None:
 
 
 def test_a_fixed_batch_is_filled_up(tmp_path: Path) -> None:
-    fixed = OnnxClassifier(tiny(tmp_path / "a.onnx", batch=4), RGB)
-    free = OnnxClassifier(tiny(tmp_path / "b.onnx"), RGB, batch_size=2)
+    fixed = OnnxClassifier(channel_network(tmp_path / "a.onnx", batch=4), RGB)
+    free = OnnxClassifier(channel_network(tmp_path / "b.onnx"), RGB, batch_size=2)
     crops = colored(0, 1, 2, 2, 1, 0)
     assert fixed.classify(crops).values == pytest.approx(free.classify(crops).values)
     assert len(fixed.classify(crops[:0])) == 0
@@ -61,7 +61,7 @@ def test_a_fixed_batch_is_filled_up(tmp_path: Path) -> None:
 
 
 def test_gray_models_get_one_channel(tmp_path: Path) -> None:
-    path = tiny(tmp_path / "a.onnx", channels=1)
+    path = channel_network(tmp_path / "a.onnx", channels=1)
     card = {"labels": ("light",), "color": "gray", "std": 1.0, "activation": "none"}
     model = OnnxClassifier(path, card)
     white = np.full((1, 8, 8, 3), 50, np.uint8)
@@ -81,7 +81,7 @@ def test_gray_models_get_one_channel(tmp_path: Path) -> None:
     ],
 )
 def test_a_card_that_does_not_fit_is_told(tmp_path: Path, card: Any, words: str) -> None:
-    path = tiny(tmp_path / "a.onnx")
+    path = channel_network(tmp_path / "a.onnx")
     with pytest.raises(ModelError, match=words):
         OnnxClassifier(path, card).classify(colored(0))
 
@@ -99,13 +99,13 @@ def test_broken_and_missing_files(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shape", [(2, 8, 8), (1, 9, 9, 3), (1, 8, 8, 4)])
 def test_wrong_squares_are_told(tmp_path: Path, shape: tuple[int, ...]) -> None:
-    model = OnnxClassifier(tiny(tmp_path / "a.onnx"), RGB)
+    model = OnnxClassifier(channel_network(tmp_path / "a.onnx"), RGB)
     with pytest.raises(UsageError, match=r"uint8 of shape \(n, 8, 8, 3\)"):
         model.classify(np.zeros(shape, np.uint8))
 
 
 def test_a_classifier_survives_pickling(tmp_path: Path) -> None:
-    model = OnnxClassifier(tiny(tmp_path / "a.onnx"), RGB)
+    model = OnnxClassifier(channel_network(tmp_path / "a.onnx"), RGB)
     before = model.classify(colored(1)).values
     assert pickle.loads(pickle.dumps(model)).classify(colored(1)).values == pytest.approx(before)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.networks import tiny
+from helpers.networks import channel_network
 
 from mien import EmotionAnalyzer, ModelCard, Results, Timeline
 from mien.errors import ModelError, UsageError
@@ -23,7 +23,7 @@ BOX = [(4, 4, 36, 36, 0.9)]
 def analyzer(tmp_path: Path) -> EmotionAnalyzer:
     """Two labels, and for valence the mean blue: 50 of it are 1."""
     card = ModelCard("tiny", ("red", "green"), 8, std=1.0, measures=("valence",))  # type: ignore[arg-type]
-    path = tiny(tmp_path / "tiny.onnx", card=card.to_json())
+    path = channel_network(tmp_path / "tiny.onnx", card=card.to_json())
     return EmotionAnalyzer(lambda image: BOX, OnnxClassifier(path))
 
 
@@ -107,6 +107,6 @@ def test_what_does_not_fit_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="'valence' is the name of another column"):
         face_dtypes(("valence", "joy"))
     card = {"labels": ("a", "b"), "measures": ("valence", "arousal"), "input_size": 8}
-    model = OnnxClassifier(tiny(tmp_path / "m.onnx"), card)
+    model = OnnxClassifier(channel_network(tmp_path / "m.onnx"), card)
     with pytest.raises(ModelError, match="3 scores a face, but its card names 2 labels and 2 mea"):
         model.classify(np.zeros((1, 8, 8, 3), np.uint8))

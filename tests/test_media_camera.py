@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from helpers.videos import outcome, picture, write_film
+from helpers.videos import numbered_image, outcome, write_video
 
 from mien.errors import FrameDroppedError, InputNotFoundError, UsageError, VideoError
 from mien.media import capture
@@ -33,7 +33,7 @@ def no_camera_thread_is_left() -> Iterator[None]:
 def generated(count: int, *, pause: float = 0.0, rate: float = 10) -> Shots:
     """A camera that shows `count` numbered pictures, one in `pause` seconds."""
     for number in range(count):
-        yield number / rate, picture(number)
+        yield number / rate, numbered_image(number)
         time.sleep(pause)
 
 
@@ -82,13 +82,13 @@ def test_only_the_newest_frame_waits() -> None:
     shown = threading.Event()
 
     def shots() -> Shots:
-        yield 0.0, picture(0)
+        yield 0.0, numbered_image(0)
         go_on.wait(2)
         for number in range(1, 6):
-            yield number / 10, picture(number)
+            yield number / 10, numbered_image(number)
         shown.set()
         time.sleep(0.05)
-        yield 0.6, picture(6)
+        yield 0.6, numbered_image(6)
 
     camera = CameraSource("t", open_=shots)
     frames = iter(camera)
@@ -107,7 +107,7 @@ def test_only_the_newest_frame_waits() -> None:
 def test_a_late_consumer_is_never_behind() -> None:
     def shots() -> Shots:
         for number in range(30):
-            yield time.monotonic(), picture(number)
+            yield time.monotonic(), numbered_image(number)
             time.sleep(0.01)
 
     age = []
@@ -188,7 +188,7 @@ def test_a_camera_that_cannot_be_opened_at_first() -> None:
 
 def test_other_errors_of_an_opener_surface() -> None:
     def shots() -> Shots:
-        yield 0.0, picture(0)
+        yield 0.0, numbered_image(0)
         raise RuntimeError("a bug")
 
     frames = iter(CameraSource("t", open_=shots))
@@ -202,7 +202,7 @@ def test_max_seconds_by_the_frames_and_by_the_clock() -> None:
     assert max(frame.time_s or 0.0 for frame in camera) == pytest.approx(0.7)
 
     def stuck() -> Shots:
-        yield 0.0, picture(0)
+        yield 0.0, numbered_image(0)
         time.sleep(1)
 
     began = time.monotonic()
@@ -295,7 +295,7 @@ def test_passwords_stay_out_of_names_and_messages() -> None:
 
 
 def test_a_file_plays_at_its_own_speed(tmp_path: Path) -> None:
-    path = write_film(tmp_path / "a.mp4", frames=5)
+    path = write_video(tmp_path / "a.mp4", frames=5)
     began = time.monotonic()
     frames = list(CameraSource(path, width=32))
     assert 0.35 < time.monotonic() - began < 3

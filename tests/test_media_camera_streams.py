@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.videos import Style, outcome, picture, write_film
+from helpers.videos import Style, numbered_image, outcome, write_video
 
 from mien.errors import VideoError
 from mien.media import capture
@@ -62,14 +62,14 @@ def motion_jpeg(count: int) -> list[bytes]:
     parts = []
     for number in range(count):
         jpeg = io.BytesIO()
-        PilImage.fromarray(picture(number)).save(jpeg, "JPEG", quality=95)
+        PilImage.fromarray(numbered_image(number)).save(jpeg, "JPEG", quality=95)
         head = f"--cut\r\nContent-Type: image/jpeg\r\nContent-Length: {jpeg.tell()}\r\n\r\n"
         parts.append(head.encode() + jpeg.getvalue() + b"\r\n")
     return parts
 
 
 def test_a_stream_that_dies_and_comes_back(tmp_path: Path) -> None:
-    data = write_film(tmp_path / "a.ts", frames=12, style=Style(gop=4)).read_bytes()
+    data = write_video(tmp_path / "a.ts", frames=12, style=Style(gop=4)).read_bytes()
     told: list[str] = []
 
     def answer(request: BaseHTTPRequestHandler, before: int) -> None:
@@ -108,7 +108,7 @@ def test_a_web_camera(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_server_that_falls_silent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(capture, "READ_S", 0.3)
-    data = write_film(tmp_path / "a.ts", frames=40).read_bytes()
+    data = write_video(tmp_path / "a.ts", frames=40).read_bytes()
     release = threading.Event()
 
     def answer(request: BaseHTTPRequestHandler, before: int) -> None:

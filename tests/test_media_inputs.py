@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers.videos import picture, write_film
+from helpers.videos import numbered_image, write_video
 from PIL import Image as PilImage
 
 from mien import EmotionAnalyzer
@@ -22,7 +22,7 @@ from mien.media.images import encode_png
 from mien.media.inputs import Inputs, VideoOptions
 from mien.media.video import VideoSource
 
-PNG = encode_png(picture(3))
+PNG = encode_png(numbered_image(3))
 
 
 def put(folder: Path, *names: str, data: bytes = PNG) -> None:
@@ -32,7 +32,7 @@ def put(folder: Path, *names: str, data: bytes = PNG) -> None:
 
 
 def animated(path: Path, frames: int = 3) -> Path:
-    first, *rest = [PilImage.fromarray(picture(i)) for i in range(frames)]
+    first, *rest = [PilImage.fromarray(numbered_image(i)) for i in range(frames)]
     first.save(path, save_all=True, append_images=rest, duration=200)
     return path
 
@@ -47,7 +47,7 @@ def raw_stream(path: Path, codec: str, form: str, fps: int, frames: int = 10) ->
         stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
         stream.codec_context.time_base = Fraction(1, fps)
         for i in range(frames):
-            file.mux(stream.encode(av.VideoFrame.from_ndarray(picture(i), "rgb24")))
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(numbered_image(i), "rgb24")))
         file.mux(stream.encode(None))
     return path
 
@@ -58,7 +58,7 @@ def found(*paths: str | os.PathLike[str]) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", ["a.f4v", "a.qt", "a.mp4.part", "a", "a.gif", "a.jpg", "a.dat"])
 def test_a_video_is_one_by_any_name(tmp_path: Path, name: str) -> None:
-    write_film(tmp_path / "film.mp4", frames=4).rename(tmp_path / name)
+    write_video(tmp_path / "film.mp4", frames=4).rename(tmp_path / name)
     assert kind_of(tmp_path / name) == "video"
     assert found(tmp_path) == {name: "video"}
     assert len(list(VideoSource(tmp_path / name))) == 4
@@ -69,7 +69,7 @@ def test_an_image_is_one_by_any_name(tmp_path: Path, name: str) -> None:
     put(tmp_path, name)
     assert found(tmp_path) == {name: "image"}
     (frame,) = next(iter(Inputs([tmp_path]))).frames()
-    assert np.array_equal(frame.read(), picture(3))
+    assert np.array_equal(frame.read(), numbered_image(3))
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_raw_motion_jpeg_by_another_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", [".gif", ".webp", ".png", ".avif"])
 def test_an_image_with_several_frames_is_a_video(tmp_path: Path, suffix: str) -> None:
     path = animated(tmp_path / f"a{suffix}")
-    PilImage.fromarray(picture(0)).save(tmp_path / f"still{suffix}")
+    PilImage.fromarray(numbered_image(0)).save(tmp_path / f"still{suffix}")
     kinds = {path.name: "video", f"still{suffix}": "image"}
     assert found(tmp_path) == kinds
     assert found(path, tmp_path / f"still{suffix}") == kinds  # named or found is the same
@@ -114,7 +114,7 @@ def test_a_folder_gives_everything_or_counts_it(tmp_path: Path) -> None:
     put(tmp_path, "a.jxl", "b", data=b"\xff\x0a" + bytes(90))  # JPEG XL
     put(tmp_path, "broken.jpg", "broken.mp4", data=bytes(range(200)))
     put(tmp_path, "empty.jpg", data=b"")
-    write_film(tmp_path / "film.mp4", frames=2)
+    write_video(tmp_path / "film.mp4", frames=2)
     os.symlink(tmp_path, tmp_path / "loop")
     os.symlink(tmp_path / "gone", tmp_path / "gone.jpg")
     inputs = Inputs([tmp_path])
@@ -165,7 +165,7 @@ def test_patterns_follow_the_rule_of_folders(
     tmp_path: Path, pattern: str, expected: list[str]
 ) -> None:
     put(tmp_path, "1.png", "10.png", "sub/3.png", ".hidden.png", "p.annotated.png")
-    write_film(tmp_path / "film.mp4", frames=2)
+    write_video(tmp_path / "film.mp4", frames=2)
     inputs = Inputs([str(tmp_path / pattern)])
     names = [Path(item.name).relative_to(tmp_path).as_posix() for item in inputs]
     assert names == expected
@@ -224,7 +224,7 @@ def test_what_a_shell_hands_over_open_is_read() -> None:
     try:
         (item,) = Inputs([f"/dev/fd/{reading}"])
         (frame,) = item.frames()
-        assert np.array_equal(frame.read(), picture(3))
+        assert np.array_equal(frame.read(), numbered_image(3))
     finally:
         os.close(reading)
 
@@ -244,7 +244,7 @@ def test_data_in_an_address_is_not_repeated() -> None:
     good = "data:image/png;base64," + base64.b64encode(PNG).decode()
     bad = "data:image/png;base64," + "@" * 5000
     (read,), (failed,) = [list(item.frames()) for item in Inputs([good, bad])]
-    assert np.array_equal(read.read(), picture(3))
+    assert np.array_equal(read.read(), numbered_image(3))
     assert len({read.source, failed.source}) == 2
     assert max(len(read.source), len(failed.source)) < 60
     with pytest.raises(ImageError, match=r"^data:image/png \w+ is not valid base64") as caught:
@@ -274,7 +274,7 @@ def test_whatever_a_decoder_raises_is_the_last_frame(
 ) -> None:
     from mien.media import decoding
 
-    path = write_film(tmp_path / "a.mp4", frames=5)
+    path = write_video(tmp_path / "a.mp4", frames=5)
     original = decoding.moments
 
     def failing(*arguments: Any) -> Any:
@@ -294,7 +294,7 @@ def test_whatever_a_decoder_raises_is_the_last_frame(
 
 def test_the_other_kind_of_call_is_named(tmp_path: Path) -> None:
     put(tmp_path, "a.png")
-    film = write_film(tmp_path / "film.mp4", frames=3)
+    film = write_video(tmp_path / "film.mp4", frames=3)
     analyzer = EmotionAnalyzer()
     sentence = f"{film} is a video, not an image: use analyzer.video({str(film)!r})."
     with pytest.raises(ImageError) as caught:
@@ -339,7 +339,7 @@ def test_good_videos_by_odd_names(shared: Path) -> None:
 
 
 def test_copies_are_told_by_name_only_where_they_are_found(tmp_path: Path) -> None:
-    film = write_film(tmp_path / "a.mp4", frames=2)
+    film = write_video(tmp_path / "a.mp4", frames=2)
     shutil.copy(film, tmp_path / "a.annotated.mp4")
     assert found(tmp_path) == {"a.mp4": "video"}
     assert found(tmp_path / "a.annotated.mp4") == {"a.annotated.mp4": "video"}

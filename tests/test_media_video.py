@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers.videos import Style, number_of, picture, write_film
+from helpers.videos import Style, number_of, numbered_image, write_video
 
 from mien.errors import InputNotFoundError
 from mien.media import prefetch
@@ -49,7 +49,7 @@ def seen(source: VideoSource) -> list[tuple[int, float, int]]:
     ],
 )
 def test_every_frame_in_order_with_its_time(tmp_path: Path, name: str, style: Style | None) -> None:
-    source = VideoSource(write_film(tmp_path / name, frames=12, style=style))
+    source = VideoSource(write_video(tmp_path / name, frames=12, style=style))
     assert seen(source) == [(i, i / 10, i) for i in range(12)]
     assert seen(source) == seen(source)  # a second time, too
     assert source.info.frames in (12, None) or source.info.has_audio
@@ -60,24 +60,24 @@ def test_every_frame_in_order_with_its_time(tmp_path: Path, name: str, style: St
 
 @pytest.mark.parametrize("name", ["vfr.mp4", "vfr.webm", "vfr.mkv", "vfr.gif", "vfr.webp"])
 def test_times_come_from_the_stamps(tmp_path: Path, name: str) -> None:
-    source = VideoSource(write_film(tmp_path / name, times=VFR))
+    source = VideoSource(write_video(tmp_path / name, times=VFR))
     assert seen(source) == [(i, t, i) for i, t in enumerate(VFR)]
     assert source.info.duration_s == pytest.approx(1.6, abs=0.01)
 
 
 def test_what_is_known_before_the_first_frame(tmp_path: Path) -> None:
-    info = VideoSource(write_film(tmp_path / "a.mp4", style=Style(audio=True))).info
+    info = VideoSource(write_video(tmp_path / "a.mp4", style=Style(audio=True))).info
     assert (info.source, info.width, info.height) == (str(tmp_path / "a.mp4"), 64, 48)
     assert (info.fps, info.frames, info.codec, info.has_audio) == (10, 20, "h264", True)
     assert info.duration_s == pytest.approx(2.0, abs=0.05)
     assert info.rotation == 0
-    assert not VideoSource(write_film(tmp_path / "b.webm")).info.has_audio
+    assert not VideoSource(write_video(tmp_path / "b.webm")).info.has_audio
 
 
 @pytest.mark.parametrize(("rotation", "clockwise"), [(-90, 90), (90, 270), (180, 180)])
 def test_rotation_metadata_is_honoured(tmp_path: Path, rotation: int, clockwise: int) -> None:
-    lying = [np.rot90(picture(i), -rotation // 90) for i in range(4)]
-    path = write_film(tmp_path / "phone.mp4", lying, style=Style(rotation=rotation))
+    lying = [np.rot90(numbered_image(i), -rotation // 90) for i in range(4)]
+    path = write_video(tmp_path / "phone.mp4", lying, style=Style(rotation=rotation))
     source = VideoSource(path, width=32)
     assert seen(source) == [(i, i / 10, i) for i in range(4)]
     assert (source.info.width, source.info.height, source.info.rotation) == (32, 24, clockwise)
@@ -85,8 +85,8 @@ def test_rotation_metadata_is_honoured(tmp_path: Path, rotation: int, clockwise:
 
 
 def test_mirrored_films_are_flipped_back(tmp_path: Path) -> None:
-    mirrored = [picture(i)[:, ::-1] for i in range(4)]
-    path = write_film(tmp_path / "selfie.mp4", mirrored, style=Style(mirror=True))
+    mirrored = [numbered_image(i)[:, ::-1] for i in range(4)]
+    path = write_video(tmp_path / "selfie.mp4", mirrored, style=Style(mirror=True))
     assert [number for _, _, number in seen(VideoSource(path))] == [0, 1, 2, 3]
 
 
@@ -94,14 +94,14 @@ def test_mirrored_films_are_flipped_back(tmp_path: Path) -> None:
     ("name", "style"), [("a.mp4", Style(pix_fmt="yuv444p")), ("a.webm", Style())]
 )
 def test_odd_sizes(tmp_path: Path, name: str, style: Style) -> None:
-    path = write_film(tmp_path / name, frames=3, size=(65, 49), style=style)
+    path = write_video(tmp_path / name, frames=3, size=(65, 49), style=style)
     assert [frame.read().shape for frame in VideoSource(path)] == [(49, 65, 3)] * 3
     assert [frame.read().shape for frame in VideoSource(path, width=33)] == [(25, 33, 3)] * 3
 
 
 def test_stretched_pixels_are_made_square(tmp_path: Path) -> None:
     path = tmp_path / "tv.mkv"
-    write_film(path, frames=2, style=Style(encoder={"aspect": "2:1"}))
+    write_video(path, frames=2, style=Style(encoder={"aspect": "2:1"}))
     source = VideoSource(path)
     assert source.info.width == 128
     assert [frame.read().shape for frame in source] == [(48, 128, 3)] * 2
@@ -109,7 +109,7 @@ def test_stretched_pixels_are_made_square(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.gif", "a.webp"])
 def test_width_only_makes_smaller(tmp_path: Path, name: str) -> None:
-    path = write_film(tmp_path / name, frames=2)
+    path = write_video(tmp_path / name, frames=2)
     small, same = VideoSource(path, width=32), VideoSource(path, width=640)
     assert (small.info.width, small.info.height) == (32, 24)
     assert [number for _, _, number in seen(small)] == [0, 1]
@@ -137,7 +137,7 @@ def test_colours_follow_the_standard_of_the_size(height: int, space: str, told: 
 def test_start_and_end_are_exact(tmp_path: Path, name: str) -> None:
     style = Style(gop=4, encoder={"bf": "2"}) if name in ("a.mp4", "a.mkv", "a.ts") else None
     style = Style(codec="mpeg4", gop=4) if name == "a.avi" else style
-    path = write_film(tmp_path / name, style=style)
+    path = write_video(tmp_path / name, style=style)
     whole = seen(VideoSource(path))
     assert [number for _, _, number in whole] == list(range(20))
     for start in (0.0, 0.05, 0.6, 1.2, 1.3, 1.9):
@@ -147,39 +147,41 @@ def test_start_and_end_are_exact(tmp_path: Path, name: str) -> None:
 
 def test_index_after_start_is_counted_where_the_rate_varies(tmp_path: Path) -> None:
     times = [i * 0.1 for i in range(10)] + [1 + i * 0.5 for i in range(10)]
-    path = write_film(tmp_path / "a.mp4", times=times, style=Style(gop=4))
+    path = write_video(tmp_path / "a.mp4", times=times, style=Style(gop=4))
     assert seen(VideoSource(path, start=3.4))[0] == (15, 3.5, 15)
 
 
 def test_every_counts_frames_of_the_whole_film(tmp_path: Path) -> None:
-    path = write_film(tmp_path / "a.mp4")
+    path = write_video(tmp_path / "a.mp4")
     assert [i for i, _, _ in seen(VideoSource(path, every=6))] == [0, 6, 12, 18]
     assert [i for i, _, _ in seen(VideoSource(path, every=6, start=0.7))] == [12, 18]
 
 
 def test_fps_takes_frames_by_time(tmp_path: Path) -> None:
-    fast = write_film(tmp_path / "fast.mp4", frames=50, fps=25)
+    fast = write_video(tmp_path / "fast.mp4", frames=50, fps=25)
     assert [i for i, _, _ in seen(VideoSource(fast, fps=5))] == list(range(0, 50, 5))
     assert len(seen(VideoSource(fast, fps=10))) == 20
     assert len(seen(VideoSource(fast, fps=25))) == 50
     assert len(seen(VideoSource(fast, fps=60))) == 50
-    vfr = write_film(tmp_path / "vfr.mp4", times=VFR)
+    vfr = write_video(tmp_path / "vfr.mp4", times=VFR)
     assert [t for _, t, _ in seen(VideoSource(vfr, fps=5))] == [0.0, 0.2, 0.6, 1.5]
 
 
 def test_fps_of_the_film_itself_leaves_nothing_out(tmp_path: Path) -> None:
-    path = write_film(tmp_path / "a.webm", times=[i / 30 for i in range(30)])  # rounded to 1/1000 s
+    path = write_video(
+        tmp_path / "a.webm", times=[i / 30 for i in range(30)]
+    )  # rounded to 1/1000 s
     assert len(seen(VideoSource(path, fps=30))) == 30
 
 
 def test_sound_that_starts_first(tmp_path: Path) -> None:
     for name in ("late.mp4", "late.mkv"):
-        path = write_film(tmp_path / name, frames=3, style=Style(audio=True, delay=0.5))
+        path = write_video(tmp_path / name, frames=3, style=Style(audio=True, delay=0.5))
         assert [t for _, t, _ in seen(VideoSource(path))] == [0.5, 0.6, 0.7]
 
 
 def test_stamps_that_are_missing(tmp_path: Path) -> None:
-    path = write_film(tmp_path / "raw.h264", frames=6)  # players assume 25 frames a second
+    path = write_video(tmp_path / "raw.h264", frames=6)  # players assume 25 frames a second
     assert seen(VideoSource(path)) == [(i, i / 25, i) for i in range(6)]
     assert [i for i, _, _ in seen(VideoSource(path, start=0.12))] == [3, 4, 5]
 
@@ -189,12 +191,12 @@ def test_names_that_mean_something_to_ffmpeg(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    write_film(tmp_path / "a.mp4", frames=2).rename(tmp_path / name)
+    write_video(tmp_path / "a.mp4", frames=2).rename(tmp_path / name)
     assert [number for _, _, number in seen(VideoSource(name))] == [0, 1]
 
 
 def test_a_picture_can_be_read_again(tmp_path: Path) -> None:
-    path = write_film(tmp_path / "a.mp4", style=Style(gop=5))
+    path = write_video(tmp_path / "a.mp4", style=Style(gop=5))
     frames = list(VideoSource(path, width=32))
     first = [frame.read() for frame in frames]
     for frame in (frames[13], frames[2], pickle.loads(pickle.dumps(frames[19]))):
@@ -206,7 +208,7 @@ def test_a_picture_can_be_read_again(tmp_path: Path) -> None:
 
 
 def test_a_film_longer_than_the_queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = write_film(tmp_path / "a.mp4")
+    path = write_video(tmp_path / "a.mp4")
     monkeypatch.setattr(prefetch, "LIMIT_BYTES", 2 * 64 * 48 * 3)
     made = []
     original = VideoSource._frame
@@ -232,12 +234,12 @@ def test_frames_left_out_are_not_rendered(tmp_path: Path, monkeypatch: pytest.Mo
         return original(self, frame, width)
 
     monkeypatch.setattr(Renderer, "render", counted)
-    path = write_film(tmp_path / "a.mp4")
+    path = write_video(tmp_path / "a.mp4")
     assert len(list(VideoSource(path, every=5))) == len(rendered) == 4
 
 
 def test_stopping_early_ends_the_thread_and_closes_the_file(tmp_path: Path) -> None:
-    path = write_film(tmp_path / "a.mp4", frames=100)
+    path = write_video(tmp_path / "a.mp4", frames=100)
     before = threading.active_count()
     for frame in VideoSource(path):
         assert threading.active_count() == before + 1
@@ -255,7 +257,7 @@ def test_stopping_early_ends_the_thread_and_closes_the_file(tmp_path: Path) -> N
 def test_an_error_in_the_thread_surfaces_after_what_came_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = write_film(tmp_path / "a.mp4")
+    path = write_video(tmp_path / "a.mp4")
     original = VideoSource._frame
 
     def failing(self: VideoSource, moment: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers.videos import Style, cut_off, picture, write_film
+from helpers.videos import Style, numbered_image, truncate, write_video
 
 from mien.errors import InputError, InputNotFoundError, UsageError, VideoError
 from mien.media.video import VideoSource
@@ -30,7 +30,7 @@ def parted(source: VideoSource) -> tuple[list[Frame], list[tuple[int, str]]]:
 def test_a_film_that_is_cut_off(tmp_path: Path, rng: np.random.Generator, name: str) -> None:
     noise = [rng.integers(0, 255, (48, 64, 3)).astype(np.uint8) for _ in range(20)]
     style = Style(encoder={"bf": "2", "preset": "medium"}) if name == "b.mp4" else Style()
-    path = cut_off(write_film(tmp_path / name, noise, style=style))
+    path = truncate(write_video(tmp_path / name, noise, style=style))
     good, bad = parted(VideoSource(path))
     assert 7 <= len(good) <= 11
     assert [frame.index for frame in good] == list(range(len(good)))
@@ -42,7 +42,7 @@ def test_a_film_that_is_cut_off(tmp_path: Path, rng: np.random.Generator, name: 
 
 def test_damage_in_the_middle_costs_one_frame(tmp_path: Path, rng: np.random.Generator) -> None:
     noise = [rng.integers(0, 255, (48, 64, 3)).astype(np.uint8) for _ in range(10)]
-    path = write_film(tmp_path / "a.mp4", noise, style=Style(gop=1))
+    path = write_video(tmp_path / "a.mp4", noise, style=Style(gop=1))
     data = bytearray(path.read_bytes())
     middle = len(data) // 2
     data[middle : middle + 3000] = bytes(3000)
@@ -57,7 +57,7 @@ def test_damage_in_the_middle_costs_one_frame(tmp_path: Path, rng: np.random.Gen
 
 
 def test_nothing_in_the_range(tmp_path: Path) -> None:
-    path = write_film(tmp_path / "a.mp4", frames=5)
+    path = write_video(tmp_path / "a.mp4", frames=5)
     good, ((index, problem),) = parted(VideoSource(path, start=30))
     assert not good
     assert index == 5
@@ -85,13 +85,15 @@ def _sound_only(path: Path) -> None:
 
 
 def _no_index(path: Path) -> None:
-    cut_off(write_film(path, style=Style(container={})))
+    truncate(write_video(path, style=Style(container={})))
 
 
 def _still(path: Path) -> None:
     from PIL import Image as PilImage
 
-    PilImage.fromarray(picture(1)).save(path, format="WEBP" if path.suffix == ".webp" else "JPEG")
+    PilImage.fromarray(numbered_image(1)).save(
+        path, format="WEBP" if path.suffix == ".webp" else "JPEG"
+    )
 
 
 @pytest.mark.parametrize(
@@ -141,6 +143,6 @@ def test_nothing_there_and_a_folder(tmp_path: Path) -> None:
     [{"fps": 0}, {"every": 0}, {"start": -1}, {"end": 0}, {"start": 2, "end": 1}, {"width": 0}],
 )
 def test_numbers_out_of_range(tmp_path: Path, wrong: dict[str, Any]) -> None:
-    path = write_film(tmp_path / "a.mp4", frames=2)
+    path = write_video(tmp_path / "a.mp4", frames=2)
     with pytest.raises(UsageError, match="must be"):
         VideoSource(path, **wrong)

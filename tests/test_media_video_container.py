@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers.videos import Style, cut_off, number_of, picture, write_film
+from helpers.videos import Style, number_of, numbered_image, truncate, write_video
 
 from mien.errors import UsageError, VideoError
 from mien.media import limits
@@ -35,7 +35,7 @@ def mux(
         packets = []
         for number, (stream, (_, count, _)) in enumerate(zip(made, streams, strict=True)):
             for i in range(count):
-                shown = picture(i + 100 * number, (stream.width, stream.height))
+                shown = numbered_image(i + 100 * number, (stream.width, stream.height))
                 packets += stream.encode(av.VideoFrame.from_ndarray(shown, "rgb24"))
             packets += stream.encode(None)
         file.mux(packets)
@@ -73,7 +73,7 @@ def test_the_default_stream_is_read_though_another_is_larger(
 
 
 def test_a_stream_that_is_not_there(tmp_path: Path) -> None:
-    path = write_film(tmp_path / "a.mp4", frames=2)
+    path = write_video(tmp_path / "a.mp4", frames=2)
     with pytest.raises(VideoError, match=r"a\.mp4 has no video stream 1: it has 1"):
         VideoSource(path, stream=1)
     with pytest.raises(UsageError, match="stream must be 0 or more"):
@@ -87,7 +87,7 @@ def ends(frames: list[Frame]) -> list[float]:
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.webm", "a.ts", "a.avi", "a.gif", "a.webp"])
 def test_each_frame_lasts_to_the_next_and_the_last_to_the_end(tmp_path: Path, name: str) -> None:
     style = Style(codec="mpeg4") if name == "a.avi" else None
-    path = write_film(tmp_path / name, frames=20, style=style)
+    path = write_video(tmp_path / name, frames=20, style=style)
     assert ends(list(VideoSource(path))) == pytest.approx(np.arange(1, 21) / 10, abs=2e-3)
     assert ends(list(VideoSource(path, fps=0.8))) == pytest.approx([1.2, 2.0], abs=2e-3)
     assert ends(list(VideoSource(path, every=7))) == pytest.approx([0.7, 1.4, 2.0], abs=2e-3)
@@ -96,7 +96,7 @@ def test_each_frame_lasts_to_the_next_and_the_last_to_the_end(tmp_path: Path, na
 
 
 def test_a_last_frame_is_not_held_longer_than_the_file(tmp_path: Path) -> None:
-    path = write_film(tmp_path / "a.mp4", times=[0, 1, 50])
+    path = write_video(tmp_path / "a.mp4", times=[0, 1, 50])
     assert ends(list(VideoSource(path)))[:2] == pytest.approx([1, 50])
     assert 50 < ends(list(VideoSource(path)))[2] < 51
 
@@ -106,7 +106,7 @@ def test_a_last_frame_is_not_held_longer_than_the_file(tmp_path: Path) -> None:
 def test_clocks_that_start_late(tmp_path: Path, name: str, delay: float) -> None:
     if name == "a.ts" and delay > 90_000:
         pytest.skip("stamps of transport streams start again after 26 hours")
-    path = write_film(tmp_path / name, frames=20, style=Style(delay=delay))
+    path = write_video(tmp_path / name, frames=20, style=Style(delay=delay))
     frames = list(VideoSource(path))
     assert len(frames) == 20
     for frame in frames:
@@ -122,12 +122,12 @@ def noise(frames: int = 40) -> list[Image]:
 @pytest.mark.parametrize("name", ["a.mkv", "a.webm", "a.avi", "a.ts", "a.mp4", "a.mov"])
 def test_less_than_half_a_second_missing_is_noticed(tmp_path: Path, name: str) -> None:
     style = Style(codec="mpeg4") if name == "a.avi" else None
-    path = write_film(tmp_path / name, noise(), style=style)
+    path = write_video(tmp_path / name, noise(), style=style)
     whole = list(VideoSource(path))
     assert len(whole) == 40
     for frame in whole:
         frame.read()
-    cut_off(path, 0.93)
+    truncate(path, 0.93)
     *good, last = VideoSource(path)
     assert 34 <= len(good) <= 38
     with pytest.raises(VideoError, match=r"breaks off at 3\.\d\d s"):
@@ -139,15 +139,15 @@ def test_frames_too_large_are_refused_before_they_are_decoded(
 ) -> None:
     monkeypatch.setattr(limits, "LIMITS", limits.Limits(frame_pixels=64 * 48))
     for name in ("small.mp4", "small.webp"):
-        assert len(list(VideoSource(write_film(tmp_path / name, frames=3)))) == 3
+        assert len(list(VideoSource(write_video(tmp_path / name, frames=3)))) == 3
     for name in ("large.mp4", "large.gif", "large.webp"):
-        path = write_film(tmp_path / name, frames=3, size=(128, 96))
+        path = write_video(tmp_path / name, frames=3, size=(128, 96))
         with pytest.raises(VideoError, match=f"{name} .*128 x 96 pixels"):
             VideoSource(path)
 
 
 def test_a_leap_of_the_clock_is_not_followed(tmp_path: Path) -> None:
-    path = write_film(tmp_path / "a.mkv", times=[0, 0.1, 0.2, 1e6, 1e6 + 0.1])
+    path = write_video(tmp_path / "a.mkv", times=[0, 0.1, 0.2, 1e6, 1e6 + 0.1])
     frames = list(VideoSource(path))
     assert [frame.time_s for frame in frames] == pytest.approx([0, 0.1, 0.2, 0.3, 0.4], abs=0.01)
     for frame in frames:

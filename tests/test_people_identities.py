@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.people import D, Seen, face_of, film, frame
+from helpers.people import D, Seen, face_of, shot_frame, video_of_shots
 
 from mien import EmotionAnalyzer, Timeline
 from mien.errors import InputError, InputNotFoundError, UsageError
@@ -26,7 +26,7 @@ from mien.types import Crops, FloatArray, Image, Scores
 def cuts() -> Timeline:
     """Two people in shot and countershot, then both, then nobody, then a third."""
     shots: tuple[Seen, ...] = ({1: "anna"}, {2: "bert"}, {3: "anna"}, {4: "bert", 5: "anna"})
-    return film("talk.mp4", *shots, {}, {6: "cleo"})
+    return video_of_shots("talk.mp4", *shots, {}, {6: "cleo"})
 
 
 def test_one_row_a_person_across_cuts(cuts: Timeline) -> None:
@@ -47,7 +47,7 @@ def test_one_row_a_person_across_cuts(cuts: Timeline) -> None:
 
 
 def test_across_films_and_what_is_told_of_them(cuts: Timeline) -> None:
-    other = film("party.mp4", {1: "dora", 2: "bert"}, {3: "anna"}, turn=0.3)
+    other = video_of_shots("party.mp4", {1: "dora", 2: "bert"}, {3: "anna"}, turn=0.3)
     both = join([cuts, other])
     found = both.people()
     assert found["films"].tolist() == [2, 2, 1, 1]
@@ -99,7 +99,7 @@ def test_merged_tracks_tell_one_story_and_come_back_from_a_file(
     with pytest.raises(UsageError, match="no person dora; the track ids are: 1, 2, 3, anna, cleo"):
         again.person("dora")
     with pytest.raises(UsageError, match="people of 60 faces, not 20"):
-        film("b.mp4", {1: "bert"}, {2: "cleo"}).merged(cuts.who())
+        video_of_shots("b.mp4", {1: "bert"}, {2: "cleo"}).merged(cuts.who())
 
 
 def test_the_report_calls_people_by_name(cuts: Timeline, tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_the_report_calls_people_by_name(cuts: Timeline, tmp_path: Path) -> None
 
 
 def test_two_seen_at_once_are_two_people() -> None:
-    twins = film("twins.mp4", {1: "anna", 2: "anna"}, {3: "anna"})
+    twins = video_of_shots("twins.mp4", {1: "anna", 2: "anna"}, {3: "anna"})
     who = twins.who(threshold=-1)
     first, second, third = who.tracks["person"]
     assert first != second
@@ -120,10 +120,10 @@ def test_two_seen_at_once_are_two_people() -> None:
 
 
 def test_poor_views_do_not_count_where_there_are_better_ones() -> None:
-    frames = [frame(0, {1: "anna"}, "a.mp4")]
-    frames += [frame(i, {1: "bert"}, "a.mp4", fit=False) for i in range(1, 10)]
-    frames += [frame(i, {2: "bert"}, "a.mp4", fit=False) for i in range(10, 20)]
-    frames += [frame(20, {3: "anna"}, "a.mp4")]
+    frames = [shot_frame(0, {1: "anna"}, "a.mp4")]
+    frames += [shot_frame(i, {1: "bert"}, "a.mp4", fit=False) for i in range(1, 10)]
+    frames += [shot_frame(i, {2: "bert"}, "a.mp4", fit=False) for i in range(10, 20)]
+    frames += [shot_frame(20, {3: "anna"}, "a.mp4")]
     who = Timeline.from_results(frames).who()
     assert who.tracks["person"].tolist() == [1, 2, 1]
     assert who.tracks["n_used"].tolist() == [1, 10, 1]
@@ -131,7 +131,7 @@ def test_poor_views_do_not_count_where_there_are_better_ones() -> None:
 
 
 def test_the_threshold(cuts: Timeline) -> None:
-    turned = join([cuts, film("b.mp4", {1: "anna"}, turn=1.0)])  # cos 1.0 = 0.54
+    turned = join([cuts, video_of_shots("b.mp4", {1: "anna"}, turn=1.0)])  # cos 1.0 = 0.54
     assert len(turned.people(threshold=0.5)) == 3
     assert len(turned.people(threshold=0.6)) == 4
     assert len(turned.people(threshold=-1)) == 2, "two are seen at once"
@@ -176,38 +176,38 @@ def test_known_faces_name_people_and_unknown_stays_unknown(cuts: Timeline) -> No
 
 
 def test_one_known_face_names_one_of_two_seen_at_once() -> None:
-    twins = film("twins.mp4", {1: "anna", 2: "anna"})
+    twins = video_of_shots("twins.mp4", {1: "anna", 2: "anna"})
     assert sorted(twins.who(known={"Anna": face_of("anna")}).table["name"])[0] == "Anna"
     assert len(twins.who(known={"Anna": face_of("anna")}).known) == 1
 
 
 def test_photos_are_tracks_of_their_own() -> None:
     shots: list[Seen] = [{1: "anna", 2: "bert"}, {1: "bert"}, {1: "cleo"}]
-    photos = [frame(0, seen, f"{i}.jpg", photo=True) for i, seen in enumerate(shots)]
+    photos = [shot_frame(0, seen, f"{i}.jpg", photo=True) for i, seen in enumerate(shots)]
     album = Timeline.from_results(photos)
     who = album.who()
     assert who.table["tracks"].tolist() == [1, 2, 1]
     assert who.tracks["track_id"].isna().all()
     assert (who.table["visible_s"] == 0).all()
-    with_film = join([album, film("a.mp4", {1: "bert"})])
+    with_film = join([album, video_of_shots("a.mp4", {1: "bert"})])
     assert with_film.people()["sources"].tolist()[1] == "0.jpg, 1.jpg, a.mp4"
     assert with_film.merged().track_ids == (1, 2, 3)
 
 
 def test_a_film_without_a_face() -> None:
-    empty = film("empty.mp4", {}, {})
+    empty = video_of_shots("empty.mp4", {}, {})
     found = empty.people()
     assert len(found) == 0
-    assert found.columns.tolist() == film("a.mp4", {1: "anna"}).people().columns.tolist()
+    assert found.columns.tolist() == video_of_shots("a.mp4", {1: "anna"}).people().columns.tolist()
     assert empty.merged().summary(across=True)["people"].tolist() == [0]
     assert empty.who(known={"Anna": face_of("anna")}).absent == ("Anna",)
     assert "Nobody was seen" in gallery_page(empty, empty.who())
-    both = join([empty, film("a.mp4", {1: "anna"})])
+    both = join([empty, video_of_shots("a.mp4", {1: "anna"})])
     assert both.people()["n_faces"].tolist() == [10]
 
 
 def test_one_person_only() -> None:
-    alone = film("a.mp4", {1: "anna"}, {2: "anna"})
+    alone = video_of_shots("a.mp4", {1: "anna"}, {2: "anna"})
     row = alone.people().iloc[0]
     assert (row["tracks"], row["similarity"]) == (2, pytest.approx(1))
     assert pd.isna(row["nearest"])
@@ -228,7 +228,7 @@ def test_without_identity(cuts: Timeline, tmp_path: Path) -> None:
 
 
 def test_two_models_do_not_mix(cuts: Timeline) -> None:
-    second = film("b.mp4", {1: "anna"})
+    second = video_of_shots("b.mp4", {1: "anna"})
     assert second.embeddings is not None
     stranger = replace(second, embeddings=replace(second.embeddings, model="def"))
     with pytest.raises(UsageError, match="of different models"):
@@ -242,7 +242,7 @@ def test_two_models_do_not_mix(cuts: Timeline) -> None:
 
 
 def test_two_films_of_one_name_and_one_film_twice(cuts: Timeline) -> None:
-    other = film("talk.mp4", {1: "dora"}, {2: "anna"})
+    other = video_of_shots("talk.mp4", {1: "dora"}, {2: "anna"})
     both = join([cuts, other, cuts])
     assert both.sources == ("talk.mp4", "talk.mp4 (2)")
     assert len(both.faces) == 80
@@ -363,7 +363,8 @@ def test_the_ways_to_name_pictures(tmp_path: Path) -> None:
 
 def test_the_page_counts_films_and_photos(cuts: Timeline) -> None:
     photos = Timeline.from_results(
-        frame(0, {1: who}, f"{i}.jpg", photo=True) for i, who in enumerate(("anna", "anna", "dora"))
+        shot_frame(0, {1: who}, f"{i}.jpg", photo=True)
+        for i, who in enumerate(("anna", "anna", "dora"))
     )
     both = join([cuts, photos])
     page = gallery_page(both, both.who()).replace("\u00a0", " ")

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import typer
-from helpers.results import acted, towards
-from helpers.videos import number_of, write_film
+from helpers.results import frame_result, mostly
+from helpers.videos import number_of, write_video
 from typer.testing import CliRunner
 
 from mien.cli.commands.summarize import summarize
@@ -40,14 +40,14 @@ def results(source: str) -> Iterator[Result]:
     for i in range(100):
         now = i / FPS
         shown = {who: label for who, label, start, end in STORY if start <= now < end}
-        people = {who: towards(label) for who, label in shown.items()}
+        people = {who: mostly(label) for who, label in shown.items()}
         boxes = [BOXES[who] for who in people]
-        yield acted(now, people, index=i, boxes=boxes, source=source)
+        yield frame_result(now, people, index=i, boxes=boxes, source=source)
 
 
 @pytest.fixture
 def film(tmp_path: Path) -> Path:
-    return write_film(tmp_path / "film.mp4", frames=100, fps=FPS)
+    return write_video(tmp_path / "film.mp4", frames=100, fps=FPS)
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ def test_a_gif_has_ten_frames_a_second_at_most(tmp_path: Path) -> None:
     with GifSink(tmp_path / "a.gif") as sink:
         for i in range(50):
             image = np.full((500, 900, 3), i, np.uint8)
-            sink.write(acted(i / 25, {1: towards("anger")}, index=i, image=image))
+            sink.write(frame_result(i / 25, {1: mostly("anger")}, index=i, image=image))
     frames_ = list(VideoSource(tmp_path / "a.gif"))
     assert len(frames_) == 20
     assert frames_[0].read().shape == (222, 400, 3)
@@ -156,8 +156,8 @@ def test_a_gif_has_ten_frames_a_second_at_most(tmp_path: Path) -> None:
 def test_between_looks_boxes_are_on_their_way(film: Path, tmp_path: Path) -> None:
     """As after an adaptive run: every tenth frame was looked at, and the face moves."""
     looks = [
-        acted(
-            i / FPS, {1: towards("anger")}, index=i, boxes=[[x, 10, x + 10, 20]], source=str(film)
+        frame_result(
+            i / FPS, {1: mostly("anger")}, index=i, boxes=[[x, 10, x + 10, 20]], source=str(film)
         )
         for i, x in ((0, 0.0), (10, 20.0), (20, 40.0), (90, 40.0))
     ]
@@ -176,7 +176,9 @@ def test_between_looks_boxes_are_on_their_way(film: Path, tmp_path: Path) -> Non
 
 def test_a_clip_keeps_its_frames_without_a_face(film: Path, tmp_path: Path) -> None:
     shown = [
-        acted(i / FPS, {} if 12 <= i < 18 else {1: towards("anger")}, index=i, source=str(film))
+        frame_result(
+            i / FPS, {} if 12 <= i < 18 else {1: mostly("anger")}, index=i, source=str(film)
+        )
         for i in range(30)
     ]
     clip = Clip(str(film), 1, "anger", 0.0, 3.0, 0.8, 1.0)
@@ -222,7 +224,9 @@ def test_without_the_film_the_page_is_still_written(
 
 
 def test_where_only_neutral_is_told_there_are_no_clips(film: Path, tmp_path: Path) -> None:
-    calm = (acted(i / FPS, {1: towards("neutral")}, index=i, source=str(film)) for i in range(100))
+    calm = (
+        frame_result(i / FPS, {1: mostly("neutral")}, index=i, source=str(film)) for i in range(100)
+    )
     table = Timeline.from_results(calm).save(tmp_path / "t.parquet")
     code, lines = summarized(table, "-o", tmp_path / "summary")
     assert (code, len(lines)) == (0, 2)
@@ -246,7 +250,7 @@ def test_what_is_no_film_leaves_no_folder(tmp_path: Path, name: str, words: str)
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_film_of_a_frame_or_two(tmp_path: Path, count: int, astronaut: Image) -> None:
-    film = write_film(tmp_path / "short.mp4", [astronaut] * count)
+    film = write_video(tmp_path / "short.mp4", [astronaut] * count)
     code, lines = summarized(film, "-o", tmp_path / "summary", "--adaptive")
     assert code == 0, lines
     assert lines[0].startswith("there are no clips")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.results import acted, lost, towards
+from helpers.results import failed_frame, frame_result, mostly
 
 from mien import EmotionAnalyzer, Timeline
 from mien.errors import InputError, ModelError, UsageError
@@ -25,8 +25,8 @@ SETTINGS = {"uncertain_below": "0.5", "classifier_sha256": "abc"}
 
 def told(frame: int, people: tuple[int, ...], source: str = "film.mp4") -> Result:
     """A frame whose faces have vectors that say who and when, and an age."""
-    result = acted(
-        frame / 25, {p: towards("happiness") for p in people}, index=frame, source=source
+    result = frame_result(
+        frame / 25, {p: mostly("happiness") for p in people}, index=frame, source=source
     )
     vectors = np.array([[p, frame, 0.5] for p in people], np.float32).reshape(-1, 3)
     ages = np.array([20.0 + p for p in people], np.float32)
@@ -41,7 +41,7 @@ def told(frame: int, people: tuple[int, ...], source: str = "film.mp4") -> Resul
 
 def film(source: str = "film.mp4") -> Iterator[Result]:
     yield told(0, (1, 2), source)
-    yield replace(lost(0.04, index=1), source=source, settings=SETTINGS)
+    yield replace(failed_frame(0.04, index=1), source=source, settings=SETTINGS)
     yield told(2, (), source)
     yield told(3, (2,), source)
 
@@ -80,7 +80,7 @@ def test_a_sink_writes_what_a_timeline_reads(tmp_path: Path) -> None:
     assert timeline.embeddings.of(timeline.faces, "identity")[:, 1].tolist() == [0, 0, 3]
     assert not list(tmp_path.glob("*.partial"))
     with TableSink(path, EMOTIONS, SETTINGS, measures=("apparent_age",)) as sink:
-        sink.write(acted(0.0, {1: towards("anger")}))
+        sink.write(frame_result(0.0, {1: mostly("anger")}))
     assert not embeddings_path(path).exists(), "vectors of an older run must not stay"
 
 

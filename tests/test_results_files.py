@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from helpers.results import acted, save, towards
+from helpers.results import frame_result, mostly, save_table
 from typer.testing import CliRunner
 
 from mien import Timeline
@@ -17,8 +17,8 @@ from mien.results.files import apart
 
 
 def table(folder: Path, suffix: str = ".parquet") -> Path:
-    frames = (acted(i / 25, {1: towards("happiness")}, index=i) for i in range(4))
-    return save(frames, folder / f"film{suffix}")
+    frames = (frame_result(i / 25, {1: mostly("happiness")}, index=i) for i in range(4))
+    return save_table(frames, folder / f"film{suffix}")
 
 
 @pytest.mark.parametrize("name", ["film.parquet", "film.images.parquet", "film.embeddings.parquet"])
@@ -53,7 +53,7 @@ def test_times_that_no_film_has(tmp_path: Path, time_s: float) -> None:
 
 
 def test_a_film_that_is_there_twice() -> None:
-    faces = Timeline.from_results([acted(0.0, {1: towards("fear")})]).faces
+    faces = Timeline.from_results([frame_result(0.0, {1: mostly("fear")})]).faces
     keys = faces[["source", "frame", "face"]]
     twice = pd.concat([keys, keys], ignore_index=True)
     vectors = {"features": [[1.0], [1.0]]}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.tables import faces_table, images_part, part
+from helpers.tables import face_part, faces_table, images_part
 
 from mien.errors import InputError, InputNotFoundError, MissingExtraError, UsageError
 from mien.labels import EMOTIONS
@@ -29,7 +29,9 @@ EXPECTED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("parts", [[], [part(0)], [part(2)], [part(2), part(1, tracks=True)]])
+@pytest.mark.parametrize(
+    "parts", [[], [face_part(0)], [face_part(2)], [face_part(2), face_part(1, tracks=True)]]
+)
 def test_columns_and_types_never_change(parts: list[dict[str, Any]]) -> None:
     table = tables.to_dataframe(parts, EMOTIONS)
     assert {name: str(table[name].dtype) for name in table.columns} == EXPECTED
@@ -45,7 +47,7 @@ def test_rows_say_what_was_given() -> None:
     assert table["time_s"].isna().tolist() == [True] * 2 + [False] * 3
     assert table["track_id"].isna().tolist() == [True] * 2 + [False] * 3
     assert table["track_id"][2:].tolist() == [7, 8, 9]
-    given = part(3)
+    given = face_part(3)
     assert np.array_equal(table["x1"][2:], given["x1"])
     assert np.array_equal(table["fear"][2:], given["fear"])
     assert table["roll_deg"].isna().all()
@@ -62,16 +64,16 @@ def test_images_have_fixed_types_too() -> None:
 
 
 def test_missing_quality_is_missing_not_wrong() -> None:
-    table = tables.to_dataframe([part(2, quality={})], EMOTIONS)
+    table = tables.to_dataframe([face_part(2, quality={})], EMOTIONS)
     assert table["fit"].isna().all()
     assert table["size_px"].isna().all()
 
 
 def test_wrong_columns_are_refused() -> None:
     with pytest.raises(UsageError, match="equally long"):
-        tables.to_dataframe([{**part(2), "emotion": ["fear"]}], EMOTIONS)
+        tables.to_dataframe([{**face_part(2), "emotion": ["fear"]}], EMOTIONS)
     with pytest.raises(UsageError, match="needs the columns fear"):
-        tables.to_dataframe([{k: v for k, v in part(2).items() if k != "fear"}], EMOTIONS)
+        tables.to_dataframe([{k: v for k, v in face_part(2).items() if k != "fear"}], EMOTIONS)
     with pytest.raises(UsageError, match="'source'"):
         tables.to_dataframe([], ["source", "joy"])
 

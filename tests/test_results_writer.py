@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from helpers.tables import images_part, part
+from helpers.tables import face_part, images_part
 
 from mien.errors import UsageError
 from mien.labels import EMOTIONS
@@ -26,7 +26,7 @@ def test_the_writer_gives_the_same_file_in_parts(
 ) -> None:
     monkeypatch.setattr(tables, "_ROWS_AT_ONCE", 3)
     path = tmp_path / f"t{suffix}"
-    parts = [part(2, f"{i}.jpg", tracks=i % 2 == 0) for i in range(5)]
+    parts = [face_part(2, f"{i}.jpg", tracks=i % 2 == 0) for i in range(5)]
     dtypes = tables.face_dtypes(EMOTIONS)
     with tables.TableWriter(path, dtypes, {"model": "m"}) as writer:
         for columns in parts:

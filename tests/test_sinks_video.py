@@ -10,15 +10,15 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from helpers.results import acted, lost, towards
-from helpers.videos import Style, number_of, picture, write_film
+from helpers.results import failed_frame, frame_result, mostly
+from helpers.videos import Style, number_of, numbered_image, write_video
 
 from mien.errors import InputNotFoundError, UsageError
 from mien.results.result import Result
 from mien.sinks.video import FilmSink
 from mien.types import Image
 
-HAPPY = towards("happiness")
+HAPPY = mostly("happiness")
 
 
 def film_of(path: Path, results: Iterable[Result], **options: Any) -> Path:
@@ -65,7 +65,7 @@ def write_with_burst(path: Path, codec: str, *, frames: int = 30, burst_s: float
         sound: Any = film.add_stream(codec, rate=48000)
         sound.codec_context.layout = "mono"
         for i in range(frames):
-            film.mux(video.encode(av.VideoFrame.from_ndarray(picture(i), format="rgb24")))
+            film.mux(video.encode(av.VideoFrame.from_ndarray(numbered_image(i), format="rgb24")))
         at = np.arange(frames * 4800) / 48000
         wave = np.where(at >= burst_s, 0.5 * np.sin(2 * np.pi * 440 * at), 0.0)
         form = "fltp" if codec in ("aac", "libopus") else "s16"
@@ -81,12 +81,12 @@ def write_with_burst(path: Path, codec: str, *, frames: int = 30, burst_s: float
 def played(path: Path, first: int, stop: int, fps: int = 10) -> list[Result]:
     """Results of the frames of a film with a fixed rate, as an analysis of a part gives them."""
     source = str(path)
-    return [acted(i / fps, {1: HAPPY}, index=i, source=source) for i in range(first, stop)]
+    return [frame_result(i / fps, {1: HAPPY}, index=i, source=source) for i in range(first, stop)]
 
 
 def test_every_frame_keeps_its_own_time_and_its_picture(tmp_path: Path) -> None:
     times = [0.0, 0.04, 0.0801, 0.3, 1 / 3, 0.9, 1.0]
-    results = [acted(t, index=i) for i, t in enumerate(times)]
+    results = [frame_result(t, index=i) for i, t in enumerate(times)]
     path = film_of(tmp_path / "a.mp4", results)
     begins, end = times_of(path)
     assert begins == pytest.approx(times, abs=1e-4)
@@ -95,7 +95,7 @@ def test_every_frame_keeps_its_own_time_and_its_picture(tmp_path: Path) -> None:
 
 
 def test_what_browsers_need(tmp_path: Path) -> None:
-    path = film_of(tmp_path / "a.mp4", [acted(i / 10, index=i) for i in range(3)])
+    path = film_of(tmp_path / "a.mp4", [frame_result(i / 10, index=i) for i in range(3)])
     data = path.read_bytes()
     assert 0 < data.find(b"moov") < data.find(b"mdat")
     with av.open(str(path)) as film:
@@ -106,7 +106,7 @@ def test_what_browsers_need(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".mp4", ".m4v", ".mov", ".mkv"])
 def test_containers(tmp_path: Path, suffix: str) -> None:
-    source = write_film(tmp_path / "in.mp4", frames=6, style=Style(audio=True))
+    source = write_video(tmp_path / "in.mp4", frames=6, style=Style(audio=True))
     path = film_of(tmp_path / f"a{suffix}", played(source, 0, 6), audio_from=source)
     with av.open(str(path)) as film:
         assert [s.codec_context.name for s in film.streams] == ["h264", "aac"]
@@ -115,8 +115,8 @@ def test_containers(tmp_path: Path, suffix: str) -> None:
 
 @pytest.mark.parametrize("size", [(63, 48), (64, 47), (65, 49), (300, 201)])
 def test_odd_sizes_lose_nothing(tmp_path: Path, size: tuple[int, int]) -> None:
-    image = picture(77, size)
-    path = film_of(tmp_path / "a.mp4", [acted(0.0, image=image)], margin=False)
+    image = numbered_image(77, size)
+    path = film_of(tmp_path / "a.mp4", [frame_result(0.0, image=image)], margin=False)
     (shown,) = pictures_of(path)
     assert shown.shape == (size[1] + size[1] % 2, size[0] + size[0] % 2, 3)
     assert number_of(shown[: size[1], : size[0]]) == 77
@@ -126,7 +126,7 @@ def test_odd_sizes_lose_nothing(tmp_path: Path, size: tuple[int, int]) -> None:
 
 def test_the_margin_never_changes_its_size(tmp_path: Path) -> None:
     crowds: list[dict[int, list[float]]] = [{}, {1: HAPPY}, {1: HAPPY, 2: HAPPY}, {}]
-    results = [acted(i / 10, people, index=i) for i, people in enumerate(crowds)]
+    results = [frame_result(i / 10, people, index=i) for i, people in enumerate(crowds)]
     with_margin = pictures_of(film_of(tmp_path / "a.mp4", results))
     without = pictures_of(film_of(tmp_path / "b.mp4", results, margin=False))
     assert len({image.shape for image in with_margin}) == 1
@@ -137,11 +137,11 @@ def test_the_margin_never_changes_its_size(tmp_path: Path) -> None:
 
 def test_a_frame_that_is_missing_leaves_the_one_before(tmp_path: Path) -> None:
     results = [
-        acted(0.0, index=0),
-        lost(0.1, index=1),
-        lost(0.2, index=2, dropped=True),
-        acted(0.3, index=3),
-        lost(0.4, index=4),
+        frame_result(0.0, index=0),
+        failed_frame(0.1, index=1),
+        failed_frame(0.2, index=2, dropped=True),
+        frame_result(0.3, index=3),
+        failed_frame(0.4, index=4),
     ]
     begins, end = times_of(film_of(tmp_path / "a.mp4", results))
     assert begins == pytest.approx([0.0, 0.3], abs=1e-4)
@@ -149,28 +149,33 @@ def test_a_frame_that_is_missing_leaves_the_one_before(tmp_path: Path) -> None:
 
 
 def test_a_film_that_begins_with_a_damaged_frame_has_no_hole(tmp_path: Path) -> None:
-    results = [lost(0.0), lost(0.1, index=1), acted(0.2, index=2), acted(0.3, index=3)]
+    results = [
+        failed_frame(0.0),
+        failed_frame(0.1, index=1),
+        frame_result(0.2, index=2),
+        frame_result(0.3, index=3),
+    ]
     begins, end = times_of(film_of(tmp_path / "a.mp4", results))
     assert begins == pytest.approx([0.0, 0.3], abs=1e-4)
     assert end == pytest.approx(0.4, abs=1e-4)
 
 
 def test_the_last_frame_stands_to_the_end_of_the_film(tmp_path: Path) -> None:
-    source = write_film(tmp_path / "in.mp4", frames=20, fps=10)
+    source = write_video(tmp_path / "in.mp4", frames=20, fps=10)
     results = [r for r in played(source, 0, 20) if r.index % 3 == 0]  # last at 1.8, of 2.0
     _, end = times_of(film_of(tmp_path / "a.mp4", results, audio_from=source))
     assert end == pytest.approx(2.0, abs=1e-3)
 
 
 def test_another_source_goes_on_where_the_last_one_ended(tmp_path: Path) -> None:
-    first = [acted(i / 10, index=i) for i in range(3)]
-    second = [acted(5 + i / 10, index=i, source="b.mp4") for i in range(3)]
+    first = [frame_result(i / 10, index=i) for i in range(3)]
+    second = [frame_result(5 + i / 10, index=i, source="b.mp4") for i in range(3)]
     begins, _ = times_of(film_of(tmp_path / "a.mp4", [*first, *second]))
     assert begins == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.4, 0.5], abs=1e-4)
 
 
 def test_equal_times_show_the_later_picture(tmp_path: Path) -> None:
-    results = [acted(t, index=i) for i, t in enumerate([0.0, 0.1, 0.1, 0.2])]
+    results = [frame_result(t, index=i) for i, t in enumerate([0.0, 0.1, 0.1, 0.2])]
     path = film_of(tmp_path / "a.mp4", results)
     assert [number_of(image[:48, :64]) for image in pictures_of(path)] == [0, 2, 3]
 
@@ -209,7 +214,7 @@ def test_copied_sound_is_the_same_to_the_byte(tmp_path: Path) -> None:
 
 
 def test_sound_that_goes_on_after_the_pictures_is_kept_only_at_the_end(tmp_path: Path) -> None:
-    source = write_film(tmp_path / "in.mp4", frames=10, fps=10, style=Style(audio=1.5))
+    source = write_video(tmp_path / "in.mp4", frames=10, fps=10, style=Style(audio=1.5))
     whole = film_of(tmp_path / "a.mp4", played(source, 0, 10), audio_from=source)
     part = film_of(tmp_path / "b.mp4", played(source, 0, 6), audio_from=source)
     for path, seconds in ((whole, 1.5), (part, 0.6)):
@@ -218,8 +223,8 @@ def test_sound_that_goes_on_after_the_pictures_is_kept_only_at_the_end(tmp_path:
 
 
 def test_pictures_that_begin_after_the_sound_stay_in_step(tmp_path: Path) -> None:
-    source = write_film(tmp_path / "in.mp4", frames=10, fps=10, style=Style(audio=True, delay=0.4))
-    late = [acted(0.4 + i / 10, index=i, source=str(source)) for i in range(10)]
+    source = write_video(tmp_path / "in.mp4", frames=10, fps=10, style=Style(audio=True, delay=0.4))
+    late = [frame_result(0.4 + i / 10, index=i, source=str(source)) for i in range(10)]
     begins, end = times_of(film_of(tmp_path / "a.mp4", late, audio_from=source))
     assert begins == pytest.approx([0.0, *(0.4 + i / 10 for i in range(1, 10))], abs=1e-3)
     assert end == pytest.approx(1.4, abs=1e-3)
@@ -234,17 +239,20 @@ def test_damaged_sound_does_not_spoil_the_film(tmp_path: Path) -> None:
 
 def test_a_silent_or_unknown_source_gives_a_silent_film(tmp_path: Path) -> None:
     (tmp_path / "in.dat").write_bytes(b"not a film at all")
-    for source in (write_film(tmp_path / "in.mp4", frames=3), tmp_path / "in.dat"):
+    for source in (write_video(tmp_path / "in.mp4", frames=3), tmp_path / "in.dat"):
         path = film_of(tmp_path / "a.mp4", played(source, 0, 3), audio_from=source)
         with av.open(str(path)) as film:
             assert not film.streams.audio
     with pytest.raises(InputNotFoundError, match=r"no file .*gone\.mp4"):
-        film_of(tmp_path / "b.mp4", [acted(0.0)], audio_from=tmp_path / "gone.mp4")
+        film_of(tmp_path / "b.mp4", [frame_result(0.0)], audio_from=tmp_path / "gone.mp4")
     assert not list(tmp_path.glob("*b.mp4*"))
 
 
 def test_frames_of_another_size_are_fitted_in(tmp_path: Path) -> None:
-    results = [acted(0.0, image=picture(5)), acted(0.1, image=picture(9, (60, 90)), index=1)]
+    results = [
+        frame_result(0.0, image=numbered_image(5)),
+        frame_result(0.1, image=numbered_image(9, (60, 90)), index=1),
+    ]
     first, second = pictures_of(film_of(tmp_path / "a.mp4", results, margin=False))
     assert first.shape == second.shape == (48, 64, 3)
     assert second[:, :14].max() < 40  # 32 of 64 columns, black on both sides
@@ -256,7 +264,7 @@ def test_what_is_done_is_kept_when_the_run_breaks_off(
     tmp_path: Path, error: type[BaseException]
 ) -> None:
     path = tmp_path / "a.mp4"
-    results = [acted(i / 10, index=i) for i in range(4)]
+    results = [frame_result(i / 10, index=i) for i in range(4)]
 
     def breaking_off() -> Iterator[Result]:
         yield from results
@@ -270,10 +278,10 @@ def test_what_is_done_is_kept_when_the_run_breaks_off(
 
 
 def test_without_a_picture_there_is_no_film(tmp_path: Path) -> None:
-    before = film_of(tmp_path / "a.mp4", [acted(0.0)]).read_bytes()
-    film_of(tmp_path / "a.mp4", [lost(0.0)])
+    before = film_of(tmp_path / "a.mp4", [frame_result(0.0)]).read_bytes()
+    film_of(tmp_path / "a.mp4", [failed_frame(0.0)])
     assert (tmp_path / "a.mp4").read_bytes() == before
-    film_of(tmp_path / "b.mp4", [lost(0.0)])
+    film_of(tmp_path / "b.mp4", [failed_frame(0.0)])
     assert not (tmp_path / "b.mp4").exists()
 
 
@@ -285,13 +293,13 @@ def test_wrong_use_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ("folder.mp4", "is a folder"),
     ]:
         with pytest.raises(UsageError, match=words):
-            film_of(tmp_path / name, [acted(0.0)])
+            film_of(tmp_path / name, [frame_result(0.0)])
     with pytest.raises(UsageError, match="no time"):
-        film_of(tmp_path / "a.mp4", [acted(None)])
+        film_of(tmp_path / "a.mp4", [frame_result(None)])
 
     def none(name: str, mode: str) -> None:
         raise av.codec.codec.UnknownCodecError(name)
 
     monkeypatch.setattr("av.codec.Codec", none)
     with pytest.raises(UsageError, match=r"cannot write H\.264"):
-        film_of(tmp_path / "a.mp4", [acted(0.0)])
+        film_of(tmp_path / "a.mp4", [frame_result(0.0)])

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.story import CALM, GLAD, LABELS, TORN, frame, story
+from helpers.story import CALM, GLAD, LABELS, TORN, story, story_frame
 
 from mien.errors import UsageError
 from mien.results import tables
@@ -68,14 +68,20 @@ def test_results_are_taken_one_by_one_and_their_pictures_are_let_go(
 
 
 def test_frames_without_faces_stay() -> None:
-    results = [frame(0, []), lost(1), lost(2, dropped=True), frame(3, [(4, GLAD)]), frame(4, [])]
+    results = [
+        story_frame(0, []),
+        lost(1),
+        lost(2, dropped=True),
+        story_frame(3, [(4, GLAD)]),
+        story_frame(4, []),
+    ]
     found = Timeline.from_results(results)
     assert found.images["status"].tolist() == ["ok", "error", "dropped", "ok", "ok"]
     assert found.images["n_faces"].tolist() == [0, 0, 0, 1, 0]
     assert found.segments(0)["duration_s"].tolist() == pytest.approx([0.04])
 
 
-@pytest.mark.parametrize("results", [[], [frame(0, [])], [lost(0), lost(1)]])
+@pytest.mark.parametrize("results", [[], [story_frame(0, [])], [lost(0), lost(1)]])
 def test_a_film_without_any_face(results: list[Result], tmp_path: Path) -> None:
     found = Timeline.from_results(results)
     assert found.track_ids == ()
@@ -130,7 +136,7 @@ def test_smoothing_keeps_the_raw_scores_and_follows_with_names(film: Timeline) -
 def test_scores_that_are_no_probabilities_are_never_uncertain() -> None:
     results = []
     for index in range(50):
-        result = frame(index, [(1, CALM)])
+        result = story_frame(index, [(1, CALM)])
         scores = Scores(np.array([[0.1, 0.3, 0.2]], np.float32), LABELS, "score")
         results.append(Result(**{**vars(result), "scores": scores}))
     smooth = Timeline.from_results(results).smooth()
@@ -156,7 +162,7 @@ def test_strength_and_peak_of_a_segment_are_weighed_by_time() -> None:
     times = [0.0, 1.0, 1.1, 1.2, 2.2]
     levels = [0.6, 0.9, 0.9, 0.6, 0.6]
     results = [
-        frame(i, [(1, (1 - p, p, 0.0))], time_s=t)
+        story_frame(i, [(1, (1 - p, p, 0.0))], time_s=t)
         for i, (t, p) in enumerate(zip(times, levels, strict=True))
     ]
     row = Timeline.from_results(results).segments().iloc[0]
@@ -170,7 +176,8 @@ def test_left_out_frames_hide_nobody_and_failed_ones_do() -> None:
     gone = range(10, 30)
     for dropped, segments in ((True, 1), (False, 2)):
         results = [
-            lost(i, dropped=dropped) if i in gone else frame(i, [(1, GLAD)]) for i in range(50)
+            lost(i, dropped=dropped) if i in gone else story_frame(i, [(1, GLAD)])
+            for i in range(50)
         ]
         found = Timeline.from_results(results).segments()
         assert len(found) == segments
@@ -204,7 +211,9 @@ def test_the_summary_of_people_and_group(film: Timeline) -> None:
 
 
 def test_uncertain_has_its_share() -> None:
-    found = Timeline.from_results(frame(i, [(1, TORN if i < 25 else GLAD)]) for i in range(50))
+    found = Timeline.from_results(
+        story_frame(i, [(1, TORN if i < 25 else GLAD)]) for i in range(50)
+    )
     assert found.summary()["share_uncertain"].tolist() == pytest.approx([0.5, 0.5])
     assert found.segments()["emotion"].tolist() == ["uncertain", "happiness"]
     assert found.segments()["strength"].tolist() == pytest.approx([0.4, 0.9])
@@ -235,7 +244,7 @@ def test_several_films_have_their_own_people() -> None:
 
 
 def test_the_strongest_face_of_each_person_and_label_is_kept(film: Timeline) -> None:
-    results = [frame(i, [(1, (1 - p, p, 0.0))]) for i, p in enumerate((0.6, 0.9, 0.7))]
+    results = [story_frame(i, [(1, (1 - p, p, 0.0))]) for i, p in enumerate((0.6, 0.9, 0.7))]
     [peak] = Timeline.from_results(results).peaks
     assert (peak.track_id, peak.label, peak.frame, peak.time_s) == (1, "happiness", 1, 0.04)
     assert peak.probability == pytest.approx(0.9)
@@ -249,12 +258,14 @@ def test_the_strongest_face_of_each_person_and_label_is_kept(film: Timeline) -> 
 
 
 def test_photos_have_no_time_and_say_so() -> None:
-    photos = Timeline.from_results(frame(0, [(1, GLAD)], time_s=None) for _ in range(2))
+    photos = Timeline.from_results(story_frame(0, [(1, GLAD)], time_s=None) for _ in range(2))
     for call in (photos.smooth, photos.segments, photos.summary, photos.plot):
         with pytest.raises(UsageError, match="it is of photos: analyse a film"):
             call()
     assert "<table" in photos._repr_html_()
-    mixed = Timeline.from_results([frame(0, [(1, GLAD)], source="a.jpg", time_s=None), *story()])
+    mixed = Timeline.from_results(
+        [story_frame(0, [(1, GLAD)], source="a.jpg", time_s=None), *story()]
+    )
     assert len(mixed.segments()) == 4
     assert mixed.summary()["source"].tolist() == ["a.jpg", *["film.mp4"] * 3]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.featured import EVEN, acted, shown
+from helpers.featured import EVEN, frame_with_features, timeline_with_features
 
 from mien.errors import InputError, UsageError
 from mien.timeline.descriptors import group_values, person_values
@@ -29,7 +29,7 @@ def film(faces: np.ndarray) -> Timeline:
         there = {1: True, 2: i < 20, 3: i % 3 == 0}
         return {who: faces[i, who - 1] for who in there if there[who]}
 
-    return acted(people, 40)
+    return timeline_with_features(people, 40)
 
 
 def test_of_a_person_mean_deviation_least_and_most(film: Timeline, faces: np.ndarray) -> None:
@@ -63,7 +63,7 @@ def test_of_a_group_over_the_faces_and_then_over_the_frames(
 
 
 def test_a_group_of_one_has_no_deviation_over_faces(faces: np.ndarray) -> None:
-    found = acted(lambda i: {1: faces[i, 0]}, 40).descriptor(group=True).values
+    found = timeline_with_features(lambda i: {1: faces[i, 0]}, 40).descriptor(group=True).values
     assert found[:D] == pytest.approx(faces[:, 0].mean(0), abs=1e-5)
     assert found[2 * D : 3 * D] == pytest.approx(faces[:, 0].std(0), abs=1e-5)
     assert not found[D : 2 * D].any()
@@ -89,7 +89,8 @@ def test_frames_count_for_the_time_they_are_shown() -> None:
     """One second of 0 and one of 1, whatever was looked at of each."""
     sparse = [0.0, 0.5, *(1 + np.arange(10) / 10)]
     results = [
-        shown(i, {1: (EVEN, [float(t >= 1)])}, time_s=float(t)) for i, t in enumerate(sparse)
+        frame_with_features(i, {1: (EVEN, [float(t >= 1)])}, time_s=float(t))
+        for i, t in enumerate(sparse)
     ]
     timeline = Timeline.from_results(results)
     assert timeline.descriptor().values == pytest.approx([0.5, 0.5, 0, 1])
@@ -97,7 +98,10 @@ def test_frames_count_for_the_time_they_are_shown() -> None:
 
 
 def test_frames_without_features_are_left_out_and_counted() -> None:
-    results = [shown(i, {1: (EVEN, None if i in (3, 4, 5) else [float(i)])}) for i in range(10)]
+    results = [
+        frame_with_features(i, {1: (EVEN, None if i in (3, 4, 5) else [float(i)])})
+        for i in range(10)
+    ]
     timeline = Timeline.from_results(results)
     for group in (False, True):
         found = timeline.descriptor(group=group)
@@ -118,7 +122,7 @@ def test_smoothing_does_not_change_it(film: Timeline) -> None:
 
 def test_several_films_are_told_apart(faces: np.ndarray) -> None:
     results = [
-        shown(i, {1: (EVEN, faces[i, film])}, source=f"{film}.mp4")
+        frame_with_features(i, {1: (EVEN, faces[i, film])}, source=f"{film}.mp4")
         for film in (0, 1)
         for i in range(20)
     ]
@@ -135,16 +139,16 @@ def test_what_cannot_be_described_says_why(group: bool) -> None:
     def describe(timeline: Timeline) -> None:
         timeline.descriptor(group=group)
 
-    nobody = Timeline.from_results(shown(i, {}) for i in range(5))
+    nobody = Timeline.from_results(frame_with_features(i, {}) for i in range(5))
     with pytest.raises(InputError, match=r"no face was found in film\.mp4"):
         describe(nobody)
     with pytest.raises(InputError, match="too short: 1 frame with a face; it takes 2"):
-        describe(acted(lambda i: {1: [1.0]} if i == 2 else {}))
-    gaps = [shown(0, {1: (EVEN, [1.0])}), shown(1, {1: (EVEN, None)})]
+        describe(timeline_with_features(lambda i: {1: [1.0]} if i == 2 else {}))
+    gaps = [frame_with_features(0, {1: (EVEN, [1.0])}), frame_with_features(1, {1: (EVEN, None)})]
     with pytest.raises(InputError, match="1 frame with a face, and 1 without features"):
         describe(Timeline.from_results(gaps))
     with pytest.raises(UsageError, match="not kept: analyse it again with --embeddings features"):
-        describe(Timeline.from_results(shown(i, {1: (EVEN, None)}) for i in range(5)))
+        describe(Timeline.from_results(frame_with_features(i, {1: (EVEN, None)}) for i in range(5)))
     with pytest.raises(InputError, match="no face was found in an empty table"):
         describe(Timeline.from_results([]))
 

@@ -65,11 +65,11 @@ import sys
 sys.path.insert(0, sys.argv[2])
 from mien.results import tables
 from mien.sinks.tables import TableSink
-from helpers.story import GLAD, LABELS, frame
+from helpers.story import GLAD, LABELS, story_frame
 tables._SECONDS_AT_ONCE = 0.0
 with TableSink(sys.argv[1], LABELS, {"detector": "none"}) as sink:
     for index in range(10**6):
-        sink.write(frame(index, [(1, GLAD)] * (index % 3)))
+        sink.write(story_frame(index, [(1, GLAD)] * (index % 3)))
         print(index, flush=True)
 """
 

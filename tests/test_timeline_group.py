@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from helpers.featured import LABELS, shown
-from helpers.results import lost
+from helpers.featured import LABELS, frame_with_features
+from helpers.results import failed_frame
 
 from mien.errors import UsageError
 from mien.results.result import Result
@@ -18,7 +18,9 @@ def film(source: str = "film.mp4", frames: int = 60) -> list[Result]:
     """At 10 fps: 2 s one glad face, 2 s two glad and one sad, 2 s nobody."""
     people = [{1: GLAD}, {1: GLAD, 2: GLAD, 3: SAD}, {}]
     return [
-        shown(i, {who: (v, None) for who, v in people[i // 20].items()}, source=source)
+        frame_with_features(
+            i, {who: (v, None) for who, v in people[i // 20].items()}, source=source
+        )
         for i in range(frames)
     ]
 
@@ -63,8 +65,8 @@ def test_a_row_a_film_agrees_with_the_summary() -> None:
 
 def test_a_row_a_frame_and_frames_that_failed() -> None:
     results = film(frames=30)
-    results[25] = lost(2.5, index=25)
-    results[26] = lost(2.6, index=26, dropped=True)
+    results[25] = failed_frame(2.5, index=25)
+    results[26] = failed_frame(2.6, index=26, dropped=True)
     found = Timeline.from_results(results).group(0)
     assert len(found) == 28
     assert 2.5 not in found["start_s"].round(3).tolist()
@@ -76,7 +78,8 @@ def test_frames_are_cut_where_a_row_ends() -> None:
     """Frames of 0.75 s and rows of 1 s: each row is the mean of what was shown in it."""
     shares = [1.0, 0.0, 1.0, 0.0]
     results = [
-        shown(i, {1: ((1 - s, s, 0.0), None)}, time_s=0.75 * i) for i, s in enumerate(shares)
+        frame_with_features(i, {1: ((1 - s, s, 0.0), None)}, time_s=0.75 * i)
+        for i, s in enumerate(shares)
     ]
     found = Timeline.from_results(results).group(1.0)
     assert found["start_s"].tolist() == pytest.approx([0, 1, 2])
@@ -86,14 +89,16 @@ def test_frames_are_cut_where_a_row_ends() -> None:
 
 
 def test_torn_groups_are_uncertain() -> None:
-    results = [shown(i, {1: (GLAD, None), 2: (SAD, None), 3: (CALM, None)}) for i in range(5)]
+    results = [
+        frame_with_features(i, {1: (GLAD, None), 2: (SAD, None), 3: (CALM, None)}) for i in range(5)
+    ]
     found = Timeline.from_results(results).group()
     assert found["emotion"].tolist() == ["uncertain"]
     assert found["probability"].tolist() == pytest.approx([0.4])
 
 
 def test_nobody_nothing_and_wrong_use(timeline: Timeline) -> None:
-    nobody = Timeline.from_results(shown(i, {}) for i in range(5)).group()
+    nobody = Timeline.from_results(frame_with_features(i, {}) for i in range(5)).group()
     assert nobody["n_faces"].tolist() == [0]
     assert nobody["mean_happiness"].isna().all()
     empty = Timeline.from_results([]).group(1.0)
@@ -106,11 +111,10 @@ def test_nobody_nothing_and_wrong_use(timeline: Timeline) -> None:
 
 def test_rows_of_any_length_hold_the_whole_time(rng: np.random.Generator) -> None:
     times = np.cumsum(rng.uniform(0.001, 0.9, 200))
-    results = [
-        shown(i, {w: ((1 - x, x, 0.0), None) for w, x in enumerate(rng.uniform(0, 1, i % 4))},
-              time_s=float(t))
-        for i, t in enumerate(times)
-    ]  # fmt: skip
+    results = []
+    for i, time_s in enumerate(times):
+        people = {w: ((1 - x, x, 0.0), None) for w, x in enumerate(rng.uniform(0, 1, i % 4))}
+        results.append(frame_with_features(i, people, time_s=float(time_s)))
     timeline = Timeline.from_results(results)
     whole = timeline.group()
     for seconds in (0, 0.1, 0.333, 1, 7):
@@ -132,5 +136,7 @@ def test_the_picture_has_a_band_where_faces_differ(timeline: Timeline) -> None:
     assert "Everyone, 1 face at a time" in alone
     two = Timeline.from_results([*film("x/a.mp4"), *film("b.mp4")]).plot(group=True).svg
     assert "Everyone in a.mp4, 1 to 3 faces at a time" in two
-    nobody = Timeline.from_results(shown(i, {}) for i in range(5)).plot(group=True).svg
+    nobody = (
+        Timeline.from_results(frame_with_features(i, {}) for i in range(5)).plot(group=True).svg
+    )
     assert "no face was found" in nobody

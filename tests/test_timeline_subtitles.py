@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import pandas as pd
 import pytest
 import typer
-from helpers.story import CALM, GLAD, SAD, frame, story
+from helpers.story import CALM, GLAD, SAD, story, story_frame
 from typer.testing import CliRunner
 
 from mien.cli import exit_codes
@@ -199,7 +199,7 @@ def test_places_and_films_that_cannot_be(tmp_path: Path) -> None:
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
     flicker = (
-        frame(i, [(1, GLAD if i % 50 == 7 else SAD if i < 100 else CALM)]) for i in range(200)
+        story_frame(i, [(1, GLAD if i % 50 == 7 else SAD if i < 100 else CALM)]) for i in range(200)
     )
     return Timeline.from_results(flicker).save(tmp_path / "t.parquet")
 
@@ -242,7 +242,7 @@ def test_wrong_use_of_the_command_is_one_sentence(
     table: Path, arguments: list[str], code: int, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(table.parent)
-    photos = Timeline.from_results([frame(0, [(1, GLAD)], time_s=None)])
+    photos = Timeline.from_results([story_frame(0, [(1, GLAD)], time_s=None)])
     known = {"TABLE": str(table), "PHOTOS": str(photos.save("photos.csv"))}
     status, output = mien_export(*(known.get(a, a) for a in arguments))
     assert status == code

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.results import acted, save, towards
+from helpers.results import frame_result, mostly, save_table
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -26,7 +26,7 @@ from mien.results.result import Result
 from mien.timeline.timeline import Timeline
 from mien.types import Faces
 
-SAD, GLAD = towards("sadness"), towards("happiness", 0.95)
+SAD, GLAD = mostly("sadness"), mostly("happiness", 0.95)
 
 
 def story(unfit: Sequence[tuple[float, float]] = ((5, 10),), people: int = 1) -> Iterator[Result]:
@@ -38,7 +38,7 @@ def story(unfit: Sequence[tuple[float, float]] = ((5, 10),), people: int = 1) ->
         time_s = index / 10
         shown = {1: SAD if time_s < 5 else GLAD, 2: SAD}
         bad = any(start <= time_s < end for start, end in unfit)
-        yield acted(
+        yield frame_result(
             time_s,
             {who: shown[who] for who in range(1, people + 1)},
             index=index,
@@ -65,7 +65,7 @@ def test_a_face_says_why_it_is_unfit() -> None:
 
 @pytest.mark.parametrize("suffix", [".parquet", ".csv", ".jsonl"])
 def test_the_reason_comes_back_from_every_table(tmp_path: Path, suffix: str) -> None:
-    path = save(story(), tmp_path / f"t{suffix}")
+    path = save_table(story(), tmp_path / f"t{suffix}")
     faces = Timeline.load(path).faces
     assert faces["unfit_reason"].isna().sum() == faces["fit"].sum() == 50
     assert faces["unfit_reason"].dropna().unique().tolist() == ["blurred"]
@@ -76,7 +76,7 @@ def test_the_reason_comes_back_from_every_table(tmp_path: Path, suffix: str) -> 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".csv"])
 def test_tables_of_version_0_1_load_and_say_why(tmp_path: Path, suffix: str) -> None:
-    path = save(story(), tmp_path / f"t{suffix}")
+    path = save_table(story(), tmp_path / f"t{suffix}")
     timeline = Timeline.load(path)
     small = timeline.faces["frame"] % 2 == 1
     old = timeline.faces.drop(columns="unfit_reason")
@@ -208,7 +208,9 @@ def test_kept_faces_are_fit_where_there_is_one() -> None:
     peaks = Peaks()
     for index, (share, unfit) in enumerate([(0.99, True), (0.8, False), (0.97, True)]):
         reasons = {1: "blurred"} if unfit else {}
-        peaks.add(acted(index / 10, {1: towards("happiness", share)}, index=index, unfit=reasons))
+        peaks.add(
+            frame_result(index / 10, {1: mostly("happiness", share)}, index=index, unfit=reasons)
+        )
     assert [p.frame for p in peaks.found()] == [1]
 
 
@@ -222,7 +224,7 @@ def test_a_kept_face_that_does_not_count_is_not_shown(half: Timeline) -> None:
 
 
 def test_the_commands_agree_and_say_it(tmp_path: Path) -> None:
-    table = save(story(), tmp_path / "t.parquet")
+    table = save_table(story(), tmp_path / "t.parquet")
     run = CliRunner().invoke(app, ["report", str(table), "-o", str(tmp_path / "r.html")])
     assert run.exit_code == 0
     assert "50 % of the visible face time" in run.stderr
@@ -242,12 +244,12 @@ def test_the_commands_agree_and_say_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".vtt", ".eaf", ".svg"])
 def test_an_empty_export_says_so(tmp_path: Path, suffix: str) -> None:
-    nobody = (acted(i / 10, {}, index=i) for i in range(5))
-    table = save(nobody, tmp_path / "t.parquet")
+    nobody = (frame_result(i / 10, {}, index=i) for i in range(5))
+    table = save_table(nobody, tmp_path / "t.parquet")
     run = CliRunner().invoke(app, ["export", str(table), "-o", str(tmp_path / f"t{suffix}")])
     assert run.exit_code == 0
     assert "no face was found in film.mp4." in run.stderr
-    table = save(story(unfit=[(0, 10)]), tmp_path / "u.parquet")
+    table = save_table(story(unfit=[(0, 10)]), tmp_path / "u.parquet")
     run = CliRunner().invoke(app, ["export", str(table), "-o", str(tmp_path / f"u{suffix}")])
     assert run.exit_code == 0
     assert "no face in film.mp4 is fit to be judged" in run.stderr
@@ -272,8 +274,10 @@ def test_the_terminal_table_fits_and_hides_what_nobody_shows(
 ) -> None:
     monkeypatch.setattr("mien.cli.console.console", lambda: Console(width=width))
     names = ["neutral", "sadness", "anger", "fear", "disgust", "contempt", "surprise"]
-    rows = [acted(i, {1: towards(names[i])}, index=i, unfit={}) for i in range(7)]
-    show_people(Timeline.from_results([*rows, acted(7, {1: SAD}, index=7, unfit={1: "turned"})]))
+    rows = [frame_result(i, {1: mostly(names[i])}, index=i, unfit={}) for i in range(7)]
+    show_people(
+        Timeline.from_results([*rows, frame_result(7, {1: SAD}, index=7, unfit={1: "turned"})])
+    )
     printed = capsys.readouterr()
     assert max(len(line) for line in printed.out.splitlines()) <= width
     head = printed.out.splitlines()[1].split()
@@ -311,7 +315,7 @@ def test_many_videos_are_listed_at_the_top() -> None:
 
 @pytest.mark.parametrize("unfit", [{}, {0: "blurred"}])
 def test_tables_of_photos_are_exported_as_they_are(tmp_path: Path, unfit: dict[int, str]) -> None:
-    photos = [acted(None, {0: SAD}, source=f"{i}.jpg", unfit=unfit) for i in range(3)]
+    photos = [frame_result(None, {0: SAD}, source=f"{i}.jpg", unfit=unfit) for i in range(3)]
     table = Results(photos).save(tmp_path / "t.parquet")
     run = CliRunner().invoke(app, ["export", str(table), "-o", str(tmp_path / "t.csv")])
     assert run.exit_code == 0, run.output

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from helpers.detectors import Place, Refiner, Script, frame
+from helpers.detectors import Place, ScriptedDetector, ScriptedRefiner, painted_frame
 
 from mien.analyzer import EmotionAnalyzer
 from mien.expressions.callable import CustomClassifier
@@ -20,12 +20,12 @@ ANNA, BERT = ("anna", 50.0, 60.0), ("bert", 120.0, 70.0)
 
 
 def look(glances: Glances, film: Sequence[Sequence[Place]], place: int, shot: int = 0) -> Faces:
-    return glances.at(place, shot).detect(frame(place, film[place], shot))
+    return glances.at(place, shot).detect(painted_frame(place, film[place], shot))
 
 
 def test_who_stays_is_only_looked_for() -> None:
     film = [[ANNA]] * 200
-    finder = Refiner(film)
+    finder = ScriptedRefiner(film)
     glances = Glances(finder, FPS)
     for place in range(0, 200, STRIDE):
         assert len(look(glances, film, place)) == 1
@@ -35,7 +35,7 @@ def test_who_stays_is_only_looked_for() -> None:
 
 def test_who_comes_in_is_found_at_the_next_look() -> None:
     film = [[ANNA]] * 20 + [[ANNA, BERT]] * 30
-    finder = Refiner(film)
+    finder = ScriptedRefiner(film)
     glances = Glances(finder, FPS)
     counts = [len(look(glances, film, place)) for place in (0, 16, 32)]
     assert counts == [1, 1, 2]
@@ -44,7 +44,7 @@ def test_who_comes_in_is_found_at_the_next_look() -> None:
 
 def test_between_two_looks_nothing_is_searched_where_both_faces_are_found() -> None:
     film = [[("anna", 40.0 + 1.5 * place, 60.0)] for place in range(40)]
-    finder = Refiner(film)
+    finder = ScriptedRefiner(film)
     glances = Glances(finder, FPS)
     for place in (0, 16, 8, 4):
         assert len(look(glances, film, place)) == 1
@@ -53,7 +53,7 @@ def test_between_two_looks_nothing_is_searched_where_both_faces_are_found() -> N
 
 def test_who_leaps_away_is_searched_for() -> None:
     film = [[ANNA]] * 10 + [[BERT]] * 10
-    finder = Refiner(film)
+    finder = ScriptedRefiner(film)
     glances = Glances(finder, FPS)
     look(glances, film, 0)
     assert look(glances, film, 16).boxes[0, 0] == pytest.approx(105)
@@ -62,7 +62,7 @@ def test_who_leaps_away_is_searched_for() -> None:
 
 def test_another_shot_is_searched_once() -> None:
     film = [[ANNA]] * 40
-    finder = Refiner(film)
+    finder = ScriptedRefiner(film)
     glances = Glances(finder, FPS)
     for place, shot in ((0, 0), (16, 1), (8, 0), (12, 1), (17, 1)):
         assert len(look(glances, film, place, shot)) == 1
@@ -71,7 +71,7 @@ def test_another_shot_is_searched_once() -> None:
 
 
 def test_a_face_that_was_sure_is_kept_with_less_confidence_and_a_doubtful_one_is_not() -> None:
-    class Doubting(Refiner):
+    class Doubting(ScriptedRefiner):
         min_score = 0.9
 
         def refine(self, image: Image, boxes: Boxes, min_score: float | None = None) -> Faces:
@@ -84,21 +84,21 @@ def test_a_face_that_was_sure_is_kept_with_less_confidence_and_a_doubtful_one_is
         glances = Glances(finder, FPS)
         look(glances, film, 0)
         finder.film = [[]] * 40  # so that a search would find nobody
-        truth = Script(film).truth
+        truth = ScriptedDetector(film).truth
         finder.truth = truth  # type: ignore[method-assign]
         finder.detect = lambda image, min_face=0: Faces.empty()  # type: ignore[method-assign]
         assert len(look(glances, film, 16)) == kept
 
 
 def test_a_detector_that_cannot_refine_searches_each_time() -> None:
-    finder = Script([[ANNA]] * 40)
+    finder = ScriptedDetector([[ANNA]] * 40)
     assert Glances(finder, FPS).at(3, 0) is finder
 
 
 def test_someone_else_at_the_same_place_is_another_person() -> None:
     """The picture as a whole hardly changes, so that it is no cut; the face does."""
     film = [[ANNA]] * 45 + [[("carl", ANNA[1], ANNA[2])]] * 45
-    reds = [frame(i, film[i])[45:75, 35:65, 0].mean() for i in (0, 89)]
+    reds = [painted_frame(i, film[i])[45:75, 35:65, 0].mean() for i in (0, 89)]
 
     def reddish(crops: Crops) -> FloatArray:
         first = np.abs(crops[..., 0].mean(axis=(1, 2)) - reds[0])
@@ -106,9 +106,9 @@ def test_someone_else_at_the_same_place_is_another_person() -> None:
         return np.where(share[:, None], [0.9, 0.1], [0.1, 0.9]).astype(np.float32)
 
     classifier = CustomClassifier(reddish, labels=("a", "b"), input_size=16)
-    analyzer = EmotionAnalyzer(Refiner(film), classifier)
+    analyzer = EmotionAnalyzer(ScriptedRefiner(film), classifier)
     frames = [
-        Frame("film", lambda i=i: frame(i, film[i]), i, i / FPS)  # type: ignore[misc]
+        Frame("film", lambda i=i: painted_frame(i, film[i]), i, i / FPS)  # type: ignore[misc]
         for i in range(len(film))
     ]
     timeline = Timeline.from_results(analyzer.stream(frames, adaptive=True))

@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from helpers.detectors import SIZE, box_of, frame
+from helpers.detectors import SIZE, box_of, painted_frame
 
 from mien.tracking.appearance import appearance
 from mien.tracking.association import assign
@@ -34,7 +34,7 @@ def test_assign_prefers_two_good_pairs_to_the_best_one() -> None:
 
 
 def test_changes_see_another_picture_but_not_another_light() -> None:
-    first, other = frame(0, [("ann", 50, 60)], 0), frame(0, [("bob", 50, 60)], 3)
+    first, other = painted_frame(0, [("ann", 50, 60)], 0), painted_frame(0, [("bob", 50, 60)], 3)
     changes = Changes()
     assert not changes.update(first)
     assert changes.update(first)
@@ -64,9 +64,9 @@ def test_flow_follows_a_face_and_its_points_and_loses_one_that_is_gone() -> None
     flow = Flow()
     points = np.array([[[44, 54], [56, 54], [50, 60], [45, 66], [55, 66]]], np.float32)
     faces = Faces(np.array([box_of(50, 60)], np.float32), np.array([0.9]), points)
-    flow.update(frame(0, [("ann", 50, 60)]))
+    flow.update(painted_frame(0, [("ann", 50, 60)]))
     assert len(flow.follow(faces)) == 0
-    flow.update(frame(0, [("ann", 54, 57)]))
+    flow.update(painted_frame(0, [("ann", 54, 57)]))
     moved = flow.follow(faces)
     np.testing.assert_allclose(moved.boxes[0], box_of(54, 57), atol=1.5)
     assert moved.landmarks is not None

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 import pytest
-from helpers.tracking import ids_of
+from helpers.tracking import track_ids
 
 from mien.errors import UsageError
 from mien.faces.detectors.haar import HaarDetector
@@ -40,7 +40,7 @@ def test_mtcnn_follows_a_moving_face(astronaut: Image) -> None:
     tracked = Tracked(detector)
     for image, box in moving(astronaut, 20):
         faces = tracked.detect(image)
-        assert ids_of(faces) == [1]
+        assert track_ids(faces) == [1]
         assert iou(faces.boxes, box[None])[0, 0] > 0.6
         assert faces.landmarks is not None
         low, high = faces.boxes[0, :2], faces.boxes[0, 2:]
@@ -51,7 +51,7 @@ def test_haar_faces_are_followed_between_detections(astronaut: Image) -> None:
     tracked = Tracked(HaarDetector(min_face=30), every=6)
     for image, box in moving(astronaut, 14):
         faces = tracked.detect(image)
-        assert ids_of(faces) == [1]
+        assert track_ids(faces) == [1]
         assert iou(faces.boxes, box[None])[0, 0] > 0.5
         assert np.isnan(np.asarray(faces.scores)).all()
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers.detectors import SIZE, Place, Refiner, Script, frame
-from helpers.tracking import ids_of, line, together, watch
+from helpers.detectors import SIZE, Place, ScriptedDetector, ScriptedRefiner, painted_frame
+from helpers.tracking import in_one_video, track_ids, tracked_people, walk
 
 from mien.errors import PluginError, UsageError
 from mien.faces.detectors.base import tidy
@@ -17,7 +17,7 @@ from mien.tracking.appearance import appearance
 from mien.tracking.tracker import RefiningDetector, Tracked
 from mien.types import Faces, FloatArray, Image
 
-KINDS = (Script, Refiner)
+KINDS = (ScriptedDetector, ScriptedRefiner)
 both = pytest.mark.parametrize("kind", KINDS)
 
 
@@ -25,9 +25,9 @@ both = pytest.mark.parametrize("kind", KINDS)
 
 
 @both
-def test_crossing_people_keep_their_numbers(kind: type[Script]) -> None:
-    film = together(line("ann", 20, 140, 60), line("bob", 140, 20, 60, 63))
-    seen = list(watch(film, Tracked(kind(film))))
+def test_crossing_people_keep_their_numbers(kind: type[ScriptedDetector]) -> None:
+    film = in_one_video(walk("ann", 20, 140, 60), walk("bob", 140, 20, 60, 63))
+    seen = list(tracked_people(film, Tracked(kind(film))))
     assert seen[0] == {"ann": 1, "bob": 2}
     assert seen[-1] == seen[0]
     assert {found.get("bob", 2) for found in seen} == {2}
@@ -35,18 +35,18 @@ def test_crossing_people_keep_their_numbers(kind: type[Script]) -> None:
 
 
 @both
-def test_people_who_meet_and_turn_back_keep_their_numbers(kind: type[Script]) -> None:
+def test_people_who_meet_and_turn_back_keep_their_numbers(kind: type[ScriptedDetector]) -> None:
     to_and_fro = [*np.linspace(0, 42, 25), *np.linspace(42, 0, 25)]
     film = [[("ann", 30 + x, 60.0), ("bob", 130 - x, 64.0)] for x in map(float, to_and_fro)]
-    seen = list(watch(film, Tracked(kind(film))))
+    seen = list(tracked_people(film, Tracked(kind(film))))
     assert seen[-1] == {"ann": 1, "bob": 2}
 
 
 @both
-def test_a_short_occlusion_changes_nothing(kind: type[Script]) -> None:
-    walk = line("ann", 20, 140, 60)
-    film: list[list[Place]] = [[] if 20 <= i < 45 else [place] for i, place in enumerate(walk)]
-    seen = list(watch(film, Tracked(kind(film))))
+def test_a_short_occlusion_changes_nothing(kind: type[ScriptedDetector]) -> None:
+    path = walk("ann", 20, 140, 60)
+    film: list[list[Place]] = [[] if 20 <= i < 45 else [place] for i, place in enumerate(path)]
+    seen = list(tracked_people(film, Tracked(kind(film))))
     assert [found.get("ann") for found in seen[:20]] == [1] * 20
     assert all(not found for found in seen[20:45])
     assert seen[51] == {"ann": 1}  # at the next search, a quarter of a second later
@@ -55,41 +55,47 @@ def test_a_short_occlusion_changes_nothing(kind: type[Script]) -> None:
 
 @both
 def test_who_comes_back_keeps_the_number_and_who_comes_instead_does_not(
-    kind: type[Script],
+    kind: type[ScriptedDetector],
 ) -> None:
-    out, nobody = line("ann", 60, 185, 20), [[]] * 60  # type: ignore[var-annotated]
+    out, nobody = walk("ann", 60, 185, 20), [[]] * 60  # type: ignore[var-annotated]
     for name, number in (("ann", 1), ("bob", 2)):
-        back = line(name, 140, 60, 20)
-        film = [[p] for p in line("ann", 60, 60, 5) + out[:15]] + nobody + [[p] for p in back]
-        seen = list(watch(film, Tracked(kind(film))))
+        back = walk(name, 140, 60, 20)
+        film = [[p] for p in walk("ann", 60, 60, 5) + out[:15]] + nobody + [[p] for p in back]
+        seen = list(tracked_people(film, Tracked(kind(film))))
         assert seen[-1] == {name: number}
 
 
 @both
-def test_a_cut_gives_another_number_and_the_cut_back_the_old_one(kind: type[Script]) -> None:
+def test_a_cut_gives_another_number_and_the_cut_back_the_old_one(
+    kind: type[ScriptedDetector],
+) -> None:
     names = ["ann"] * 20 + ["bob"] * 20 + ["ann"] * 20
     film: list[list[Place]] = [[(name, 80.0, 60.0)] for name in names]
     grounds = [0] * 20 + [1] * 20 + [0] * 20
-    seen = list(watch(film, Tracked(kind(film)), grounds))
+    seen = list(tracked_people(film, Tracked(kind(film)), grounds))
     assert [found.get(name) for found, name in zip(seen, names, strict=True)] == (
         [1] * 20 + [2] * 20 + [1] * 20
     )
 
 
 @both
-def test_another_face_in_one_part_of_the_picture_is_another_person(kind: type[Script]) -> None:
+def test_another_face_in_one_part_of_the_picture_is_another_person(
+    kind: type[ScriptedDetector],
+) -> None:
     film: list[list[Place]] = [
         [("ann" if i < 20 else "bob", 40.0, 60.0), ("cat", 120.0, 60.0)] for i in range(40)
     ]
-    seen = list(watch(film, Tracked(kind(film))))
+    seen = list(tracked_people(film, Tracked(kind(film))))
     assert seen[0] == {"ann": 1, "cat": 2}
     assert seen[-1] == {"bob": 3, "cat": 2}
 
 
 @both
-def test_a_jump_cut_to_the_same_face_elsewhere_keeps_the_number(kind: type[Script]) -> None:
+def test_a_jump_cut_to_the_same_face_elsewhere_keeps_the_number(
+    kind: type[ScriptedDetector],
+) -> None:
     film: list[list[Place]] = [[("ann", 50.0 if i < 15 else 110.0, 60.0)] for i in range(30)]
-    seen = list(watch(film, Tracked(kind(film)), [0] * 15 + [1] * 15))
+    seen = list(tracked_people(film, Tracked(kind(film)), [0] * 15 + [1] * 15))
     assert [found["ann"] for found in seen] == [1] * 30
 
 
@@ -100,12 +106,14 @@ def test_who_is_who_is_asked_only_in_doubt() -> None:
         asked.append(len(faces))
         return appearance(image, faces)
 
-    apart = together(line("ann", 30, 70, 40), line("bob", 130, 120, 40, 30))
-    list(watch(apart, Tracked(Refiner(apart), identity=identity, alike=0.9)))
+    apart = in_one_video(walk("ann", 30, 70, 40), walk("bob", 130, 120, 40, 30))
+    list(tracked_people(apart, Tracked(ScriptedRefiner(apart), identity=identity, alike=0.9)))
     assert asked == []
     cut: list[list[Place]] = [[("ann" if i < 10 else "bob", 80.0, 60.0)] for i in range(20)]
     seen = list(
-        watch(cut, Tracked(Refiner(cut), identity=identity, alike=0.9), [0] * 10 + [1] * 10)
+        tracked_people(
+            cut, Tracked(ScriptedRefiner(cut), identity=identity, alike=0.9), [0] * 10 + [1] * 10
+        )
     )
     assert seen[-1] == {"bob": 2}
     assert 0 < len(asked) <= 4
@@ -116,27 +124,29 @@ def test_your_own_identity_decides() -> None:
         return np.ones((len(faces), 1), np.float32)
 
     film: list[list[Place]] = [[("ann" if i < 10 else "bob", 80.0, 60.0)] for i in range(20)]
-    tracked = Tracked(Refiner(film), identity=everyone_is_one)
-    assert list(watch(film, tracked, [0] * 10 + [1] * 10))[-1] == {"bob": 1}
+    tracked = Tracked(ScriptedRefiner(film), identity=everyone_is_one)
+    assert list(tracked_people(film, tracked, [0] * 10 + [1] * 10))[-1] == {"bob": 1}
 
 
 @pytest.mark.parametrize("answer", [np.zeros(3), np.full((1, 2), np.nan), np.zeros((5, 2))])
 def test_a_wrong_identity_is_named(answer: Any) -> None:
     film: list[list[Place]] = [[("ann" if i < 10 else "bob", 80.0, 60.0)] for i in range(20)]
-    tracked = Tracked(Script(film), identity=lambda image, faces: answer)
+    tracked = Tracked(ScriptedDetector(film), identity=lambda image, faces: answer)
     with pytest.raises(PluginError, match="identity must return"):
-        list(watch(film, tracked, [0] * 10 + [1] * 10))
+        list(tracked_people(film, tracked, [0] * 10 + [1] * 10))
 
 
 # Which faces are returned
 
 
 @both
-def test_a_doubtful_face_of_one_frame_has_neither_row_nor_number(kind: type[Script]) -> None:
+def test_a_doubtful_face_of_one_frame_has_neither_row_nor_number(
+    kind: type[ScriptedDetector],
+) -> None:
     film: list[list[Place]] = [[("ann", 40.0, 60.0)] for _ in range(30)]
     film[12] = [("ann", 40.0, 60.0), ("ghost", 120.0, 60.0)]
     film[24:] = [[("ann", 40.0, 60.0), ("bob", 120.0, 60.0)]] * 6
-    seen = list(watch(film, Tracked(kind(film, lambda number: 0.91))))
+    seen = list(tracked_people(film, Tracked(kind(film, lambda number: 0.91))))
     assert seen[12] == {"ann": 1}
     assert seen[24] == {"ann": 1}
     assert seen[25] == {"ann": 1, "bob": 2}
@@ -145,20 +155,20 @@ def test_a_doubtful_face_of_one_frame_has_neither_row_nor_number(kind: type[Scri
 def test_a_sure_face_comes_at_once_and_without_confidence_it_waits_a_frame() -> None:
     film: list[list[Place]] = [[("ann", 40.0, 60.0)]] * 6
     film += [[("ann", 40.0, 60.0), ("bob", 120.0, 60.0)]] * 6
-    sure = list(watch(film, Tracked(Script(film, lambda number: 0.985))))
+    sure = list(tracked_people(film, Tracked(ScriptedDetector(film, lambda number: 0.985))))
     assert sure[6] == {"ann": 1, "bob": 2}
-    without = list(watch(film, Tracked(Script(film, None))))
+    without = list(tracked_people(film, Tracked(ScriptedDetector(film, None))))
     assert without[0] == {"ann": 1}  # nothing was there to wait for
     assert without[6] == {"ann": 1}
     assert without[7] == {"ann": 1, "bob": 2}
 
 
 def test_no_faces_are_no_rows() -> None:
-    tracked = Tracked(Script([[]] * 3))
+    tracked = Tracked(ScriptedDetector([[]] * 3))
     for number in range(3):
-        faces = tracked.detect(frame(number, []))
+        faces = tracked.detect(painted_frame(number, []))
         assert len(faces) == 0
-        assert ids_of(faces) == []
+        assert track_ids(faces) == []
 
 
 def test_rows_come_largest_first_with_everything_the_detector_said() -> None:
@@ -169,8 +179,8 @@ def test_rows_come_largest_first_with_everything_the_detector_said() -> None:
         def detect(self, image: Image) -> Faces:
             return tidy(Faces(boxes, np.array([0.99, 0.995]), points))
 
-    faces = Tracked(Fixed()).detect(frame(0, []))
-    assert ids_of(faces) == [1, 2]
+    faces = Tracked(Fixed()).detect(painted_frame(0, []))
+    assert track_ids(faces) == [1, 2]
     np.testing.assert_array_equal(faces.boxes, boxes[::-1])
     np.testing.assert_allclose(np.asarray(faces.scores), [0.995, 0.99])
     np.testing.assert_array_equal(np.asarray(faces.landmarks), points[::-1])
@@ -185,14 +195,14 @@ def test_a_search_every_few_frames_at_a_cut_and_when_someone_is_lost() -> None:
     grounds = [0] * 15 + [1] * 11
     for kind in KINDS:
         detector = kind(film)
-        list(watch(film, Tracked(detector, every=6), grounds))
+        list(tracked_people(film, Tracked(detector, every=6), grounds))
         assert detector.detected == [0, 6, 12, 15, 18, 21, 24]
 
 
 def test_most_searches_leave_small_faces_out() -> None:
     asked: list[int] = []
 
-    class Asked(Refiner):
+    class Asked(ScriptedRefiner):
         def detect(self, image: Image, min_face: int = 0) -> Faces:
             asked.append(min_face)
             return super().detect(image)
@@ -200,8 +210,8 @@ def test_most_searches_leave_small_faces_out() -> None:
     film: list[list[Place]] = [[("ann", 60.0, 60.0)]] * 31
     detector = Asked(film)
     assert isinstance(detector, RefiningDetector)
-    assert not isinstance(Script(film), RefiningDetector)
-    list(watch(film, Tracked(detector, every=5)))
+    assert not isinstance(ScriptedDetector(film), RefiningDetector)
+    list(tracked_people(film, Tracked(detector, every=5)))
     small = SIZE[1] // 16
     assert asked == [0, small, small, small, small, small, 0]
     assert detector.refined == 30
@@ -209,12 +219,12 @@ def test_most_searches_leave_small_faces_out() -> None:
 
 def test_the_frame_rate_turns_seconds_into_frames() -> None:
     film: list[list[Place]] = [[("ann", 60.0, 60.0)]] * 24
-    slow, fast = Script(film), Script(film)
-    list(watch(film, Tracked(slow, fps=4)))
+    slow, fast = ScriptedDetector(film), ScriptedDetector(film)
+    list(tracked_people(film, Tracked(slow, fps=4)))
     assert slow.detected == list(range(24))
     tracked = Tracked(fast, fps=4)
     tracked.reset(fps=48)
-    list(watch(film, tracked))
+    list(tracked_people(film, tracked))
     assert fast.detected == [0, 12]
     assert tracked.fps == 48
 
@@ -224,36 +234,36 @@ def test_the_frame_rate_turns_seconds_into_frames() -> None:
 
 def test_reset_begins_to_count_anew() -> None:
     film: list[list[Place]] = [[("ann", 60.0, 60.0)]] * 10
-    tracked = Tracked(Script(film))
-    first = list(watch(film, tracked))
+    tracked = Tracked(ScriptedDetector(film))
+    first = list(tracked_people(film, tracked))
     tracked.reset()
     other: list[list[Place]] = [[("bob", 60.0, 60.0)]] * 10
-    tracked.detector = Script(other)
+    tracked.detector = ScriptedDetector(other)
     assert first[-1] == {"ann": 1}
-    assert next(watch(other, tracked)) == {"bob": 1}
+    assert next(tracked_people(other, tracked)) == {"bob": 1}
 
 
 def test_two_trackers_know_nothing_of_each_other() -> None:
-    film = together(line("ann", 30, 60, 10), line("bob", 130, 110, 10))
+    film = in_one_video(walk("ann", 30, 60, 10), walk("bob", 130, 110, 10))
     other = [[places[1]] for places in film]
-    one, two = Tracked(Script(film)), Tracked(Script(other))
-    pairs = list(zip(watch(film, one), watch(other, two), strict=True))
+    one, two = Tracked(ScriptedDetector(film)), Tracked(ScriptedDetector(other))
+    pairs = list(zip(tracked_people(film, one), tracked_people(other, two), strict=True))
     assert pairs[-1] == ({"ann": 1, "bob": 2}, {"bob": 1})
 
 
 @both
-def test_a_copy_goes_on_where_the_original_was(kind: type[Script]) -> None:
-    film = together(line("ann", 30, 90, 20), line("bob", 130, 110, 20, 30))
+def test_a_copy_goes_on_where_the_original_was(kind: type[ScriptedDetector]) -> None:
+    film = in_one_video(walk("ann", 30, 90, 20), walk("bob", 130, 110, 20, 30))
     tracked = Tracked(kind(film, None))
     for number, people in enumerate(film[:8]):
-        tracked.detect(frame(number, people))
+        tracked.detect(painted_frame(number, people))
     copy = pickle.loads(pickle.dumps(tracked))
     for number in range(8, 20):
-        image = frame(number, film[number])
+        image = painted_frame(number, film[number])
         here, there = tracked.detect(image), copy.detect(image)
         np.testing.assert_array_equal(here.boxes, there.boxes)
-        assert ids_of(here) == ids_of(there)
-    assert sorted(ids_of(here)) == [1, 2]
+        assert track_ids(here) == track_ids(there)
+    assert sorted(track_ids(here)) == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -267,12 +277,12 @@ def test_a_copy_goes_on_where_the_original_was(kind: type[Script]) -> None:
 )
 def test_numbers_out_of_range(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        Tracked(Script([]), **wrong)
+        Tracked(ScriptedDetector([]), **wrong)
 
 
 def test_a_new_rate_is_checked_too() -> None:
     with pytest.raises(UsageError, match="fps"):
-        Tracked(Script([])).reset(fps=-1)
+        Tracked(ScriptedDetector([])).reset(fps=-1)
 
 
 def test_a_detector_that_returns_something_else_is_named() -> None:
@@ -281,4 +291,4 @@ def test_a_detector_that_returns_something_else_is_named() -> None:
             return [[0, 0, 10, 10]]
 
     with pytest.raises(PluginError, match=r"mien\.Faces, got list"):
-        Tracked(Wrong()).detect(frame(0, []))
+        Tracked(Wrong()).detect(painted_frame(0, []))

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.command import mien
-from helpers.engaged import FEATURES, SHA, filmed, moving
+from helpers.command import run_mien
+from helpers.engaged import FEATURES, SHA, engagement_timeline, moving_features
 from helpers.engagement_networks import blank_networks
-from helpers.videos import write_film
+from helpers.videos import write_video
 
 from mien.engagement import EngagementCard, EngagementModel, engagement
 from mien.errors import InputError, UsageError
@@ -45,7 +45,7 @@ def clip(
     group: int, level: float, rng: np.random.Generator, seconds: float = 6.0, **known: str
 ) -> LabelledClip:
     name = f"{group}-{level:.2f}.mp4"
-    film = filmed({1: moving(level, seconds, rng)}, source=name)
+    film = engagement_timeline({1: moving_features(level, seconds, rng)}, source=name)
     return labelled(film, level, {"path": name, "group": str(group), **known})
 
 
@@ -74,7 +74,7 @@ def test_strangers_are_judged_as_their_movement_says(trained: Trained) -> None:
     assert model.card.says == "level"
     assert model.card.accuracy["mse"] == pytest.approx(figures["mse"], abs=1e-4)
     rng = np.random.default_rng(99)
-    film = filmed({k: moving(k / 6, 8, rng) for k in range(1, 7)})
+    film = engagement_timeline({k: moving_features(k / 6, 8, rng) for k in range(1, 7)})
     table = engagement(film, model, purpose="A test of what the model has learned.").table
     means = table[table["track_id"].notna()].groupby("track_id")["engagement"].mean()
     assert np.corrcoef(means, np.arange(1, 7))[0, 1] > 0.9
@@ -142,7 +142,12 @@ def test_clips_that_cannot_be_used_are_listed_and_the_rest_is_learned(tmp_path: 
 
 def test_a_table_of_several_films_is_no_clip() -> None:
     rng = np.random.default_rng(2)
-    both = join([filmed({1: moving(0.5, 4.0, rng)}, source=name) for name in ("a.mp4", "b.mp4")])
+    both = join(
+        [
+            engagement_timeline({1: moving_features(0.5, 4.0, rng)}, source=name)
+            for name in ("a.mp4", "b.mp4")
+        ]
+    )
     with pytest.raises(InputError, match="it is of 2 films: give a table a film"):
         labelled(both, 0.5, {"path": "both.parquet"})
 
@@ -194,9 +199,11 @@ def test_levels_are_numbers_or_names() -> None:
 
 def test_a_table_of_clips_is_read(tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
-    two = filmed({1: moving(0.0, 6, rng)[:80], 2: moving(1.0, 6, rng)})
+    two = engagement_timeline(
+        {1: moving_features(0.0, 6, rng)[:80], 2: moving_features(1.0, 6, rng)}
+    )
     two.save(tmp_path / "two.parquet")
-    filmed({}, frames=50).save(tmp_path / "empty.parquet")
+    engagement_timeline({}, frames=50).save(tmp_path / "empty.parquet")
     table = tmp_path / "clips.csv"
     table.write_text(
         "path;level;subject;person\ntwo.parquet;1;ann;\ntwo.parquet;0;bob;1\n"
@@ -212,7 +219,9 @@ def test_a_table_of_clips_is_read(tmp_path: Path) -> None:
     assert "none.parquet" in found.problems[1]
     assert "there is no person 7" in found.problems[2]
     assert found.clips[0].span == pytest.approx((0.0, 6.0))
-    filmed({1: moving(1.0, 6, rng)}, sha="cd" * 32).save(tmp_path / "other.parquet")
+    engagement_timeline({1: moving_features(1.0, 6, rng)}, sha="cd" * 32).save(
+        tmp_path / "other.parquet"
+    )
     table.write_text("path,level\ntwo.parquet,1\nother.parquet,0\n")
     with pytest.raises(UsageError, match="features of different models"):
         read_clips(table, Timeline.load)
@@ -229,7 +238,7 @@ def test_from_the_command_line_end_to_end(tmp_path: Path) -> None:
     for who in range(18):
         for level in (0.0, 1.0):
             name = f"{who}-{level:.0f}.parquet"
-            filmed({1: moving(level, 6, rng)}).save(tmp_path / name)
+            engagement_timeline({1: moving_features(level, 6, rng)}).save(tmp_path / name)
             rows.append(f"{name},{'engaged' if level else 'distracted'},{who}")
     rows.append("gone.mp4,engaged,99")
     (tmp_path / "clips.csv").write_text("\n".join(rows))
@@ -244,8 +253,8 @@ def test_from_the_command_line_end_to_end(tmp_path: Path) -> None:
     assert "of predicting the mean" in told
     assert "do not use it" not in told
     table, out = tmp_path / "film.parquet", tmp_path / "out.parquet"
-    filmed({k: moving(float(k > 2), 8, rng) for k in range(6)}).save(table)
-    done = mien("engagement", table, "--model", model, "-o", out)
+    engagement_timeline({k: moving_features(float(k > 2), 8, rng) for k in range(6)}).save(table)
+    done = run_mien("engagement", table, "--model", model, "-o", out)
     assert done.returncode == 0, done.stderr
     assert b"4 of 4 windows have a value for the group" in done.stderr
     assert b"Art. 5(1)(f)" in done.stderr
@@ -272,8 +281,8 @@ def test_a_handful_of_people_has_no_figures(
     assert "people held out: 2; figures of fewer than 5" in said
     assert "%" not in said.split("protocol:")[0]
     table, rng = tmp_path / "film.parquet", np.random.default_rng(0)
-    filmed({k: moving(float(k > 2), 8, rng) for k in range(6)}).save(table)
-    told = mien("engagement", table, "--model", done.path, "-o", tmp_path / "out.parquet")
+    engagement_timeline({k: moving_features(float(k > 2), 8, rng) for k in range(6)}).save(table)
+    told = run_mien("engagement", table, "--model", done.path, "-o", tmp_path / "out.parquet")
     assert told.returncode == 0, told.stderr
     assert b"do not rely on these values (few.onnx: people held out: 2" in told.stderr
 
@@ -289,7 +298,7 @@ def test_wrong_use_of_the_command_is_one_sentence(tmp_path: Path, photo: Path) -
     model = tmp_path / "net.onnx"
     write_networks(blank_networks(FEATURES), EngagementCard("net", features=FEATURES), model)
     alone = tmp_path / "alone.parquet"
-    filmed({1: moving(1.0, 6, np.random.default_rng(0))}).save(alone)
+    engagement_timeline({1: moving_features(1.0, 6, np.random.default_rng(0))}).save(alone)
     out = tmp_path / "out.csv"
     for more, code, told in (
         ([alone], 3, "0 of 2 windows have a value for the group; 2: fewer than 5 people"),
@@ -298,19 +307,19 @@ def test_wrong_use_of_the_command_is_one_sentence(tmp_path: Path, photo: Path) -
         ([photo], 2, "is neither a film nor a table"),
         ([tmp_path / "none.parquet"], 3, "there is no file"),
     ):
-        done = mien("engagement", *more, "--model", model, "-o", out)
+        done = run_mien("engagement", *more, "--model", model, "-o", out)
         assert done.returncode == code, done.stderr
         assert told in done.stderr.decode()
         assert b"Traceback" not in done.stderr
-    done = mien(
+    done = run_mien(
         "engagement", alone, "--model", model, "-o", out,
         "--person", "--purpose", "A study with informed consent of this person.",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert out.read_text().count("informed consent") == 2
-    done = mien("train-engagement", tmp_path / "none.csv", "-o", tmp_path / "x.onnx")
+    done = run_mien("train-engagement", tmp_path / "none.csv", "-o", tmp_path / "x.onnx")
     assert (done.returncode, b"no such file" in done.stderr) == (3, True)
-    done = mien("train-engagement", tmp_path / "none.csv", "-o", tmp_path / "x.h5")
+    done = run_mien("train-engagement", tmp_path / "none.csv", "-o", tmp_path / "x.h5")
     assert (done.returncode, b"a model is an .onnx file" in done.stderr) == (2, True)
 
 
@@ -320,11 +329,11 @@ def test_a_film_of_five_faces_from_pixels_to_a_value(tmp_path: Path, photo: Path
     rng = np.random.default_rng(0)
     row = np.concatenate([face[::2, ::2]] * 5, axis=1)
     frames = [np.roll(row, int(rng.integers(0, 3)), axis=0) for _ in range(8)]
-    film = write_film(tmp_path / "five.mp4", [f[:130, :650] for f in frames], fps=8)
+    film = write_video(tmp_path / "five.mp4", [f[:130, :650] for f in frames], fps=8)
     model = tmp_path / "net.onnx"
     write_networks(blank_networks(1024), EngagementCard("net", features=1024), model)
     out = tmp_path / "out.parquet"
-    done = mien("engagement", film, "--model", model, "-o", out, "--window", 1)
+    done = run_mien("engagement", film, "--model", model, "-o", out, "--window", 1)
     assert done.returncode == 0, done.stderr
     table = pd.read_parquet(out)
     assert table["n_people"].tolist() == [5]
@@ -332,5 +341,5 @@ def test_a_film_of_five_faces_from_pixels_to_a_value(tmp_path: Path, photo: Path
     write_networks(
         blank_networks(1024), EngagementCard("net", features=1024, features_sha256="ab" * 32), model
     )
-    done = mien("engagement", film, "--model", model, "-o", out, "--window", 1)
+    done = run_mien("engagement", film, "--model", model, "-o", out, "--window", 1)
     assert (done.returncode, b"of another model" in done.stderr) == (2, True)

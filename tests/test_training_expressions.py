@@ -12,7 +12,7 @@ from PIL import Image as PILImage
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra train)")
 
-from helpers.training import faces, stored  # noqa: E402
+from helpers.training import face_folder, voted_faces  # noqa: E402
 
 from mien.datasets import load_faces  # noqa: E402
 from mien.errors import InputError, UsageError  # noqa: E402
@@ -46,11 +46,11 @@ def test_the_majority_rule_drops_single_votes() -> None:
     votes[0, :3] = [5, 4, 1]  # 5 of 9: a majority once the single vote is dropped
     votes[1, :2] = [5, 5]
     votes[2, 7] = 2
-    assert replace(faces(3), votes=votes).majority.tolist() == [0, -1, 7]
+    assert replace(voted_faces(3), votes=votes).majority.tolist() == [0, -1, 7]
 
 
 def test_augmentation_is_repeatable_and_switched_off_changes_nothing() -> None:
-    pictures = torch.from_numpy(faces(6).pictures)
+    pictures = torch.from_numpy(voted_faces(6).pictures)
     none = Augmentation(0, 0, 0, 0, 0, 0, 0, 0)
     calm = augment(pictures, 64, none, torch.Generator().manual_seed(1))
     assert torch.allclose(calm, to_input(pictures, 64), atol=1e-2)
@@ -64,7 +64,7 @@ def test_augmentation_is_repeatable_and_switched_off_changes_nothing() -> None:
 
 def test_a_training_learns_stops_and_goes_on(tmp_path: Path) -> None:
     """From a random start on a task a child could do, in two runs that equal one."""
-    data = stored(tmp_path / "data", 96)
+    data = face_folder(tmp_path / "data", 96)
     recipe = tmp_path / "small.toml"
     text = 'name="small"\nstart=""\nsize=32\nbatch=16\nlr=1e-3\nema=0.5\n'
     recipe.write_text(text + "stages=[{epochs=4, size=32}]\n")
@@ -90,12 +90,12 @@ def test_a_training_learns_stops_and_goes_on(tmp_path: Path) -> None:
     for name, weights in stopped.items():
         assert torch.allclose(weights, straight[name], atol=1e-5), name
     classifier = OnnxClassifier(path)
-    found = classifier.classify(to_crops(faces(4).pictures, 32))
+    found = classifier.classify(to_crops(voted_faces(4).pictures, 32))
     assert found.values.shape == (4, 8)
 
 
 def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
-    data = stored(tmp_path / "data", 32)
+    data = face_folder(tmp_path / "data", 32)
     recipe = tmp_path / "small.toml"
     text = 'name="small"\nstart=""\nsize=32\nbatch=16\nstages=[{epochs=1, size=32}]\n'
     recipe.write_text(text)
@@ -107,7 +107,7 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
 
 def test_a_stage_may_end_half_way_back(tmp_path: Path) -> None:
     """The blend of a stage is the mean of the network before it and of the one without a blend."""
-    data, averages = stored(tmp_path / "d", 32), {}
+    data, averages = face_folder(tmp_path / "d", 32), {}
     for name, stages in {
         "first": "{epochs=1, size=32}",
         "plain": "{epochs=1, size=32}, {epochs=2, size=32, restart=true}",
@@ -129,7 +129,7 @@ def test_a_teacher_answers_with_probabilities(tmp_path: Path, narrow: str) -> No
     stages = "{epochs=1, size=32, teacher=0.5}"
     text = f'network="rca"\nstart=""\nsize=32\nbatch=16\nbfloat16={narrow}\nstages=[{stages}]\n'
     recipe.write_text(text)
-    whole.run(recipe, stored(tmp_path / "d", 32), tmp_path, None, None, lambda line: None)
+    whole.run(recipe, face_folder(tmp_path / "d", 32), tmp_path, None, None, lambda line: None)
     state = torch.load(tmp_path / "taught" / "checkpoint.pt", weights_only=True)
     taught = state["taught"]
     assert taught.dtype == torch.float32
@@ -138,7 +138,7 @@ def test_a_teacher_answers_with_probabilities(tmp_path: Path, narrow: str) -> No
 
 
 def test_a_training_tells_of_its_data_and_keeps_its_colours(tmp_path: Path) -> None:
-    data = stored(tmp_path / "data", 8)
+    data = face_folder(tmp_path / "data", 8)
     recipe = Recipe("r", size=48)
     told: list[dict[str, Any]] = []
     train, validation = whole.read_lessons(recipe, data, told.append)
@@ -206,7 +206,9 @@ def test_targets_are_votes_the_majority_or_the_older_label() -> None:
     votes[1, 1] = 10
     votes[2, 7] = 8
     votes[3, 3] = 6
-    told = replace(faces(4), votes=votes, fer2013=np.array(["anger", "", "happiness", "sadness"]))
+    told = replace(
+        voted_faces(4), votes=votes, fer2013=np.array(["anger", "", "happiness", "sadness"])
+    )
     soft = lesson(Recipe("r"), told)
     assert soft.targets[0, :2].tolist() == [0.5, 0.5]
     assert soft.weights.tolist() == pytest.approx([0.8, 1.0, 0.8, 0.6])
@@ -224,7 +226,7 @@ def test_targets_are_votes_the_majority_or_the_older_label() -> None:
 
 
 def test_class_weights_and_smoothing() -> None:
-    told = replace(faces(4), votes=np.eye(8, dtype=np.float32)[[1, 1, 1, 3]] * 10)
+    told = replace(voted_faces(4), votes=np.eye(8, dtype=np.float32)[[1, 1, 1, 3]] * 10)
     two = Recipe("r", labels=("happiness", "sadness"), class_weights=1.0, label_smoothing=0.2)
     found = for_training(two, lesson(two, told))
     assert found.weights == pytest.approx(np.array([2, 2, 2, 6]) / 3)  # each class weighs the same
@@ -236,7 +238,7 @@ def test_fine_tuning_learns_from_few_faces(tmp_path: Path, monkeypatch: pytest.M
     recipe = tmp_path / "start.toml"
     text = 'name="start"\nstart=""\nsize=32\nbatch=16\nlr=1e-3\nema=0.5\n'
     recipe.write_text(text + "stages=[{epochs=4, size=32}]\n")
-    folder = stored(tmp_path / "data", 96)
+    folder = face_folder(tmp_path / "data", 96)
     start = whole.run(recipe, folder, tmp_path / "out", None, None, lambda line: None)
     # What the network learned to call happiness is called sadness here, and the other way.
     data = load_faces(folder, labels={"happiness": "sadness", "sadness": "happiness"})[:160]
@@ -255,7 +257,7 @@ def test_the_default_model_can_be_tuned(tmp_path: Path, monkeypatch: pytest.Monk
     """What it tells of a person comes from a branch that would not fit the new network."""
     monkeypatch.setattr("mien.training.expressions.finetune.HEAD_STEPS", 1)
     monkeypatch.setattr("mien.training.expressions.finetune.ALL_STEPS", 1)
-    data = load_faces(stored(tmp_path / "data", 24))
+    data = load_faces(face_folder(tmp_path / "data", 24))
     told: list[dict[str, Any]] = []
     tuned = tune(model_path("mien-mobilenet"), data, tmp_path / "mine.onnx", told.append)
     card = OnnxClassifier(tuned.path).card

@@ -21,7 +21,15 @@ from mien.types import FloatArray
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra train)")
 
-from helpers.heads import QUIET, analysed, colored, figures, lit, rows, tiny  # noqa: E402
+from helpers.heads import (  # noqa: E402
+    QUIET,
+    analyzed_table,
+    color_at,
+    color_network,
+    colored,
+    figures,
+    labeled_rows,
+)
 
 from mien.training.heads.data import Wanted, load_rows  # noqa: E402
 from mien.training.heads.export import Last, apply, write_head  # noqa: E402
@@ -50,7 +58,7 @@ def test_units_are_found_and_their_probability_is_one(tmp_path: Path) -> None:
     flipped = rng.random(truth.shape) < 0.05  # coders err
     values = np.where(flipped, 1 - truth, truth)
     values[rng.random(values.shape) < 0.2] = np.nan  # and leave some open
-    told = rows(values, ("AU01", "AU12"), features)
+    told = labeled_rows(values, ("AU01", "AU12"), features)
     trained = train_head(told, HeadRecipe("action-units", rounds=12), tmp_path / "au.onnx", **QUIET)
     found = figures(trained)
     assert found["f1_AU12"] > 0.87  # 0.95 is the most, since coders err
@@ -72,7 +80,7 @@ def test_valence_and_arousal_agree(tmp_path: Path) -> None:
     z = standard(features)
     values = np.tanh(np.stack([z[:, 0] - 0.3, 0.5 * z[:, 4] * z[:, 4] - 0.5], axis=1))
     values = np.clip(values + 0.05 * rng.normal(size=values.shape), -1, 1).astype(np.float32)
-    told = rows(values, ("valence", "arousal"), features)
+    told = labeled_rows(values, ("valence", "arousal"), features)
     trained = train_head(told, HeadRecipe("valence-arousal"), tmp_path / "va.onnx", **QUIET)
     found = figures(trained)
     assert found["ccc_valence"] > 0.93
@@ -89,7 +97,7 @@ def test_rare_expressions_count_with_class_weights(tmp_path: Path) -> None:
     z = standard(features)
     score = z[:, 5] + 0.8 * rng.normal(size=len(z))
     place = np.where(score > 2.2, 2, (z[:, 6] > 0).astype(int))
-    told = rows(np.eye(3, dtype=np.float32)[place], ("neutral", "joy", "other"), features)
+    told = labeled_rows(np.eye(3, dtype=np.float32)[place], ("neutral", "joy", "other"), features)
     found = {}
     for power in (0.0, 1.0):
         recipe = HeadRecipe("expression", rounds=8, class_weights=power)
@@ -105,14 +113,14 @@ def test_numbers_come_back_in_their_own_unit(tmp_path: Path) -> None:
     z = standard(features)
     values = np.stack([50 + 20 * z[:, 0], 1e-3 * z[:, 1]], axis=1) + 0
     values[::7, 1] = np.nan
-    told = rows(values.astype(np.float32), ("age", "tiny"), features)
+    told = labeled_rows(values.astype(np.float32), ("age", "tiny"), features)
     found = figures(train_head(told, HeadRecipe("regression"), tmp_path / "r.onnx", **QUIET))
     assert found["mae_age"] < 3
     assert found["r_tiny"] > 0.95
     shares = rng.dirichlet((1, 1, 1), len(z)).astype(np.float32)
     shares[:, 0] = np.where(z[:, 0] > 0, 0.8, 0.1)
     shares[:, 1:] *= ((1 - shares[:, 0]) / shares[:, 1:].sum(axis=1))[:, None]
-    told = rows(shares, ("a", "b", "c"), features)
+    told = labeled_rows(shares, ("a", "b", "c"), features)
     trained = train_head(told, HeadRecipe("regression", rounds=12), tmp_path / "s.onnx", **QUIET)
     assert figures(trained)["r_a"] > 0.8
     assert Head(trained.path).values(features).sum(axis=1) == pytest.approx(1, abs=1e-4)
@@ -125,12 +133,16 @@ def test_what_cannot_be_learned_is_told(tmp_path: Path) -> None:
     values[:, 1] = 0
     values[5, 1] = 1
     recipe = HeadRecipe("multilabel", rounds=2)
-    trained = train_head(rows(values, ("a", "b"), features), recipe, tmp_path / "m.onnx", **QUIET)
+    trained = train_head(
+        labeled_rows(values, ("a", "b"), features), recipe, tmp_path / "m.onnx", **QUIET
+    )
     assert trained.card.columns == ("a",)
     assert trained.told == ("too few faces with and without b: left out.",)
     with pytest.raises(InputError, match="nothing can be learned: too few faces with b in one"):
-        train_head(rows(values[:, 1:], ("b",), features), recipe, tmp_path / "n.onnx", **QUIET)
-    few = rows(values[:20], ("a", "b"), features[:20])
+        train_head(
+            labeled_rows(values[:, 1:], ("b",), features), recipe, tmp_path / "n.onnx", **QUIET
+        )
+    few = labeled_rows(values[:20], ("a", "b"), features[:20])
     with pytest.raises(InputError, match="at least 30 labelled faces, there are 20"):
         train_head(few, recipe, tmp_path / "n.onnx", **QUIET)
     assert not (tmp_path / "n.onnx").exists()
@@ -140,7 +152,7 @@ def test_nobody_is_in_two_parts() -> None:
     features, _ = drawn(1000)
     values = np.zeros((1000, 1), np.float32)
     values[:200] = 1  # only the first two of ten people
-    told = rows(values, ("x",), features)
+    told = labeled_rows(values, ("x",), features)
     parts = divide(told)
     shares = [part.tolist() for part in (parts.learn, parts.choose, parts.measure)]
     assert sorted(row for part in shares for row in part) == list(range(1000))
@@ -213,7 +225,7 @@ def bias_head(path: Path, model: Path, card: HeadCard, values: list[float]) -> P
 
 
 def test_heads_on_a_model(tmp_path: Path) -> None:
-    path = tiny(tmp_path / "tiny.onnx")
+    path = color_network(tmp_path / "tiny.onnx")
     faces = HeadCard("mood", "expression", ("calm", "lively"), "tiny", "", 3)
     ages = HeadCard("ages", "regression", ("years",), "tiny", "", 3)
     units = HeadCard("au", "action-units", ("AU01",), "tiny", "", 3, (0.4,))
@@ -249,7 +261,7 @@ def test_heads_on_a_model(tmp_path: Path) -> None:
 
 
 def test_features_of_another_model_are_one_sentence(tmp_path: Path) -> None:
-    path, other = tiny(tmp_path / "tiny.onnx"), tiny(tmp_path / "other.onnx")
+    path, other = color_network(tmp_path / "tiny.onnx"), color_network(tmp_path / "other.onnx")
     card = HeadCard("ages", "regression", ("years",), "tiny", "", 3)
     head = bias_head(tmp_path / "ages.onnx", path, card, [30])
     with pytest.raises(
@@ -271,14 +283,14 @@ def test_features_of_another_model_are_one_sentence(tmp_path: Path) -> None:
 
 
 def test_from_films_to_columns_of_a_table(tmp_path: Path) -> None:
-    model = tiny(tmp_path / "tiny.onnx")
+    model = color_network(tmp_path / "tiny.onnx")
     folder = tmp_path / "tables"
     folder.mkdir()
     told = []
     for film in range(5):
-        analysed(folder, model, f"film{film}.mp4")
+        analyzed_table(folder, model, f"film{film}.mp4")
         for frame in range(120):
-            red, green, _ = lit(frame, 120)
+            red, green, _ = color_at(frame, 120)
             told.append((f"film{film}.mp4", frame, 2 * red - 1, int(green > 0.5)))
     table = pd.DataFrame(told, columns=["source", "frame", "warmth", "AU09"])
     labels = tmp_path / "labels.csv"
@@ -306,8 +318,8 @@ def test_from_films_to_columns_of_a_table(tmp_path: Path) -> None:
 
 
 def test_data_that_does_not_fit_is_one_sentence(tmp_path: Path) -> None:
-    model = tiny(tmp_path / "tiny.onnx")
-    path = analysed(tmp_path, model, "film.mp4", 10)
+    model = color_network(tmp_path / "tiny.onnx")
+    path = analyzed_table(tmp_path, model, "film.mp4", 10)
     labels = tmp_path / "labels.csv"
     labels.write_text("source,frame,x\nfilm.mp4,700,1\n")
     with pytest.raises(InputError, match=r"the first: film.mp4, frame 700"):
@@ -325,7 +337,7 @@ def test_data_that_does_not_fit_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_a_model_without_features_takes_no_head(tmp_path: Path) -> None:
-    path = tiny(tmp_path / "tiny.onnx")
+    path = color_network(tmp_path / "tiny.onnx")
     card = HeadCard("ages", "regression", ("years",), "tiny", "", 3)
     head = bias_head(tmp_path / "ages.onnx", path, card, [30])
     model = OnnxClassifier(path, replace(OnnxClassifier(path).card, embedding=""))

@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra train)")
 
-from helpers.training import faces, lively  # noqa: E402
+from helpers.training import random_network, voted_faces  # noqa: E402
 
 from mien.errors import ModelError  # noqa: E402
 from mien.evaluation import to_crops  # noqa: E402
@@ -33,11 +33,11 @@ from mien.training.networks import CBAM, NETWORKS, ConvBN, make_network  # noqa:
     [("mobilenet", "", 64), ("mobilenet", "cbam", 65), ("inception", "", 80), ("rca", "", 48)],
 )
 def test_torch_and_onnx_agree(tmp_path: Path, name: str, attention: str, size: int) -> None:
-    model = lively(name, attention)
+    model = random_network(name, attention)
     path = tmp_path / "net.onnx"
     card = whole.default_card(Recipe("net", network=name, size=size), model, 1.0)
     export(model, card, path, half=False)
-    pictures = faces(4).pictures
+    pictures = voted_faces(4).pictures
     assert whole.parity(model, path, pictures) < 1e-3
     classifier = OnnxClassifier(path)
     check_classifier(classifier)
@@ -51,8 +51,8 @@ def test_torch_and_onnx_agree(tmp_path: Path, name: str, attention: str, size: i
 
 
 def test_batchnorm_comes_back_without_changing_the_function() -> None:
-    model = lively()
-    images = to_input(torch.from_numpy(faces(32).pictures), 64)
+    model = random_network()
+    images = to_input(torch.from_numpy(voted_faces(32).pictures), 64)
     with torch.no_grad():
         before = model(images)[0]
         restore_batchnorm(model, images)
@@ -106,12 +106,12 @@ def test_attention_goes_into_any_network(name: str) -> None:
 
 
 def test_an_exported_model_can_be_taken_up_again(tmp_path: Path) -> None:
-    model = lively()
+    model = random_network()
     path = tmp_path / "net.onnx"
     export(model, whole.default_card(Recipe("net", size=64), model, 1.0), path, half=False)
     again = make_network("mobilenet", 3)
     load_exported(again, path, ("sadness", "happiness", "boredom"))
-    batch = to_input(torch.from_numpy(faces(4).pictures), 64)
+    batch = to_input(torch.from_numpy(voted_faces(4).pictures), 64)
     with torch.no_grad():
         before, after = model(batch)[0], again.eval()(batch)[0]
     assert torch.allclose(after[:, 0], before[:, 3], atol=1e-3)
@@ -128,7 +128,7 @@ def test_an_exported_model_can_be_taken_up_again(tmp_path: Path) -> None:
 def test_no_part_of_a_network_is_lost_between_trainings(
     tmp_path: Path, name: str, attention: str, size: int
 ) -> None:
-    model = lively(name, attention)
+    model = random_network(name, attention)
     for module in model.modules():
         if isinstance(module, CBAM):  # gates that say something
             torch.nn.init.normal_(module.mlp[2].weight, std=0.3)
@@ -139,14 +139,14 @@ def test_no_part_of_a_network_is_lost_between_trainings(
     again, told = open_exported(path, card.labels, 0.1)
     assert told == card
     assert type(again) is type(model)
-    batch = to_input(torch.from_numpy(faces(4).pictures), size)
+    batch = to_input(torch.from_numpy(voted_faces(4).pictures), size)
     with torch.no_grad():
         before, after = model(batch)[0], again.eval()(batch)[0]
     assert torch.allclose(after, before, atol=1e-3 * before.abs().max())
 
 
 def test_a_network_with_attention_is_no_plain_one(tmp_path: Path) -> None:
-    model = lively("mobilenet", "cbam")
+    model = random_network("mobilenet", "cbam")
     path = tmp_path / "net.onnx"
     card = whole.default_card(Recipe("net", size=64), model, 1.0)
     export(model, card, path)
@@ -156,13 +156,13 @@ def test_a_network_with_attention_is_no_plain_one(tmp_path: Path) -> None:
 
 def test_attention_is_put_on_a_plain_network(tmp_path: Path) -> None:
     """It starts open, so that the network goes on as it was."""
-    model = lively()
+    model = random_network()
     path = tmp_path / "net.onnx"
     card = whole.default_card(Recipe("net", size=64), model, 1.0)
     export(model, card, path, half=False)
     again = make_network("mobilenet", 8, attention="cbam")
     load_exported(again, path, card.labels)
-    batch = to_input(torch.from_numpy(faces(4).pictures), 64)
+    batch = to_input(torch.from_numpy(voted_faces(4).pictures), 64)
     with torch.no_grad():
         before, after = model(batch)[0], again.eval()(batch)[0]
     assert (before.argmax(1) == after.argmax(1)).all()

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra train)")
 
-from helpers.heads import QUIET, analysed, colored, figures, rows, tiny  # noqa: E402
+from helpers.heads import QUIET, analyzed_table, color_network, colored, figures, labeled_rows  # noqa: E402
 
 from mien.cli.commands import app  # noqa: E402
 from mien.datasets import load_faces  # noqa: E402
@@ -40,7 +40,7 @@ def mien(*arguments: object) -> Any:
 def person(model: Path, features: FloatArray, labels: list[str]) -> Matched:
     """Pictures of one person."""
     values = np.eye(3, dtype=np.float32)[[LABELS.index(label) for label in labels]]
-    told = rows(values, LABELS, features)
+    told = labeled_rows(values, LABELS, features)
     n = len(labels)
     names = np.array([f"{i}.jpg" for i in range(n)], dtype=object)
     alone = np.full(n, "she", dtype=object)
@@ -55,7 +55,7 @@ def blue(n: int, seed: int = 0) -> FloatArray:
 
 
 def test_the_last_layer_is_the_model_itself(tmp_path: Path) -> None:
-    model = OnnxClassifier(tiny(tmp_path / "tiny.onnx"))
+    model = OnnxClassifier(color_network(tmp_path / "tiny.onnx"))
     start = LastLayer.of(model)
     colors = np.random.default_rng(1).random((6, 3)).astype(np.float32)
     crops = colored(colors)
@@ -70,7 +70,7 @@ def test_the_last_layer_is_the_model_itself(tmp_path: Path) -> None:
 
 
 def test_a_resting_face_is_learned_from_a_few_pictures(tmp_path: Path) -> None:
-    path = tiny(tmp_path / "tiny.onnx")
+    path = color_network(tmp_path / "tiny.onnx")
     model = OnnxClassifier(path)
     assert model.classify(colored(blue(20))).top.tolist() == [2] * 20
     warm = np.asarray([[0.9, 0.5, 0.2]] * 4, np.float32)
@@ -94,7 +94,7 @@ def test_a_resting_face_is_learned_from_a_few_pictures(tmp_path: Path) -> None:
 
 
 def test_frames_that_say_nothing_new_change_nothing(tmp_path: Path) -> None:
-    path = tiny(tmp_path / "tiny.onnx")
+    path = color_network(tmp_path / "tiny.onnx")
     model = OnnxClassifier(path)
     colors = np.random.default_rng(3).random((30, 3)).astype(np.float32)
     own = [LABELS[top] for top in model.classify(colored(colors)).top]
@@ -109,7 +109,7 @@ def test_frames_that_say_nothing_new_change_nothing(tmp_path: Path) -> None:
 
 
 def test_the_more_frames_the_further_it_moves(tmp_path: Path) -> None:
-    start = LastLayer.of(OnnxClassifier(tiny(tmp_path / "tiny.onnx")))
+    start = LastLayer.of(OnnxClassifier(color_network(tmp_path / "tiny.onnx")))
     away = []
     for n in (2, 10, 50):
         truth = np.tile(np.array([[1, 0, 0]], np.float32), (n, 1))
@@ -122,7 +122,7 @@ def test_the_more_frames_the_further_it_moves(tmp_path: Path) -> None:
 
 
 def test_too_little_of_a_person_is_one_sentence(tmp_path: Path) -> None:
-    path = tiny(tmp_path / "tiny.onnx")
+    path = color_network(tmp_path / "tiny.onnx")
     model = OnnxClassifier(path)
     told = person(path, blue(6), ["neutral"] * 6)
     film = np.full(6, "film.mp4", dtype=object)
@@ -137,12 +137,12 @@ def test_too_little_of_a_person_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_the_command_from_table_to_analysis(tmp_path: Path, photo: Path) -> None:
-    model = tiny(tmp_path / "tiny.onnx")
+    model = color_network(tmp_path / "tiny.onnx")
     folder = tmp_path / "tables"
     folder.mkdir()
     lines = ["source,frame,valence,arousal,expression"]
     for film in range(3):
-        analysed(folder, model, f"film{film}.mp4", 60)
+        analyzed_table(folder, model, f"film{film}.mp4", 60)
         told = [(i / 30 - 1, 1 - i / 30, "happy" if i > 30 else "sad") for i in range(60)]
         lines += [f"film{film},{i},{v:.3f},{a:.3f},{e}" for i, (v, a, e) in enumerate(told)]
     labels = tmp_path / "labels.csv"

@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra train)")
 
-from helpers.training import faces, stored  # noqa: E402
+from helpers.training import face_folder, voted_faces  # noqa: E402
 
 from mien.errors import InputNotFoundError, UsageError  # noqa: E402
 from mien.evaluation import to_crops  # noqa: E402
@@ -69,7 +69,7 @@ def test_every_recipe_trains_to_the_end(
 ) -> None:
     """On a sample, one epoch a stage; random weights stand for the face network's."""
     monkeypatch.setattr(whole, "load_faceres", lambda model, folder: None)
-    data = stored(tmp_path / "data", 64)
+    data = face_folder(tmp_path / "data", 64)
     lines: list[dict[str, Any]] = []
     path = whole.run(recipe, data, tmp_path / "out", tmp_path, 64, lines.append)
     classifier = OnnxClassifier(path)
@@ -79,7 +79,7 @@ def test_every_recipe_trains_to_the_end(
     assert sum("loss" in line for line in lines) == len(told.stages)
     small = OnnxClassifier(path.with_name(f"{told.name}-int8.onnx"))
     assert small.card.name == f"{told.name}-int8"
-    crops = to_crops(faces(8).pictures, told.size)
+    crops = to_crops(voted_faces(8).pictures, told.size)
     assert small.classify(crops).values == pytest.approx(
         classifier.classify(crops).values, abs=0.15
     )
@@ -96,6 +96,6 @@ def test_every_option_trains(tmp_path: Path, options: str) -> None:
     text = 'network="rca"\nstart=""\nsize=32\nbatch=16\nlr=2e-3\nema=0.5\n'
     recipe.write_text(f"{text}{options}\nstages=[{{epochs=3, size=32}}]\n")
     lines: list[dict[str, Any]] = []
-    whole.run(recipe, stored(tmp_path / "d", 64), tmp_path / "o", None, None, lines.append)
+    whole.run(recipe, face_folder(tmp_path / "d", 64), tmp_path / "o", None, None, lines.append)
     last = [line for line in lines if "loss" in line][-1]
     assert last["val_accuracy"] > 0.9

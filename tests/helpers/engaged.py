@@ -19,7 +19,7 @@ SHA = "ab" * 32
 Signal = npt.NDArray[np.float32]
 
 
-def filmed(
+def engagement_timeline(
     people: Mapping[int, Signal],
     *,
     fps: float = 25.0,
@@ -62,7 +62,7 @@ def filmed(
     return Timeline(faces, images, settings, LABELS, embeddings=kept if len(rows) else None)
 
 
-def moving(
+def moving_features(
     level: float, seconds: float, rng: np.random.Generator, fps: float = 25.0
 ) -> npt.NDArray[np.float32]:
     """A person's features: feature 3 sways the wider the more engaged, all else says who it is."""

@@ -19,7 +19,7 @@ EVEN = (0.4, 0.3, 0.3)
 Seen = tuple[Sequence[float], npt.ArrayLike | None]
 
 
-def shown(
+def frame_with_features(
     index: int,
     people: Mapping[int, Seen],
     *,
@@ -51,7 +51,7 @@ def shown(
     )
 
 
-def acted(
+def timeline_with_features(
     features: Callable[[int], Mapping[int, npt.ArrayLike]],
     frames: int = 12,
     source: str = "film.mp4",
@@ -59,6 +59,8 @@ def acted(
 ) -> Timeline:
     """A film; `features` gives each frame's faces by track id."""
     return Timeline.from_results(
-        shown(i, {who: (EVEN, v) for who, v in features(i).items()}, source=source, **known)
+        frame_with_features(
+            i, {who: (EVEN, v) for who, v in features(i).items()}, source=source, **known
+        )
         for i in range(frames)
     )

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from helpers.results import acted, towards
+from helpers.results import frame_result, mostly
 from mien import Timeline
 from mien.labels import EMOTIONS, IDENTITY
 from mien.results.result import Result
@@ -28,13 +28,13 @@ def face_of(name: str, turn: float = 0.0) -> FloatArray:
     return vector
 
 
-def frame(
+def shot_frame(
     index: int, seen: Seen, source: str, turn: float = 0.0, fit: bool = True, photo: bool = False
 ) -> Result:
     """A frame in which these tracks show these people."""
-    moods = {track: towards("happiness" if track % 2 else "sadness") for track in seen}
+    moods = {track: mostly("happiness" if track % 2 else "sadness") for track in seen}
     boxes = [[40 * i, 0, 40 * i + 40, 40] for i in range(len(seen))]
-    result = acted(index / 10, moods, index=index, source=source, boxes=boxes)
+    result = frame_result(index / 10, moods, index=index, source=source, boxes=boxes)
     vectors = np.array([face_of(who, turn) for who in seen.values()], np.float32)
     scores = Scores(result.scores.values, EMOTIONS, embeddings={IDENTITY: vectors.reshape(-1, D)})
     told = {
@@ -48,10 +48,10 @@ def frame(
     return Result(**{**vars(result), **told})
 
 
-def film(source: str, *shots: Seen, turn: float = 0.0) -> Timeline:
+def video_of_shots(source: str, *shots: Seen, turn: float = 0.0) -> Timeline:
     """Shots of a second each, ten frames a second."""
     frames = (
-        frame(10 * shot + i, seen, source, turn)
+        shot_frame(10 * shot + i, seen, source, turn)
         for shot, seen in enumerate(shots)
         for i in range(10)
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from helpers.videos import picture
+from helpers.videos import numbered_image
 from mien.errors import FrameDroppedError, InputError
 from mien.faces.quality import Quality
 from mien.labels import EMOTIONS
@@ -19,13 +19,13 @@ from mien.types import Faces, Frame, Image, Scores
 BOX = (20.0, 12.0, 44.0, 36.0)
 
 
-def towards(label: str, share: float = 0.8) -> list[float]:
+def mostly(label: str, share: float = 0.8) -> list[float]:
     """A distribution over `EMOTIONS` with `share` for one label and the rest spread evenly."""
     rest = (1 - share) / (len(EMOTIONS) - 1)
     return [share if name == label else rest for name in EMOTIONS]
 
 
-def acted(
+def frame_result(
     time_s: float | None,
     people: dict[int, list[float]] | None = None,
     *,
@@ -40,7 +40,7 @@ def acted(
     `unfit` maps those who cannot be judged to the reason; the others can.
     """
     people = people or {}
-    shown = picture(index % 256) if image is None else image
+    shown = numbered_image(index % 256) if image is None else image
     places = [BOX] * len(people) if boxes is None else boxes
     faces = Faces(
         np.array(places, np.float32).reshape(-1, 4), track_ids=np.array([*people], np.int64)
@@ -65,13 +65,13 @@ def quality(reasons: Sequence[str]) -> Quality:
     return Quality(many, many, none, none, reason=np.array(reasons, np.str_))
 
 
-def lost(time_s: float, *, index: int = 0, dropped: bool = False) -> Result:
+def failed_frame(time_s: float, *, index: int = 0, dropped: bool = False) -> Result:
     """The result of a frame that could not be decoded, or was left out."""
     told = {"index": index, "time_s": time_s, "dropped": dropped}
     return Result.failed("film.mp4", "the frame is damaged.", EMOTIONS, **told)
 
 
-class Analyst:
+class StubAnalyzer:
     """Stands in for `EmotionAnalyzer`: one happy person in every frame."""
 
     labels = EMOTIONS
@@ -88,12 +88,14 @@ class Analyst:
                 late = isinstance(error, FrameDroppedError)
                 yield Result.failed(frame.source, str(error), EMOTIONS, dropped=late, **known)
                 continue
-            result = acted(frame.time_s, {1: towards("happiness")}, index=frame.index, image=image)
+            result = frame_result(
+                frame.time_s, {1: mostly("happiness")}, index=frame.index, image=image
+            )
             object.__setattr__(result, "source", frame.source)
             yield result
 
 
-def save(results: Iterable[Result], path: Path) -> Path:
+def save_table(results: Iterable[Result], path: Path) -> Path:
     """Write results as ``mien analyze -o`` does."""
     with TableSink(path, EMOTIONS, {"uncertain_below": "0.5"}) as sink:
         for result in results:

@@ -19,7 +19,7 @@ Row = tuple[int, Sequence[float]]
 SAD, GLAD, CALM, TORN = (0.1, 0.1, 0.8), (0.1, 0.9, 0.0), (0.7, 0.2, 0.1), (0.4, 0.4, 0.2)
 
 
-def frame(
+def story_frame(
     index: int, faces: Sequence[Row], *, source: str = "film.mp4", fps: float = 25.0, **known: Any
 ) -> Result:
     """One frame with these people and scores; each square is as bright as its happiness."""
@@ -42,4 +42,4 @@ def story(source: str = "film.mp4") -> Iterator[Result]:
         people: list[Row] = [(1, SAD if index < 100 else GLAD)]
         if 50 <= index < 125 or index >= 175:
             people.append((2, CALM))
-        yield frame(index, people, source=source)
+        yield story_frame(index, people, source=source)

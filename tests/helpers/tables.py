@@ -12,7 +12,9 @@ from mien.results import tables
 from mien.types import Faces, Scores
 
 
-def part(n: int, source: str = "a.jpg", tracks: bool = False, **changes: Any) -> dict[str, Any]:
+def face_part(
+    n: int, source: str = "a.jpg", tracks: bool = False, **changes: Any
+) -> dict[str, Any]:
     rng = np.random.default_rng(n)
     corner = rng.uniform(0, 100, (n, 2))
     faces = Faces(
@@ -39,7 +41,11 @@ def part(n: int, source: str = "a.jpg", tracks: bool = False, **changes: Any) ->
 
 
 def faces_table() -> pd.DataFrame:
-    parts = [part(2), part(0, "empty.jpg"), part(3, "film.mp4", tracks=True, frame=4, time_s=0.16)]
+    parts = [
+        face_part(2),
+        face_part(0, "empty.jpg"),
+        face_part(3, "film.mp4", tracks=True, frame=4, time_s=0.16),
+    ]
     return tables.to_dataframe(parts, EMOTIONS)
 
 

@@ -12,7 +12,7 @@ from mien.datasets import VotedFaces
 from mien.training.networks import Network, make_network
 
 
-def lively(name: str = "mobilenet", attention: str = "") -> Network:
+def random_network(name: str = "mobilenet", attention: str = "") -> Network:
     """A network with random weights whose every layer has a say."""
     torch.manual_seed(0)
     model = make_network(name, 8, attention=attention)
@@ -25,7 +25,7 @@ def lively(name: str = "mobilenet", attention: str = "") -> Network:
     return model.eval()
 
 
-def faces(count: int) -> VotedFaces:
+def voted_faces(count: int) -> VotedFaces:
     """Left-bright faces that everyone calls happy, right-bright ones that everyone calls sad."""
     rng = np.random.default_rng(3)
     pictures = rng.integers(0, 60, (count, 48, 48)).astype(np.uint8)
@@ -38,9 +38,9 @@ def faces(count: int) -> VotedFaces:
     return VotedFaces(names, pictures, votes, np.full(count, ""), np.full(count, -1))
 
 
-def stored(folder: Path, count: int) -> Path:
+def face_folder(folder: Path, count: int) -> Path:
     """The same faces as a folder a label, once for training and once for validation."""
-    told = faces(2 * count)
+    told = voted_faces(2 * count)
     for row, picture in enumerate(told.pictures):
         split = "train" if row < count else "validation"
         label = "happiness" if told.votes[row, 1] else "sadness"
