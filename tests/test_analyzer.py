@@ -255,7 +255,7 @@ def test_save_writes_a_folder(smile: Result, analyzer: EmotionAnalyzer, tmp_path
 def test_the_table_has_the_promised_columns(smile: Result) -> None:
     table = smile.to_dataframe()
     head = "source frame time_s face x1 y1 x2 y2 detection_score track_id emotion probability"
-    quality = ["size_px", "sharpness", "roll_deg", "yaw_deg", "fit"]
+    quality = ["size_px", "sharpness", "roll_deg", "yaw_deg", "fit", "unfit_reason"]
     assert list(table.columns) == [*head.split(), *smile.labels, *quality]
 
 
