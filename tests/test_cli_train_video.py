@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.featured import timeline_with_features
+from helpers.features import timeline_with_features
 from helpers.networks import channel_network
 from helpers.videos import truncate, write_video
 

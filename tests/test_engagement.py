@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.engaged import FEATURES, SHA, Signal, engagement_timeline, moving_features
+from helpers.engagement import FEATURES, SHA, Signal, engagement_timeline, moving_features
 
 from mien.engagement import EngagementCard, EngagementModel, engagement
 from mien.engagement.windows import described, moments, shown, stretched, window_starts

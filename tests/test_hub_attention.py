@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers.engaged import FEATURES, engagement_timeline
+from helpers.engagement import FEATURES, engagement_timeline
 from helpers.keras_weights import random_weights, random_windows
 
 from mien import hub

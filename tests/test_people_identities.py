@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.people import D, Seen, face_of, shot_frame, video_of_shots
+from helpers.people import D, Names, face_of, shot_frame, video_of_shots
 
 from mien import EmotionAnalyzer, Timeline
 from mien.errors import InputError, InputNotFoundError, UsageError
@@ -25,7 +25,7 @@ from mien.types import Crops, FloatArray, Image, Scores
 @pytest.fixture
 def cuts() -> Timeline:
     """Two people in shot and countershot, then both, then nobody, then a third."""
-    shots: tuple[Seen, ...] = ({1: "anna"}, {2: "bert"}, {3: "anna"}, {4: "bert", 5: "anna"})
+    shots: tuple[Names, ...] = ({1: "anna"}, {2: "bert"}, {3: "anna"}, {4: "bert", 5: "anna"})
     return video_of_shots("talk.mp4", *shots, {}, {6: "cleo"})
 
 
@@ -182,7 +182,7 @@ def test_one_known_face_names_one_of_two_seen_at_once() -> None:
 
 
 def test_photos_are_tracks_of_their_own() -> None:
-    shots: list[Seen] = [{1: "anna", 2: "bert"}, {1: "bert"}, {1: "cleo"}]
+    shots: list[Names] = [{1: "anna", 2: "bert"}, {1: "bert"}, {1: "cleo"}]
     photos = [shot_frame(0, seen, f"{i}.jpg", photo=True) for i, seen in enumerate(shots)]
     album = Timeline.from_results(photos)
     who = album.who()

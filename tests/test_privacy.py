@@ -11,8 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.engaged import FEATURES, engagement_timeline, moving_features
-from helpers.engagement_networks import blank_networks
+from helpers.engagement import FEATURES, blank_networks, engagement_timeline, moving_features
 from helpers.tracing import traced
 from helpers.videos import Style, write_video
 from typer.models import CommandInfo

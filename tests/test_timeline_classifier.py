@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from helpers.featured import timeline_with_features
+from helpers.features import timeline_with_features
 from helpers.networks import channel_network
 
 from mien.errors import ModelError, UsageError

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.featured import EVEN, frame_with_features, timeline_with_features
+from helpers.features import EVEN, frame_with_features, timeline_with_features
 
 from mien.errors import InputError, UsageError
 from mien.timeline.descriptors import group_values, person_values

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from helpers.featured import LABELS, frame_with_features
+from helpers.features import LABELS, frame_with_features
 from helpers.results import failed_frame
 
 from mien.errors import UsageError

@@ -11,8 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers.command import run_mien
-from helpers.engaged import FEATURES, SHA, engagement_timeline, moving_features
-from helpers.engagement_networks import blank_networks
+from helpers.engagement import FEATURES, SHA, blank_networks, engagement_timeline, moving_features
 from helpers.videos import write_video
 
 from mien.engagement import EngagementCard, EngagementModel, engagement

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from helpers.featured import SHA
+from helpers.features import SHA
 from mien.timeline.classifier import FilmCard
 from mien.training.videos.export import export_machine
 from mien.training.videos.svm import Films

@@ -1,8 +1,9 @@
-"""Films whose people move their features as told: engagement with a known answer."""
+"""Videos whose people move their features as asked: engagement with a known answer."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ import pandas as pd
 from mien.results import tables
 from mien.results.embeddings import Embeddings
 from mien.timeline.timeline import Timeline
+from mien.training.engagement.export import Networks
 
 LABELS = ("neutral", "happiness")
 FEATURES = 8
@@ -27,7 +29,7 @@ def engagement_timeline(
     frames: int | None = None,
     sha: str = SHA,
 ) -> Timeline:
-    """A film at `fps` of people by track id, each ``(frames, FEATURES)``; NaN rows: not seen."""
+    """A video of people by track id, each ``(frames, FEATURES)``; NaN where there is no face."""
     count = frames or max((len(signal) for signal in people.values()), default=0)
     rows = [
         (frame, track, signal[frame])
@@ -75,3 +77,17 @@ def moving_features(
     signal += rng.normal(0, 0.15, signal.shape)
     signal[:, 3] += (0.2 + 1.6 * level) * np.sin(2 * np.pi * (times + rng.random()))
     return signal.astype(np.float32)
+
+
+def blank_networks(features: int) -> Networks:
+    """Engagement networks of zeros, for any number of features."""
+    zeros: Any = np.zeros((2, 2 * features, 2), np.float32)
+    return Networks(
+        mean=zeros[0, :, 0],
+        scale=zeros[0, :, 0] + 1,
+        attention=zeros[..., 0],
+        hidden=zeros,
+        hidden_bias=zeros[:, 0],
+        last=zeros[:, 0],
+        last_bias=zeros[:, 0, 0],
+    )
