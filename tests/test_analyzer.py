@@ -3,13 +3,13 @@ from __future__ import annotations
 import json
 import pickle
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from helpers.clock import wait_until
 
 from mien import (
     CustomClassifier,
@@ -102,8 +102,8 @@ def test_analyze_reads_no_further_than_it_must() -> None:
     judge = CustomClassifier(brightness, ("dark", "light"), 8)
     stream = EmotionAnalyzer(bright_spots, judge, batch_size=4).analyze(endless())
     next(stream)
-    time.sleep(0.2)  # as long as it may read ahead
-    assert taken == 12  # the batch that is judged, one that waits, one that is ready
+    wait_until(lambda: taken >= 12)
+    assert taken == 12  # the batch that is predicted, one that waits, one that is ready
     stream.close()  # type: ignore[attr-defined]
 
 

@@ -148,6 +148,7 @@ def test_ctrl_c_keeps_what_was_done(photo: Path, tmp_path: Path) -> None:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.readline()
+        process.stdout.readline()  # the second line comes after the first row of the table
         process.send_signal(signal.SIGINT)
         process.stdout.read()
         errors = process.stderr.read().decode()

