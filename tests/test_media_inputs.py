@@ -329,7 +329,9 @@ def test_good_videos_by_odd_names(shared: Path) -> None:
     folder = shared / "cases" / "reports" / "film_names"
     if not folder.is_dir():
         pytest.skip(f"{folder} is not here")
-    for item in Inputs([folder]):
+    items = list(Inputs([folder]))
+    assert items
+    for item in items:
         assert item.kind == "video", item.name
         frames = list(item.frames())
         expected = 40 if item.name.endswith(".mjpeg") else 120

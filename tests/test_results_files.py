@@ -13,7 +13,7 @@ from mien import Timeline
 from mien.cli.commands import app
 from mien.errors import InputError, UsageError
 from mien.results.embeddings import Embeddings
-from mien.results.files import apart
+from mien.results.files import AnalysisFiles
 
 
 def table(folder: Path, suffix: str = ".parquet") -> Path:
@@ -31,9 +31,21 @@ def test_export_does_not_write_over_its_table(tmp_path: Path, name: str) -> None
     assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
 
 
-def test_other_names_and_formats_are_free(tmp_path: Path) -> None:
-    for name in ("other.parquet", "film.csv", "film.vtt", "film.images.svg"):
-        apart(tmp_path / name, tmp_path / "film.parquet")
+@pytest.mark.parametrize("name", ["other.parquet", "film.csv", "film.vtt"])
+def test_other_names_and_formats_are_free(tmp_path: Path, name: str) -> None:
+    path = table(tmp_path)
+    before = {file: file.read_bytes() for file in tmp_path.iterdir()}
+    done = CliRunner().invoke(app, ["export", str(path), "-o", str(tmp_path / name)])
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / name).stat().st_size > 0
+    assert {file: file.read_bytes() for file in before} == before
+
+
+@pytest.mark.parametrize(
+    ("name", "belongs"), [("film.images.parquet", True), ("film.images.svg", False)]
+)
+def test_what_belongs_to_a_table(tmp_path: Path, name: str, belongs: bool) -> None:
+    assert AnalysisFiles(tmp_path / "film.parquet").has(tmp_path / name) == belongs
 
 
 @pytest.mark.parametrize("column", ["time_s", "track_id", "frame"])

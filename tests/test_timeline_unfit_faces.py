@@ -81,7 +81,7 @@ def test_tables_of_version_0_1_load_and_say_why(tmp_path: Path, suffix: str) -> 
     small = timeline.faces["frame"] % 2 == 1
     old = timeline.faces.drop(columns="unfit_reason")
     old["size_px"] = old["size_px"].mask(small & ~old["fit"], 8.0)
-    Timeline(old, timeline.images, timeline.settings, timeline.labels).save(path)
+    Timeline(old, timeline.images, timeline.settings, timeline.labels).save(path, overwrite=True)
     again = Timeline.load(path)
     unfit = again.faces[~again.faces["fit"]]
     assert unfit["unfit_reason"].value_counts().to_dict() == {"too_small": 25, "unknown": 25}
@@ -257,13 +257,16 @@ def test_an_empty_export_says_so(tmp_path: Path, suffix: str) -> None:
 
 def test_captions_and_the_viewer_say_why() -> None:
     results = list(story())
-    assert results[99]._captions() == ["happiness 95 % (blurred)"]
-    assert results[0]._captions() == ["sadness 80 %"]
+    assert "happiness 95 % (blurred)" in repr(results[99])
+    assert "sadness 80 %" in repr(results[0])
     timeline = Timeline.from_results(results)
     tables = timeline.faces, timeline.images, timeline.labels
     viewer = Viewer(*tables, lambda *_: np.zeros((48, 64, 3), np.uint8))
     assert viewer.people(99)[0].wordings[0].endswith("happiness 95 % (blurred)")
-    strip = viewer._colors_of(1)
+    look = viewer.look()
+    assert look is not None
+    assert look.strip is not None
+    strip = look.strip
     assert len(np.unique(strip[50:], axis=0)) == 1
     assert not (strip[50:] == strip[0]).all(axis=1).any()
 

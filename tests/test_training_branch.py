@@ -137,7 +137,8 @@ def test_file_and_network_agree(tmp_path: Path) -> None:
         path,
     )
     pictures = np.random.default_rng(2).integers(0, 256, (6, 48, 48), dtype=np.uint8)
-    told = growing._answers(path, pictures)
+    model = OnnxClassifier(path, also=("identity",))
+    told = model.classify(to_crops(pictures, model.input_size)).embeddings["identity"]
     with torch.no_grad():
         crops = torch.from_numpy(to_crops(pictures, 112)).permute(0, 3, 1, 2).float()
         wanted = branch(*trunk(crops))
