@@ -17,12 +17,13 @@ from mien.types import Image
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 from photos import check
 
-# Truncated and fake files, a video, and an image whose face is 5 pixels wide.
+# Truncated and fake files, two videos, and an image whose face is 5 pixels wide.
 UNREADABLE = (
     "astronaut_truncated.jpg",
     "astronaut_truncated_baseline.jpg",
     "not_an_image.jpg",
     "london_096_smile.gif",
+    "london_096_smile_anim.webp",
 )
 TOO_SMALL = ("astronaut_32px.png",)
 
