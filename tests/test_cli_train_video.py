@@ -310,6 +310,7 @@ def test_a_table_of_two_films_is_not_one(folder: Path, tmp_path: Path) -> None:
         camera.look(tmp_path / "t.parquet", "person")
 
 
+@pytest.mark.slow
 def test_real_faces_of_people_that_it_never_saw(shared: Path, tmp_path: Path) -> None:
     """Eight people, calm and smiling: each is judged by what the other people taught."""
     from mien.training.videos.data import read_films

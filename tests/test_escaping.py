@@ -62,6 +62,7 @@ def test_a_label_that_is_a_formula_reads_back(tmp_path: Path) -> None:
     assert list(read_rows(tmp_path / "t.csv", {"source": "str"})[0]) == ["=cmd", "source"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [ESCAPES, BELL, "line\nmien: all is well"])
 def test_a_terminal_gets_no_control_characters(tmp_path: Path, photo: Path, name: str) -> None:
     folder = tmp_path / f"folder {name}"

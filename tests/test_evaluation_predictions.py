@@ -59,6 +59,7 @@ def test_data_that_is_not_there_is_told(tmp_path: Path) -> None:
         load_ferplus(tmp_path, "test")
 
 
+@pytest.mark.slow
 def test_the_shipped_model_is_as_right_as_its_card_says(shared: Path) -> None:
     model = load_classifier("mien-mobilenet")
     found = {f.name: f for f in evaluate_ferplus(model, shared / "data" / "ferplus")}

@@ -128,6 +128,7 @@ def huge(path: Path, side: int) -> Path:
     return write(path, nodes, held, CARD)
 
 
+@pytest.mark.slow
 def test_an_endless_loop_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial, "_SECONDS", 2)
     with pytest.raises(ModelError, match=r"loop\.onnx is not a usable ONNX model: it does not"):

@@ -66,6 +66,7 @@ def grown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, list[d
     return whole.run(recipe, faces, tmp_path / "o", tmp_path, None, lines.append), lines
 
 
+@pytest.mark.slow
 def test_it_learns_what_the_teacher_knows(grown: tuple[Path, list[dict[str, Any]]]) -> None:
     path, lines = grown
     losses = [line["loss"] for line in lines if "loss" in line]
@@ -75,6 +76,7 @@ def test_it_learns_what_the_teacher_knows(grown: tuple[Path, list[dict[str, Any]
     assert figures["test_identity_cosine"] > 0.5
 
 
+@pytest.mark.slow
 def test_expressions_stay_bit_for_bit(grown: tuple[Path, list[dict[str, Any]]]) -> None:
     crops = np.random.default_rng(1).integers(0, 256, (5, 112, 112, 3), dtype=np.uint8)
     before = OnnxClassifier(TRUNK).classify(crops)
@@ -87,6 +89,7 @@ def test_expressions_stay_bit_for_bit(grown: tuple[Path, list[dict[str, Any]]]) 
     assert len(model.classify(crops[:0]).embeddings["identity"]) == 0
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_and_another_recipe_does_not(
     grown: tuple[Path, list[dict[str, Any]]], tmp_path: Path
 ) -> None:
@@ -103,6 +106,7 @@ def test_a_stopped_run_goes_on_and_another_recipe_does_not(
         growing.grow(other, tmp_path / "faces", out, tmp_path, None, lines.append)
 
 
+@pytest.mark.slow
 def test_answers_about_other_pictures_are_not_taken(
     grown: tuple[Path, list[dict[str, Any]]], tmp_path: Path
 ) -> None:

@@ -61,6 +61,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     return train_engagement(clips(40), tmp_path_factory.mktemp("model") / "net.onnx", QUICK)
 
 
+@pytest.mark.slow
 def test_strangers_are_judged_as_their_movement_says(trained: Trained) -> None:
     figures = trained.figures
     assert figures["mse"] < figures["mse_of_mean"] / 4
@@ -81,6 +82,7 @@ def test_strangers_are_judged_as_their_movement_says(trained: Trained) -> None:
     assert group["engagement"].mean() == pytest.approx(3.5 / 6, abs=0.12)
 
 
+@pytest.mark.slow
 def test_uncertainties_hold_for_strangers(trained: Trained) -> None:
     """Of people never seen, about two thirds lie within one and nearly all within two."""
     held_out = clips(60, seed=77).clips
@@ -89,6 +91,7 @@ def test_uncertainties_hold_for_strangers(trained: Trained) -> None:
     assert figures["within_2"] > 0.88
 
 
+@pytest.mark.slow
 def test_two_classes_and_a_given_split(tmp_path: Path) -> None:
     rng = np.random.default_rng(8)
     made = [
@@ -103,6 +106,7 @@ def test_two_classes_and_a_given_split(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["two.onnx"], "no draft is left behind"
 
 
+@pytest.mark.slow
 def test_nothing_to_learn_is_told_by_the_figures(tmp_path: Path) -> None:
     rng = np.random.default_rng(4)
     shuffled = clips(24)
@@ -231,6 +235,7 @@ def test_a_table_of_clips_is_read(tmp_path: Path) -> None:
         read_clips(tmp_path / "nothing.csv", Timeline.load)
 
 
+@pytest.mark.slow
 def test_from_the_command_line_end_to_end(tmp_path: Path) -> None:
     rng = np.random.default_rng(6)
     rows = ["path,level,group"]
@@ -263,6 +268,7 @@ def test_from_the_command_line_end_to_end(tmp_path: Path) -> None:
     assert settings["says"].startswith("probability")
 
 
+@pytest.mark.slow
 def test_a_handful_of_people_has_no_figures(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -286,6 +292,7 @@ def test_a_handful_of_people_has_no_figures(
     assert b"do not rely on these values (few.onnx: people held out: 2" in told.stderr
 
 
+@pytest.mark.slow
 def test_intervals_over_people_are_not_of_clips(trained: Trained) -> None:
     figures = trained.figures
     assert figures["accuracy_low"] < figures["accuracy"] <= figures["accuracy_high"]
@@ -293,6 +300,7 @@ def test_intervals_over_people_are_not_of_clips(trained: Trained) -> None:
     assert figures["mse_gain_low"] < figures["mse_gain"] < figures["mse_gain_high"]
 
 
+@pytest.mark.slow
 def test_wrong_use_of_the_command_is_one_sentence(tmp_path: Path, photo: Path) -> None:
     model = tmp_path / "net.onnx"
     write_networks(blank_networks(FEATURES), EngagementCard("net", features=FEATURES), model)

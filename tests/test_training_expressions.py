@@ -62,6 +62,7 @@ def test_augmentation_is_repeatable_and_switched_off_changes_nothing() -> None:
     assert 0 <= wild[0].min() <= wild[0].max() <= 255
 
 
+@pytest.mark.slow
 def test_a_training_learns_stops_and_goes_on(tmp_path: Path) -> None:
     """From a random start on a task a child could do, in two runs that equal one."""
     data = face_folder(tmp_path / "data", 96)
@@ -105,6 +106,7 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
         whole.run(recipe, data, tmp_path / "out", tmp_path, None, lambda line: None)
 
 
+@pytest.mark.slow
 def test_a_stage_may_end_half_way_back(tmp_path: Path) -> None:
     """The blend of a stage is the mean of the network before it and of the one without a blend."""
     data, averages = face_folder(tmp_path / "d", 32), {}
@@ -233,6 +235,7 @@ def test_class_weights_and_smoothing() -> None:
     assert found.targets[0].tolist() == pytest.approx([0.9, 0.1])
 
 
+@pytest.mark.slow
 def test_fine_tuning_learns_from_few_faces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mien.training.expressions.finetune.ALL_STEPS", 60)
     recipe = tmp_path / "start.toml"
@@ -253,6 +256,7 @@ def test_fine_tuning_learns_from_few_faces(tmp_path: Path, monkeypatch: pytest.M
         tune(start, data[:30], tmp_path / "few.onnx", lambda line: None)
 
 
+@pytest.mark.slow
 def test_the_default_model_can_be_tuned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it tells of a person comes from a branch that would not fit the new network."""
     monkeypatch.setattr("mien.training.expressions.finetune.HEAD_STEPS", 1)

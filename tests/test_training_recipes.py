@@ -63,6 +63,7 @@ def test_a_wrong_recipe_is_told(tmp_path: Path, text: str, words: str) -> None:
         load_recipe(tmp_path / "none.toml")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
 def test_every_recipe_trains_to_the_end(
     recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -88,6 +89,7 @@ def test_every_recipe_trains_to_the_end(
     assert figures["int8_faces_per_s"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options", ["eac=0.5", "sam=0.05", "mixup=0.3", "class_weights=1.0\nlabel_smoothing=0.1"]
 )
