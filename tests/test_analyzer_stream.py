@@ -123,7 +123,9 @@ def test_giving_up_in_the_middle_ends_the_thread(analyzer: EmotionAnalyzer) -> N
     assert threading.active_count() == before
 
 
-def test_adaptive_tells_the_same_from_few_frames(analyzer: EmotionAnalyzer, finder: Finder) -> None:
+def test_adaptive_sampling_gives_the_same_segments_from_few_frames(
+    analyzer: EmotionAnalyzer, finder: Finder
+) -> None:
     timeline = Timeline.from_results(analyzer.stream(film(), adaptive=True))
     assert runs(timeline) == TOLD
     assert len(finder.asked) == len(set(finder.asked)) < FRAMES / 4
@@ -131,7 +133,7 @@ def test_adaptive_tells_the_same_from_few_frames(analyzer: EmotionAnalyzer, find
     assert {0, TURN - 1, TURN, CUT - 1, CUT, FRAMES - 1} <= frames
 
 
-def test_adaptive_keeps_a_row_for_a_frame_that_failed_where_it_looked(
+def test_adaptive_sampling_keeps_a_row_for_a_sampled_frame_that_failed(
     analyzer: EmotionAnalyzer,
 ) -> None:
     results = list(analyzer.stream(film(broken=17), adaptive=True))
@@ -139,7 +141,7 @@ def test_adaptive_keeps_a_row_for_a_frame_that_failed_where_it_looked(
     assert runs(Timeline.from_results(results)) == TOLD
 
 
-def test_pictures_of_adaptive_results_can_be_read_again(analyzer: EmotionAnalyzer) -> None:
+def test_images_of_adaptive_results_can_be_read_again(analyzer: EmotionAnalyzer) -> None:
     results = list(analyzer.stream(film(), adaptive=True))
     assert len(results) > 5
     assert [int(result.image[0, 0, 0]) for result in results] == [r.index for r in results]

@@ -75,7 +75,7 @@ def test_json_is_one_object_an_input(photo: Path, tmp_path: Path) -> None:
     assert bad["faces"] == []
 
 
-def test_a_picture_on_standard_input(photo: Path) -> None:
+def test_an_image_on_standard_input(photo: Path) -> None:
     done = run_mien("analyze", "-", "--json", stdin=photo.read_bytes())
     assert done.returncode == 0, done.stderr
     assert len(json.loads(done.stdout)["faces"]) == 1

@@ -388,7 +388,7 @@ def test_a_full_disk_leaves_no_torso(tmp_path: Path, suffix: str, limit: int) ->
         )
 
 
-def test_checks_are_told_apart(tmp_path: Path) -> None:
+def test_checks_are_distinguished(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is no folder"):
         check_output(tmp_path / "none/a.html")
     with pytest.raises(UsageError, match="it is a folder"):

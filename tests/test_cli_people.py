@@ -73,7 +73,7 @@ def test_a_table_without_identity(tables: list[Path]) -> None:
     assert "b.csv does not keep who is who" in done.stderr.decode()
 
 
-def test_nobody(tmp_path: Path) -> None:
+def test_no_people_at_all(tmp_path: Path) -> None:
     table = video_of_shots("a.mp4", {}, {}).save(tmp_path / "t.parquet")
     done = run_mien("people", table, "-o", tmp_path / "out")
     assert done.returncode == 0, done.stderr
@@ -119,7 +119,7 @@ def test_wrong_use_is_one_sentence(
     assert "Traceback" not in text
 
 
-def test_eight_people_in_a_film_and_again_in_another(shared: Path, tmp_path: Path) -> None:
+def test_eight_people_in_a_video_and_again_in_another(shared: Path, tmp_path: Path) -> None:
     videos, photos = shared / "media" / "videos", shared / "media" / "photos"
     film, again = videos / "london_timeline.mp4", videos / "london_timeline_vfr.mp4"
     known = [f"Anna={photos / '136_03.jpg'}", f"Astrid={photos / 'astronaut.png'}"]
@@ -152,7 +152,7 @@ def test_photos_of_one_person_and_of_others(shared: Path, tmp_path: Path) -> Non
     assert (tmp_path / "out" / "index.html").read_text().count('src="data:image/jpeg') == 7
 
 
-def test_faces_that_are_gone_are_told_once(tables: list[Path], tmp_path: Path) -> None:
+def test_missing_faces_are_reported_once(tables: list[Path], tmp_path: Path) -> None:
     AnalysisFiles(tables[0]).peaks.unlink()
     done = run_mien("people", *tables, "-o", tmp_path / "who.html")
     assert done.returncode == 0, done.stderr
@@ -160,7 +160,7 @@ def test_faces_that_are_gone_are_told_once(tables: list[Path], tmp_path: Path) -
     assert (tmp_path / "who.html").read_text().count("<img") == 2
 
 
-def test_a_film_that_cannot_be_read_loses_nothing(tables: list[Path], tmp_path: Path) -> None:
+def test_a_video_that_cannot_be_read_loses_nothing(tables: list[Path], tmp_path: Path) -> None:
     (tmp_path / "broken.mp4").write_bytes(b"no film at all")
     kept = Timeline.load(tables[0])
     assert kept.embeddings is not None

@@ -182,7 +182,7 @@ def test_what_changed_is_analyzed_again() -> None:
     assert run(table, inputs=INPUTS) == ["one.mp4", "b.jpg", "two.mp4", "c.jpg", "gone.mp4"]
 
 
-def test_other_options_begin_anew() -> None:
+def test_other_options_start_again() -> None:
     table = Path("t.parquet")
     with pytest.raises(StopError):
         run(table, 12)

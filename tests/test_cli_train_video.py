@@ -125,7 +125,7 @@ def trained(folder: Path) -> Path:
     return path
 
 
-def test_the_command_trains_and_the_model_judges(
+def test_the_command_trains_and_the_model_predicts(
     mien: Command, folder: Path, tmp_path: Path
 ) -> None:
     model = tmp_path / "new" / "mood.onnx"
@@ -164,7 +164,7 @@ def test_the_command_trains_and_the_model_judges(
     assert not (tmp_path / "t.embeddings.parquet").exists(), "they were not asked for"
 
 
-def test_judged_from_kept_features_it_is_the_same(
+def test_predictions_from_saved_features_are_the_same(
     mien: Command,
     folder: Path,
     trained: Path,
@@ -207,7 +207,7 @@ def test_tables_with_features_can_be_learned_from(
     assert not (tmp_path / "cache").exists()
 
 
-def test_a_stopped_run_loses_no_film(folder: Path, tmp_path: Path) -> None:
+def test_a_stopped_run_loses_no_video(folder: Path, tmp_path: Path) -> None:
     def stopping(results: object) -> Iterator[object]:
         raise KeyboardInterrupt
         yield
@@ -239,7 +239,9 @@ def test_a_stopped_run_loses_no_film(folder: Path, tmp_path: Path) -> None:
     assert looked == ["film"] * 3, "what is broken is looked at again"
 
 
-def test_every_person_of_a_film_is_judged(folder: Path, trained: Path, tmp_path: Path) -> None:
+def test_every_person_of_a_video_has_a_prediction(
+    folder: Path, trained: Path, tmp_path: Path
+) -> None:
     """The one to the left is restless, the one to the right stays blue."""
     film = write_video(tmp_path / "two.mp4", pictures("restless", 4, two=True))
     found = FilmModel(trained).judge(analyzer_of(folder).video(film))
@@ -277,9 +279,7 @@ def test_wrong_use_of_the_commands(
     fails(2, "trained on the features", "analyze", folder / "calm0.mp4", "--film-model", other)
 
 
-def test_films_without_a_face_are_told_by_analyze(
-    mien: Command, folder: Path, trained: Path
-) -> None:
+def test_analyze_reports_videos_without_a_face(mien: Command, folder: Path, trained: Path) -> None:
     films = folder / "black.mp4", folder / "restless0.mp4"
     done = mien("analyze", *films, "--film-model", trained, "--json")
     rows = [json.loads(line) for line in done.stdout.splitlines()]
@@ -299,7 +299,7 @@ def test_without_scikit_learn_it_says_what_to_install(tmp_path: Path) -> None:
     assert b"Traceback" not in done.stderr
 
 
-def test_a_table_of_two_films_is_not_one(folder: Path, tmp_path: Path) -> None:
+def test_a_table_of_two_videos_is_not_one(folder: Path, tmp_path: Path) -> None:
     one = timeline_with_features(lambda i: {1: [1, 1]}, source="a.mp4")
     other = timeline_with_features(lambda i: {1: [1, 1]}, source="b.mp4")
     tables = (pd.concat([getattr(t, name) for t in (one, other)]) for name in ("faces", "images"))

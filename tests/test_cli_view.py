@@ -89,7 +89,7 @@ def test_a_second_is_a_second_whatever_the_frame_rate(tmp_path: Path) -> None:
     assert [press(viewer, "pageup") for _ in range(3)] == [4, 0, 0]
 
 
-def test_a_look_shows_the_frame_from_the_film_with_its_people(viewer: Viewer) -> None:
+def test_the_view_shows_the_frame_of_the_video_with_its_people(viewer: Viewer) -> None:
     look = viewer.look()
     assert look is not None
     assert look.image is not None
@@ -137,7 +137,7 @@ def test_failed_and_dropped_frames_say_why(viewer: Viewer) -> None:
         assert look.picture().shape == (480, 640, 3)
 
 
-def test_the_strip_has_the_colours_of_the_selected_person(viewer: Viewer) -> None:
+def test_the_strip_has_the_colors_of_the_selected_person(viewer: Viewer) -> None:
     def colors() -> list[tuple[int, ...]]:
         press(viewer, "s" if False else "home" if viewer.position == 0 else "end")
         look = viewer.look()
@@ -210,7 +210,7 @@ def test_photos_are_frames_too(tmp_path: Path) -> None:
     assert viewer.position == 11
 
 
-def test_a_film_that_has_gone_leaves_the_boxes(table: Path, tmp_path: Path) -> None:
+def test_without_its_video_a_table_still_shows_boxes(table: Path, tmp_path: Path) -> None:
     (tmp_path / "film.mp4").unlink()
     look = load(table).look()
     assert look is not None
@@ -220,7 +220,7 @@ def test_a_film_that_has_gone_leaves_the_boxes(table: Path, tmp_path: Path) -> N
     assert len(look.people) == 1
 
 
-def test_a_film_that_was_moved_with_its_table_is_found(table: Path, tmp_path: Path) -> None:
+def test_a_video_that_was_moved_with_its_table_is_found(table: Path, tmp_path: Path) -> None:
     moved = tmp_path / "elsewhere"
     moved.mkdir()
     for path in [*tmp_path.glob("film*")]:
@@ -263,7 +263,7 @@ def test_reading_again_in_any_order(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert Rereader(tmp_path)(str(film), 0.0, (32, 24)).shape == (24, 32, 3)
 
 
-def test_memory_for_pictures_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_for_images_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mien.media.frame_reader._BYTES", 3 * 64 * 48 * 3)
     film = write_video(tmp_path / "film.mp4", frames=10)
     read = Rereader(tmp_path)

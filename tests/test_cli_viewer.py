@@ -72,7 +72,7 @@ def test_a_screen_fits_its_terminal(size: tuple[int, int], colors: bool) -> None
         assert "40 %" in text
 
 
-def test_half_blocks_show_the_picture() -> None:
+def test_half_blocks_show_the_image() -> None:
     image = np.zeros((40, 40, 3), np.uint8)
     image[:20] = (250, 0, 0)
     text = half_blocks(image, 10, 4)

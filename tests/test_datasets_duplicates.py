@@ -72,7 +72,7 @@ def test_different_photos_are_no_twins() -> None:
     assert (twin_groups(faces_of([photo(seed) for seed in range(200)]).thumbnails) == -1).all()
 
 
-def test_repeats_within_a_set_and_pictures_without_contrast() -> None:
+def test_repeats_within_a_set_and_images_without_contrast() -> None:
     flat = [np.full((48, 48, 3), grey, np.uint8) for grey in (0, 1, 0, 90, 200)]
     found = duplicates(faces_of([photo(1), *flat, photo(1)]), names=("all",))
     assert found.groups[0].tolist() == [0, 1, 1, 1, -1, -1, 0]
@@ -97,7 +97,7 @@ def test_splits_keep_shares_and_twins_together() -> None:
     assert other.splits.tolist() != faces.splits.tolist()
 
 
-def test_people_are_kept_together_also_through_a_twin() -> None:
+def test_people_stay_together_also_through_a_duplicate() -> None:
     people = np.array([f"p{row // 4}" for row in range(80)])
     pictures = [photo(seed) for seed in range(79)] + [photo(0)]  # one photo under two names
     faces = split_faces(faces_of(pictures, columns={"person": people}), together="person")
@@ -116,7 +116,7 @@ def test_shares_and_columns_that_cannot_be() -> None:
     assert split_faces(faces, test=0).splits.tolist() == ["train", "train"]
 
 
-def test_every_known_twin_of_ferplus_test_rows_is_found(shared: Path) -> None:
+def test_every_known_duplicate_of_ferplus_test_rows_is_found(shared: Path) -> None:
     faces = load_faces(shared / "data" / "ferplus", "test")
     known = np.nan_to_num(faces.columns["duplicate_group"], nan=-1)
     groups = duplicates(faces).groups[0]

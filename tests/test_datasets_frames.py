@@ -199,7 +199,7 @@ def test_a_table_by_frame_time_and_person(tmp_path: Path) -> None:
     )
 
 
-def test_labels_for_frames_that_are_not_there_are_told(tmp_path: Path) -> None:
+def test_labels_of_missing_frames_are_reported(tmp_path: Path) -> None:
     features = seen(film("a.mp4", 4))
     labels = csv(tmp_path, "source,frame,valence,arousal", "a.mp4,900,0,0", "a.mp4,901,0,0")
     with pytest.raises(InputError) as raised:
@@ -255,7 +255,7 @@ def test_a_wrong_table_is_one_sentence(
         csv(tmp_path, *lines, task=task)
 
 
-def test_what_is_not_there_is_told(tmp_path: Path) -> None:
+def test_missing_files_are_reported(tmp_path: Path) -> None:
     with pytest.raises(InputNotFoundError, match="there are no labels at"):
         read_frame_labels(tmp_path / "nothing", "regression")
     with pytest.raises(InputError, match="holds no labels of frames: expected a CSV table"):

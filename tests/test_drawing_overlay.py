@@ -33,7 +33,7 @@ def test_labels_and_figures_do_not_flicker() -> None:
     assert person.name == "person 3"
 
 
-def test_a_change_is_told_soon_and_another_film_begins_anew() -> None:
+def test_a_change_shows_soon_and_another_video_starts_again() -> None:
     steadied = Steadied(frame_result(0.0).labels)
     for i in range(25):
         steadied.people(frame_result(i / 25, {1: HAPPY}, index=i))
@@ -127,7 +127,7 @@ def test_the_bars_say_what_the_values_say() -> None:
     assert width("fear") / full == pytest.approx(0.25 / 7, abs=0.03)
 
 
-def test_the_given_picture_stays_as_it_is() -> None:
+def test_the_given_image_stays_as_it_is() -> None:
     result = frame_result(0.0, {1: HAPPY}, boxes=[BOX])
     image = result.image
     before = image.copy()

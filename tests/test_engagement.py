@@ -70,7 +70,7 @@ def of_group(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["track_id"].isna()]
 
 
-def test_a_film_of_exactly_one_window_has_one() -> None:
+def test_a_video_of_exactly_one_window_has_one() -> None:
     window = 128 / 30
     times = np.arange(128) / 30
     assert window_starts(0, times[-1] + 1 / 30, window, 1.0, 128).tolist() == [0]
@@ -80,7 +80,7 @@ def test_a_film_of_exactly_one_window_has_one() -> None:
     assert places.tolist() == [list(range(128))], "at 30 a second, each moment is a frame"
 
 
-def test_128_frames_at_30_a_second_are_seen_as_the_literature_has_them(
+def test_128_frames_at_30_a_second_are_windows_as_in_the_literature(
     tmp_path: Path, rng: np.random.Generator
 ) -> None:
     model = written(tmp_path / "m.onnx", networks=1)
@@ -123,7 +123,7 @@ def test_a_group_of_five_has_values_and_four_have_none(model: EngagementModel) -
     assert four.told().startswith("0 of 4 windows have a value for the group; 4: fewer than 5")
 
 
-def test_who_is_away_does_not_count_in_that_window(model: EngagementModel) -> None:
+def test_a_person_who_is_absent_does_not_count_in_that_window(model: EngagementModel) -> None:
     cast = people(5, seconds=12)
     cast[5][100:] = np.nan  # leaves after 4 s
     found = engagement(engagement_timeline(cast), model).table
@@ -222,14 +222,14 @@ def test_a_purpose_may_be_in_any_script(model: EngagementModel) -> None:
         )
 
 
-def test_a_film_shorter_than_a_window(model: EngagementModel) -> None:
+def test_a_video_shorter_than_a_window(model: EngagementModel) -> None:
     found = engagement(engagement_timeline(people(5, seconds=3.0)), model)
     assert found.table["why"].tolist() == ["the film is shorter than a window"]
     assert found.table["end_s"].tolist() == pytest.approx([3.0])
     assert found.table["engagement"].isna().all()
 
 
-def test_a_film_with_no_face(model: EngagementModel) -> None:
+def test_a_video_with_no_face(model: EngagementModel) -> None:
     found = engagement(engagement_timeline({}, frames=200), model)
     assert found.table["n_people"].tolist() == [0] * 4
     assert set(found.table["why"]) == {"nobody is seen for more than half of it"}
@@ -268,7 +268,7 @@ def test_photos_and_nonsense_are_one_sentence(model: EngagementModel) -> None:
         EngagementCard.from_json("no card")
 
 
-def test_several_films_and_a_smoothed_one(model: EngagementModel, tmp_path: Path) -> None:
+def test_several_videos_and_a_smoothed_one(model: EngagementModel, tmp_path: Path) -> None:
     film, short = (
         engagement_timeline(people(5)),
         engagement_timeline(people(5, seconds=2), source="short.mp4"),
@@ -291,7 +291,7 @@ def test_several_films_and_a_smoothed_one(model: EngagementModel, tmp_path: Path
     )
 
 
-def test_progress_is_told(model: EngagementModel) -> None:
+def test_progress_is_reported(model: EngagementModel) -> None:
     seen: list[int] = []
 
     def told(batches: Any, total: int) -> Any:

@@ -63,7 +63,7 @@ def faces(data: Path) -> LabelledFaces:
     return load_faces(data)
 
 
-def test_who_is_always_right(faces: LabelledFaces) -> None:
+def test_a_model_that_is_always_right(faces: LabelledFaces) -> None:
     found = evaluate(reader(), faces)
     assert found.accuracy.value == found.macro_f1.value == 1
     assert found.labels == LABELS
@@ -73,7 +73,7 @@ def test_who_is_always_right(faces: LabelledFaces) -> None:
     assert found.votes == {}
 
 
-def test_who_calls_anger_neutral(faces: LabelledFaces) -> None:
+def test_a_model_that_predicts_neutral_for_anger(faces: LabelledFaces) -> None:
     def judge(crops: Crops) -> FloatArray:
         happy = np.abs(crops.mean(axis=(1, 2, 3)) - 125) < 30
         return np.stack([~happy * 0.8 + 0.1, happy * 0.8 + 0.1], axis=1).astype(np.float32)
@@ -109,7 +109,7 @@ def test_less_sure_answers_are_uncertain(faces: LabelledFaces) -> None:
     assert math.isnan(found.sure[1])
 
 
-def test_wrong_use_is_told(faces: LabelledFaces) -> None:
+def test_wrong_use_is_a_usage_error(faces: LabelledFaces) -> None:
     with pytest.raises(UsageError, match="no column 'sex'; it has group, age"):
         evaluate(reader(), faces, by=["sex"])
     with pytest.raises(UsageError, match="knows none of the data's labels"):
@@ -118,7 +118,7 @@ def test_wrong_use_is_told(faces: LabelledFaces) -> None:
         evaluate(reader(("yes", "no")), faces)
 
 
-def test_a_better_model_is_told_from_luck(faces: LabelledFaces) -> None:
+def test_a_better_model_is_distinguished_from_chance(faces: LabelledFaces) -> None:
     good, poor = reader(), reader(("happiness", "neutral", "anger"), blind_below=60)
     found = compare(poor, good, faces)
     assert found.overall.difference == pytest.approx(20 / 60)
@@ -161,7 +161,7 @@ def test_the_report_is_whole_and_machines_can_read_it(faces: LabelledFaces, tmp_
 
 
 @pytest.mark.parametrize(("unknown", "blind_below"), [("happiness", 130), ("neutral", 250)])
-def test_faces_of_an_unknown_group_have_no_part_in_the_gap(
+def test_faces_of_an_unknown_group_do_not_enter_the_gap(
     faces: LabelledFaces, unknown: str, blind_below: int
 ) -> None:
     """Not when they are the worst told, nor when they are the best."""
@@ -176,7 +176,7 @@ def test_faces_of_an_unknown_group_have_no_part_in_the_gap(
     assert {part.gap.best, part.gap.worst} <= {"a", "b"}
 
 
-def test_many_groups_leave_the_unknown_apart(faces: LabelledFaces) -> None:
+def test_of_many_groups_the_unknown_stays_separate(faces: LabelledFaces) -> None:
     names = np.array([f"place{i % 13}" for i in range(60)])
     names[0] = ""  # rarer than any
     some = replace(faces, columns={"where": names})
@@ -269,7 +269,7 @@ def divided(tmp_path: Path) -> Path:
     return tmp_path / "d"
 
 
-def test_a_model_is_measured_on_faces_that_teach_nobody(
+def test_a_model_is_evaluated_on_faces_it_was_not_trained_on(
     divided: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from mien.cli.output.evaluation import faces_to_measure

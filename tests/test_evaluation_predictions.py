@@ -54,7 +54,7 @@ def test_the_data_is_read_as_published(shared: Path) -> None:
     assert set(listed.values()) == set(EMOTIONS)
 
 
-def test_data_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_missing_data_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputNotFoundError, match=r"there is no .*test\.parquet"):
         load_ferplus(tmp_path, "test")
 

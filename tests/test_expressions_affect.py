@@ -55,7 +55,7 @@ def test_a_mixed_face_lies_between(rng: np.random.Generator) -> None:
     )
 
 
-def test_labels_are_known_by_name_in_any_order_and_spelling() -> None:
+def test_labels_are_matched_by_name_in_any_order_and_spelling() -> None:
     assert affect([[0.0, 1.0]], ("Sad", "Happy"))[0] == pytest.approx([0.81, 0.51])
     assert affect(np.zeros((0, 2)), ("Sad", "Happy")).shape == (0, 2)
     with pytest.raises(UsageError, match="nobody has measured where 'bored' lies"):
@@ -107,7 +107,7 @@ def story() -> Timeline:
     return Timeline.from_results(results)
 
 
-def test_a_film_says_that_they_are_derived_and_comes_back(tmp_path: Path) -> None:
+def test_a_table_says_that_they_are_derived_and_is_read_again(tmp_path: Path) -> None:
     timeline = story().smooth(0.6).derive_affect()
     assert timeline.derive_affect() is timeline
     assert timeline.settings["derived"].startswith("valence and arousal from the probabilities")
@@ -221,7 +221,7 @@ def test_a_way_leads_over_the_places_of_its_words() -> None:
     assert marks["happiness"][1] < marks["neutral"][1] < marks["sadness"][1]  # up is excited
 
 
-def test_colours_tell_the_time() -> None:
+def test_colors_encode_time() -> None:
     times = np.linspace(0, 10, 500)
     svg = drawing(PersonPath("Ada", times, np.zeros((500, 2))))
     colors = [g.get("stroke") for g in svg.iter(f"{SVG}g") if g.get("stroke-linecap")]
@@ -266,7 +266,7 @@ def test_planes_fit_the_width_and_do_not_overlap(count: int, width: int) -> None
         assert "no face was found" in [text.text for text in svg.iter(f"{SVG}text")]
 
 
-def test_where_the_values_come_from_is_told() -> None:
+def test_the_source_of_the_values_is_stated() -> None:
     one = PersonPath("Ada", np.zeros(1), np.zeros((1, 2)))
 
     def note(**options: str) -> str:
@@ -296,7 +296,7 @@ def test_wrong_input_is_one_sentence_and_names_do_not_break_out() -> None:
 
 @pytest.mark.parametrize("share", np.linspace(0, 1, 9))
 @pytest.mark.parametrize("paper", [(255, 255, 255), (21, 23, 27)])
-def test_every_colour_of_time_stands_out(share: float, paper: tuple[int, ...]) -> None:
+def test_every_color_of_time_stands_out(share: float, paper: tuple[int, ...]) -> None:
     from helpers.colors import contrast
 
     text = time_color(float(share))

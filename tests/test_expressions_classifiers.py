@@ -80,7 +80,7 @@ def test_gray_models_get_one_channel(tmp_path: Path) -> None:
         ({**RGB, "input_size": 0}, "1 to 1024 pixels"),
     ],
 )
-def test_a_card_that_does_not_fit_is_told(tmp_path: Path, card: Any, words: str) -> None:
+def test_a_card_that_does_not_fit_is_an_error(tmp_path: Path, card: Any, words: str) -> None:
     path = channel_network(tmp_path / "a.onnx")
     with pytest.raises(ModelError, match=words):
         OnnxClassifier(path, card).classify(colored(0))
@@ -98,7 +98,7 @@ def test_broken_and_missing_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("shape", [(2, 8, 8), (1, 9, 9, 3), (1, 8, 8, 4)])
-def test_wrong_squares_are_told(tmp_path: Path, shape: tuple[int, ...]) -> None:
+def test_wrong_crops_are_a_usage_error(tmp_path: Path, shape: tuple[int, ...]) -> None:
     model = OnnxClassifier(channel_network(tmp_path / "a.onnx"), RGB)
     with pytest.raises(UsageError, match=r"uint8 of shape \(n, 8, 8, 3\)"):
         model.classify(np.zeros(shape, np.uint8))
@@ -123,7 +123,7 @@ def test_any_function_is_a_classifier() -> None:
         load_classifier(redness)  # type: ignore[arg-type]
 
 
-def test_a_function_that_breaks_its_promise_is_told() -> None:
+def test_a_function_that_returns_invalid_values_is_named() -> None:
     with pytest.raises(PluginError, match=r"must return \(1, 3\) numbers .* got \(1, 2\)"):
         CustomClassifier(redness, ("a", "b", "c"), 8).classify(colored(0))
     double = CustomClassifier(lambda crops: 2 * redness(crops), ("a", "b"), 8)
@@ -137,7 +137,7 @@ class _Wrong(CustomClassifier):
         return super().classify(crops)
 
 
-def test_the_check_notices_changed_squares() -> None:
+def test_the_check_notices_changed_crops() -> None:
     with pytest.raises(PluginError, match="must not change the squares"):
         check_classifier(_Wrong(redness, ("red", "other"), 8))
 

@@ -101,7 +101,7 @@ def test_rows_and_labels_keep_their_measures() -> None:
         Scores(values, ("a", "b"), measures={"arousal": np.zeros(2, np.float32)})
 
 
-def test_what_does_not_fit_is_told(tmp_path: Path) -> None:
+def test_what_does_not_fit_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="one of valence, arousal"):
         ModelCard("m", ("a",), 8, measures=("dominance",))
     with pytest.raises(UsageError, match="'valence' is the name of another column"):

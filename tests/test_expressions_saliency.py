@@ -122,7 +122,7 @@ def test_occlusion_asks_in_batches_and_reaches_every_edge() -> None:
 
 
 @pytest.mark.parametrize(("window", "stride"), [(0, 1), (4, 5), (33, 4), (4, 0)])
-def test_patches_must_cover_the_square(window: int, stride: int) -> None:
+def test_patches_must_cover_the_crop(window: int, stride: int) -> None:
     with pytest.raises(UsageError, match="stride"):
         occlusion(corner, np.zeros((1, 32, 32, 3), np.uint8), [0], window=window, stride=stride)
 

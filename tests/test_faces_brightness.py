@@ -35,7 +35,7 @@ def test_only_dark_images_are_brightened(astronaut: Image) -> None:
 
 
 @pytest.mark.parametrize("light", [0.15, 0.1, 0.05])
-def test_a_face_in_dim_light_is_found_and_judged(astronaut: Image, light: float) -> None:
+def test_a_face_in_dim_light_is_detected_and_predicted(astronaut: Image, light: float) -> None:
     dark = dimmed(astronaut, light)
     for detector in (MtcnnDetector(), YunetDetector(weights("yunet"))):
         assert len(detector.detect(dark)) == 1

@@ -63,7 +63,7 @@ def test_tidy_drops_and_sorts_by_area_and_lets_nan_pass() -> None:
 @pytest.mark.parametrize(
     "image", [np.zeros((5, 5), np.uint8), np.zeros((5, 5, 3)), np.zeros((5, 5, 4), np.uint8)]
 )
-def test_pictures_of_another_kind_are_refused(image: Any) -> None:
+def test_images_of_another_kind_are_refused(image: Any) -> None:
     with pytest.raises(UsageError, match="a detector needs"):
         check_image(image)
 
@@ -133,7 +133,7 @@ def test_yunet_finds_the_astronaut_and_orders_landmarks(astronaut: Any) -> None:
 
 @needs_photo
 @needs_yunet
-def test_yunet_maps_boxes_back_from_a_smaller_picture(astronaut: Any) -> None:
+def test_yunet_maps_boxes_back_from_a_smaller_image(astronaut: Any) -> None:
     small = YunetDetector(YUNET).detect(astronaut)
     large = YunetDetector(YUNET, max_side=512).detect(
         cv2.resize(astronaut, (2048, 1536), interpolation=cv2.INTER_CUBIC)
@@ -157,7 +157,7 @@ def test_yunet_pickles_filters_and_sees_rgb(astronaut: Any) -> None:
 
 @needs_yunet
 @pytest.mark.filterwarnings("error")
-def test_yunet_gives_tiny_pictures_the_same_answer_each_time() -> None:
+def test_yunet_gives_tiny_images_the_same_answer_each_time() -> None:
     """OpenCV alone does not: it reads memory that nobody wrote."""
     detector = YunetDetector(YUNET, min_score=1e-4)
     first: dict[int, Any] = {}

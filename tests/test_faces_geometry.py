@@ -13,7 +13,7 @@ from mien.types import Faces, Image
 TEMPLATE = np.array([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]], np.float32)
 
 
-def test_squares_share_the_centre_and_take_the_longer_side() -> None:
+def test_crop_boxes_share_the_center_and_take_the_longer_side() -> None:
     boxes = np.array([[10, 20, 30, 60]], np.float32)
     assert square(boxes).tolist() == [[0, 20, 40, 60]]
     assert square(boxes, margin=0.25).tolist() == [[-10, 10, 50, 70]]
@@ -46,7 +46,7 @@ def test_a_face_from_the_front_has_no_yaw_and_turning_has_a_sign() -> None:
     assert left == pytest.approx(-right)
 
 
-def test_a_crop_of_the_whole_picture_is_the_picture(astronaut: Image) -> None:
+def test_a_crop_of_the_whole_image_is_the_image(astronaut: Image) -> None:
     side = astronaut.shape[0]
     whole = Faces(np.array([[0, 0, side, side]], np.float32))
     assert np.array_equal(cut(astronaut, whole, side)[0], astronaut)

@@ -101,7 +101,7 @@ def test_default_counts_are_right_where_faces_are_none_or_one() -> None:
 
 
 @needs_media
-def test_pickles_and_leaves_the_picture_alone(like_package: MtcnnDetector) -> None:
+def test_pickles_and_leaves_the_image_alone(like_package: MtcnnDetector) -> None:
     image = read("formats/astronaut_256px.png")
     before = image.copy()
     faces = like_package.detect(image)
@@ -113,7 +113,7 @@ def test_pickles_and_leaves_the_picture_alone(like_package: MtcnnDetector) -> No
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (5, 5), (1, 300), (12, 12), (13, 40)])
-def test_tiny_and_empty_pictures_hold_no_face(shape: tuple[int, int]) -> None:
+def test_tiny_and_empty_images_hold_no_face(shape: tuple[int, int]) -> None:
     image = np.random.default_rng(1).integers(0, 256, (*shape, 3), dtype=np.uint8)
     assert len(MtcnnDetector(min_score=0.99, threads=1).detect(image)) == 0
 
@@ -150,7 +150,7 @@ def test_suppression_equals_the_plain_rule() -> None:
         assert 0 < len(have) < 700
 
 
-def test_patches_are_exact_on_a_ramp_and_grey_outside() -> None:
+def test_patches_are_exact_on_a_ramp_and_gray_outside() -> None:
     y, x = np.mgrid[:50, :100]
     image = np.stack([2 * x, 3 * y, x + y], axis=2).astype(np.uint8)
     cut = nms.patches(image, np.array([[10.0, 5, 60, 45], [-50, 0, 50, 50]]), 24)

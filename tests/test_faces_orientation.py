@@ -72,7 +72,7 @@ def test_a_smile_stays_a_smile_at_every_angle(
 
 
 @pytest.mark.parametrize("quarters", [1, 2, 3])
-def test_boxes_and_squares_are_those_of_the_upright_image(astronaut: Image, quarters: int) -> None:
+def test_boxes_and_crops_are_those_of_the_upright_image(astronaut: Image, quarters: int) -> None:
     detector = MtcnnDetector()
     before = detector.detect(astronaut)
     height, width = astronaut.shape[:2]
@@ -109,7 +109,7 @@ def test_without_landmarks_nothing_is_turned(astronaut: Image) -> None:
 
 @pytest.mark.parametrize("adaptive", [False, True])
 @pytest.mark.parametrize("angle", [90, 180, 270])
-def test_a_video_stored_on_its_side_is_judged_upright(
+def test_predictions_of_a_video_stored_on_its_side_are_of_upright_faces(
     analyzer: EmotionAnalyzer, astronaut: Image, angle: int, adaptive: bool
 ) -> None:
     photo = astronaut[:360]
@@ -140,7 +140,9 @@ def test_an_upside_down_grin(analyzer: EmotionAnalyzer, shared: Path) -> None:
 
 
 @pytest.mark.slow
-def test_photos_are_judged_alike_at_every_angle(analyzer: EmotionAnalyzer, shared: Path) -> None:
+def test_photos_have_the_same_predictions_at_every_angle(
+    analyzer: EmotionAnalyzer, shared: Path
+) -> None:
     """Of 23 photos at 12 angles all but one are right; it was 151, with 22 wrong and fit."""
     right = wrong = 0
     with (shared / "media" / "photos.csv").open() as file:

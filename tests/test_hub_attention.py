@@ -74,7 +74,7 @@ def test_the_converted_network_says_what_keras_says(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["net.h5", "net.onnx"]
 
 
-def test_other_files_and_other_networks_are_told(tmp_path: Path, golden: dict[str, Any]) -> None:
+def test_other_files_and_other_networks_are_errors(tmp_path: Path, golden: dict[str, Any]) -> None:
     source, target = tmp_path / "net.h5", tmp_path / "net.onnx"
     source.write_bytes(b"no model")
     with pytest.raises(ModelError, match="is not a Keras file that can be read"):
@@ -142,7 +142,7 @@ def test_the_sign_is_what_the_card_says(tmp_path: Path, golden: dict[str, Any]) 
     assert np.abs(said[0] - 0.5).max() > 0.05
 
 
-def test_a_model_that_is_none_is_told(
+def test_a_file_that_is_no_model_is_an_error(
     tmp_path: Path, golden: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "cache"))

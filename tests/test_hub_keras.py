@@ -55,7 +55,7 @@ def test_the_converted_network_says_what_keras_says(tmp_path: Path, golden: dict
     assert sorted(path.name for path in tmp_path.iterdir()) == ["net.h5", "net.onnx"]
 
 
-def test_unknown_layers_and_other_files_are_told(tmp_path: Path, golden: dict[str, Any]) -> None:
+def test_unknown_layers_and_other_files_are_errors(tmp_path: Path, golden: dict[str, Any]) -> None:
     config = json.loads(json.dumps(golden["config"]))
     config["config"]["layers"][2]["class_name"] = "LSTM"
     path = write(tmp_path / "net.h5", golden, config)

@@ -81,7 +81,7 @@ def test_a_card_beside_the_file_goes_along(
     assert found.card.temperature == OnnxClassifier(own).card.temperature
 
 
-def test_a_model_is_tried_before_it_is_kept(
+def test_a_model_is_run_before_it_is_registered(
     shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "cache"))

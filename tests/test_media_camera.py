@@ -162,7 +162,7 @@ def test_a_slow_consumer_always_gets_the_newest_frame() -> None:
     assert list(frames) == []
 
 
-def test_a_live_picture_is_gone_once_it_was_looked_at() -> None:
+def test_a_live_image_can_be_read_once() -> None:
     frame = next(iter(CameraSource("t", open_=lambda: generated(1))))
     frame.read()
     with pytest.raises(VideoError, match="its picture is gone"):
@@ -206,7 +206,7 @@ def test_a_camera_that_keeps_flapping_is_given_up() -> None:
     assert [outcome(f) for f in camera][:-1] == [0] * 4
 
 
-def test_attempts_that_hold_count_anew(clock: FakeTime) -> None:
+def test_attempts_that_hold_restart_the_count(clock: FakeTime) -> None:
     opened = []
     open_ = failing(*[breaking(4)] * 5, lambda: generated(1))
 

@@ -169,7 +169,7 @@ def test_other_kinds_of_numbers() -> None:
         (photo().astype(np.uint32) << 24, "save it with 8 bits a channel"),
     ],
 )
-def test_numbers_without_a_known_white(samples: npt.NDArray[Any], words: str) -> None:
+def test_values_without_a_white_level(samples: npt.NDArray[Any], words: str) -> None:
     with pytest.raises(ImageError, match=words):
         read_image(tiff(samples))
 
@@ -355,7 +355,7 @@ def test_limits_before_memory() -> None:
     limits.check_frame_size("a.mp4", 7680, 4320)
 
 
-def test_moving_images_are_known_without_decoding() -> None:
+def test_animated_images_are_recognized_without_decoding() -> None:
     other = [PilImage.fromarray(255 - photo())]
     for form in ("GIF", "PNG", "WEBP", "AVIF"):
         assert is_animated(io.BytesIO(encoded(photo(), form, save_all=True, append_images=other)))

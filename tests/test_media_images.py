@@ -106,7 +106,7 @@ GREY = np.asarray(PilImage.fromarray(upright()).convert("L").convert("RGB"))
         ("AVIF", "RGB", {"quality": 95}, 3),
     ],
 )
-def test_formats_in_colour(form: str, mode: str, options: dict[str, Any], most: float) -> None:
+def test_formats_in_color(form: str, mode: str, options: dict[str, Any], most: float) -> None:
     data = encoded(form, PilImage.fromarray(upright()).convert(mode, palette=ADAPTIVE), **options)
     image = read_image(data)
     assert image.dtype == np.uint8
@@ -114,7 +114,7 @@ def test_formats_in_colour(form: str, mode: str, options: dict[str, Any], most: 
 
 
 @pytest.mark.parametrize(("form", "mode"), [("PNG", "L"), ("PNG", "LA"), ("JPEG", "L")])
-def test_formats_in_grey(form: str, mode: str) -> None:
+def test_formats_in_gray(form: str, mode: str) -> None:
     image = read_image(encoded(form, PilImage.fromarray(upright()).convert(mode)))
     assert far(image, GREY) <= 1
 
@@ -139,7 +139,7 @@ def test_sixteen_bits_are_scaled_not_clipped(shape: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "PA", "La"])
-def test_transparent_pixels_show_mid_grey_and_opaque_ones_themselves(mode: str) -> None:
+def test_transparent_pixels_show_mid_gray_and_opaque_ones_themselves(mode: str) -> None:
     pixels = np.full((4, 4, 4), 255, np.uint8)
     pixels[0, 0] = (250, 250, 250, 0)
     image = read_image(
@@ -149,7 +149,7 @@ def test_transparent_pixels_show_mid_grey_and_opaque_ones_themselves(mode: str) 
     assert image[3, 3].tolist() == [255] * 3
 
 
-def test_transparent_palette_colour() -> None:
+def test_transparent_palette_color() -> None:
     palette = PilImage.fromarray(upright()).convert("P", palette=ADAPTIVE)
     image = read_image(encoded("PNG", palette, transparency=palette.getpixel((0, 0))))
     assert image[0, 0].tolist() == [128] * 3
@@ -195,14 +195,14 @@ def test_a_pil_image_is_turned_and_left_alone(orientation: int) -> None:
     ids=["noise", "cut", "text"],
 )
 @pytest.mark.parametrize("form", ["JPEG", "PNG"])
-def test_broken_exif_does_not_break_the_picture(form: str, exif: bytes) -> None:
+def test_broken_exif_does_not_break_the_image(form: str, exif: bytes) -> None:
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         assert far(read_image(encoded(form, quality=95, exif=exif)), upright()) <= 3
     assert not told
 
 
-def test_every_kind_of_source_gives_the_same_picture(tmp_path: Path) -> None:
+def test_every_kind_of_source_gives_the_same_image(tmp_path: Path) -> None:
     data = encoded("PNG")
     path = tmp_path / "eins & ä.png"
     path.write_bytes(data)
@@ -257,7 +257,7 @@ def test_arrays(array: npt.NDArray[Any], expected: npt.NDArray[Any]) -> None:
         (np.zeros(9, np.uint8), r"\(9,\)"),
     ],
 )
-def test_arrays_that_are_no_pictures(array: npt.NDArray[Any], words: str) -> None:
+def test_arrays_that_are_no_images(array: npt.NDArray[Any], words: str) -> None:
     with pytest.raises(ImageError, match=words):
         read_image(array)
 
@@ -275,7 +275,7 @@ def test_arrays_that_are_no_pictures(array: npt.NDArray[Any], words: str) -> Non
     ],
     ids=["empty", "text", "umlauts", "stub", "noise", "bomb", "no width"],
 )
-def test_files_that_are_no_pictures(tmp_path: Path, data: bytes, words: str) -> None:
+def test_files_that_are_no_images(tmp_path: Path, data: bytes, words: str) -> None:
     path = tmp_path / "holiday.jpg"
     path.write_bytes(data)
     with pytest.raises(ImageError, match=f"holiday.jpg.*({words})"):
@@ -309,7 +309,7 @@ def test_own_limit_before_decoding_and_no_warning_below_it() -> None:
     ids=["jpeg", "progressive", "png", "webp", "gif", "bmp", "tiff", "lzw", "avif", "heic"],
 )
 @pytest.mark.parametrize("kept", [0.1, 0.6, 0.97])
-def test_cut_off_files_are_errors_not_half_pictures(data: bytes, kept: float) -> None:
+def test_cut_off_files_are_errors_not_half_images(data: bytes, kept: float) -> None:
     read_image(data)
     with pytest.raises(ImageError, match=r"the bytes.*cut off"):
         read_image(data[: int(len(data) * kept)])

@@ -61,7 +61,7 @@ def test_real_orientations(orientation: int) -> None:
     assert far(read_image(FORMATS / f"exif_orient_{orientation}.jpg"), reference) < 2
 
 
-def test_every_real_file_is_a_picture_or_a_clear_error() -> None:
+def test_every_real_file_is_an_image_or_a_clear_error() -> None:
     broken = {"astronaut_truncated.jpg", "astronaut_truncated_baseline.jpg", "not_an_image.jpg"}
     paths = [path for path in FORMATS.iterdir() if path.suffix != ".json"]
     assert broken < {path.name for path in paths}

@@ -340,7 +340,7 @@ def test_good_videos_by_odd_names(shared: Path) -> None:
             frame.read()
 
 
-def test_copies_are_told_by_name_only_where_they_are_found(tmp_path: Path) -> None:
+def test_annotated_copies_are_skipped_only_in_folders(tmp_path: Path) -> None:
     film = write_video(tmp_path / "a.mp4", frames=2)
     shutil.copy(film, tmp_path / "a.annotated.mp4")
     assert found(tmp_path) == {"a.mp4": "video"}

@@ -42,7 +42,7 @@ def only(inputs: Any) -> Frame:
     return frame
 
 
-def test_folder_is_recursive_natural_and_only_pictures(tmp_path: Path) -> None:
+def test_folder_is_recursive_natural_and_only_images(tmp_path: Path) -> None:
     put(tmp_path, "10.jpg", "2.JPG", "a.webp", "b/3.png", "b/1.heic", "B2/1.tif", "b10/1.gif")
     put(tmp_path, ".hidden.jpg", ".git/x.jpg", "nosuffix")
     (tmp_path / "notes.txt").write_text("no image")
@@ -149,7 +149,7 @@ def test_every_kind_of_item_is_read_and_named(tmp_path: Path) -> None:
         ([], 0),
     ],
 )
-def test_how_many_pictures(inputs: Any, count: int) -> None:
+def test_how_many_images(inputs: Any, count: int) -> None:
     names = sources(inputs)
     assert len(names) == len(set(names)) == count
 
@@ -172,7 +172,7 @@ def test_generators_are_read_one_at_a_time() -> None:
         next(frames)
 
 
-def test_an_array_that_is_no_picture_fails_alone() -> None:
+def test_an_array_that_is_no_image_fails_alone() -> None:
     good, bad = photos([picture(), picture().astype(np.float32)])
     good.read()
     with pytest.raises(ImageError, match=r"^array 1 is float32"):

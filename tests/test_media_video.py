@@ -65,7 +65,7 @@ def test_times_come_from_the_stamps(tmp_path: Path, name: str) -> None:
     assert source.info.duration_s == pytest.approx(1.6, abs=0.01)
 
 
-def test_what_is_known_before_the_first_frame(tmp_path: Path) -> None:
+def test_properties_before_the_first_frame(tmp_path: Path) -> None:
     info = VideoSource(write_video(tmp_path / "a.mp4", style=Style(audio=True))).info
     assert (info.source, info.width, info.height) == (str(tmp_path / "a.mp4"), 64, 48)
     assert (info.fps, info.frames, info.codec, info.has_audio) == (10, 20, "h264", True)
@@ -84,7 +84,7 @@ def test_rotation_metadata_is_honoured(tmp_path: Path, rotation: int, clockwise:
     assert all(frame.read().shape == (24, 32, 3) for frame in source)
 
 
-def test_mirrored_films_are_flipped_back(tmp_path: Path) -> None:
+def test_mirrored_videos_are_flipped_back(tmp_path: Path) -> None:
     mirrored = [numbered_image(i)[:, ::-1] for i in range(4)]
     path = write_video(tmp_path / "selfie.mp4", mirrored, style=Style(mirror=True))
     assert [number for _, _, number in seen(VideoSource(path))] == [0, 1, 2, 3]
@@ -120,7 +120,7 @@ def test_width_only_makes_smaller(tmp_path: Path, name: str) -> None:
     ("height", "space", "told"),
     [(720, "ITU709", True), (720, "ITU709", False), (480, "ITU601", True), (480, "ITU601", False)],
 )
-def test_colours_follow_the_standard_of_the_size(height: int, space: str, told: bool) -> None:
+def test_colors_follow_the_standard_of_the_size(height: int, space: str, told: bool) -> None:
     import av
 
     plain = np.full((height, 64, 3), (200, 60, 40), np.uint8)
@@ -151,7 +151,7 @@ def test_index_after_start_is_counted_where_the_rate_varies(tmp_path: Path) -> N
     assert seen(VideoSource(path, start=3.4))[0] == (15, 3.5, 15)
 
 
-def test_every_counts_frames_of_the_whole_film(tmp_path: Path) -> None:
+def test_every_counts_frames_of_the_whole_video(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4")
     assert [i for i, _, _ in seen(VideoSource(path, every=6))] == [0, 6, 12, 18]
     assert [i for i, _, _ in seen(VideoSource(path, every=6, start=0.7))] == [12, 18]
@@ -167,7 +167,7 @@ def test_fps_takes_frames_by_time(tmp_path: Path) -> None:
     assert [t for _, t, _ in seen(VideoSource(vfr, fps=5))] == [0.0, 0.2, 0.6, 1.5]
 
 
-def test_fps_of_the_film_itself_leaves_nothing_out(tmp_path: Path) -> None:
+def test_fps_of_the_video_itself_leaves_nothing_out(tmp_path: Path) -> None:
     path = write_video(
         tmp_path / "a.webm", times=[i / 30 for i in range(30)]
     )  # rounded to 1/1000 s
@@ -195,7 +195,7 @@ def test_names_that_mean_something_to_ffmpeg(
     assert [number for _, _, number in seen(VideoSource(name))] == [0, 1]
 
 
-def test_a_picture_can_be_read_again(tmp_path: Path) -> None:
+def test_an_image_can_be_read_again(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4", style=Style(gop=5))
     frames = list(VideoSource(path, width=32))
     first = [frame.read() for frame in frames]
@@ -207,7 +207,7 @@ def test_a_picture_can_be_read_again(tmp_path: Path) -> None:
         frames[0].read()
 
 
-def test_a_film_longer_than_the_queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_video_longer_than_the_queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_video(tmp_path / "a.mp4")
     monkeypatch.setattr(prefetch, "LIMIT_BYTES", 2 * 64 * 48 * 3)
     made = []
@@ -286,7 +286,7 @@ def test_an_error_in_the_thread_surfaces_after_what_came_before(
         ("face-demographics-walking-and-pause.gif", 41, (480, 270), 3.33),
     ],
 )
-def test_shared_films(
+def test_shared_videos(
     shared: Path, name: str, frames: int, size: tuple[int, int], last: float
 ) -> None:
     source = VideoSource(shared / "media" / "videos" / name, width=32)
@@ -310,7 +310,7 @@ def test_shared_copies_show_the_same_at_the_same_time(shared: Path) -> None:
             assert difference < 4, (at, copy)
 
 
-def test_shared_animated_pictures(shared: Path) -> None:
+def test_shared_animated_images(shared: Path) -> None:
     folder = shared / "media" / "formats"
     gif = VideoSource(folder / "london_096_smile.gif")
     webp = VideoSource(folder / "london_096_smile_anim.webp")

@@ -27,7 +27,7 @@ def parted(source: VideoSource) -> tuple[list[Frame], list[tuple[int, str]]]:
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "b.mp4", "a.mkv", "a.webm", "a.gif", "a.webp"])
-def test_a_film_that_is_cut_off(tmp_path: Path, rng: np.random.Generator, name: str) -> None:
+def test_a_video_that_is_cut_off(tmp_path: Path, rng: np.random.Generator, name: str) -> None:
     noise = [rng.integers(0, 255, (48, 64, 3)).astype(np.uint8) for _ in range(20)]
     style = Style(encoder={"bf": "2", "preset": "medium"}) if name == "b.mp4" else Style()
     path = truncate(write_video(tmp_path / name, noise, style=style))
@@ -119,7 +119,7 @@ def _still(path: Path) -> None:
         ("half.webp", lambda path: path.write_bytes(b"RIFF\0\0\0\0WEBP"), "not a video"),
     ],
 )
-def test_what_is_not_a_film(tmp_path: Path, name: str, make: Any, problem: str) -> None:
+def test_what_is_not_a_video(tmp_path: Path, name: str, make: Any, problem: str) -> None:
     make(tmp_path / name)
     with pytest.raises(VideoError, match=problem) as caught:
         VideoSource(tmp_path / name)

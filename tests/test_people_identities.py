@@ -46,7 +46,7 @@ def test_one_row_a_person_across_cuts(cuts: Timeline) -> None:
     assert tracks["person"].tolist() == [1, 2, 1, 2, 1, 3]
 
 
-def test_across_films_and_what_is_told_of_them(cuts: Timeline) -> None:
+def test_people_across_videos_and_their_summary(cuts: Timeline) -> None:
     other = video_of_shots("party.mp4", {1: "dora", 2: "bert"}, {3: "anna"}, turn=0.3)
     both = join([cuts, other])
     found = both.people()
@@ -74,9 +74,7 @@ def test_across_films_and_what_is_told_of_them(cuts: Timeline) -> None:
         both.summary(across=True)
 
 
-def test_merged_tracks_tell_one_story_and_come_back_from_a_file(
-    cuts: Timeline, tmp_path: Path
-) -> None:
+def test_merged_tracks_are_one_person_and_are_read_again(cuts: Timeline, tmp_path: Path) -> None:
     merged = cuts.smooth(0.5).merged(cuts.who(names={1: "anna", 3: "cleo"}))
     assert merged.names == {1: "anna", 3: "cleo"}
     assert merged.settings["smooth_s"] == "0.5"
@@ -111,7 +109,7 @@ def test_the_report_calls_people_by_name(cuts: Timeline, tmp_path: Path) -> None
     assert "Person 1" not in page
 
 
-def test_two_seen_at_once_are_two_people() -> None:
+def test_two_faces_in_one_frame_are_two_people() -> None:
     twins = video_of_shots("twins.mp4", {1: "anna", 2: "anna"}, {3: "anna"})
     who = twins.who(threshold=-1)
     first, second, third = who.tracks["person"]
@@ -154,7 +152,7 @@ def test_names_by_hand(cuts: Timeline) -> None:
         cuts.who(names={4: "x"})
 
 
-def test_known_faces_name_people_and_unknown_stays_unknown(cuts: Timeline) -> None:
+def test_enrolled_faces_name_people_and_unknown_stays_unknown(cuts: Timeline) -> None:
     known = {
         "Bert": np.stack([face_of("bert", 0.4), face_of("bert", -0.4)]),
         "Emil": face_of("emil"),
@@ -175,7 +173,7 @@ def test_known_faces_name_people_and_unknown_stays_unknown(cuts: Timeline) -> No
         cuts.who(known={"Bert": np.zeros(D, np.float32)})
 
 
-def test_one_known_face_names_one_of_two_seen_at_once() -> None:
+def test_one_enrolled_face_names_one_of_two_in_one_frame() -> None:
     twins = video_of_shots("twins.mp4", {1: "anna", 2: "anna"})
     assert sorted(twins.who(known={"Anna": face_of("anna")}).table["name"])[0] == "Anna"
     assert len(twins.who(known={"Anna": face_of("anna")}).known) == 1
@@ -194,7 +192,7 @@ def test_photos_are_tracks_of_their_own() -> None:
     assert with_film.merged().track_ids == (1, 2, 3)
 
 
-def test_a_film_without_a_face() -> None:
+def test_a_video_without_a_face() -> None:
     empty = video_of_shots("empty.mp4", {}, {})
     found = empty.people()
     assert len(found) == 0
@@ -241,7 +239,7 @@ def test_two_models_do_not_mix(cuts: Timeline) -> None:
     assert lacking.embeddings is None
 
 
-def test_two_films_of_one_name_and_one_film_twice(cuts: Timeline) -> None:
+def test_two_videos_of_one_name_and_one_video_twice(cuts: Timeline) -> None:
     other = video_of_shots("talk.mp4", {1: "dora"}, {2: "anna"})
     both = join([cuts, other, cuts])
     assert both.sources == ("talk.mp4", "talk.mp4 (2)")
@@ -313,7 +311,7 @@ def squares(image: Image) -> list[list[int]]:
     return [[40 * i, 0, 40, 40] for i in places if image[20, 40 * i + 20].max() > 60]
 
 
-def test_known_faces_come_from_pictures(tmp_path: Path) -> None:
+def test_faces_are_enrolled_from_images(tmp_path: Path) -> None:
     red, blue = (250, 20, 20), (20, 20, 250)
     for name, colours in {"r1": [red], "r2": [red], "two": [red, blue], "none": []}.items():
         write_image(tmp_path / f"{name}.png", painted(*colours))
@@ -338,7 +336,7 @@ def face_like(colour: tuple[int, int, int]) -> FloatArray:
     return vector / np.float32(np.linalg.norm(vector))
 
 
-def test_the_ways_to_name_pictures(tmp_path: Path) -> None:
+def test_the_ways_to_name_images(tmp_path: Path) -> None:
     for name in ("anna/1.jpg", "anna/2.png", "bert/1.jpg", "bert/notes.txt", ".git/1.jpg"):
         (tmp_path / "faces" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "faces" / name).touch()
@@ -361,7 +359,7 @@ def test_the_ways_to_name_pictures(tmp_path: Path) -> None:
         known_pictures([str(faces)])
 
 
-def test_the_page_counts_films_and_photos(cuts: Timeline) -> None:
+def test_the_page_counts_videos_and_photos(cuts: Timeline) -> None:
     photos = Timeline.from_results(
         shot_frame(0, {1: who}, f"{i}.jpg", photo=True)
         for i, who in enumerate(("anna", "anna", "dora"))

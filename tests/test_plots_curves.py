@@ -135,7 +135,7 @@ def test_a_face_stands_over_its_moment(astronaut: np.ndarray) -> None:
     assert {"neutral", "happiness"} < set(texts(svg))
 
 
-def test_without_faces_the_moments_are_told_in_words() -> None:
+def test_without_faces_the_moments_are_described_in_words() -> None:
     svg = drawing(two_halves())
     (panel,) = panels(svg)
     assert texts(panel)[-2:] == ["neutral", "happiness"]
@@ -232,7 +232,7 @@ def test_few_points_make_a_drawing(count: int) -> None:
     assert len(lines(panel)) == (3 if count else 0)
 
 
-def test_nobody_is_said_in_words() -> None:
+def test_no_people_are_described_in_words() -> None:
     assert texts(drawing()) == ["no face was found"]
 
 
@@ -316,7 +316,7 @@ def test_every_label_stands_out(label: str, ink: tuple[int, ...], paper: tuple[i
     assert contrast(mixed, paper) >= 3
 
 
-def test_a_picture_becomes_a_small_square(astronaut: np.ndarray) -> None:
+def test_an_image_becomes_a_small_square(astronaut: np.ndarray) -> None:
     import base64
     import io
 

@@ -59,7 +59,7 @@ def runs(clips: list[Clip]) -> list[tuple[int, str, float, float]]:
     return [(c.track_id, c.emotion, round(c.start_s, 1), round(c.end_s, 1)) for c in clips]
 
 
-def test_each_expression_is_told_before_one_is_told_twice(timeline: Timeline) -> None:
+def test_each_expression_appears_before_one_appears_twice(timeline: Timeline) -> None:
     again, angry, sad = (
         (1, "happiness", 0.0, 2.0),
         (2, "anger", 3.0, 4.5),
@@ -100,7 +100,7 @@ def test_a_long_run_is_shown_around_its_peak(timeline: Timeline, tmp_path: Path)
     assert number(first) == 60
 
 
-def test_a_film_that_is_gone(timeline: Timeline, film: Path, tmp_path: Path) -> None:
+def test_a_video_that_is_gone(timeline: Timeline, film: Path, tmp_path: Path) -> None:
     film.unlink()
     with pytest.raises(InputError, match=r"film\.mp4"):
         cut(timeline, strongest(timeline)[0], tmp_path / "c.mp4")
@@ -153,7 +153,7 @@ def test_a_gif_has_ten_frames_a_second_at_most(tmp_path: Path) -> None:
     assert not (tmp_path / "nothing.gif").exists()
 
 
-def test_between_looks_boxes_are_on_their_way(film: Path, tmp_path: Path) -> None:
+def test_between_sampled_frames_boxes_are_interpolated(film: Path, tmp_path: Path) -> None:
     """As after an adaptive run: every tenth frame was looked at, and the face moves."""
     looks = [
         frame_result(
@@ -211,7 +211,7 @@ def test_gifs_by_the_command(timeline: Timeline, tmp_path: Path) -> None:
     assert "mien-plane" in html
 
 
-def test_without_the_film_the_page_is_still_written(
+def test_without_the_video_the_page_is_still_written(
     timeline: Timeline, film: Path, tmp_path: Path
 ) -> None:
     table, folder = timeline.save(tmp_path / "t.parquet"), tmp_path / "summary"
@@ -223,7 +223,7 @@ def test_without_the_film_the_page_is_still_written(
     assert "Segments" in (folder / "index.html").read_text("utf-8")
 
 
-def test_where_only_neutral_is_told_there_are_no_clips(film: Path, tmp_path: Path) -> None:
+def test_where_everything_is_neutral_there_are_no_clips(film: Path, tmp_path: Path) -> None:
     calm = (
         frame_result(i / FPS, {1: mostly("neutral")}, index=i, source=str(film)) for i in range(100)
     )
@@ -243,7 +243,7 @@ def test_where_only_neutral_is_told_there_are_no_clips(film: Path, tmp_path: Pat
         ("no.mp4", "No such file"),
     ],
 )
-def test_what_is_no_film_leaves_no_folder(tmp_path: Path, name: str, words: str) -> None:
+def test_an_input_that_is_no_video_leaves_no_folder(tmp_path: Path, name: str, words: str) -> None:
     write_image(tmp_path / "photo.png", np.zeros((20, 20, 3), np.uint8))
     (tmp_path / "folder").mkdir()
     code, lines = summarized(tmp_path / name, "-o", tmp_path / "summary")
@@ -253,7 +253,7 @@ def test_what_is_no_film_leaves_no_folder(tmp_path: Path, name: str, words: str)
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_a_film_of_a_frame_or_two(tmp_path: Path, count: int, astronaut: Image) -> None:
+def test_a_video_of_a_frame_or_two(tmp_path: Path, count: int, astronaut: Image) -> None:
     film = write_video(tmp_path / "short.mp4", [astronaut] * count)
     code, lines = summarized(film, "-o", tmp_path / "summary", "--adaptive")
     assert code == 0, lines
@@ -270,7 +270,7 @@ def test_the_crying_and_the_laughing_are_both_among_the_clips(shared: Path, tmp_
     assert names[:2] == ["clip-1-person-1-happiness.mp4", "clip-2-person-1-sadness.mp4"]
 
 
-def test_a_film_without_a_face(film: Path, tmp_path: Path) -> None:
+def test_a_video_without_a_face(film: Path, tmp_path: Path) -> None:
     app = typer.Typer()
     app.command()(told(summarize))
     folder = tmp_path / "summary"

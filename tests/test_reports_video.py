@@ -228,7 +228,7 @@ def test_valence_and_arousal_are_drawn_where_the_table_has_them() -> None:
     assert "As the model measures them" in squeezed(page(measured))
 
 
-def test_clips_are_films_with_a_poster_or_moving_pictures() -> None:
+def test_clips_are_videos_with_a_poster_or_animated_images() -> None:
     from mien.reports.highlights import Clip
 
     told_ = {"source": "walk.mp4", "track_id": 1, "emotion": "sadness", "start_s": 0.0}
@@ -241,7 +241,7 @@ def test_clips_are_films_with_a_poster_or_moving_pictures() -> None:
     assert "1. <i" in html
 
 
-def test_smoothing_is_told() -> None:
+def test_smoothing_is_stated() -> None:
     assert "Smoothed over" not in squeezed(page(couple()))
     assert "Smoothed over 0.6 s" in squeezed(page(couple().smooth(0.6)))
 
@@ -264,7 +264,7 @@ def test_without_a_face() -> None:
     assert "100 % of them" in text
 
 
-def test_faces_that_nobody_followed() -> None:
+def test_faces_without_track_ids() -> None:
     timeline = couple()
     faces = timeline.faces.assign(track_id=pd.array([None] * len(timeline.faces), "Int64"))
     text = squeezed(page(Timeline(faces, timeline.images, timeline.settings, EMOTIONS)))
@@ -292,7 +292,7 @@ def test_only_the_longest_segments_are_listed() -> None:
     assert text.count("Person 4 happiness") + text.count("Person 4 sadness") == SEGMENTS
 
 
-def test_several_films_follow_one_another_and_photos_are_counted() -> None:
+def test_several_videos_follow_one_another_and_photos_are_counted() -> None:
     one, two = couple(), couple(source="run.mp4")
     photo = film({}, 0.1, source="a.jpg")
     images = photo.images.assign(time_s=np.nan)

@@ -97,7 +97,7 @@ def test_text_tables_keep_further_numbers(tmp_path: Path, suffix: str) -> None:
     assert again.faces["apparent_age"].tolist() == pytest.approx([21, 22, 22])
 
 
-def test_what_was_not_kept_is_told(tmp_path: Path) -> None:
+def test_what_was_not_saved_is_an_error(tmp_path: Path) -> None:
     timeline = Timeline.from_results(film())
     assert timeline.embeddings is not None
     with pytest.raises(UsageError, match="'voice' were not kept"):
@@ -123,7 +123,7 @@ def test_the_default_model_gives_its_features(photo: Path) -> None:
     assert "features" not in EmotionAnalyzer()(photo).scores.embeddings
 
 
-def test_what_a_model_cannot_tell_is_one_sentence() -> None:
+def test_what_a_model_does_not_predict_is_one_sentence() -> None:
     with pytest.raises(UsageError, match="cannot give 'mood' of a face; there are age, gender"):
         EmotionAnalyzer(also=("mood",))
     with pytest.raises(ModelError, match="does not give 'identity'"):

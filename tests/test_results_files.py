@@ -57,14 +57,14 @@ def test_a_table_without_a_column(tmp_path: Path, column: str) -> None:
 
 
 @pytest.mark.parametrize("time_s", [float("inf"), -1e300])
-def test_times_that_no_film_has(tmp_path: Path, time_s: float) -> None:
+def test_times_that_no_video_has(tmp_path: Path, time_s: float) -> None:
     path = table(tmp_path, ".csv")
     pd.read_csv(path).assign(time_s=time_s).to_csv(path, index=False)
     with pytest.raises(InputError, match="a time that no video has"):
         Timeline.load(path)
 
 
-def test_a_film_that_is_there_twice() -> None:
+def test_a_video_that_is_in_a_table_twice() -> None:
     faces = Timeline.from_results([frame_result(0.0, {1: mostly("fear")})]).faces
     keys = faces[["source", "frame", "face"]]
     twice = pd.concat([keys, keys], ignore_index=True)

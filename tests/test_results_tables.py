@@ -126,7 +126,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["t.parquet"]
 
 
-def test_bad_places_are_told_in_one_sentence(tmp_path: Path) -> None:
+def test_bad_paths_are_one_sentence(tmp_path: Path) -> None:
     table = faces_table()
     with pytest.raises(UsageError, match=r"\.parquet, \.csv, \.jsonl"):
         tables.write_table(table, tmp_path / "t.xlsx")
@@ -147,7 +147,7 @@ def test_bad_places_are_told_in_one_sentence(tmp_path: Path) -> None:
             tables.read_table(tmp_path / name)
 
 
-def test_style_colours_probabilities_and_escapes_names() -> None:
+def test_style_colors_probabilities_and_escapes_names() -> None:
     table = faces_table().iloc[:2].copy()
     table["source"] = pd.Series(["<script>", "b"], dtype="string")
     table["happiness"] = np.array([1.0, 0.0], np.float32)

@@ -187,7 +187,7 @@ def test_two_runs_do_not_write_one_table(tmp_path: Path) -> None:
     assert tables.read_table(path)[0]["source"].tolist() == ["first"]
 
 
-def test_an_old_table_beside_a_newer_unfinished_one_is_told(
+def test_an_old_table_beside_a_newer_unfinished_one_is_reported(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "t.csv"
@@ -216,7 +216,7 @@ def test_a_long_stream_becomes_a_few_row_groups(
     assert tables.read_table(path)[0]["source"].tolist() == [str(i) for i in range(10)]
 
 
-def test_pictures_without_a_face_do_not_pile_up(tmp_path: Path) -> None:
+def test_images_without_a_face_use_no_memory(tmp_path: Path) -> None:
     dtypes = tables.face_dtypes(("a",))
     nothing: dict[str, Any] = {name: [] for name in dtypes}
     with tables.TableWriter(tmp_path / "t.csv", dtypes) as writer:

@@ -84,7 +84,7 @@ def played(path: Path, first: int, stop: int, fps: int = 10) -> list[Result]:
     return [frame_result(i / fps, {1: HAPPY}, index=i, source=source) for i in range(first, stop)]
 
 
-def test_every_frame_keeps_its_own_time_and_its_picture(tmp_path: Path) -> None:
+def test_every_frame_keeps_its_own_time_and_its_image(tmp_path: Path) -> None:
     times = [0.0, 0.04, 0.0801, 0.3, 1 / 3, 0.9, 1.0]
     results = [frame_result(t, index=i) for i, t in enumerate(times)]
     path = film_of(tmp_path / "a.mp4", results)
@@ -148,7 +148,7 @@ def test_a_frame_that_is_missing_leaves_the_one_before(tmp_path: Path) -> None:
     assert end == pytest.approx(0.5, abs=1e-4)
 
 
-def test_a_film_that_begins_with_a_damaged_frame_has_no_hole(tmp_path: Path) -> None:
+def test_a_video_that_begins_with_a_damaged_frame_has_no_hole(tmp_path: Path) -> None:
     results = [
         failed_frame(0.0),
         failed_frame(0.1, index=1),
@@ -160,7 +160,7 @@ def test_a_film_that_begins_with_a_damaged_frame_has_no_hole(tmp_path: Path) -> 
     assert end == pytest.approx(0.4, abs=1e-4)
 
 
-def test_the_last_frame_stands_to_the_end_of_the_film(tmp_path: Path) -> None:
+def test_the_last_frame_stands_to_the_end_of_the_video(tmp_path: Path) -> None:
     source = write_video(tmp_path / "in.mp4", frames=20, fps=10)
     results = [r for r in played(source, 0, 20) if r.index % 3 == 0]  # last at 1.8, of 2.0
     _, end = times_of(film_of(tmp_path / "a.mp4", results, audio_from=source))
@@ -174,7 +174,7 @@ def test_another_source_goes_on_where_the_last_one_ended(tmp_path: Path) -> None
     assert begins == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.4, 0.5], abs=1e-4)
 
 
-def test_equal_times_show_the_later_picture(tmp_path: Path) -> None:
+def test_equal_times_show_the_later_image(tmp_path: Path) -> None:
     results = [frame_result(t, index=i) for i, t in enumerate([0.0, 0.1, 0.1, 0.2])]
     path = film_of(tmp_path / "a.mp4", results)
     assert [number_of(image[:48, :64]) for image in pictures_of(path)] == [0, 2, 3]
@@ -213,7 +213,7 @@ def test_copied_sound_is_the_same_to_the_byte(tmp_path: Path) -> None:
     assert packets[0] == packets[1]
 
 
-def test_sound_that_goes_on_after_the_pictures_is_kept_only_at_the_end(tmp_path: Path) -> None:
+def test_sound_that_goes_on_after_the_images_is_kept_only_at_the_end(tmp_path: Path) -> None:
     source = write_video(tmp_path / "in.mp4", frames=10, fps=10, style=Style(audio=1.5))
     whole = film_of(tmp_path / "a.mp4", played(source, 0, 10), audio_from=source)
     part = film_of(tmp_path / "b.mp4", played(source, 0, 6), audio_from=source)
@@ -222,7 +222,7 @@ def test_sound_that_goes_on_after_the_pictures_is_kept_only_at_the_end(tmp_path:
             assert film.duration == pytest.approx(1e6 * seconds, abs=30_000)
 
 
-def test_pictures_that_begin_after_the_sound_stay_in_step(tmp_path: Path) -> None:
+def test_images_that_begin_after_the_sound_stay_in_step(tmp_path: Path) -> None:
     source = write_video(tmp_path / "in.mp4", frames=10, fps=10, style=Style(audio=True, delay=0.4))
     late = [frame_result(0.4 + i / 10, index=i, source=str(source)) for i in range(10)]
     begins, end = times_of(film_of(tmp_path / "a.mp4", late, audio_from=source))
@@ -230,14 +230,14 @@ def test_pictures_that_begin_after_the_sound_stay_in_step(tmp_path: Path) -> Non
     assert end == pytest.approx(1.4, abs=1e-3)
 
 
-def test_damaged_sound_does_not_spoil_the_film(tmp_path: Path) -> None:
+def test_damaged_sound_does_not_spoil_the_video(tmp_path: Path) -> None:
     source = write_with_burst(tmp_path / "in.mkv", "pcm_s16le")
     source.write_bytes(source.read_bytes()[:-60_000])
     path = film_of(tmp_path / "a.mp4", played(source, 0, 30), audio_from=source)
     assert times_of(path)[1] == pytest.approx(3.0, abs=0.15)
 
 
-def test_a_silent_or_unknown_source_gives_a_silent_film(tmp_path: Path) -> None:
+def test_a_silent_or_unknown_source_gives_a_silent_video(tmp_path: Path) -> None:
     (tmp_path / "in.dat").write_bytes(b"not a film at all")
     for source in (write_video(tmp_path / "in.mp4", frames=3), tmp_path / "in.dat"):
         path = film_of(tmp_path / "a.mp4", played(source, 0, 3), audio_from=source)
@@ -260,7 +260,7 @@ def test_frames_of_another_size_are_fitted_in(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
-def test_what_is_done_is_kept_when_the_run_breaks_off(
+def test_finished_frames_stay_when_the_run_breaks_off(
     tmp_path: Path, error: type[BaseException]
 ) -> None:
     path = tmp_path / "a.mp4"
@@ -280,7 +280,7 @@ def test_what_is_done_is_kept_when_the_run_breaks_off(
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_without_a_picture_there_is_no_film(tmp_path: Path) -> None:
+def test_without_an_image_there_is_no_video(tmp_path: Path) -> None:
     before = film_of(tmp_path / "a.mp4", [frame_result(0.0)]).read_bytes()
     film_of(tmp_path / "a.mp4", [failed_frame(0.0)])
     assert (tmp_path / "a.mp4").read_bytes() == before

@@ -43,7 +43,7 @@ def test_a_timeline_knows_its_people_and_frames(film: Timeline) -> None:
     assert repr(film) == "Timeline(2 people, 250 frames, 10.00 s)"
 
 
-def test_results_are_taken_one_by_one_and_their_pictures_are_let_go(
+def test_results_are_taken_one_by_one_and_their_images_are_freed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     import gc
@@ -82,7 +82,7 @@ def test_frames_without_faces_stay() -> None:
 
 
 @pytest.mark.parametrize("results", [[], [story_frame(0, [])], [lost(0), lost(1)]])
-def test_a_film_without_any_face(results: list[Result], tmp_path: Path) -> None:
+def test_a_video_without_any_face(results: list[Result], tmp_path: Path) -> None:
     found = Timeline.from_results(results)
     assert found.track_ids == ()
     assert len(found.segments()) == 0
@@ -172,7 +172,7 @@ def test_strength_and_peak_of_a_segment_are_weighed_by_time() -> None:
     assert row["peak_s"] == 1.0
 
 
-def test_left_out_frames_hide_nobody_and_failed_ones_do() -> None:
+def test_dropped_frames_hide_nobody_and_failed_ones_do() -> None:
     gone = range(10, 30)
     for dropped, segments in ((True, 1), (False, 2)):
         results = [
@@ -219,7 +219,7 @@ def test_uncertain_has_its_share() -> None:
     assert found.segments()["strength"].tolist() == pytest.approx([0.4, 0.9])
 
 
-def test_several_films_have_their_own_people() -> None:
+def test_several_videos_have_their_own_people() -> None:
     mixed = [r for pair in zip(story("b.mp4"), story("a.mp4"), strict=True) for r in pair]
     both = Timeline.from_results(mixed)
     assert both.sources == ("b.mp4", "a.mp4")
@@ -270,7 +270,7 @@ def test_photos_have_no_time_and_say_so() -> None:
     assert mixed.summary()["source"].tolist() == ["a.jpg", *["film.mp4"] * 3]
 
 
-def test_faces_that_nobody_followed() -> None:
+def test_faces_without_track_ids() -> None:
     loose = Timeline.from_results(story())
     faces = loose.faces.assign(track_id=pd.Series([pd.NA] * len(loose.faces), dtype="Int64"))
     loose = Timeline(faces, loose.images, loose.settings, LABELS)
@@ -285,7 +285,7 @@ def test_faces_that_nobody_followed() -> None:
         Timeline(faces.assign(source="b"), loose.images, {}, LABELS)
 
 
-def test_a_long_film_is_quick() -> None:
+def test_a_long_video_is_quick() -> None:
     n = 100_000
     rng = np.random.default_rng(3)
     values = rng.dirichlet(np.ones(3), n).astype(np.float32)

@@ -20,7 +20,7 @@ pytest.importorskip("sklearn", reason="scikit-learn (the extra video) is not ins
 from helpers.video_models import video_model
 
 
-def test_a_group_is_judged_as_one(tmp_path: Path, rng: np.random.Generator) -> None:
+def test_a_group_has_one_prediction(tmp_path: Path, rng: np.random.Generator) -> None:
     model = FilmModel(video_model(tmp_path / "g.onnx", "group", rng))
 
     def torn(i: int) -> dict[int, npt.ArrayLike]:
@@ -35,7 +35,7 @@ def test_a_group_is_judged_as_one(tmp_path: Path, rng: np.random.Generator) -> N
     assert alone["label"].tolist() == ["even"], "one person only has no spread"
 
 
-def test_what_cannot_be_judged_has_a_row_that_says_why(
+def test_what_cannot_be_predicted_has_a_row_that_says_why(
     tmp_path: Path, rng: np.random.Generator
 ) -> None:
     model = FilmModel(video_model(tmp_path / "p.onnx", "person", rng))
@@ -78,7 +78,7 @@ def test_features_of_another_model(tmp_path: Path, rng: np.random.Generator) -> 
         model.probabilities(np.full((1, 8), np.nan))
 
 
-def test_unknown_models_are_let_through_with_a_word(
+def test_unknown_models_are_accepted_with_a_warning(
     tmp_path: Path, rng: np.random.Generator, caplog: pytest.LogCaptureFixture
 ) -> None:
     model = FilmModel(video_model(tmp_path / "p.onnx", "person", rng))
@@ -86,7 +86,7 @@ def test_unknown_models_are_let_through_with_a_word(
     assert "whether the features fit p.onnx is not known" in caplog.text
 
 
-def test_files_that_are_no_models_of_films(tmp_path: Path, rng: np.random.Generator) -> None:
+def test_files_that_are_no_models_of_videos(tmp_path: Path, rng: np.random.Generator) -> None:
     import onnx
 
     with pytest.raises(ModelError, match="there is no model file"):

@@ -44,7 +44,7 @@ def test_of_a_person_mean_deviation_least_and_most(film: Timeline, faces: np.nda
         assert (found.frames, found.left_out) == (len(own), 0)
 
 
-def test_without_a_name_it_is_who_is_seen_longest(film: Timeline) -> None:
+def test_the_default_is_the_person_visible_longest(film: Timeline) -> None:
     assert film.descriptor().track_id == 1
     assert film.person(3).descriptor().track_id == 3
 
@@ -120,7 +120,7 @@ def test_smoothing_does_not_change_it(film: Timeline) -> None:
     assert film.smooth(1).descriptor(2).values == pytest.approx(film.descriptor(2).values)
 
 
-def test_several_films_are_told_apart(faces: np.ndarray) -> None:
+def test_several_videos_are_distinguished(faces: np.ndarray) -> None:
     results = [
         frame_with_features(i, {1: (EVEN, faces[i, film])}, source=f"{film}.mp4")
         for film in (0, 1)
@@ -153,7 +153,7 @@ def test_what_cannot_be_described_says_why(group: bool) -> None:
         describe(Timeline.from_results([]))
 
 
-def test_a_person_who_is_not_there(film: Timeline) -> None:
+def test_a_person_who_is_not_in_the_video(film: Timeline) -> None:
     with pytest.raises(UsageError, match=r"no person 9 in film\.mp4; the track ids are: 1, 2, 3"):
         film.descriptor(9)
     with pytest.raises(UsageError, match="there is no film 'other'"):

@@ -84,7 +84,7 @@ with TableSink(sys.argv[1], LABELS, {"detector": "none"}) as sink:
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".csv", ".jsonl"])
-def test_a_killed_analysis_is_a_timeline_up_to_where_it_came(tmp_path: Path, suffix: str) -> None:
+def test_a_killed_analysis_is_a_timeline_up_to_its_last_row(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"t{suffix}"
     command = [sys.executable, "-c", KILLED, str(path), str(Path(__file__).parent)]
     run = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

@@ -51,7 +51,7 @@ def test_a_row_for_each_stretch_of_time(timeline: Timeline) -> None:
     assert found["probability"].tolist() == pytest.approx([0.9, mean[1], np.nan], nan_ok=True)
 
 
-def test_a_row_a_film_agrees_with_the_summary() -> None:
+def test_a_row_a_video_agrees_with_the_summary() -> None:
     timeline = Timeline.from_results([*film("a.mp4"), *film("b.mp4", 30)])
     found, summary = timeline.group(), timeline.summary()
     everyone = summary[summary["track_id"].isna()]
@@ -97,7 +97,7 @@ def test_torn_groups_are_uncertain() -> None:
     assert found["probability"].tolist() == pytest.approx([0.4])
 
 
-def test_nobody_nothing_and_wrong_use(timeline: Timeline) -> None:
+def test_no_people_no_frames_and_wrong_use(timeline: Timeline) -> None:
     nobody = Timeline.from_results(frame_with_features(i, {}) for i in range(5)).group()
     assert nobody["n_faces"].tolist() == [0]
     assert nobody["mean_happiness"].isna().all()
@@ -127,7 +127,7 @@ def test_rows_of_any_length_hold_the_whole_time(rng: np.random.Generator) -> Non
         assert (parts["end_s"][:-1].to_numpy() <= parts["start_s"][1:].to_numpy() + 1e-9).all()
 
 
-def test_the_picture_has_a_band_where_faces_differ(timeline: Timeline) -> None:
+def test_the_image_has_a_band_where_faces_differ(timeline: Timeline) -> None:
     svg = timeline.plot(group=True).svg
     assert "Everyone, 1 to 3 faces at a time" in svg
     assert svg.count('class="mien-panel"') == 1

@@ -76,7 +76,7 @@ def test_nothing_crosses_a_gap_as_long_as_the_window() -> None:
     assert centred(starts, starts + 0.04, values, 4.0)[49, 1] > 0.05
 
 
-def test_a_long_film_is_as_exact_as_a_short_one(rng: np.random.Generator) -> None:
+def test_a_long_video_is_as_exact_as_a_short_one(rng: np.random.Generator) -> None:
     starts = np.arange(50_000) / 25 * 20  # eleven hours
     values = rng.dirichlet(np.ones(3), 50_000)
     whole = centred(starts, starts + 0.8, values, 4.0)
@@ -178,7 +178,7 @@ def test_uncertain_has_a_say_and_must_lead_too() -> None:
     assert tell(0.35, 0.33, 0.32) == 3
 
 
-def test_people_are_apart_and_forgotten() -> None:
+def test_people_are_independent_and_forgotten() -> None:
     steady = Steady(0.4, labels=("a", "b"))
     steady.update([1, 2], [[1.0, 0.0], [0.0, 1.0]], 0.0)
     values, told = steady.update([2, 1], [[0.0, 1.0], [1.0, 0.0]], 0.04)
@@ -195,7 +195,7 @@ def test_people_are_apart_and_forgotten() -> None:
     assert steady._known == {}
 
 
-def test_steady_takes_nobody_and_unfollowed_faces() -> None:
+def test_steady_takes_no_faces_and_faces_without_ids() -> None:
     steady = Steady(labels=("a", "b"))
     values, told = steady.update([], np.zeros((0, 2)), 0.0)
     assert values.shape == (0, 2)

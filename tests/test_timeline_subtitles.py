@@ -134,7 +134,7 @@ def test_rounding_never_makes_annotations_overlap(tmp_path: Path) -> None:
     ] == (0.0, 1.0)
 
 
-def test_elan_finds_the_film(tmp_path: Path) -> None:
+def test_elan_finds_the_video(tmp_path: Path) -> None:
     film = tmp_path / "films" / "süße & 100%.mp4"
     film.parent.mkdir()
     (tmp_path / "out").mkdir()
@@ -168,7 +168,7 @@ def test_a_timeline_as_subtitles_and_annotations(tmp_path: Path) -> None:
     assert {p.name for p in tmp_path.iterdir()} == {"t.eaf", "t.vtt"}
 
 
-def test_tables_are_as_they_are_seen(tmp_path: Path) -> None:
+def test_tables_are_exported_as_shown(tmp_path: Path) -> None:
     smooth = Timeline.from_results(story()).smooth(2.0)
     for suffix in (".csv", ".jsonl", ".parquet"):
         path = smooth.export(tmp_path / f"t{suffix}")
@@ -179,7 +179,7 @@ def test_tables_are_as_they_are_seen(tmp_path: Path) -> None:
     assert loaded.settings["values"] == "smoothed over 2 s"
 
 
-def test_places_and_films_that_cannot_be(tmp_path: Path) -> None:
+def test_impossible_paths_and_videos(tmp_path: Path) -> None:
     film = Timeline.from_results(story())
     with pytest.raises(UsageError, match=r"end its name in \.vtt, \.eaf, \.parquet"):
         film.export(tmp_path / "t.srt")

@@ -174,7 +174,7 @@ def test_where_nothing_is_fit_nothing_is_invented(tmp_path: Path) -> None:
     assert "-->" not in none.export(tmp_path / "t.vtt").read_text()
 
 
-def test_exports_tell_the_share(half: Timeline, tmp_path: Path) -> None:
+def test_exports_state_the_usable_share(half: Timeline, tmp_path: Path) -> None:
     told = "50 % of the visible face time (5.0 s) is unfit to be judged (blurred 50 %)"
     vtt = half.export(tmp_path / "t.vtt").read_text()
     assert f"{told} and is left out." in vtt
@@ -188,7 +188,7 @@ def test_exports_tell_the_share(half: Timeline, tmp_path: Path) -> None:
     assert "happiness" in both
 
 
-def test_the_page_shades_and_tells(half: Timeline) -> None:
+def test_the_page_shades_and_explains(half: Timeline) -> None:
     html = re.sub("<(style|script)>.*?</\\1>", "", report_page(half), flags=re.DOTALL)
     assert "50 % of the visible face time (5.0 s) is unfit to be judged" in html
     assert html.count('class="mien-unfit"') == 2  # a drawing for wide, one for narrow screens
@@ -204,7 +204,7 @@ def test_the_page_shades_and_tells(half: Timeline) -> None:
     )
 
 
-def test_kept_faces_are_fit_where_there_is_one() -> None:
+def test_saved_faces_are_usable_where_there_is_one() -> None:
     peaks = Peaks()
     for index, (share, unfit) in enumerate([(0.99, True), (0.8, False), (0.97, True)]):
         reasons = {1: "blurred"} if unfit else {}
@@ -214,7 +214,7 @@ def test_kept_faces_are_fit_where_there_is_one() -> None:
     assert [p.frame for p in peaks.found()] == [1]
 
 
-def test_a_kept_face_that_does_not_count_is_not_shown(half: Timeline) -> None:
+def test_a_saved_face_that_is_not_usable_is_not_shown(half: Timeline) -> None:
     picture = np.full((16, 16, 3), 128, np.uint8)
     peak = Peak(1, "happiness", 80, 8.0, 0.95, picture, "film.mp4")
     shown = Timeline(half.faces, half.images, half.settings, half.labels, [peak])
@@ -272,7 +272,7 @@ def test_captions_and_the_viewer_say_why() -> None:
 
 
 @pytest.mark.parametrize(("width", "other"), [(80, True), (160, False)])
-def test_the_terminal_table_fits_and_hides_what_nobody_shows(
+def test_the_terminal_table_fits_and_hides_empty_columns(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int, other: bool
 ) -> None:
     monkeypatch.setattr("mien.cli.console.console", lambda: Console(width=width))

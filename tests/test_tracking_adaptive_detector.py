@@ -23,7 +23,7 @@ def look(glances: Glances, film: Sequence[Sequence[Place]], place: int, shot: in
     return glances.at(place, shot).detect(painted_frame(place, film[place], shot))
 
 
-def test_who_stays_is_only_looked_for() -> None:
+def test_a_person_who_stays_is_only_refined() -> None:
     film = [[ANNA]] * 200
     finder = ScriptedRefiner(film)
     glances = Glances(finder, FPS)
@@ -33,7 +33,7 @@ def test_who_stays_is_only_looked_for() -> None:
     assert finder.refined == 12
 
 
-def test_who_comes_in_is_found_at_the_next_look() -> None:
+def test_a_person_who_comes_in_is_found_at_the_next_sample() -> None:
     film = [[ANNA]] * 20 + [[ANNA, BERT]] * 30
     finder = ScriptedRefiner(film)
     glances = Glances(finder, FPS)
@@ -42,7 +42,7 @@ def test_who_comes_in_is_found_at_the_next_look() -> None:
     assert finder.detected == [0, 32]
 
 
-def test_between_two_looks_nothing_is_searched_where_both_faces_are_found() -> None:
+def test_between_two_samples_nothing_is_detected_where_both_faces_are_found() -> None:
     film = [[("anna", 40.0 + 1.5 * place, 60.0)] for place in range(40)]
     finder = ScriptedRefiner(film)
     glances = Glances(finder, FPS)
@@ -51,7 +51,7 @@ def test_between_two_looks_nothing_is_searched_where_both_faces_are_found() -> N
     assert finder.detected == [0, 16]  # nearly a side away: lost, so searched
 
 
-def test_who_leaps_away_is_searched_for() -> None:
+def test_a_person_who_jumps_away_is_detected_again() -> None:
     film = [[ANNA]] * 10 + [[BERT]] * 10
     finder = ScriptedRefiner(film)
     glances = Glances(finder, FPS)
@@ -70,7 +70,7 @@ def test_another_shot_is_searched_once() -> None:
     assert len(glances._seen) <= 2 * STRIDE
 
 
-def test_a_face_that_was_sure_is_kept_with_less_confidence_and_a_doubtful_one_is_not() -> None:
+def test_a_confident_face_stays_with_less_confidence_and_a_doubtful_one_does_not() -> None:
     class Doubting(ScriptedRefiner):
         min_score = 0.9
 

@@ -33,7 +33,7 @@ def test_assign_prefers_two_good_pairs_to_the_best_one() -> None:
     assert assign(np.array([[0.9, 0.8], [0.7, np.nan]])) == [(0, 1), (1, 0)]
 
 
-def test_changes_see_another_picture_but_not_another_light() -> None:
+def test_changes_notice_another_image_but_not_another_light() -> None:
     first, other = painted_frame(0, [("ann", 50, 60)], 0), painted_frame(0, [("bob", 50, 60)], 3)
     changes = Changes()
     assert not changes.update(first)

@@ -59,7 +59,7 @@ def test_a_face_that_jumps_is_in_every_frame(
 
 
 @pytest.mark.parametrize("fps", [2.0, 10.0])
-def test_people_of_a_slideshow_are_told_apart(
+def test_people_of_a_slideshow_are_distinguished(
     analyzer: EmotionAnalyzer, shared: Path, fps: float
 ) -> None:
     slides = []

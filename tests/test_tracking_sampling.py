@@ -29,7 +29,7 @@ def test_where_nothing_happens_strides_are_long() -> None:
 
 
 @pytest.mark.parametrize("change", [1, 2, 15, 16, 17, 40, 41, 63, 97, 98, 99])
-def test_a_change_is_known_to_the_frame(change: int) -> None:
+def test_a_change_is_located_to_the_frame(change: int) -> None:
     shown, looked = run("a" * change + "b" * (100 - change))
     assert {change - 1, change} <= set(shown)
     assert len(looked) == len(set(looked))
@@ -38,20 +38,20 @@ def test_a_change_is_known_to_the_frame(change: int) -> None:
 
 
 @pytest.mark.parametrize("length", range(1, 40))
-def test_the_first_two_and_the_last_frame_are_looked_at(length: int) -> None:
+def test_the_first_two_and_the_last_frame_are_evaluated(length: int) -> None:
     shown, _ = run("a" * length)
     assert shown[:2] == [0, 1][:length]
     assert shown[-1] == length - 1
 
 
-def test_where_all_changes_every_frame_is_looked_at_once() -> None:
+def test_where_all_changes_every_frame_is_evaluated_once() -> None:
     film = "".join(chr(ord("A") + i) for i in range(50))
     shown, looked = run(film)
     assert shown == list(range(50))
     assert sorted(looked) == shown
 
 
-def test_an_empty_film() -> None:
+def test_an_empty_video() -> None:
     assert run("") == ([], [])
 
 

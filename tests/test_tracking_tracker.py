@@ -25,7 +25,7 @@ both = pytest.mark.parametrize("kind", KINDS)
 
 
 @both
-def test_crossing_people_keep_their_numbers(kind: type[ScriptedDetector]) -> None:
+def test_crossing_people_keep_their_ids(kind: type[ScriptedDetector]) -> None:
     film = in_one_video(walk("ann", 20, 140, 60), walk("bob", 140, 20, 60, 63))
     seen = list(tracked_people(film, Tracked(kind(film))))
     assert seen[0] == {"ann": 1, "bob": 2}
@@ -35,7 +35,7 @@ def test_crossing_people_keep_their_numbers(kind: type[ScriptedDetector]) -> Non
 
 
 @both
-def test_people_who_meet_and_turn_back_keep_their_numbers(kind: type[ScriptedDetector]) -> None:
+def test_people_who_meet_and_turn_back_keep_their_ids(kind: type[ScriptedDetector]) -> None:
     to_and_fro = [*np.linspace(0, 42, 25), *np.linspace(42, 0, 25)]
     film = [[("ann", 30 + x, 60.0), ("bob", 130 - x, 64.0)] for x in map(float, to_and_fro)]
     seen = list(tracked_people(film, Tracked(kind(film))))
@@ -54,7 +54,7 @@ def test_a_short_occlusion_changes_nothing(kind: type[ScriptedDetector]) -> None
 
 
 @both
-def test_who_comes_back_keeps_the_number_and_who_comes_instead_does_not(
+def test_a_person_who_returns_keeps_the_id_and_another_one_does_not(
     kind: type[ScriptedDetector],
 ) -> None:
     out, nobody = walk("ann", 60, 185, 20), [[]] * 60  # type: ignore[var-annotated]
@@ -66,7 +66,7 @@ def test_who_comes_back_keeps_the_number_and_who_comes_instead_does_not(
 
 
 @both
-def test_a_cut_gives_another_number_and_the_cut_back_the_old_one(
+def test_a_cut_gives_another_id_and_the_cut_back_the_old_one(
     kind: type[ScriptedDetector],
 ) -> None:
     names = ["ann"] * 20 + ["bob"] * 20 + ["ann"] * 20
@@ -79,7 +79,7 @@ def test_a_cut_gives_another_number_and_the_cut_back_the_old_one(
 
 
 @both
-def test_another_face_in_one_part_of_the_picture_is_another_person(
+def test_another_face_in_one_part_of_the_image_is_another_person(
     kind: type[ScriptedDetector],
 ) -> None:
     film: list[list[Place]] = [
@@ -91,7 +91,7 @@ def test_another_face_in_one_part_of_the_picture_is_another_person(
 
 
 @both
-def test_a_jump_cut_to_the_same_face_elsewhere_keeps_the_number(
+def test_a_jump_cut_to_the_same_face_elsewhere_keeps_the_id(
     kind: type[ScriptedDetector],
 ) -> None:
     film: list[list[Place]] = [[("ann", 50.0 if i < 15 else 110.0, 60.0)] for i in range(30)]
@@ -99,7 +99,7 @@ def test_a_jump_cut_to_the_same_face_elsewhere_keeps_the_number(
     assert [found["ann"] for found in seen] == [1] * 30
 
 
-def test_who_is_who_is_asked_only_in_doubt() -> None:
+def test_identity_is_computed_only_in_doubt() -> None:
     asked: list[int] = []
 
     def identity(image: Image, faces: Faces) -> FloatArray:
@@ -140,7 +140,7 @@ def test_a_wrong_identity_is_named(answer: Any) -> None:
 
 
 @both
-def test_a_doubtful_face_of_one_frame_has_neither_row_nor_number(
+def test_a_doubtful_face_of_one_frame_has_neither_row_nor_id(
     kind: type[ScriptedDetector],
 ) -> None:
     film: list[list[Place]] = [[("ann", 40.0, 60.0)] for _ in range(30)]
@@ -189,7 +189,7 @@ def test_rows_come_largest_first_with_everything_the_detector_said() -> None:
 # How often is searched
 
 
-def test_a_search_every_few_frames_at_a_cut_and_when_someone_is_lost() -> None:
+def test_detection_runs_every_few_frames_at_a_cut_and_when_someone_is_lost() -> None:
     film: list[list[Place]] = [[("ann", 60.0 + i % 2, 60.0)] for i in range(26)]
     film[21:] = [[]] * 5
     grounds = [0] * 15 + [1] * 11
@@ -199,7 +199,7 @@ def test_a_search_every_few_frames_at_a_cut_and_when_someone_is_lost() -> None:
         assert detector.detected == [0, 6, 12, 15, 18, 21, 24]
 
 
-def test_most_searches_leave_small_faces_out() -> None:
+def test_most_detections_leave_small_faces_out() -> None:
     asked: list[int] = []
 
     class Asked(ScriptedRefiner):
@@ -232,7 +232,7 @@ def test_the_frame_rate_turns_seconds_into_frames() -> None:
 # A new film, and copies
 
 
-def test_reset_begins_to_count_anew() -> None:
+def test_reset_restarts_the_ids() -> None:
     film: list[list[Place]] = [[("ann", 60.0, 60.0)]] * 10
     tracked = Tracked(ScriptedDetector(film))
     first = list(tracked_people(film, tracked))
@@ -243,7 +243,7 @@ def test_reset_begins_to_count_anew() -> None:
     assert next(tracked_people(other, tracked)) == {"bob": 1}
 
 
-def test_two_trackers_know_nothing_of_each_other() -> None:
+def test_two_trackers_are_independent() -> None:
     film = in_one_video(walk("ann", 30, 60, 10), walk("bob", 130, 110, 10))
     other = [[places[1]] for places in film]
     one, two = Tracked(ScriptedDetector(film)), Tracked(ScriptedDetector(other))

@@ -107,7 +107,7 @@ def test_a_stopped_run_goes_on_and_another_recipe_does_not(
 
 
 @pytest.mark.slow
-def test_answers_about_other_pictures_are_not_taken(
+def test_predictions_of_other_images_are_not_reused(
     grown: tuple[Path, list[dict[str, Any]]], tmp_path: Path
 ) -> None:
     recipe = load_branch(tmp_path / "r.toml")

@@ -62,7 +62,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
 
 @pytest.mark.slow
-def test_strangers_are_judged_as_their_movement_says(trained: Trained) -> None:
+def test_predictions_for_new_people_follow_their_movement(trained: Trained) -> None:
     figures = trained.figures
     assert figures["mse"] < figures["mse_of_mean"] / 4
     assert figures["mse_gain_low"] > 0.5
@@ -107,7 +107,7 @@ def test_two_classes_and_a_given_split(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_nothing_to_learn_is_told_by_the_figures(tmp_path: Path) -> None:
+def test_the_metrics_show_that_there_is_nothing_to_learn(tmp_path: Path) -> None:
     rng = np.random.default_rng(4)
     shuffled = clips(24)
     levels = rng.permutation([c.level for c in shuffled.clips])
@@ -143,7 +143,7 @@ def test_clips_that_cannot_be_used_are_listed_and_the_rest_is_learned(tmp_path: 
     )
 
 
-def test_a_table_of_several_films_is_no_clip() -> None:
+def test_a_table_of_several_videos_is_no_clip() -> None:
     rng = np.random.default_rng(2)
     both = join(
         [
@@ -155,7 +155,7 @@ def test_a_table_of_several_films_is_no_clip() -> None:
         labelled(both, 0.5, {"path": "both.parquet"})
 
 
-def test_a_split_that_says_nothing_is_told() -> None:
+def test_an_empty_split_is_an_error() -> None:
     rng = np.random.default_rng(2)
     some = [clip(1, 0.0, rng, split="train"), clip(2, 1.0, rng, split="foo")]
     with pytest.raises(InputError, match="'foo': say train or test for each"):
@@ -330,7 +330,7 @@ def test_wrong_use_of_the_command_is_one_sentence(tmp_path: Path, photo: Path) -
     assert (done.returncode, b"a model is an .onnx file" in done.stderr) == (2, True)
 
 
-def test_a_film_of_five_faces_from_pixels_to_a_value(tmp_path: Path, photo: Path) -> None:
+def test_a_video_of_five_faces_from_pixels_to_a_value(tmp_path: Path, photo: Path) -> None:
     """The default model's features of a moving row of five portraits."""
     face = read_image(photo)[:260, 60:320]
     rng = np.random.default_rng(0)

@@ -139,7 +139,7 @@ def test_a_teacher_answers_with_probabilities(tmp_path: Path, narrow: str) -> No
     assert taught.max() < 0.9  # a network that has learned nothing is sure of nothing
 
 
-def test_a_training_tells_of_its_data_and_keeps_its_colours(tmp_path: Path) -> None:
+def test_training_reports_its_data_and_keeps_its_colors(tmp_path: Path) -> None:
     data = face_folder(tmp_path / "data", 8)
     recipe = Recipe("r", size=48)
     told: list[dict[str, Any]] = []

@@ -127,7 +127,7 @@ def test_numbers_come_back_in_their_own_unit(tmp_path: Path) -> None:
     assert Head(trained.path).card.measures == ("a", "b", "c")  # shares have no threshold
 
 
-def test_what_cannot_be_learned_is_told(tmp_path: Path) -> None:
+def test_what_cannot_be_learned_is_an_error(tmp_path: Path) -> None:
     features, rng = drawn(400)
     values = (rng.random((400, 2)) < 0.5).astype(np.float32)
     values[:, 1] = 0
@@ -148,7 +148,7 @@ def test_what_cannot_be_learned_is_told(tmp_path: Path) -> None:
     assert not (tmp_path / "n.onnx").exists()
 
 
-def test_nobody_is_in_two_parts() -> None:
+def test_no_person_is_in_two_parts() -> None:
     features, _ = drawn(1000)
     values = np.zeros((1000, 1), np.float32)
     values[:200] = 1  # only the first two of ten people
@@ -282,7 +282,7 @@ def test_features_of_another_model_are_one_sentence(tmp_path: Path) -> None:
     assert apply(layers, "sigmoid", np.zeros((1, 3), np.float32)).tolist() == [[0.5, 0.5]]
 
 
-def test_from_films_to_columns_of_a_table(tmp_path: Path) -> None:
+def test_from_videos_to_columns_of_a_table(tmp_path: Path) -> None:
     model = color_network(tmp_path / "tiny.onnx")
     folder = tmp_path / "tables"
     folder.mkdir()

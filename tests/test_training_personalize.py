@@ -69,7 +69,7 @@ def test_the_last_layer_is_the_model_itself(tmp_path: Path) -> None:
         LastLayer.of(hidden)
 
 
-def test_a_resting_face_is_learned_from_a_few_pictures(tmp_path: Path) -> None:
+def test_a_resting_face_is_learned_from_a_few_images(tmp_path: Path) -> None:
     path = color_network(tmp_path / "tiny.onnx")
     model = OnnxClassifier(path)
     assert model.classify(colored(blue(20))).top.tolist() == [2] * 20

@@ -54,7 +54,7 @@ def test_stages_follow_each_other() -> None:
         ("[[stages]]\nepochs = 0\nsize = 64", "epochs is at least 1"),
     ],
 )
-def test_a_wrong_recipe_is_told(tmp_path: Path, text: str, words: str) -> None:
+def test_a_wrong_recipe_is_a_usage_error(tmp_path: Path, text: str, words: str) -> None:
     path = tmp_path / "r.toml"
     path.write_text(text)
     with pytest.raises(UsageError, match=words):

@@ -123,7 +123,7 @@ def test_large_duals_keep_their_digits(tmp_path: Path, rng: np.random.Generator)
         export.check_parity(tmp_path / "m.onnx", other, films, values)
 
 
-def test_clear_films_are_told_apart(
+def test_clear_videos_are_classified(
     train: Callable[..., Trained], rng: np.random.Generator
 ) -> None:
     values, truth = classes(rng, 120, far=3)
@@ -184,7 +184,7 @@ def test_folds_hold_groups_and_every_label(rng: np.random.Generator) -> None:
     assert (held_out == 1).all()
 
 
-def test_rbf_tells_apart_what_no_line_can(
+def test_rbf_separates_what_no_line_can(
     train: Callable[..., Trained], rng: np.random.Generator
 ) -> None:
     """Exclusive or, in two directions of many."""
@@ -198,7 +198,7 @@ def test_rbf_tells_apart_what_no_line_can(
     assert curve > 0.97
 
 
-def test_splits_are_kept_apart(train: Callable[..., Trained], rng: np.random.Generator) -> None:
+def test_splits_stay_separate(train: Callable[..., Trained], rng: np.random.Generator) -> None:
     values, truth = classes(rng, 120, far=3)
     parts = ["test" if i % 3 == 0 else "train" for i in range(120)]
     for i in range(0, 120, 3):  # what stands in the test must not be learned
@@ -231,7 +231,7 @@ def test_few_groups_are_never_bold(groups: int) -> None:
     assert top == pytest.approx((groups + 1) / (groups + 2), abs=1e-3)
 
 
-def test_films_without_a_face_are_counted_and_named(
+def test_videos_without_a_face_are_counted_and_named(
     train: Callable[..., Trained], rng: np.random.Generator
 ) -> None:
     values, truth = classes(rng, 60, far=3)
@@ -247,7 +247,7 @@ def test_films_without_a_face_are_counted_and_named(
     assert any("2 films gave no answer" in line for line in trained.figures.protocol)
 
 
-def test_the_card_tells_everything(train: Callable[..., Trained], rng: np.random.Generator) -> None:
+def test_the_card_has_everything(train: Callable[..., Trained], rng: np.random.Generator) -> None:
     import onnx
 
     values, truth = classes(rng, 60, far=3)
@@ -277,7 +277,7 @@ def test_progress_comes_to_its_end(train: Callable[..., Trained], rng: np.random
     assert chosen[-1][1] == chosen[-1][2]
 
 
-def test_few_films_are_few(train: Callable[..., Trained], rng: np.random.Generator) -> None:
+def test_few_videos_are_few(train: Callable[..., Trained], rng: np.random.Generator) -> None:
     values, truth = np.eye(4, 4 * D, dtype=np.float32) + 1, ["anger", "anger", "fear", "fear"]
     trained = train(list(values), listed(truth))
     assert np.isnan(trained.figures.accuracy.value)
@@ -310,7 +310,7 @@ def sheet(folder: Path, text: str, *films: str) -> Path:
     return path
 
 
-def test_a_list_of_films(tmp_path: Path) -> None:
+def test_a_list_of_videos(tmp_path: Path) -> None:
     text = "Path, Emotion, subject, usage\na.mp4,Happy,s1,Training\nb.mp4,sad,s1,train\n"
     text += "c.mp4,Positive,,PrivateTest\nd.mp4,sad,s3,val\n"
     found = read_films(sheet(tmp_path, text, "a.mp4", "b.mp4", "c.mp4", "d.mp4"))
