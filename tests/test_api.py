@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 from helpers.results import Run
 from helpers.story import LABELS, story
-from helpers.videos import write_film
+from helpers.videos import write_video
 
 import mien
 from mien.errors import PluginError
@@ -190,7 +190,7 @@ def test_anything_runs_into_sinks(analyzer: mien.EmotionAnalyzer, tmp_path: Path
     folder = tmp_path / "mixed"
     folder.mkdir()
     mien.write_image(folder / "a.png", np.zeros((20, 20, 3), np.uint8))
-    write_film(folder / "b.mp4")
+    write_video(folder / "b.mp4")
     (folder / "c.jpg").write_text("no image")
     inputs: list[Any] = [folder, np.zeros((20, 20, 3), np.uint8), tmp_path / "nowhere.jpg"]
     path, lines = tmp_path / "t.parquet", tmp_path / "t.jsonl"
@@ -217,7 +217,7 @@ def test_anything_runs_into_sinks(analyzer: mien.EmotionAnalyzer, tmp_path: Path
 
 
 def test_drawing_sinks_get_images(analyzer: mien.EmotionAnalyzer, tmp_path: Path) -> None:
-    film = write_film(tmp_path / "film.mp4")
+    film = write_video(tmp_path / "film.mp4")
     analyzer.run(film, mien.VideoSink(tmp_path / "drawn.mp4"))
     drawn = mien.VideoSource(tmp_path / "drawn.mp4")
     assert len(list(drawn)) == len(list(mien.VideoSource(film)))
