@@ -49,8 +49,8 @@ class People:
         table: one row per person: person (from 1, by first appearance), name ("person 3" for
             unknown ones), films and tracks (how many), sources (joined), first_s (in the first
             video), visible_s, n_faces, similarity (mean cosine between the person's tracks;
-            missing where there is one), nearest (the other person most alike), nearest_similarity, and
-            known_similarity (to the known face that gave the name).
+            missing where there is one), nearest (the other person most alike),
+            nearest_similarity, and known_similarity (to the known face that gave the name).
         tracks: one row per track, by first appearance: source, track_id (missing for a face of a
             photo, which is a track of its own), person, name, first_s, visible_s, n_faces, n_used
             (the faces that its vector is the mean of: the ``fit`` ones, where there are any),
