@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import sys
@@ -159,4 +158,4 @@ def test_tables_of_two_runs_are_refused(tmp_path: Path, film: Timeline) -> None:
 
 
 def test_settings_are_texts_that_json_can_say(tmp_path: Path, film: Timeline) -> None:
-    assert json.loads(json.dumps(film.smooth(0.25).settings))["smooth_s"] == "0.25"
+    assert film.smooth(0.25).settings.to_metadata()["smooth_s"] == "0.25"

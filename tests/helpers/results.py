@@ -86,7 +86,7 @@ class StubAnalyzer:
 
     labels = EMOTIONS
     measures: tuple[str, ...] = ()
-    settings: dict[str, str] = {"uncertain_below": "0.5"}  # noqa: RUF012
+    settings = RunSettings(detector="acted")
 
     def stream(self, frames: Iterable[Frame], *, keep: bool = False) -> Iterator[Result]:
         assert keep
