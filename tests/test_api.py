@@ -123,7 +123,7 @@ def test_the_answer_is_printed_in_80_columns(
         assert "light" in str(result.to_dataframe())
         assert "light" in str(mien.Results([result]).to_dataframe())
     lines = str(result).splitlines()
-    assert lines[1:] == ["face 0: dark: dark 99%, light 1%", "face 1: light: light 99%, dark 1%"]
+    assert lines[1:] == ["face 0: dark 99%, light 1%", "face 1: light 99%, dark 1%"]
     assert all(len(line) <= 80 for line in lines)
     assert "light 99 %" in str(mien.Results([result]))
     assert repr(mien.Results([result])) == "Results(1 images, 2 faces)"

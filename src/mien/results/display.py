@@ -35,9 +35,11 @@ def lines(table: pd.DataFrame, labels: Sequence[str], width: int = 80) -> list[s
     found = []
     for row in table.to_dict("records"):
         ranked = sorted(labels, key=lambda name: -row[name])
-        line = f"face {row['face']}: {row['emotion']}"
+        line = f"face {row['face']}"
         if isinstance(row["unfit_reason"], str):
             line += f" ({row['unfit_reason'].replace('_', ' ')})"
+        if row["emotion"] not in labels:
+            line += f": {row['emotion']}"
         parts = [f"{name} {row[name]:.0%}" for name in ranked if row[name] >= _LISTED]
         while parts and len(f"{line}: {', '.join(parts)}") > width:
             parts.pop()
