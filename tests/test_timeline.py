@@ -128,7 +128,7 @@ def test_smoothing_keeps_the_raw_scores_and_follows_with_names(film: Timeline) -
     calm = smooth.faces[smooth.faces["track_id"] == 2]
     assert calm["neutral"].to_numpy() == pytest.approx(0.7, abs=1e-5)  # no one else's are mixed in
     pd.testing.assert_frame_equal(smooth.smooth(1.0).faces, film.smooth(1.0).faces)
-    assert smooth.smooth(0) is film
+    assert smooth.smooth(0).equals(film)
     for wrong in (-1.0, float("nan"), float("inf")):
         with pytest.raises(UsageError, match="0 seconds or more"):
             film.smooth(wrong)
