@@ -365,3 +365,19 @@ def test_every_public_name_is_there_and_importing_loads_nothing() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "0"
+
+
+def test_labelled_faces_and_evaluations_are_printed_in_a_line(tmp_path: Path) -> None:
+    from mien.datasets import load_faces
+    from mien.evaluation import evaluate
+
+    rng = np.random.default_rng(0)
+    for name in ("happy", "sad"):
+        (tmp_path / name).mkdir()
+        for number in range(2):
+            face = rng.integers(0, 255, (48, 48, 3)).astype(np.uint8)
+            mien.write_image(tmp_path / name / f"{number}.png", face)
+    faces = load_faces(tmp_path)
+    assert repr(faces).startswith("LabelledFaces(4 faces: 4 ")
+    measured = evaluate(mien.load_classifier("mien-mobilenet"), faces)
+    assert repr(measured).startswith("Evaluation(4 faces: accuracy ")
