@@ -84,7 +84,7 @@ def test_tables_of_version_0_1_load_and_say_why(tmp_path: Path, suffix: str) -> 
     small = timeline.faces["frame"] % 2 == 1
     old = timeline.faces.drop(columns="unfit_reason")
     old["size_px"] = old["size_px"].mask(small & ~old["fit"], 8.0)
-    Timeline(old, timeline.images, timeline.settings, timeline.labels).save(path)
+    Timeline(old, timeline.images, timeline.settings, timeline.labels).save(path, overwrite=True)
     again = Timeline.load(path)
     unfit = again.faces[~again.faces["fit"]]
     assert unfit["unfit_reason"].value_counts().to_dict() == {"too_small": 25, "unknown": 25}
