@@ -61,8 +61,8 @@ def acted(
 
 def quality(reasons: Sequence[str]) -> Quality:
     """That of faces of which these reasons, "" for none, are known, and nothing else."""
-    many, none = np.full(len(reasons), 50, np.float32), np.zeros(len(reasons), np.float32)
-    return Quality(many, many, none, none, reason=np.array(reasons, np.str_))
+    size, sharp, none = (np.full(len(reasons), value, np.float32) for value in (50, 0.03, 0))
+    return Quality(size, sharp, none, none, reason=np.array(reasons, np.str_))
 
 
 def lost(time_s: float, *, index: int = 0, dropped: bool = False) -> Result:
