@@ -3,7 +3,7 @@
     python scripts/light_limits.py --media ../shared/media
 
 Photos with a sure expression and the cells of the London grid, at most 800 px along the longer
-side, are darkened as a sensor would see less light: in linear light, with shot noise (Poisson),
+side, are darkened as by a sensor that gets less light: in linear light, with shot noise (Poisson),
 read noise (Gaussian), 8 bits and JPEG. The shares of the light are those of the pixel values. Dark
 skin is a median lightness L* below 50 between eyes and mouth, at full light.
 """
@@ -38,7 +38,7 @@ _SAME = {"15cm": "cm", "60cm": "cm"} | {f"lisa{i}": "lisa" for i in range(1, 5)}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print one Markdown row per sensor, skin and share of the light."""
+    """Print a Markdown table for each sensor and skin, and one for all of them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--media", type=Path, required=True)
     parser.add_argument("--faces", type=Path, help="also write every face to this CSV")
@@ -62,16 +62,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     table = pd.DataFrame(rows)
     if options.faces:
         table.to_csv(options.faces, index=False)
-    print("| sensor | skin | light | faces | people | found | right | uncertain | wrong, fit |")
-    print("|---|---|--:|--:|--:|--:|--:|--:|--:|")
-    for (sensor, skin, light), part in table.groupby(["sensor", "skin", "light"]):
-        counts = Counter(part["answer"])
-        found = len(part) - counts["missed"]
-        wrong = int(((part["answer"] == "wrong") & part["fit"].astype(bool)).sum())
-        print(
-            f"| {sensor} | {skin} | {light} | {len(part)} | {part['person'].nunique()} | {found} | "
-            f"{counts['right']} | {counts['uncertain']} | {wrong} |"
-        )
+    for keys in (["sensor", "skin", "light"], ["light"]):
+        head = [*keys, "faces", "people", "found", "right", "uncertain", "wrong"]
+        print(f"\n| {' | '.join([*head, 'wrong, noisy', 'right, noisy'])} |")
+        print(f"|{'---|' * (len(head) + 2)}")
+        for which, part in table.groupby(keys):
+            answers = Counter(part["answer"])
+            noisy = Counter(part.loc[part["reason"] == "noisy", "answer"])
+            cells = [*which, len(part), part["person"].nunique(), len(part) - answers["missed"]]
+            cells += [answers[answer] for answer in ("right", "uncertain", "wrong")]
+            print(f"| {' | '.join(map(str, [*cells, noisy['wrong'], noisy['right']]))} |")
 
 
 def _photos(media: Path) -> Iterator[tuple[str, str, Image]]:
@@ -83,7 +83,7 @@ def _photos(media: Path) -> Iterator[tuple[str, str, Image]]:
         image = read_image(media / str(row["file"]))
         scale = min(1.0, _SIDE / max(image.shape[:2]))
         small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        yield _SAME.get(name, name.split("_0")[0]), row["label"], small
+        yield _SAME.get(name, name.split("_0")[0]), str(row["label"]), np.asarray(small, np.uint8)
     grid = read_image(media / "formats" / "london_grid_36.jpg")
     for cell in json.loads((media / "formats" / "london_grid_36.json").read_text()):
         x, y, width, height = cell["cell"]
@@ -99,7 +99,8 @@ def _darkened(
     stored = np.rint(255 * _to_srgb(np.clip(electrons / full, 0, 1))).astype(np.uint8)
     done, coded = cv2.imencode(".jpg", stored[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG])
     assert done
-    return np.ascontiguousarray(cv2.imdecode(coded, cv2.IMREAD_COLOR)[..., ::-1])
+    decoded = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
+    return np.ascontiguousarray(decoded[..., ::-1])
 
 
 def _to_linear(values: Floats) -> Floats:
@@ -121,19 +122,18 @@ def _lightness(image: Image, result: Result) -> float:
 def _judged(result: Result, label: str) -> dict[str, object]:
     """How the largest face was judged, and how bright it is."""
     if not len(result.faces):
-        return {"answer": "missed", "fit": False}
+        return {"answer": "missed"}
     emotion = result.emotions[0]
     answer = emotion if emotion == "uncertain" else "right" if emotion == label else "wrong"
     brightest = result.crops[0].max(axis=2)
     return {
         "answer": answer,
         "emotion": emotion,
-        "fit": bool(result.quality.fit[0]),
+        "reason": str(result.quality.reason[0]),
         "sharpness": float(result.quality.sharpness[0]),
         "level": float(np.quantile(brightest, 0.99)),
         "median": float(np.median(brightest)),
         "probability": float(result.scores.values[0].max()),
-        "score": float(result.faces.scores[0]),
     }
 
 
