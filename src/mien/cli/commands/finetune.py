@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from mien.cli import options
 from mien.cli.exit_codes import extra
@@ -14,22 +11,26 @@ from mien.errors import UsageError
 
 
 def finetune(
-    data: Annotated[Path, typer.Argument(help="Your labelled faces: a folder a label, a CSV ...")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The new model, NAME.onnx.")],
-    model: Annotated[
-        str, typer.Option(help="Where to start: a model of mien's, or an .onnx it exported.")
-    ] = "mien-mobilenet",
+    data: options.LabelledFaces,
+    output: options.ModelOutput,
+    model: options.Model = "mien-mobilenet",
     labels: options.Labels = None,
     photos: options.Photos = False,
     overwrite: options.Overwrite = False,
 ) -> None:
-    """Adapt a model to a few hundred faces of your own, or to one person.
+    """Adapt a model to your own faces and labels.
 
-    Three in ten are held out, unless the data has splits, and tell whether it helped.
+    A few hundred faces, or one person, are enough. Unless the data has splits, 30 % of it is held
+    out to measure whether it helped.
+
+    \b
+    Examples:
+      mien finetune my_faces/ -o mine.onnx
+      mien finetune photos.csv --photos -o mine.onnx
     """
     with extra("train"):
         from mien.training.expressions.finetune import tune
-    from mien.cli.console import steps, tell
+    from mien.cli.console import note, steps
     from mien.cli.output.evaluation import show_comparison
     from mien.datasets import load_faces
     from mien.files import check_new
@@ -43,12 +44,12 @@ def finetune(
     find = load_detector("mtcnn").detect if photos else None
     faces = load_faces(data, labels=options.meanings(labels), find=find, progress=steps("reading"))
     for line in faces.describe():
-        tell(line)
+        note(line)
     tuned = tune(start, faces, output, _show, steps("judging"))
-    tell(f"learned from {tuned.learned:,} faces, measured on {tuned.held_out:,} others")
+    note(f"learned from {tuned.learned:,} faces, measured on {tuned.held_out:,} others")
     show_comparison(tuned.gain, "before", "after", json=False)
     if tuned.gain.overall.difference <= 0:
-        tell("it did not help: stay with the model that you had, or label more faces.")
+        note("it did not help: stay with the model that you had, or label more faces.")
     print(tuned.path)  # noqa: T201
 
 

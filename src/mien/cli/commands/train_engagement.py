@@ -1,4 +1,4 @@
-"""``mien train-engagement``: labelled clips in, an engagement model out."""
+"""``mien train-engagement``: labeled clips in, an engagement model out."""
 
 from __future__ import annotations
 
@@ -20,25 +20,40 @@ if TYPE_CHECKING:
 
 def train_engagement(
     clips: Annotated[
-        Path, typer.Argument(help="CSV: path, level (0 to 1, or names), group, split, person.")
+        Path,
+        typer.Argument(
+            metavar="LIST", help="CSV: path, level (0 to 1, or names), group, split, person."
+        ),
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The new model, NAME.onnx.")],
-    window: Annotated[float, typer.Option(help="Seconds of a window.")] = 128 / 30,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed, another split and start.")] = 0,
+    output: options.ModelOutput,
     detector: options.Detector = "mtcnn",
     features: Features = "mien-mobilenet",
+    window: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS", help="Length of a window.", show_default="128 frames at 30/s, 4.27"
+        ),
+    ] = 128 / 30,
+    seed: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Seed of the split and of the training.")
+    ] = 0,
     overwrite: options.Overwrite = False,
 ) -> None:
-    """Train an engagement model on clips of one person each, and measure it on other people.
+    """Train an engagement model from labeled clips.
 
-    A path is a film, or a table of it from `mien analyze --embeddings features`, which is read
-    again in no time.
+    Each clip shows one person; accuracy is measured on other people. A path is a video, or its
+    table of `mien analyze --embeddings features`, which is read much faster.
+
+    \b
+    Examples:
+      mien train-engagement clips.csv -o engagement.onnx
+      mien train-engagement clips.csv -o engagement.onnx --window 2
     """
     with extra("train"):
         from mien.training.engagement.data import read_clips
         from mien.training.engagement.train import Plan, train_engagement
     from mien.cli.commands.engagement import read_film
-    from mien.cli.console import steps, tell
+    from mien.cli.console import note, steps
     from mien.files import check_new
 
     if output.suffix.lower() != ".onnx":
@@ -49,9 +64,9 @@ def train_engagement(
     data = read_clips(clips, lambda path: read_film(path, detector, features), steps("reading"))
     trained = train_engagement(data, output, plan, _show)
     for line in trained.left_out[:20]:
-        tell(f"left out: {line}")
+        note(f"left out: {line}")
     if len(trained.left_out) > 20:
-        tell(f"and {len(trained.left_out) - 20} more")
+        note(f"and {len(trained.left_out) - 20} more")
     _report(trained)
     print(trained.path)  # noqa: T201
 
@@ -66,18 +81,18 @@ def _show(line: dict[str, Any]) -> None:
 
 def _report(trained: Trained) -> None:
     """The figures and how they were measured."""
-    from mien.cli.console import tell
+    from mien.cli.console import note
     from mien.evaluation.intervals import refusal
 
     people = int(trained.figures["people"])
     refused = refusal(people)
     lines = [] if refused else _figures(trained.figures)
     for line in (*lines, "protocol:", *(f"- {line}" for line in trained.protocol)):
-        tell(line)
+        note(line)
     if refused:
-        tell(f"{refused} Do not use this model.")
+        note(f"{refused} Do not use this model.")
     elif not trained.figures["mse_gain_low"] > 0:
-        tell("on these people it is not clearly better than the mean: do not use it.")
+        note("on these people it is not clearly better than the mean: do not use it.")
 
 
 def _figures(f: dict[str, float]) -> list[str]:

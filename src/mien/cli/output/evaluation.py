@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mien.cli.console import steps, tell
+from mien.cli.console import note, steps
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,7 +46,7 @@ def faces_to_measure(
     if held_out is None:
         return faces
     others = " or ".join(f"--split {name}" for name in (*there, ALL) if name != held_out)
-    tell(f"measured on {held_out} alone; {others} takes other faces.")
+    note(f"measured on {held_out} alone; {others} takes other faces.")
     return faces.split(held_out)
 
 
@@ -86,7 +86,7 @@ def show_evaluation(
         print(writer.dumps(table(found, figures)))  # noqa: T201
         return
     for line in notes:
-        tell(line)
+        note(line)
     shown = _table("figure", "value", "95 % interval", "faces", title=title)
     for name, figure in (
         ("accuracy", found.accuracy),
