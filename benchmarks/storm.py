@@ -4,10 +4,11 @@
                                [--keep storm/] [--jobs 2] [--shared ../shared]
 
 Each case is one command on one mutated input, in a process of its own. It falls if it prints a
-traceback or the sentence that stands for one, ends by a signal or with an exit code that is not documented, takes more than 20 s of the
-processor (or 120 s by the clock), or more than 1.5 GB of memory. Cases that fall are kept with
-their input; the same seed gives the same storm. Originals are made by `storm_originals.py`; with
-``--shared``, the photos, formats and videos of that folder are among them.
+traceback or the sentence that stands for one, ends by a signal or with an exit code that is not
+documented, takes more than 20 s of the processor (or 120 s by the clock), or more than 1.5 GB of
+memory. Cases that fall are kept with their input; the same seed gives the same storm. Originals
+are made by `storm_originals.py`; with ``--shared``, the photos, formats and videos of that folder
+are among them.
 """
 
 from __future__ import annotations

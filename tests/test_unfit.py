@@ -270,7 +270,7 @@ def test_captions_and_the_viewer_say_why() -> None:
 def test_the_terminal_table_fits_and_hides_what_nobody_shows(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int, other: bool
 ) -> None:
-    monkeypatch.setattr("mien.cli.console.console", lambda: Console(width=width))
+    monkeypatch.setattr("mien.cli.output.videos.console", lambda: Console(width=width))
     names = ["neutral", "sadness", "anger", "fear", "disgust", "contempt", "surprise"]
     rows = [acted(i, {1: towards(names[i])}, index=i, unfit={}) for i in range(7)]
     show_people(Timeline.from_results([*rows, acted(7, {1: SAD}, index=7, unfit={1: "turned"})]))

@@ -15,7 +15,7 @@ from helpers.videos import number_of, picture, write_film
 from typer.testing import CliRunner
 
 from mien.cli.commands.view import load, view
-from mien.cli.exit_codes import told
+from mien.cli.exit_codes import with_exit_code
 from mien.cli.viewer.saved import Viewer
 from mien.errors import InputError
 from mien.labels import color_of
@@ -273,7 +273,7 @@ def test_memory_for_pictures_is_bounded(tmp_path: Path, monkeypatch: pytest.Monk
 @pytest.fixture
 def run() -> Callable[..., Any]:
     app = typer.Typer(pretty_exceptions_enable=False)
-    app.command()(told(view))
+    app.command()(with_exit_code(view))
     return lambda *words: CliRunner().invoke(app, [*map(str, words)])
 
 

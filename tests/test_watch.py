@@ -16,7 +16,7 @@ from helpers.videos import picture, write_film
 from typer.testing import CliRunner
 
 from mien.cli.commands.watch import watch
-from mien.cli.exit_codes import told
+from mien.cli.exit_codes import with_exit_code
 from mien.cli.viewer.keys import names_of
 from mien.cli.viewer.live import KEYS, Live
 from mien.cli.viewer.terminal import half_blocks, lines, screen
@@ -259,7 +259,7 @@ def test_a_source_that_hangs_does_not_hang_the_view(monkeypatch: pytest.MonkeyPa
 
 
 class _Never(Analyst):
-    def __init__(self, *_: object) -> None: ...
+    def __init__(self, *_: object, **__: object) -> None: ...
 
 
 @pytest.fixture
@@ -268,7 +268,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     monkeypatch.setattr("mien.cli.inputs.load_analyzer", _Never)
     monkeypatch.setattr("mien.cli.viewer.window.has_display", lambda: False)
     app = typer.Typer(pretty_exceptions_enable=False)
-    app.command()(told(watch))
+    app.command()(with_exit_code(watch))
     return lambda *words: CliRunner().invoke(app, [*map(str, words)])
 
 

@@ -138,7 +138,7 @@ def run(app: typer.Typer) -> int:
         option: Any = error
         if hint := _INSTEAD.get(getattr(error, "option_name", "")):
             option.possibilities = []
-            option.message = f"{option.message} {hint}"
+            option.message = f"{option.message.rstrip('.')}. {hint}"
         usage = io.StringIO()  # Typer's text, which repeats the arguments
         error.show(file=usage)
         sys.stderr.write(printable_lines(usage.getvalue()))

@@ -47,7 +47,7 @@ def show_models() -> None:
         made = table("name", "kind", "MB", "license", "commercial use", left=(0, 1, 3, 4))
         for entry in missing:
             size = f"{entry.size / 1e6:.1f}" if entry.size else "?"
-            made.add_row(entry.name, entry.kind, size, entry.licence, entry.commercial)
+            made.add_row(entry.name, entry.kind, size, _short(entry.licence), entry.commercial)
         show(made)
 
 
@@ -79,6 +79,11 @@ def show_info(name: str) -> None:
         answer(f"{key.replace('_', ' '):{wide}}  {text}".rstrip())
 
 
+def _short(license: str) -> str:
+    """A license without what is in brackets, which `mien models info` shows."""
+    return license.partition(" (")[0]
+
+
 def _size(count: int) -> str:
     return f"{count / 1e6:.1f} MB ({count:,} bytes)" if count else "unknown"
 
@@ -97,6 +102,6 @@ def _row(name: str, card: ModelCard, path: Path) -> tuple[str, ...]:
         f"{card.input_size} px",
         f"{path.stat().st_size / 1e6:.1f}",
         "-" if figure is None else f"{100 * figure:.1f} %",
-        card.licence,
+        _short(card.licence),
         card.commercial,
     )
