@@ -19,8 +19,8 @@ from mien.cli.commands.watch import watch
 from mien.cli.exit_codes import with_exit_code
 from mien.cli.viewer.keys import names_of
 from mien.cli.viewer.live import KEYS, Live
-from mien.cli.viewer.terminal import half_blocks, lines, screen
-from mien.cli.viewer.view import Look, Stage
+from mien.cli.viewer.terminal import half_blocks, layout, lines
+from mien.cli.viewer.view import Renderer, Screen
 from mien.cli.viewer.window import _ppm
 from mien.errors import VideoError
 from mien.media.video import VideoSource
@@ -61,40 +61,40 @@ def until(true: Callable[[], object], seconds: float = 10) -> None:
         time.sleep(0.005)
 
 
-def watched(view: Live, seconds: float = 10) -> list[Look]:
-    """Every look until the view ends."""
-    looks, end = [], time.monotonic() + seconds
+def watched(view: Live, seconds: float = 10) -> list[Screen]:
+    """Every screen until the view ends."""
+    screens, end = [], time.monotonic() + seconds
     while not view.done:
         assert time.monotonic() < end, "it did not end in time"
-        look = view.look()
-        if look is not None:
-            looks.append(look)
+        screen = view.next_screen()
+        if screen is not None:
+            screens.append(screen)
         time.sleep(0.002)
-    return looks
+    return screens
 
 
 def test_the_newest_result_is_shown_once() -> None:
     with live(Camera(10)) as view:
-        looks = watched(view)
-    shown = [look.index for look in looks if look.image is not None]
+        screens = watched(view)
+    shown = [screen.index for screen in screens if screen.image is not None]
     assert shown == sorted(set(shown))
     assert len(shown) >= 8
-    assert looks[-1].people[0].wordings[0] == "person 1: happiness 80 %"
-    assert "64 x 48" in looks[-1].headline
-    assert "fps" in looks[-1].headline
-    assert looks[-1].keys == KEYS
+    assert screens[-1].people[0].wordings[0] == "person 1: happiness 80 %"
+    assert "64 x 48" in screens[-1].headline
+    assert "fps" in screens[-1].headline
+    assert screens[-1].keys == KEYS
     assert view.counts == {"ok": 10, "dropped": 0, "error": 0}
     assert view.error is None
 
 
 def test_nothing_waits_in_a_queue() -> None:
-    """Whoever looks after a while sees the last frame, not the next one."""
+    """After a while, the screen has the last frame, not the next one."""
     with live(Camera(12)) as view:
         until(lambda: view.counts["ok"] == 12)
-        look = view.look()
-        assert look is not None
-        assert look.index == 11
-        assert view.look() is None
+        screen = view.next_screen()
+        assert screen is not None
+        assert screen.index == 11
+        assert view.next_screen() is None
 
 
 def test_dropped_and_failed_frames_are_counted_and_shown() -> None:
@@ -106,11 +106,11 @@ def test_dropped_and_failed_frames_are_counted_and_shown() -> None:
         time.sleep(0.3)
 
     with Live("camera 0", [], analyse) as view:
-        look = watched(view)[-1]
+        screen = watched(view)[-1]
     assert view.counts == {"ok": 2, "dropped": 1, "error": 1}
-    assert "1 dropped" in look.headline
-    assert "1 failed" in look.headline
-    assert look.message == "the frame is damaged."
+    assert "1 dropped" in screen.headline
+    assert "1 failed" in screen.headline
+    assert screen.message == "the frame is damaged."
 
 
 def test_a_film_runs_at_its_own_speed_and_late_frames_are_left_out(tmp_path: Path) -> None:
@@ -143,9 +143,9 @@ def test_a_pause_lets_nothing_through_and_does_not_count_as_late(tmp_path: Path)
         seen = sum(view.counts.values())
         time.sleep(0.4)
         assert sum(view.counts.values()) == seen
-        look = view.look()
-        assert look is not None
-        assert "paused" in look.message
+        screen = view.next_screen()
+        assert screen is not None
+        assert "paused" in screen.message
         view.press("space")
         watched(view)
     assert sum(view.counts.values()) == 12
@@ -175,9 +175,9 @@ def test_keys_select_people() -> None:
 
     def chosen(key: str) -> int | None:
         view.press(key)
-        look = view.look()
-        assert look is not None
-        return look.selected
+        screen = view.next_screen()
+        assert screen is not None
+        return screen.selected
 
     with Live("camera 0", [], analyse) as view:
         until(lambda: view.counts["ok"])
@@ -185,9 +185,9 @@ def test_keys_select_people() -> None:
         assert [chosen(key) for key in ("up", "up")] == [7, 3]
         assert chosen("1") == 1
         view.press("5")
-        look = view.look()
-        assert look is not None
-        assert (look.selected, look.message) == (1, "there is no face 5 now")
+        screen = view.next_screen()
+        assert screen is not None
+        assert (screen.selected, screen.message) == (1, "there is no face 5 now")
         view.press("escape")
         assert view.done
 
@@ -196,9 +196,9 @@ def test_recording_starts_and_stops(tmp_path: Path) -> None:
     path = tmp_path / "rec.mp4"
     with live(Camera(200), record=path) as view:
         until(lambda: view.counts["ok"] >= 6)
-        look = view.look()
-        assert look is not None
-        assert "recording rec.mp4" in look.headline
+        screen = view.next_screen()
+        assert screen is not None
+        assert "recording rec.mp4" in screen.headline
         view.press("r")
         until(lambda: view.recorded)
         assert path.is_file()
@@ -214,7 +214,7 @@ def test_recording_starts_and_stops(tmp_path: Path) -> None:
 
 def test_a_recording_that_cannot_be_written_is_said_and_the_view_goes_on(tmp_path: Path) -> None:
     with live(Camera(200), record=tmp_path / "gone" / "rec.mp4") as view:
-        until(lambda: (look := view.look()) is not None and "no folder" in look.message)
+        until(lambda: (screen := view.next_screen()) is not None and "no folder" in screen.message)
         seen = view.counts["ok"]
         until(lambda: view.counts["ok"] > seen)
         view.press("q")
@@ -229,9 +229,9 @@ def test_a_snapshot_is_written_beside_others(
         until(lambda: view.counts["ok"])
         for _ in range(2):
             view.press("s")
-        look = view.look()
-        assert look is not None
-        assert look.message.startswith("wrote mien-")
+        screen = view.next_screen()
+        assert screen is not None
+        assert screen.message.startswith("wrote mien-")
         view.press("q")
     assert len(list(tmp_path.glob("mien-*.png"))) == 2
 
@@ -321,12 +321,12 @@ def test_keys_of_terminals() -> None:
     assert names_of("\x1b[1;5Cx") == ["x"]  # Ctrl with an arrow means nothing
 
 
-def seen() -> Look:
+def seen() -> Screen:
     """Two people in one frame, the second selected."""
     people = {1: towards("happiness"), 2: towards("fear", 0.4)}
     result = acted(1.5, people, boxes=[[5, 5, 20, 20], [30, 5, 50, 25]])
     strip = np.array([[230, 159, 0]] * 5 + [[0, 0, 0]] * 5, np.uint8)
-    return Look(
+    return Screen(
         result.image,
         people_of(result),
         result.labels,
@@ -353,7 +353,7 @@ def test_a_screen_fits_its_terminal(size: tuple[int, int], colors: bool) -> None
         force_terminal=True,
         color_system="truecolor" if colors else None,
     )
-    console.print(screen(seen(), console))
+    console.print(layout(seen(), console))
     text = out.getvalue()
     assert len(text.splitlines()) <= max(size[1], 17)  # the bars need their lines
     assert ("▀" in text) == colors
@@ -382,11 +382,11 @@ def test_lines_name_everybody() -> None:
 
 @pytest.mark.parametrize("room", [(1280, 860), (400, 300), (700, 250), (250, 800)])
 def test_the_stage_fits_its_room(room: tuple[int, int]) -> None:
-    stage = Stage()
-    drawn = stage.draw(seen(), room)
+    renderer = Renderer()
+    drawn = renderer.draw(seen(), room)
     assert drawn.shape[1] <= room[0] + 2
     assert drawn.shape[0] <= max(room[1], 200) + 2
-    row = drawn[stage.strip_rows[len(stage.strip_rows) // 2]]
+    row = drawn[renderer.strip_rows[len(renderer.strip_rows) // 2]]
     assert tuple(row[row.shape[0] // 4]) == (230, 159, 0)
     assert tuple(row[-2]) == (0, 0, 0)
 

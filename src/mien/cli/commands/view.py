@@ -71,12 +71,12 @@ def _print_one(viewer: Viewer) -> None:
 
     if viewer.position == 0:
         viewer.go(viewer.first_with_face())
-    scene = viewer.look()
-    assert scene is not None  # the first call
-    answer(scene.headline)
-    show_table(faces_table(scene))
-    if scene.message:
-        warn(scene.message)
+    screen = viewer.next_screen()
+    assert screen is not None  # the first call
+    answer(screen.headline)
+    show_table(faces_table(screen))
+    if screen.message:
+        warn(screen.message)
     note(
         f"one of {len(viewer)} frames; run mien view in a terminal to browse them, "
         "or give --at SECONDS."

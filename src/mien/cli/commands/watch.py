@@ -100,9 +100,9 @@ def show(live: Live) -> None:
 
     due = 0.0
     while not live.done:
-        scene = live.look()
-        if scene is not None and scene.labels and time.monotonic() >= due:
-            answer("\n".join(lines(scene)))
+        screen = live.next_screen()
+        if screen is not None and screen.labels and time.monotonic() >= due:
+            answer("\n".join(lines(screen)))
             sys.stdout.flush()
             due = time.monotonic() + 1
         time.sleep(0.02)
