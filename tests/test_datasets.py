@@ -56,7 +56,7 @@ def test_a_folder_a_label(folder: Path) -> None:
     assert faces.majority.tolist() == faces.votes.argmax(axis=1).tolist()
     assert not faces.missed.any()
     assert faces.broken == ()
-    np.testing.assert_array_equal(faces.picture(3), face(1))
+    np.testing.assert_array_equal(faces.image(3), face(1))
 
 
 def test_folders_of_splits_are_found_inside_a_wrapping_folder(tmp_path: Path) -> None:
@@ -227,12 +227,12 @@ def test_crops_keep_the_whole_picture_and_arrays_are_for_training(tmp_path: Path
     np.testing.assert_array_equal(crops[0][:, :20], np.repeat(crops[0][:, 20:21], 20, axis=1))
     np.testing.assert_array_equal(faces.crops(60, [1])[0], face(2))
     arrays = faces.arrays(48)
-    assert arrays.pictures.shape == (2, 48, 48)
+    assert arrays.images.shape == (2, 48, 48)
     assert arrays.majority.tolist() == faces.majority.tolist()
     assert arrays.groups.tolist() == [-1, -1]
     color = faces.arrays(48, color=True)
-    assert color.pictures.shape == (2, 3, 48, 48)
-    np.testing.assert_array_equal(color.pictures[1].transpose(1, 2, 0), faces.crops(48)[1])
+    assert color.images.shape == (2, 3, 48, 48)
+    np.testing.assert_array_equal(color.images[1].transpose(1, 2, 0), faces.crops(48)[1])
 
 
 def test_faces_in_whole_photos_are_found_and_misses_marked(tmp_path: Path) -> None:
@@ -263,7 +263,7 @@ def test_a_detector_of_mien_finds_the_face_of_a_photo(tmp_path: Path, photo: Pat
     assert faces.missed.tolist() == [False, True]
     assert faces.found is not None
     x1, y1, x2, y2 = faces.found[0].boxes[0]
-    whole = faces.picture(0)
+    whole = faces.image(0)
     assert 0.02 < (x2 - x1) * (y2 - y1) / (whole.shape[0] * whole.shape[1]) < 0.6
 
 

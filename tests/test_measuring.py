@@ -93,7 +93,7 @@ def test_who_calls_anger_neutral(faces: LabelledFaces) -> None:
     assert group.gap.is_beyond_chance
     ages = [name for name, _ in found.groups[1].parts]
     assert len(ages) == 4  # many numbers become quarters
-    assert sum(figure.faces for _, figure in found.groups[1].parts) == 60
+    assert sum(figure.count for _, figure in found.groups[1].parts) == 60
 
 
 def test_labels_that_the_data_lacks_are_left_out(faces: LabelledFaces) -> None:
@@ -181,9 +181,9 @@ def test_many_groups_leave_the_unknown_apart(faces: LabelledFaces) -> None:
     names[0] = ""  # rarer than any
     some = replace(faces, columns={"where": names})
     parts = dict(evaluate(reader(), some, by=["where"]).groups[0].parts)
-    assert parts[""].faces == 1
-    assert parts["others"].faces > 0
-    assert sum(figure.faces for figure in parts.values()) == 60
+    assert parts[""].count == 1
+    assert parts["others"].count > 0
+    assert sum(figure.count for figure in parts.values()) == 60
 
 
 def test_a_gap_that_chance_makes_is_no_finding(

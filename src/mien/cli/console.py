@@ -36,7 +36,7 @@ class Verbosity:
 verbosity = Verbosity()
 
 
-def answer(line: str) -> None:
+def answer(line: object) -> None:
     """Write a line of the result to standard output."""
     Meter.hide()
     sys.stdout.write(f"{line}\n")

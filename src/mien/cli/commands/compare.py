@@ -39,5 +39,5 @@ def compare(
     faces = faces_to_measure(data, split, labels, find)
     for line in () if json else faces.describe():
         note(line)
-    found = evaluation.compare(*models, faces, progress=steps("judging"))
+    found = evaluation.compare(*models, faces, progress=steps("evaluating"))
     show_comparison(found, one, other, json=json)

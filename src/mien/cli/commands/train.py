@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -53,22 +52,9 @@ def train(
     with extra("train"):
         from mien.training.expressions.train import run
 
-    path = run(recipe, data, output, backbone, sample, show, options.meanings(labels))
-    print(path)  # noqa: T201
+    from mien.cli.console import answer
+    from mien.cli.output.training import training_progress
 
-
-def show(line: dict[str, Any]) -> None:
-    """Steps overwrite each other on a terminal; epochs stay."""
-    if "told" in line:
-        print(line["told"], file=sys.stderr)  # noqa: T201
-        return
-    if "step" in line:
-        if sys.stderr.isatty():
-            done = f"\repoch {line['epoch'] + 1}, step {line['step']} of {line['of']}"
-            print(f"{done}, {line['per_s']:.0f} faces/s ", end="", file=sys.stderr)  # noqa: T201
-        return
-    values = ", ".join(
-        f"{key} {value:.4f}" if isinstance(value, float) else f"{key} {value}"
-        for key, value in line.items()
-    )
-    print(f"\r{values}", file=sys.stderr)  # noqa: T201
+    report, meanings = training_progress(), options.meanings(labels)
+    path = run(recipe, data, output, backbone, sample, report, meanings)
+    answer(path)

@@ -1,4 +1,4 @@
-"""``mien train-head``: further columns for the table, learned from labeled frames."""
+"""``mien train-head``: trains a head, for further columns of the table, on labelled frames."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import typer
 
 from mien.cli.exit_codes import extra
 from mien.cli.options import Model, Overwrite, names
-from mien.errors import UsageError
 
 
 def train_head(
@@ -79,28 +78,20 @@ def train_head(
         from mien.training.heads.personalize import adapt
         from mien.training.heads.train import HeadRecipe
         from mien.training.heads.train import train_head as train
-    from mien.cli.commands.train import show
     from mien.cli.console import note, steps
-    from mien.cli.output.evaluation import show_figures
+    from mien.cli.output.training import new_model, show_trained, training_progress
     from mien.expressions.onnx import OnnxClassifier
-    from mien.files import check_new
     from mien.plugins import find_model
-    from mien.training.heads.data import Wanted, load_rows
+    from mien.training.heads.data import Selection, load_rows
 
-    if output.suffix.lower() != ".onnx":
-        raise UsageError(f"the head's name must end in .onnx, got {output.name}.")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    check_new(output, overwrite=overwrite)
-    wanted = Wanted(task, names(columns), model, shift, person)  # type: ignore[arg-type]
-    rows = load_rows(features, labels, wanted, steps("looking"))
-    for line in rows.told:
+    new_model(output, overwrite=overwrite)
+    selection = Selection(task, names(columns), model, shift, person)  # type: ignore[arg-type]
+    rows = load_rows(features, labels, selection, steps("computing features"))
+    for line in rows.notes:
         note(line)
     if person is None:
-        recipe = HeadRecipe(wanted.task, hidden=hidden, class_weights=class_weights)
-        trained = train(rows, recipe, output, show)
+        recipe = HeadRecipe(selection.task, hidden=hidden, class_weights=class_weights)
+        trained = train(rows, recipe, output, training_progress())
     else:
         trained = adapt(OnnxClassifier(find_model(model)), rows, output)
-    show_figures(output.name, trained.figures)
-    for line in (*trained.told, *trained.card.protocol):
-        note(line)
-    print(output)  # noqa: T201
+    show_trained(trained)

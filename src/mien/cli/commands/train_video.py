@@ -1,4 +1,4 @@
-"""``mien train-video``: films with labels in, a model of whole films out."""
+"""``mien train-video``: trains a classifier of whole videos."""
 
 from __future__ import annotations
 
@@ -9,13 +9,10 @@ import typer
 
 from mien.cli import options
 from mien.cli.exit_codes import extra
-from mien.errors import UsageError
-
-_TOLD = 20  # films without an answer that are named
 
 
 def train_video(
-    films: Annotated[
+    videos: Annotated[
         Path,
         typer.Argument(metavar="LIST", help="CSV: path, label; and group, split if wanted."),
     ],
@@ -49,31 +46,31 @@ def train_video(
       mien train-video videos.csv -o mood.onnx --kind group --fps 5
     """
     with extra("video"):
-        from mien.training.videos.train import train_films
-    from mien.cli.console import note
+        from mien.training.videos.train import train_videos
+    from mien.cli.console import answer, note
     from mien.cli.inputs import load_analyzer
-    from mien.cli.output.videos import show_trained, video_steps
-    from mien.cli.run import counted
-    from mien.files import check_new
-    from mien.training.videos.data import read_films
-    from mien.training.videos.features import Camera
-
-    if output.suffix.lower() != ".onnx":
-        raise UsageError(f"the new model's name must end in .onnx, got {output.name}.")
-    listed = read_films(films)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    check_new(output, overwrite=overwrite)
-    kept = cache or output.with_suffix(".features")
-    camera = Camera(
-        kept, lambda: load_analyzer(detector, model, extras=("features",)), fps, counted
+    from mien.cli.output.training import (
+        new_model,
+        show_left_out,
+        show_trained,
+        training_progress,
     )
-    trained = train_films(listed, output, camera, kind.value, kernel.value, video_steps())
-    for name, problem in list(trained.problems.items())[:_TOLD]:
-        note(f"{name} is left out: {problem}")
-    if len(trained.problems) > _TOLD:
-        note(f"{len(trained.problems)} films are left out in all.")
-    show_trained(trained, json=json)
-    if kept.is_dir():
-        note(f"what was seen of the films is kept in {kept}")
-    if not json:
-        print(trained.path)  # noqa: T201
+    from mien.cli.run import counted
+    from mien.training.videos.data import read_videos
+    from mien.training.videos.features import FeatureCache
+
+    listed = read_videos(videos)
+    new_model(output, overwrite=overwrite)
+    folder = cache or output.with_suffix(".features")
+    features = FeatureCache(
+        folder, lambda: load_analyzer(detector, model, extras=("features",)), fps, counted
+    )
+    report = training_progress()
+    trained = train_videos(listed, output, features, kind.value, kernel.value, report)
+    if json:
+        show_left_out(trained.left_out)
+        answer(trained.card.to_json())
+    else:
+        show_trained(trained, "videos", "groups")
+    if folder.is_dir():
+        note(f"the features of the videos are cached in {folder}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from mien.cli.console import Meter, answer, colored, console, note, show, table, wrote
+from mien.cli.console import answer, colored, console, note, show, table, wrote
 from mien.errors import UsageError
 from mien.escaping import printable
 from mien.labels import FEATURES
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from mien.analyzer import EmotionAnalyzer
     from mien.results.result import Result
     from mien.timeline.timeline import Timeline
-    from mien.training.videos.metrics import FilmFigures
-    from mien.training.videos.train import Step, Trained
 
 
 def as_shown(timeline: Timeline, smooth: float | None = None, all_faces: bool = False) -> Timeline:
@@ -104,34 +101,34 @@ class VideoPredictions:
         if model is None:
             return
         from mien.media.inputs import Inputs
-        from mien.timeline.classifier import FilmModel
+        from mien.timeline.classifier import VideoModel
 
         if all(item.kind == "image" for item in Inputs(paths)):
             raise UsageError("--video-model needs a video, and there is none among the inputs.")
-        self._model = FilmModel(model)
+        self._model = VideoModel(model)
         self.extras = () if FEATURES in saved else (FEATURES,)
 
     def check(self, analyzer: EmotionAnalyzer) -> None:
-        """Say before the run, not after it, when the model is another's."""
+        """Make sure, before the run, that the model was trained on this analyzer's features."""
         if self._model is not None:
-            known = analyzer.settings
-            self._model.fits(known["classifier_sha256"], known["classifier"])
+            used = analyzer.settings
+            self._model.check_features(used["classifier"], used["classifier_sha256"])
 
     def through(self, results: Iterable[Result]) -> Iterator[Result]:
-        """Pass results through, and judge each film behind its last frame."""
+        """Pass results on, and classify each video after its last frame."""
         if self._model is None:
             yield from results
             return
         waiting: list[Result] = []
         for result in results:
             if waiting and (result.time_s is None or result.source != waiting[0].source):
-                self._judge(waiting)
+                self._predict(waiting)
                 waiting = []
             if result.time_s is not None:
                 waiting.append(_light(result))
             yield self._without_features(result)
         if waiting:
-            self._judge(waiting)
+            self._predict(waiting)
 
     def __enter__(self) -> Self:
         return self
@@ -156,13 +153,13 @@ class VideoPredictions:
             card = {"film_model": self._model.card.to_json()}
             wrote(write_table(predictions, path, card, overwrite=True))
 
-    def _judge(self, film: list[Result]) -> None:
+    def _predict(self, video: list[Result]) -> None:
         from mien.timeline.timeline import Timeline
 
         assert self._model is not None
-        timeline = Timeline.from_results(film, keep_faces=False)
+        timeline = Timeline.from_results(video, keep_faces=False)
         timeline = timeline.with_all_faces(self._all_faces)
-        self._predictions.append(self._model.judge(timeline))
+        self._predictions.append(self._model.predict(timeline))
 
     def _without_features(self, result: Result) -> Result:
         if not self.extras:
@@ -172,7 +169,7 @@ class VideoPredictions:
 
 
 def _light(result: Result) -> Result:
-    """Its numbers only: squares and pictures of a whole film would fill the memory."""
+    """Its numbers only: crops and images of a whole video would fill the memory."""
     return replace(result, crops=np.zeros((0, 1, 1, 3), np.uint8), _read=None, _classifier=None)
 
 
@@ -195,58 +192,3 @@ def show_predictions(
         shares = [f"{100 * row[label]:.0f}" for label in labels]
         made.add_row(name, who, str(row["label"]), *shares)
     show(made)
-
-
-def show_trained(trained: Trained, *, json: bool) -> None:
-    """The figures of a new model of videos, and how they were measured."""
-    figures = trained.figures
-    if json:
-        answer(trained.card.to_json())
-        return
-    from mien.evaluation.intervals import refusal
-
-    refused = refusal(figures.accuracy.people, "groups of films")
-    if not refused:
-        _show_figures(figures)
-    answer("protocol:")
-    for line in figures.protocol:
-        answer(f"- {line}")
-    if refused:
-        note(refused)
-    elif math.isnan(figures.accuracy.low):
-        note("these are too few videos for an interval: the figures may be due to chance.")
-    elif figures.accuracy.low <= figures.baseline:
-        note(f"this may be no better than always predicting {figures.common}: label more videos.")
-
-
-def _show_figures(figures: FilmFigures) -> None:
-    from mien.reports.evaluation import percent
-
-    made = table("figure", "value", "95 % interval", "videos", "groups")
-    rows = [("accuracy", figures.accuracy)]
-    if figures.everything.faces > figures.accuracy.faces:
-        rows.append(("accuracy, all videos", figures.everything))
-    rows += [(f"recall of {label}", part) for label, part in figures.recalls.items()]
-    for name, part in rows:
-        interval = f"{percent(part.low)} to {percent(part.high)}"
-        interval = "too few videos" if math.isnan(part.low) else interval
-        made.add_row(name, percent(part.value), interval, f"{part.faces:,}", f"{part.people:,}")
-    made.add_row(f"always predicting {figures.common}", percent(figures.baseline), "", "", "")
-    covered, accuracy = figures.sure
-    made.add_row(f"accuracy, surest {percent(covered, 0)}", percent(accuracy), "", "", "")
-    made.add_row("log loss", f"{figures.loss:.3f}", "", "", "")
-    made.add_row("log loss of the label frequencies", f"{figures.base_loss:.3f}", "", "", "")
-    show(made)
-
-
-def video_steps() -> Step:
-    """Shows how far each stage of training is."""
-    meter, stage = Meter(), ""
-
-    def step(what: str, done: int, total: int) -> None:
-        nonlocal meter, stage
-        if what.split()[0] != stage:
-            meter, stage = Meter(), what.split()[0]
-        meter(done, total, what=f"{what},")
-
-    return step
