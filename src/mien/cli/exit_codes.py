@@ -37,6 +37,7 @@ _EXTRAS = {
     "train": ("PyTorch and onnx", {"torch": "torch", "onnx": "onnx"}),
     "video": ("scikit-learn and onnx", {"sklearn": "scikit-learn", "onnx": "onnx"}),
 }
+_CPU_ONLY = "https://download.pytorch.org/whl/cpu"  # hundreds of megabytes instead of gigabytes
 #: Options that people look for, and what there is instead.
 _INSTEAD = dict.fromkeys(
     ("--device", "--gpu", "--cuda"),
@@ -53,9 +54,10 @@ def extra(name: str) -> Iterator[None]:
     except ImportError as error:
         if (error.name or "").split(".")[0] not in packages:
             raise
+        small = f" (without a GPU, add --extra-index-url {_CPU_ONLY})" if "torch" in packages else ""
         raise MissingExtraError(
-            f"this command needs {words}; install them with: pip install "
-            f"{' '.join(packages.values())}, or in a clone of mien: pip install -e '.[{name}]'."
+            f"this command needs {words}; run: pip install {' '.join(packages.values())}, or in a "
+            f"clone of mien: pip install -e '.[{name}]'{small}."
         ) from error
 
 

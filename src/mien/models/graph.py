@@ -31,7 +31,7 @@ def _onnx() -> Any:
         import onnx
     except ImportError as error:
         raise MissingExtraError(
-            "writing models needs onnx; install it with: pip install 'mien[keras]'."
+            "writing models needs onnx; run: pip install onnx."
         ) from error
     return onnx
 
