@@ -168,6 +168,15 @@ def test_the_table_of_a_video_shows_measures(monkeypatch: pytest.MonkeyPatch, ca
     _, head, row = capsys.readouterr().out.splitlines()[:3]
     assert head.split()[-2:] == ["age", "peak"]
     assert "42" in row.split()
+    for name in ("apparent_female", "AU06_raised", "AU12_raised"):
+        timeline.faces[name] = 0.25
+    show_people(timeline)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "neutral" in lines[1], "labels come first"
+    assert lines[4].split()[0] == "person"
+    assert lines[4].split()[1:] == ["age", "female", "AU06", "raised", "AU12", "raised"]
+    assert lines[5].split()[-4:].count("0.25") == 3
 
 
 class _Clock:

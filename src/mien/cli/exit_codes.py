@@ -54,10 +54,10 @@ def extra(name: str) -> Iterator[None]:
     except ImportError as error:
         if (error.name or "").split(".")[0] not in packages:
             raise
-        small = f" (without a GPU, add --extra-index-url {_CPU_ONLY})" if "torch" in packages else ""
+        cpu_only = f" (without a GPU, add --extra-index-url {_CPU_ONLY})"
         raise MissingExtraError(
             f"this command needs {words}; run: pip install {' '.join(packages.values())}, or in a "
-            f"clone of mien: pip install -e '.[{name}]'{small}."
+            f"clone of mien: pip install -e '.[{name}]'{cpu_only if 'torch' in packages else ''}."
         ) from error
 
 

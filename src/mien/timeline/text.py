@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
 _FIXED = 16 + 2 + 7 + 2 + 17  # columns of person, visible and peak, and what lies between
 _OTHER = "other"
+_LABELS = 20  # letters that labels need at least, so that measures fit beside them
 
 
 class Block(NamedTuple):
-    """One video: its name, the names of the columns, and a row of cells for each person."""
+    """A table about one video: its name, the names of the columns, and a row for each person."""
 
     name: str
     head: list[str]
@@ -47,11 +48,13 @@ def blocks(timeline: Timeline, width: int = 80) -> Iterator[Block]:
     for source, summary in timeline.summary().groupby("source", sort=False):
         unfit = bool((summary["fit_share"] < 1).any())
         shares = summary[[f"share_{name}" for name in labels]].set_axis([*labels], axis=1)
-        room = width - _FIXED - 5 * unfit - sum(len(head) + 2 for head in heads)
-        shown, rest = fitting_labels(shares, room)
+        room = width - _FIXED - 5 * unfit
+        beside = room - sum(len(head) + 2 for head in heads)
+        inside = heads if beside >= _LABELS else []  # else a table of their own
+        shown, rest = fitting_labels(shares, beside if inside else room)
         others = [_OTHER] * bool(rest)
-        head = ["person", "visible", *["fit"] * unfit, *shown, *others, *heads, "peak"]
-        rows = []
+        head = ["person", "visible", *["fit"] * unfit, *shown, *others, *inside, "peak"]
+        rows, further = [], []
         for place, row in enumerate(summary.to_dict("records")):
             last = place == len(summary) - 1
             if last and row["people"] == 1:
@@ -63,12 +66,14 @@ def blocks(timeline: Timeline, width: int = 80) -> Iterator[Block]:
             cells = [_percent(row["fit_share"])] * unfit
             cells += [_percent(row[f"share_{label}"]) for label in shown]
             cells += [_percent(sum(row[f"share_{label}"] for label in rest)) for _ in others]
-            person = source, row["track_id"]
-            for m in measures:
-                value = float(means[m].get(person, math.nan))
-                cells.append(measure_text(m, value))
+            key = source, row["track_id"]
+            values = [measure_text(m, float(means[m].get(key, math.nan))) for m in measures]
+            cells += values[: len(inside)]
+            further.append([name, *values])
             rows.append([name, clock(row["visible_s"]), *cells, _peak(row)])
         yield Block(Path(str(source)).name, head, rows)
+        if len(inside) < len(heads):
+            yield Block(f"{Path(str(source)).name}: means", ["person", *heads], further)
 
 
 def clock(seconds: float) -> str:

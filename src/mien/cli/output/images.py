@@ -15,7 +15,7 @@ from mien.timeline.text import fitting_labels, measure_heads, measure_text
 if TYPE_CHECKING:
     from mien.results.result import Result
 
-_NAME = 28  # letters of a file's name at most
+_NAME, _SHORT_NAME = 28, 20  # letters of a file's name at most, and in a narrow terminal
 
 
 def show_faces(results: Sequence[Result]) -> None:
@@ -35,13 +35,14 @@ def show_faces(results: Sequence[Result]) -> None:
     numbered = any(len(result) > 1 for result in results)
     out = console()
     wide = max([len("expression"), *(len(answer) for row in answers for answer in row)])
-    room = out.width - min(_NAME, max(5, *map(len, names))) - wide - 2 - 6 * numbered
+    longest = _NAME if out.width >= 100 else _SHORT_NAME
+    room = out.width - min(longest, max(5, *map(len, names))) - wide - 2 - 6 * numbered
     heads = measure_heads(measures)
     room -= sum(len(head) + 2 for head in heads)
     shown, rest = fitting_labels(pd.DataFrame(probabilities, columns=list(labels)), room)
     columns = ["image", *["face"] * numbered, "expression", *shown, *["other"] * bool(rest), *heads]
     made = table(*columns, left=(0, 1 + numbered))
-    made.columns[0].max_width = _NAME
+    made.columns[0].max_width = longest
     for name, result, texts in zip(names, results, answers, strict=True):
         if not len(result):
             made.add_row(name, *["-"] * numbered, "no face")

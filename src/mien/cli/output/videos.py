@@ -55,11 +55,13 @@ def show_people(timeline: Timeline) -> None:
 
     out = console()
     for block in blocks(timeline, out.width):
-        last = len(block.head) - 1
-        made = table(*block.head, left=(0, last), title=block.name)
+        with_peak = block.head[-1] == "peak"
+        left = (0, len(block.head) - 1) if with_peak else (0,)
+        made = table(*block.head, left=left, title=block.name)
         made.columns[0].max_width = 16
-        for *cells, peak in block.rows:
-            made.add_row(*cells, colored(peak, peak.rpartition(" ")[0], timeline.labels))
+        for *cells, last in block.rows:
+            label = last.rpartition(" ")[0]
+            made.add_row(*cells, colored(last, label, timeline.labels) if with_peak else last)
         out.print(made)
     note(base(timeline))
     note_unfit(timeline)
