@@ -89,7 +89,7 @@ def test_broken_pictures_are_listed_and_no_crash(folder: Path) -> None:
     assert len(faces[:2].broken) == 2
     told = faces.describe()
     assert told[0] == "12 faces: 3 happiness, 3 surprise, 3 anger, 3 fear."
-    assert told[1] == "2 broken pictures left out:"
+    assert told[1] == "2 broken images left out:"
     assert told[2].startswith("  happy/bad.jpg: ")
 
 
@@ -102,7 +102,7 @@ def test_unknown_labels_are_named_with_the_known_ones(folder: Path) -> None:
     assert len(faces) == 13
     assert faces.unlabelled == ("sleepy/1.png",)
     assert "neutral" in faces.labels
-    assert faces.describe()[1] == "1 pictures without an expression left out."
+    assert faces.describe()[1] == "1 images without an expression left out."
 
 
 def test_numbers_need_a_numbering(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_numbers_need_a_numbering(tmp_path: Path) -> None:
 def test_nothing_to_read_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputNotFoundError, match="there is nothing at"):
         load_faces(tmp_path / "none")
-    with pytest.raises(InputError, match="holds no labelled pictures"):
+    with pytest.raises(InputError, match="holds no labelled images"):
         load_faces(tmp_path)
     (tmp_path / "data.bin").write_bytes(b"x")
     with pytest.raises(InputError, match="no data that mien reads"):
@@ -204,7 +204,7 @@ def test_tables_named_by_their_split(tmp_path: Path) -> None:
 
 
 def test_a_table_without_the_columns_is_told(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="has the columns path, mood: one with the picture"):
+    with pytest.raises(InputError, match="has the columns path, mood: one with the image"):
         load_faces(sheet(tmp_path, "path,mood\npictures/0.png,sad\n"))
     with pytest.raises(InputError, match=r"has the columns \(none\)"):
         load_faces(sheet(tmp_path, ""))

@@ -109,7 +109,7 @@ def test_ferplus_folders_with_their_label_files(tmp_path: Path, box: bool) -> No
 def test_ferplus_votes_beside_the_folders(tmp_path: Path) -> None:
     path = tmp_path / "fer2013new.csv"
     path.write_text("\n".join(VOTES) + "\n")
-    with pytest.raises(InputError, match=r"votes but no pictures: put Kaggle's fer2013\.csv or"):
+    with pytest.raises(InputError, match=r"votes but no images: put Kaggle's fer2013\.csv or"):
         load_faces(path)
     write_folders(tmp_path / "images", box=False)
     faces = load_faces(path)
@@ -183,7 +183,7 @@ def test_a_list_chooses_rows(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="its first line must name image and label"):
         load_faces(tmp_path, "few")
     (tmp_path / "lists" / "few.csv").write_text("image,label\n9.png,happiness\n")
-    with pytest.raises(InputError, match="lacks 1 of the 1 pictures of the list few, such as 9"):
+    with pytest.raises(InputError, match="lacks 1 of the 1 images of the list few, such as 9"):
         load_faces(tmp_path, "few")
 
 

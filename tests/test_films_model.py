@@ -95,8 +95,8 @@ def test_files_that_are_no_models_of_films(tmp_path: Path, rng: np.random.Genera
     for field, value, told in (
         ("size", 3, "but its card says"),
         ("kind", "crowd", "kind is one of person, group, got 'crowd'"),
-        ("labels", ["even"], "needs two different labels"),
-        ("labels", ["even", "frames"], "none called as"),
+        ("labels", ["even"], "needs at least two labels"),
+        ("labels", ["even", "frames"], "none of them called"),
         ("labels", None, "card of the model of films 'p' is wrong: labels is a list"),
     ):
         file = onnx.load(str(good))

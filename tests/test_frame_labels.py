@@ -73,9 +73,9 @@ def test_affwild2_counts_frames_from_one(tmp_path: Path) -> None:
         assert rows_of(found) == expected
         assert found.values.tolist() == [[0.5, pytest.approx(0.1)], [-1, 1]]
         assert set(found.splits) == {"train"}
-        assert any("1 labels without a known value" in line for line in found.notes)
+        assert any("1 labels without a value" in line for line in found.notes)
         assert any(
-            "films that are not in the table left out (the first: other" in x for x in found.notes
+            "videos that are not in the table left out (the first: other" in x for x in found.notes
         )
 
 

@@ -124,7 +124,7 @@ def test_the_hub_converts_it_on_arrival_and_it_runs(
     wanted = 1 / (1 + np.exp(logits[:, 0] - logits[:, 1]))  # the column of "engaged"
     assert model.predict(seen)[:, 0] == pytest.approx(wanted, abs=1e-4)
     film = filmed({1: np.zeros((200, FEATURES), np.float32)})
-    with pytest.raises(UsageError, match="needs 1280 features a face of the model enet_b0"):
+    with pytest.raises(UsageError, match="trained on 1280 features of enet_b0, not on 8 features"):
         engagement(film, model)
 
 
@@ -148,7 +148,7 @@ def test_a_model_that_is_none_is_told(
     monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "cache"))
     write(tmp_path / "net.h5", golden["shapes"])
     convert_attention(tmp_path / "net.h5", tmp_path / "net.onnx", {})
-    with pytest.raises(ModelError, match="is no engagement model"):
+    with pytest.raises(ModelError, match="is not an engagement model"):
         EngagementModel(tmp_path / "net.onnx")
     card = EngagementCard("net", size=7, steps=12)
     convert_attention(

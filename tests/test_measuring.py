@@ -112,7 +112,7 @@ def test_less_sure_answers_are_uncertain(faces: LabelledFaces) -> None:
 def test_wrong_use_is_told(faces: LabelledFaces) -> None:
     with pytest.raises(UsageError, match="no column 'sex'; it has group, age"):
         evaluate(reader(), faces, by=["sex"])
-    with pytest.raises(UsageError, match="knows none of the data's labels"):
+    with pytest.raises(UsageError, match="has none of the data's labels"):
         evaluate(reader(("fear", "contempt")), faces)
     with pytest.raises(UsageError, match="none of the model's labels"):
         evaluate(reader(("yes", "no")), faces)

@@ -259,9 +259,9 @@ def test_a_training_tells_of_its_data_and_keeps_its_colours(tmp_path: Path) -> N
     train, validation = whole.read_data(recipe, data, told.append)
     assert train.images.shape == validation.images.shape == (9, 3, 48, 48)
     words = "\n".join(line["note"] for line in told)
-    assert "train: 1 broken picture" in words
+    assert "train: 1 broken image" in words
     assert "torn.png" in words
-    assert "1 of 1 pictures of test have a twin in train" in words
+    assert "1 of 1 images of test have a twin in train" in words
     small = Recipe("colour", network="rca", start="", size=32, batch=4, stages=(Stage(1, 32),))
     model = whole.starting_network(small, train, None)
     model = fit(small, model, train, validation, tmp_path / "o", lambda line: None)

@@ -36,7 +36,7 @@ class Duplicates:
 
     Attributes:
         groups: for each set ``(n,)`` int64: twins share a number, within and across the sets; -1
-            for a image without a twin.
+            for an image without a twin.
         names: what the sets are called.
     """
 
@@ -180,7 +180,7 @@ def _aligned(first: FloatArray, second: FloatArray) -> bool:
 
 
 def _normalised(thumbnails: npt.NDArray[np.uint8]) -> FloatArray:
-    """``(n, 32, 32)`` with mean 0 and length 1; all 0 where a image has no contrast."""
+    """``(n, 32, 32)`` with mean 0 and length 1; all 0 where an image has no contrast."""
     values = thumbnails.astype(np.float32)
     values -= values.mean(axis=(1, 2), keepdims=True)
     length = np.linalg.norm(values, axis=(1, 2), keepdims=True)

@@ -4,7 +4,7 @@ The images stay as they lie in the files (paths, encoded bytes, or pixels where 
 pixels) and are decoded when they are asked for. Training then decodes each once, straight into one
 uint8 array of the size it wants; evaluation decodes batch by batch at full resolution, because
 models differ in input size and a whole photo must be cut as the model's card says. Held in
-between is only what is small: votes, names, columns and a grey thumbnail of 1 kB a image, made
+between is only what is small: votes, names, columns and a grey thumbnail of 1 kB an image, made
 on the one pass that also found out which images are broken.
 """
 
@@ -34,7 +34,7 @@ Rows = slice | Sequence[int] | npt.NDArray[np.bool_] | npt.NDArray[np.integer[An
 
 @dataclass(frozen=True)
 class Broken:
-    """A image that cannot be used, why, and of which split it is."""
+    """An image that cannot be used, why, and of which split it is."""
 
     name: str
     reason: str
@@ -151,7 +151,7 @@ class LabelledFaces:
         """Squares ``(m, size, size, 3)`` uint8 RGB of the given rows, or of all.
 
         Where faces were found in whole photos, each is cut as `spec` says; a missed one gives a
-        grey square. A image that is a crop already is the square itself; one that is not
+        grey square. An image that is a crop already is the square itself; one that is not
         square is continued at its shorter sides by repeating its edge.
         """
         chosen = self if rows is None else self[rows]
@@ -191,7 +191,7 @@ class LabelledFaces:
 
 
 def fit(image: Image, size: int) -> Image:
-    """A image ``(H, W, 3)`` as a square of `size`, centred, edges repeated, nothing cut off."""
+    """An image ``(H, W, 3)`` as a square of `size`, centred, edges repeated, nothing cut off."""
     import cv2
 
     height, width = image.shape[:2]

@@ -35,7 +35,7 @@ def read_folder(folder: Path) -> Records | None:
 
 
 def pictures_in(folder: Path) -> Iterator[Path]:
-    """Every file below `folder` that is named as a image, in the order people count in."""
+    """Every file below `folder` that is named as an image, in the order people count in."""
     for here, below, names in os.walk(folder):
         below[:] = sorted((name for name in below if not hidden(name)), key=natural)
         for name in sorted(names, key=natural):

@@ -214,7 +214,7 @@ def _look(
 
 
 def thumbnail(image: Image) -> npt.NDArray[np.uint8]:
-    """``(32, 32)`` grey of a image ``(H, W, 3)``, the whole of it."""
+    """``(32, 32)`` grey of an image ``(H, W, 3)``, the whole of it."""
     import cv2
 
     height, width = image.shape[:2]

@@ -83,8 +83,8 @@ def _read(path: Path, file: Any) -> Records:
         table = {name: batch.column(name).to_pylist() for name in schema.names}
         paths = table[columns.image] if columns.image else [None] * len(batch)
         images = table.pop(image) if image else [None] * len(batch)
-        for image, beside in zip(images, paths, strict=True):
-            data, name = _parts(image, beside)
+        for value, beside in zip(images, paths, strict=True):
+            data, name = _parts(value, beside)
             row = len(records.names)
             records.names.append(name or f"{path.name}:{row}")
             records.sources.append(_source(data, name, path))
@@ -111,7 +111,7 @@ def _source(data: bytes | None, name: str, path: Path) -> ImageSource | Exceptio
     if data is not None:
         return data
     if not name:
-        return ImageError("the row holds neither the bytes of a image nor a path.")
+        return ImageError("the row holds neither the bytes of an image nor a path.")
     return os.path.join(path.parent, name)
 
 

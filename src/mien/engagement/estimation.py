@@ -44,9 +44,10 @@ class Engagement:
 
     Attributes:
         table: source, track_id (missing for the group), start_s, end_s, engagement (0 distracted
-            to 1 engaged), uncertainty (one standard deviation), n_people (with a value), seen (share of the window with a face that counts), why (there is no value; else
-            missing), purpose (missing for the group). One row for each window; with a purpose,
-            also one for each person in it.
+            to 1 engaged), uncertainty (one standard deviation), n_people (with a value), seen
+            (share of the window with a face that counts), why (there is no value; else missing),
+            purpose (missing for the group). One row for each window; with a purpose, also one
+            for each person in it.
         settings: of the run.
     """
 

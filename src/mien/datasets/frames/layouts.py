@@ -65,7 +65,7 @@ def read_coded(folder: Path, task: str) -> FrameLabels:
 def video_names(source: str, image: bool) -> tuple[str, ...]:
     """The names under which a data set may know the video of a row of the ``faces`` table.
 
-    A image belongs to the "video" that its folder is, as in ``VIDEO/00001.jpg`` or
+    An image belongs to the "video" that its folder is, as in ``VIDEO/00001.jpg`` or
     ``F001/T1/2440.jpg``, which is F001_T1; or that its name begins with. A video is known by its
     name, with that of its folder in front or not; both by a SN001 in them.
     """
@@ -81,9 +81,9 @@ def video_names(source: str, image: bool) -> tuple[str, ...]:
 
 
 def number_of(source: str, frame: int, image: bool) -> int:
-    """The frame as the data sets count it: a image's own number, or a video's frame plus 1.
+    """The frame as the data sets count it: an image's own number, or a video's frame plus 1.
 
-    -1 for a image without a number.
+    -1 for an image without a number.
     """
     if not image:
         return frame + 1

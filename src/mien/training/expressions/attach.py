@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +18,6 @@ from mien.models.graph import FLOAT, Graph, read_model, write_model
 from mien.training.expressions.branch import Branch
 from mien.training.expressions.export import EMBEDDED, folded
 from mien.training.networks import ConvBN
-
-if TYPE_CHECKING:
-    import onnx
 
 #: Outputs of age and gender in older files; they were useless and are no longer attached.
 _FORMER = ("apparent_age", "apparent_female")
@@ -73,7 +70,7 @@ def attach_branch(
     write_model(model, path, {METADATA_KEY: card.to_json()}, check)
 
 
-def prune(graph: onnx.GraphProto) -> None:
+def prune(graph: Any) -> None:
     """Remove an older branch."""
 
     def kept(name: str) -> bool:
@@ -88,7 +85,7 @@ def prune(graph: onnx.GraphProto) -> None:
 class _BranchGraph(Graph):
     """A graph to which layers with int8 weights are added."""
 
-    def __init__(self, proto: onnx.GraphProto) -> None:
+    def __init__(self, proto: Any) -> None:
         super().__init__(proto)
         self._convolutions = 0
 
@@ -129,7 +126,7 @@ class _BranchGraph(Graph):
     def _int8(self, name: str, values: npt.NDArray[np.float32]) -> str:
         """Add an array in int8 with a scale for each row, widened once when the file is opened.
 
-        By Cast and Mul, since ONNX Runtime would leave DequantizeLinear where it is and widen in every run.
+        By Cast and Mul, since ONNX Runtime would run DequantizeLinear each time.
         """
         largest = np.abs(values).max(axis=tuple(range(1, values.ndim)), keepdims=True)
         scale = np.maximum(largest, 1e-12).astype(np.float32) / 127

@@ -72,7 +72,7 @@ def augment(images: Tensor, size: int, how: Augmentation, rng: torch.Generator) 
 
 
 def _erase(batch: Tensor, how: Augmentation, uniform) -> Tensor:  # type: ignore[no-untyped-def]
-    """Random erasing (Zhong et al. 2017, arXiv 1708.04896), a rectangle of one grey a image."""
+    """Random erasing (Zhong et al. 2017, arXiv 1708.04896), a rectangle of one grey an image."""
     n, _, height, width = batch.shape
     area = uniform(*how.erase_area, n)
     ratio = torch.exp(uniform(-math.log(3), math.log(3), n))
