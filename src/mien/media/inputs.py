@@ -100,7 +100,7 @@ class Guarded:
 
     def __init__(self, source: Source, name: str) -> None:
         self._source, self._name = source, name
-        self.timing = timing_of(source)
+        self.timing, self.info = timing_of(source), getattr(source, "info", None)
 
     def __iter__(self) -> Iterator[Frame]:
         index, time_s = 0, None
@@ -131,18 +131,19 @@ class Inputs:
         once: leave out a file that was there before, by another name, link or pattern.
 
     Attributes:
+        paths: as given.
         left_out: how many files were left out so far, by reason.
     """
 
     def __init__(self, paths: Iterable[str | os.PathLike[str]], *, once: bool = True) -> None:
-        self._paths = paths
+        self.paths = paths
         self._once = once
         self.left_out: Counter[str] = Counter()
 
     def __iter__(self) -> Iterator[Input]:
         self.left_out.clear()
         met: set[int] = set()
-        for path in self._paths:
+        for path in self.paths:
             for item in self._named(os.fspath(path)):
                 if self._once and _is_again(item.place, met):
                     self.left_out["again"] += 1

@@ -18,6 +18,7 @@ from mien.timeline import subtitles
 from mien.timeline.base import TimelineTables
 from mien.timeline.descriptors import Descriptor, describe
 from mien.timeline.group import mood
+from mien.timeline.orientation import orientation_note
 from mien.timeline.plots import Plots
 from mien.timeline.tracks import SHORTEST_S
 
@@ -147,6 +148,13 @@ class Timeline(TimelineTables, Plots):
     def unfit_note(self) -> str:
         """How much of the visible time was unfit, and why: a sentence, or ""."""
         return self._presence.unfit_note()
+
+    @property
+    def orientation_note(self) -> str:
+        """Which videos seem to be stored on their side or upside down, a sentence each; or ""."""
+        if self.faces["time_s"].isna().all():
+            return ""
+        return orientation_note(self.faces, self._presence.seconds)
 
     def descriptor(
         self, person: int | None = None, source: str | None = None, *, group: bool = False
