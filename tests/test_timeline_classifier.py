@@ -99,7 +99,7 @@ def test_files_that_are_no_models_of_videos(tmp_path: Path, rng: np.random.Gener
         ("kind", "crowd", "kind is one of person, group, got 'crowd'"),
         ("labels", ["even"], "needs at least two labels"),
         ("labels", ["even", "frames"], "none of them called"),
-        ("labels", None, "card of the model of films 'p' is wrong: labels is a list"),
+        ("labels", None, "card of a video model 'p' is wrong: labels is a list"),
     ):
         file = onnx.load(str(good))
         card = json.loads(file.metadata_props[0].value)
