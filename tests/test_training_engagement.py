@@ -317,13 +317,13 @@ def test_wrong_use_of_the_command_is_one_sentence(tmp_path: Path, photo: Path) -
         ([photo], 2, "is neither a video nor a table"),
         ([tmp_path / "none.parquet"], 3, "there is no file"),
     ):
-        done = run_mien("engagement", *more, "--model", model, "-o", out)
+        done = run_mien("engagement", *more, "--model", model, "-o", out, "--overwrite")
         assert done.returncode == code, done.stderr
         assert told in done.stderr.decode()
         assert b"Traceback" not in done.stderr
     done = run_mien(
         "engagement", alone, "--model", model, "-o", out,
-        "--person", "--purpose", "A study with informed consent of this person.",
+        "--person", "--purpose", "A study with informed consent of this person.", "--overwrite",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert out.read_text().count("informed consent") == 2

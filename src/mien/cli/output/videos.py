@@ -48,6 +48,8 @@ def tell_unfit(timeline: Timeline) -> None:
         tell(f"no face in {names} is fit to be judged: nothing to show without --all-faces.")
     elif timeline.unfit_note:
         tell(timeline.unfit_note)
+    if timeline.orientation_note:
+        tell(timeline.orientation_note)
 
 
 def show_people(timeline: Timeline) -> None:
