@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,11 +22,22 @@ SHA = "ab" * 32
 
 
 def test_cards_of_older_files_are_read() -> None:
-    head = {"name": "h", "task": "regression", "columns": ["x"], "model": "m"}
+    head: dict[str, Any] = {"name": "h", "task": "regression", "columns": ["x"], "model": "m"}
     head |= {"model_sha256": SHA, "d": 7, "figures": {"mae_x": 0.5}, "protocol": ["so"]}
-    video = {"name": "v", "kind": "group", "labels": ["a", "b"], "size": 7, "model": "m"}
+    video: dict[str, Any] = {
+        "name": "v",
+        "kind": "group",
+        "labels": ["a", "b"],
+        "size": 7,
+        "model": "m",
+    }
     video |= {"model_sha256": SHA, "kernel": "rbf", "c": 3.0, "gamma": 0.1}
-    engagement = {"name": "e", "features": 7, "features_model": "m", "features_sha256": SHA}
+    engagement: dict[str, Any] = {
+        "name": "e",
+        "features": 7,
+        "features_model": "m",
+        "features_sha256": SHA,
+    }
     engagement |= {"accuracy": {"mse": 0.1}, "licence": "MIT", "source": "a paper"}
     cards: list[FeatureCard] = [
         HeadCard.from_json(json.dumps(head)),
