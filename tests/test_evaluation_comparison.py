@@ -279,7 +279,10 @@ def test_a_model_is_evaluated_on_faces_it_was_not_trained_on(
     assert chosen.broken == ()  # that is the trouble of those who train
     assert set(chosen.splits) == {"test"}
     assert len(chosen) == 30
-    assert "measured on test alone; for other faces use --split train or --split all" in capsys.readouterr().err
+    assert (
+        "measured on test alone; for other faces use --split train or --split all"
+        in capsys.readouterr().err
+    )
     assert any(line == "splits: 30 of test" for line in evaluate(reader(), chosen).protocol)
     everything = faces_to_measure(divided, "all", None)
     assert len(everything) == 90
@@ -295,11 +298,11 @@ def test_the_commands(data: Path, tmp_path: Path) -> None:
 
     from mien.cli.commands.compare import compare as compare_command
     from mien.cli.commands.evaluate import evaluate as evaluate_command
-    from mien.cli.exit_codes import told
+    from mien.cli.exit_codes import with_exit_code
 
     def run(command: object, *arguments: str) -> tuple[int, str]:
         app = typer.Typer()
-        app.command()(told(command))  # type: ignore[arg-type]
+        app.command()(with_exit_code(command))  # type: ignore[arg-type]
         done = CliRunner().invoke(app, list(arguments))
         return done.exit_code, done.output
 
