@@ -47,6 +47,8 @@ def note_unfit(timeline: Timeline) -> None:
         note(f"no face in {names} is fit to be judged: nothing to show without --all-faces.")
     elif timeline.unfit_note:
         note(timeline.unfit_note)
+    if timeline.orientation_note:
+        note(timeline.orientation_note)
 
 
 def show_people(timeline: Timeline) -> None:
