@@ -155,7 +155,7 @@ def test_segments_tile_each_presence(film: Timeline) -> None:
     assert found["start_s"].tolist() == [0, 4, 2, 7]
     assert found["end_s"].tolist() == pytest.approx([4, 10, 5, 10])
     assert found["strength"].tolist() == pytest.approx([0.8, 0.9, 0.7, 0.7])
-    with pytest.raises(UsageError, match="seconds must be a number from 0"):
+    with pytest.raises(UsageError, match="0 seconds or more"):
         film.segments(-1)
 
 
