@@ -72,7 +72,7 @@ def test_gray_models_get_one_channel(tmp_path: Path) -> None:
     ("card", "words"),
     [
         (None, "carries no card; give its labels"),
-        ({"labels": ("a", "b")}, "3 scores a face, but its card names 2"),
+        ({"labels": ("a", "b")}, "3 scores per face, but its card has 2"),
         ({**RGB, "scores": "nothing"}, "has no output 'nothing'; it has scores"),
         ({**RGB, "color": "hsv"}, "color of .* is one of rgb, bgr, gray"),
         ({**RGB, "mean": (1, 2)}, "needs 3 numbers"),

@@ -163,8 +163,8 @@ def test_other_kinds_of_numbers() -> None:
 @pytest.mark.parametrize(
     ("samples", "words"),
     [
-        (photo()[..., 0].astype(np.float32) / 200, "float values of 0 to 1.27, a range without"),
-        (photo()[..., 0].astype(np.float32) - 9, "a range without a known white"),
+        (photo()[..., 0].astype(np.float32) / 200, "float values of 0 to 1.27, so that white"),
+        (photo()[..., 0].astype(np.float32) - 9, "so that white is undefined"),
         (np.full((9, 9), np.nan, np.float32), "float values of nan"),
         (photo().astype(np.uint32) << 24, "save it with 8 bits a channel"),
     ],

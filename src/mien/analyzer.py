@@ -25,7 +25,14 @@ from mien.errors import (
     UsageError,
     VideoError,
 )
-from mien.expressions.affect import AFFECT, DERIVED, missing, places, told, with_affect
+from mien.expressions.affect import (
+    AFFECT,
+    DERIVED,
+    coordinates_of,
+    missing,
+    provenance_note,
+    with_affect,
+)
 from mien.expressions.base import EmotionClassifier
 from mien.faces.crops import cut
 from mien.faces.detectors.base import FaceDetector
@@ -141,7 +148,7 @@ class EmotionAnalyzer:
                 )
         self._derived = missing(self.measures) if AFFECT in also else ()
         if self._derived:
-            places(self.labels)
+            coordinates_of(self.labels)
             self.measures += self._derived
         self._attributes = load_attributes(attributes, threads=threads)
         self.measures += self._attributes.measures if self._attributes else ()
@@ -408,7 +415,7 @@ class EmotionAnalyzer:
             "without": ",".join(self._without),
             "also": ",".join((*getattr(self.classifier, "also", ()), *attributes)),
             "uncertain_below": str(self.uncertain_below),
-            **({DERIVED: told(self._derived)} if self._derived else {}),
+            **({DERIVED: provenance_note(self._derived)} if self._derived else {}),
             **({"attributes_sha256": self._attributes.sha256} if self._attributes else {}),
             **({"heads": json.dumps(heads)} if heads else {}),
         }

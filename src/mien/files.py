@@ -1,4 +1,4 @@
-"""Files to be written: where one may lie, and a new one that takes its name in one step."""
+"""Writing files: checks of the target path, and atomic replacement."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mien.errors import UsageError
 
 
 def writable_place(target: Path) -> Path:
-    """The path, if a file can be put there.
+    """The path itself, if a file can be written there.
 
     Raises:
         UsageError: its folder does not exist, or it is a folder itself.
@@ -25,11 +25,11 @@ def writable_place(target: Path) -> Path:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A hidden path beside `path` that takes its name in one step, unless an exception comes."""
+    """A hidden path beside `path`, renamed to it in one step unless an exception is raised."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         yield temporary
         os.replace(temporary, path)
     finally:
-        with suppress(OSError):  # it has the other name by now, or was never made
+        with suppress(OSError):  # it was renamed, or never made
             temporary.unlink()

@@ -12,7 +12,7 @@ import numpy as np
 
 from mien.errors import InputError
 from mien.faces.crops import cut
-from mien.media.frame_reader import Rereader
+from mien.media.frame_reader import FrameReader
 from mien.types import Faces, Image
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def read_again(gathered: Gathered, who: People, rows: Sequence[int]) -> Iterator
     wanted = who.tracks.loc[list(rows), ["source", "frame", "face"]]
     sized = faces.merge(images[["source", "frame", "width", "height"]], on=["source", "frame"])
     found = wanted.merge(sized, on=["source", "frame", "face"], how="left")
-    readers: dict[Path, Rereader] = {}
+    readers: dict[Path, FrameReader] = {}
     gone: set[str] = set()
     for row, face, source in zip(
         _counted(rows), found[_COLUMNS].to_numpy(), found["source"], strict=True
@@ -47,7 +47,7 @@ def read_again(gathered: Gathered, who: People, rows: Sequence[int]) -> Iterator
         folder, name = gathered.origins[source]
         time_s, *box, width, height = (float(value) for value in face)
         try:
-            reader = readers.setdefault(folder, Rereader(folder))
+            reader = readers.setdefault(folder, FrameReader(folder))
             moment = None if np.isnan(time_s) else time_s
             image = reader(name, moment, (int(width), int(height)))
         except InputError as error:

@@ -1,4 +1,4 @@
-"""What a classifier is, and what it may give beyond probabilities."""
+"""The contract of an expression classifier, and its optional inner activations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class EmotionClassifier(Protocol):
 
     Attributes:
         labels: names of the k columns that `classify` returns.
-        input_size: side of the squares it wants, pixels.
+        input_size: side of the square crops it takes, pixels.
     """
 
     @property
@@ -24,13 +24,13 @@ class EmotionClassifier(Protocol):
     def input_size(self) -> int: ...  # noqa: D102
 
     def classify(self, crops: Crops) -> Scores:
-        """Judge ``(n, S, S, 3)`` uint8 RGB squares; returns n rows, also for n = 0."""
+        """Classify ``(n, S, S, 3)`` uint8 RGB crops; returns n rows, also for n = 0."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class Activations:
-    """What a network shows of its inside, for maps, clusters and heads.
+    """Inner activations of a network, for saliency maps, clustering and heads.
 
     Attributes:
         logits: ``(n, k)``, before the temperature.

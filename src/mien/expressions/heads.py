@@ -196,7 +196,7 @@ class HeadedClassifier:
         self.heads = tuple(heads)
         self._expression = told[0] if told else None
         self._model, self._asked = model, model.also
-        self._seeing = model.asked(FEATURES)
+        self._seeing = model.with_outputs(FEATURES)
 
     @property
     def card(self) -> ModelCard:

@@ -1,4 +1,4 @@
-"""Images from wherever they are: files, folders, patterns, memory, or any mixture of those."""
+"""Images as frames: from files, folders, patterns, memory, or any mixture of those."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 
 from mien.errors import ImageError, UsageError
-from mien.media.images import is_picture, name_of, read_image
+from mien.media.images import is_image, name_of, read_image
 from mien.media.inputs import Input, Inputs, failure
 from mien.types import Frame
 
 
 def photos(inputs: Any) -> Iterator[Frame]:
-    """Turn whatever the user has into frames, lazily and in order.
+    """Turn images of any kind into frames, lazily and in order.
 
     Args:
-        inputs: one, or any iterable of (nested ones too; generators are read one item at a time):
+        inputs: one of these, or an iterable of them (nested, too; generators are read lazily):
 
             - a path, folder or pattern, see `mien.media.inputs.Inputs`;
             - bytes, a binary file object, a PIL image or an array, as `read_image` takes them; a
@@ -27,10 +27,10 @@ def photos(inputs: Any) -> Iterator[Frame]:
             - a `Frame`, which passes through.
 
     Yields:
-        A frame an image, with index 0 and no time. What has no name of its own is called by its
-        place in the run, counted from 0: ``array 0``, ``bytes 3``. A path, folder or pattern with
-        nothing in it is one frame too, whose ``read`` raises `InputNotFoundError` or `InputError`;
-        so does that of a video, animated images among them, which has its own methods.
+        One frame per image, with index 0 and no time. An image without a name is named by its
+        position in the run, counted from 0: ``array 0``, ``bytes 3``. A path, folder or pattern
+        without images is one frame whose ``read`` raises `InputNotFoundError` or `InputError`;
+        so is a video or animated image, which `EmotionAnalyzer.video` reads.
 
     Raises:
         UsageError: an item is of a type that cannot be an image.
@@ -46,7 +46,7 @@ def photos(inputs: Any) -> Iterator[Frame]:
 
 
 def _items(inputs: Any) -> Iterator[Any]:
-    """Flatten the inputs into frames, inputs by path, and things that `read_image` takes."""
+    """Flatten the inputs into frames, `Input` for paths, and whatever else `read_image` takes."""
     if isinstance(inputs, Frame):
         yield inputs
     elif isinstance(inputs, str | os.PathLike):
@@ -54,7 +54,7 @@ def _items(inputs: Any) -> Iterator[Any]:
     elif isinstance(inputs, np.ndarray) and _is_many(inputs):
         for item in inputs:  # images of a batch, or names out of a table
             yield from _items(item)
-    elif is_picture(inputs):
+    elif is_image(inputs):
         yield inputs
     elif isinstance(inputs, Iterable) and not isinstance(inputs, Mapping):
         for item in inputs:

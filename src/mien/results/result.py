@@ -153,7 +153,7 @@ class Result:
         names = affect.missing(tuple(self.scores.measures))
         if not names:
             return self
-        settings = {**self.settings, affect.DERIVED: affect.told(names)}
+        settings = {**self.settings, affect.DERIVED: affect.provenance_note(names)}
         return replace(self, scores=affect.with_affect(self.scores), settings=settings)
 
     def to_dataframe(self) -> pd.DataFrame:

@@ -290,7 +290,7 @@ class Timeline(Cast, Fitness, Plots):
         return replace(
             self,
             faces=affect.with_columns(self.faces, self.labels),
-            settings={**self.settings, affect.DERIVED: affect.told(names)},
+            settings={**self.settings, affect.DERIVED: affect.provenance_note(names)},
             _raw=None if self._raw is None else self._raw.derive_affect(),
         )
 
