@@ -36,7 +36,7 @@ def test_a_model_of_ones_own_gets_a_name(
     ("name", "words"),
     [
         ("mien-mobilenet", "mien-mobilenet is the name of a model that ships with mien"),
-        ("enet_b2_8", "enet_b2_8 is the name of published weights"),
+        ("enet_b2_8", "enet_b2_8 is the name of a published model"),
         ("mine.onnx", "mine.onnx would be taken for a file"),
     ],
 )
