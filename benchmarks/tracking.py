@@ -25,7 +25,7 @@ from crowd import FPS, SIZE, Head, Path2D, Role, Scene, Truth, heads, play
 from mien.faces.detectors import make_detector
 from mien.faces.geometry import iou
 from mien.tracking.association import assign
-from mien.tracking.tracker import Tracked
+from mien.tracking.tracker import TrackingDetector
 from mien.types import Faces
 
 W, H = SIZE
@@ -241,7 +241,7 @@ FILMS: dict[str, Film] = {
 def run(film: Sequence[Scene], detector: str) -> Count:
     """Track one film."""
     options = {"threads": 1} if detector == "mtcnn" else {}
-    tracked, count = Tracked(make_detector(detector, **options), fps=FPS), Count()
+    tracked, count = TrackingDetector(make_detector(detector, **options), fps=FPS), Count()
     for frame, (image, truth) in enumerate(play(film)):
         started = time.process_time()
         faces = tracked.detect(image)

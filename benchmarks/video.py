@@ -172,14 +172,14 @@ def _mien(film: Path) -> dict[str, Any]:
     from mien.analyzer import EmotionAnalyzer
     from mien.media.video import VideoSource
     from mien.sinks.tables import TableSink
-    from mien.tracking.tracker import Tracked
+    from mien.tracking.tracker import TrackingDetector
 
     clock = _Clock()
     people: set[int] = set()
     analyzer = EmotionAnalyzer()
     analyzer(PHOTO)  # opens the networks, as the peer's are when its clock starts
     model: Any = analyzer.classifier
-    tracked = Tracked(analyzer.detector)
+    tracked = TrackingDetector(analyzer.detector)
     analyzer.detector = tracked
     setattr(tracked, "detect", clock("find and follow faces", tracked.detect))  # noqa: B010
     model.classify = clock("judge expressions", model.classify)

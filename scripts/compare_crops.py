@@ -21,7 +21,7 @@ from mien import CropSpec, read_image
 from mien.datasets import load_ferplus
 from mien.evaluation import divergence
 from mien.expressions.onnx import OnnxClassifier
-from mien.faces.crops import cut
+from mien.faces.crops import crop_faces
 from mien.faces.detectors.mtcnn import MtcnnDetector
 from mien.plugins import model_path
 from mien.types import Crops, Faces, Image
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print("| cut | validation right | KL to the votes | photos right | mean share for the label |")
     print("|---|--:|--:|--:|--:|")
     for name, spec in specs(classifier.crop).items():
-        crops: Crops = np.concatenate([cut(pictures[r], found[r], size, spec) for r in rows])
+        crops: Crops = np.concatenate([crop_faces(pictures[r], found[r], size, spec) for r in rows])
         scores = classifier.classify(crops).values
         truth = faces.majority[rows]
         right = (scores.argmax(axis=1) == truth)[clear].mean()
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if photos:
             shares, good = [], 0
             for image, face, label in photos:
-                values = classifier.classify(cut(image, face, size, spec)).values[0]
+                values = classifier.classify(crop_faces(image, face, size, spec)).values[0]
                 shares.append(values[classifier.labels.index(label)])
                 good += classifier.labels[values.argmax()] == label
             line += f" {good} of {len(photos)} | {np.mean(shares):.3f} |"

@@ -268,5 +268,5 @@ def test_a_hostile_archive_writes_nowhere_else(tmp_path: Path) -> None:
         hub.unpack(box)
     assert files(tmp_path) == []
     box.write_bytes(b"no archive at all")
-    with pytest.raises(ModelError, match="is no bundle"):
+    with pytest.raises(ModelError, match="is not a bundle"):
         hub.unpack(box)

@@ -21,9 +21,9 @@ from mien.faces.geometry import iou
 from mien.testing import check_detector
 from mien.tracking.appearance import appearance
 from mien.tracking.association import assign
-from mien.tracking.motion import Changes, Flow, Usual
-from mien.tracking.track import Portrait
-from mien.tracking.tracker import RefiningDetector, Tracked
+from mien.tracking.motion import ChangeBaseline, Changes, FlowTracker
+from mien.tracking.track import FaceImage
+from mien.tracking.tracker import RefiningDetector, TrackingDetector
 from mien.types import Faces, FloatArray, Image
 
 
@@ -34,7 +34,7 @@ def ids_of(faces: Faces) -> list[int]:
 
 
 def watch(
-    film: Sequence[Sequence[Place]], tracked: Tracked, grounds: Sequence[int] = ()
+    film: Sequence[Sequence[Place]], tracked: TrackingDetector, grounds: Sequence[int] = ()
 ) -> Iterator[dict[str, int]]:
     """For each frame the number of everyone who was found."""
     for number, people in enumerate(film):
@@ -100,17 +100,17 @@ def test_changes_see_another_picture_but_not_another_light() -> None:
 
 
 def test_what_is_usual_is_no_leap() -> None:
-    usual = Usual(0.2, fps=25)
+    usual = ChangeBaseline(0.2, fps=25)
     assert not usual.exceeded(0.5)  # nothing to compare with
     assert not any(usual.exceeded(0.5) for _ in range(30))
-    calm = Usual(0.2, fps=25)
+    calm = ChangeBaseline(0.2, fps=25)
     assert not any(calm.exceeded(0.02) for _ in range(10))
     assert calm.exceeded(0.5)
     assert not calm.exceeded(0.19)
 
 
 def test_flow_follows_a_face_and_its_points_and_loses_one_that_is_gone() -> None:
-    flow = Flow()
+    flow = FlowTracker()
     points = np.array([[[44, 54], [56, 54], [50, 60], [45, 66], [55, 66]]], np.float32)
     faces = Faces(np.array([box_of(50, 60)], np.float32), np.array([0.9]), points)
     flow.update(frame(0, [("ann", 50, 60)]))
@@ -147,7 +147,7 @@ def test_appearance_knows_a_head_before_another_ground(astronaut: Image) -> None
     "box", [[-50, -50, -20, -20], [500, 500, 900, 900], [100, 100, 100, 100], [-9, 30, 700, 40]]
 )
 def test_a_portrait_may_reach_over_the_edge(astronaut: Image, box: list[float]) -> None:
-    portrait = Portrait(astronaut, Faces(np.array([box], np.float32)))
+    portrait = FaceImage(astronaut, Faces(np.array([box], np.float32)))
     assert max(portrait.image.shape) <= 200
     assert portrait.vector(appearance).shape == appearance(astronaut, portrait.face)[0].shape
 
@@ -158,7 +158,7 @@ def test_a_portrait_may_reach_over_the_edge(astronaut: Image, box: list[float]) 
 @both
 def test_crossing_people_keep_their_numbers(kind: type[Script]) -> None:
     film = together(line("ann", 20, 140, 60), line("bob", 140, 20, 60, 63))
-    seen = list(watch(film, Tracked(kind(film))))
+    seen = list(watch(film, TrackingDetector(kind(film))))
     assert seen[0] == {"ann": 1, "bob": 2}
     assert seen[-1] == seen[0]
     assert {found.get("bob", 2) for found in seen} == {2}
@@ -169,7 +169,7 @@ def test_crossing_people_keep_their_numbers(kind: type[Script]) -> None:
 def test_people_who_meet_and_turn_back_keep_their_numbers(kind: type[Script]) -> None:
     to_and_fro = [*np.linspace(0, 42, 25), *np.linspace(42, 0, 25)]
     film = [[("ann", 30 + x, 60.0), ("bob", 130 - x, 64.0)] for x in map(float, to_and_fro)]
-    seen = list(watch(film, Tracked(kind(film))))
+    seen = list(watch(film, TrackingDetector(kind(film))))
     assert seen[-1] == {"ann": 1, "bob": 2}
 
 
@@ -177,7 +177,7 @@ def test_people_who_meet_and_turn_back_keep_their_numbers(kind: type[Script]) ->
 def test_a_short_occlusion_changes_nothing(kind: type[Script]) -> None:
     walk = line("ann", 20, 140, 60)
     film: list[list[Place]] = [[] if 20 <= i < 45 else [place] for i, place in enumerate(walk)]
-    seen = list(watch(film, Tracked(kind(film))))
+    seen = list(watch(film, TrackingDetector(kind(film))))
     assert [found.get("ann") for found in seen[:20]] == [1] * 20
     assert all(not found for found in seen[20:45])
     assert seen[51] == {"ann": 1}  # at the next search, a quarter of a second later
@@ -192,7 +192,7 @@ def test_who_comes_back_keeps_the_number_and_who_comes_instead_does_not(
     for name, number in (("ann", 1), ("bob", 2)):
         back = line(name, 140, 60, 20)
         film = [[p] for p in line("ann", 60, 60, 5) + out[:15]] + nobody + [[p] for p in back]
-        seen = list(watch(film, Tracked(kind(film))))
+        seen = list(watch(film, TrackingDetector(kind(film))))
         assert seen[-1] == {name: number}
 
 
@@ -201,7 +201,7 @@ def test_a_cut_gives_another_number_and_the_cut_back_the_old_one(kind: type[Scri
     names = ["ann"] * 20 + ["bob"] * 20 + ["ann"] * 20
     film: list[list[Place]] = [[(name, 80.0, 60.0)] for name in names]
     grounds = [0] * 20 + [1] * 20 + [0] * 20
-    seen = list(watch(film, Tracked(kind(film)), grounds))
+    seen = list(watch(film, TrackingDetector(kind(film)), grounds))
     assert [found.get(name) for found, name in zip(seen, names, strict=True)] == (
         [1] * 20 + [2] * 20 + [1] * 20
     )
@@ -212,7 +212,7 @@ def test_another_face_in_one_part_of_the_picture_is_another_person(kind: type[Sc
     film: list[list[Place]] = [
         [("ann" if i < 20 else "bob", 40.0, 60.0), ("cat", 120.0, 60.0)] for i in range(40)
     ]
-    seen = list(watch(film, Tracked(kind(film))))
+    seen = list(watch(film, TrackingDetector(kind(film))))
     assert seen[0] == {"ann": 1, "cat": 2}
     assert seen[-1] == {"bob": 3, "cat": 2}
 
@@ -220,7 +220,7 @@ def test_another_face_in_one_part_of_the_picture_is_another_person(kind: type[Sc
 @both
 def test_a_jump_cut_to_the_same_face_elsewhere_keeps_the_number(kind: type[Script]) -> None:
     film: list[list[Place]] = [[("ann", 50.0 if i < 15 else 110.0, 60.0)] for i in range(30)]
-    seen = list(watch(film, Tracked(kind(film)), [0] * 15 + [1] * 15))
+    seen = list(watch(film, TrackingDetector(kind(film)), [0] * 15 + [1] * 15))
     assert [found["ann"] for found in seen] == [1] * 30
 
 
@@ -232,11 +232,13 @@ def test_who_is_who_is_asked_only_in_doubt() -> None:
         return appearance(image, faces)
 
     apart = together(line("ann", 30, 70, 40), line("bob", 130, 120, 40, 30))
-    list(watch(apart, Tracked(Refiner(apart), identity=identity, alike=0.9)))
+    list(watch(apart, TrackingDetector(Refiner(apart), identity=identity, alike=0.9)))
     assert asked == []
     cut: list[list[Place]] = [[("ann" if i < 10 else "bob", 80.0, 60.0)] for i in range(20)]
     seen = list(
-        watch(cut, Tracked(Refiner(cut), identity=identity, alike=0.9), [0] * 10 + [1] * 10)
+        watch(
+            cut, TrackingDetector(Refiner(cut), identity=identity, alike=0.9), [0] * 10 + [1] * 10
+        )
     )
     assert seen[-1] == {"bob": 2}
     assert 0 < len(asked) <= 4
@@ -247,14 +249,14 @@ def test_your_own_identity_decides() -> None:
         return np.ones((len(faces), 1), np.float32)
 
     film: list[list[Place]] = [[("ann" if i < 10 else "bob", 80.0, 60.0)] for i in range(20)]
-    tracked = Tracked(Refiner(film), identity=everyone_is_one)
+    tracked = TrackingDetector(Refiner(film), identity=everyone_is_one)
     assert list(watch(film, tracked, [0] * 10 + [1] * 10))[-1] == {"bob": 1}
 
 
 @pytest.mark.parametrize("answer", [np.zeros(3), np.full((1, 2), np.nan), np.zeros((5, 2))])
 def test_a_wrong_identity_is_named(answer: Any) -> None:
     film: list[list[Place]] = [[("ann" if i < 10 else "bob", 80.0, 60.0)] for i in range(20)]
-    tracked = Tracked(Script(film), identity=lambda image, faces: answer)
+    tracked = TrackingDetector(Script(film), identity=lambda image, faces: answer)
     with pytest.raises(PluginError, match="identity must return"):
         list(watch(film, tracked, [0] * 10 + [1] * 10))
 
@@ -267,7 +269,7 @@ def test_a_doubtful_face_of_one_frame_has_neither_row_nor_number(kind: type[Scri
     film: list[list[Place]] = [[("ann", 40.0, 60.0)] for _ in range(30)]
     film[12] = [("ann", 40.0, 60.0), ("ghost", 120.0, 60.0)]
     film[24:] = [[("ann", 40.0, 60.0), ("bob", 120.0, 60.0)]] * 6
-    seen = list(watch(film, Tracked(kind(film, lambda number: 0.91))))
+    seen = list(watch(film, TrackingDetector(kind(film, lambda number: 0.91))))
     assert seen[12] == {"ann": 1}
     assert seen[24] == {"ann": 1}
     assert seen[25] == {"ann": 1, "bob": 2}
@@ -276,16 +278,16 @@ def test_a_doubtful_face_of_one_frame_has_neither_row_nor_number(kind: type[Scri
 def test_a_sure_face_comes_at_once_and_without_confidence_it_waits_a_frame() -> None:
     film: list[list[Place]] = [[("ann", 40.0, 60.0)]] * 6
     film += [[("ann", 40.0, 60.0), ("bob", 120.0, 60.0)]] * 6
-    sure = list(watch(film, Tracked(Script(film, lambda number: 0.985))))
+    sure = list(watch(film, TrackingDetector(Script(film, lambda number: 0.985))))
     assert sure[6] == {"ann": 1, "bob": 2}
-    without = list(watch(film, Tracked(Script(film, None))))
+    without = list(watch(film, TrackingDetector(Script(film, None))))
     assert without[0] == {"ann": 1}  # nothing was there to wait for
     assert without[6] == {"ann": 1}
     assert without[7] == {"ann": 1, "bob": 2}
 
 
 def test_no_faces_are_no_rows() -> None:
-    tracked = Tracked(Script([[]] * 3))
+    tracked = TrackingDetector(Script([[]] * 3))
     for number in range(3):
         faces = tracked.detect(frame(number, []))
         assert len(faces) == 0
@@ -300,7 +302,7 @@ def test_rows_come_largest_first_with_everything_the_detector_said() -> None:
         def detect(self, image: Image) -> Faces:
             return tidy(Faces(boxes, np.array([0.99, 0.995]), points))
 
-    faces = Tracked(Fixed()).detect(frame(0, []))
+    faces = TrackingDetector(Fixed()).detect(frame(0, []))
     assert ids_of(faces) == [1, 2]
     np.testing.assert_array_equal(faces.boxes, boxes[::-1])
     np.testing.assert_allclose(np.asarray(faces.scores), [0.995, 0.99])
@@ -316,7 +318,7 @@ def test_a_search_every_few_frames_at_a_cut_and_when_someone_is_lost() -> None:
     grounds = [0] * 15 + [1] * 11
     for kind in KINDS:
         detector = kind(film)
-        list(watch(film, Tracked(detector, every=6), grounds))
+        list(watch(film, TrackingDetector(detector, every=6), grounds))
         assert detector.detected == [0, 6, 12, 15, 18, 21, 24]
 
 
@@ -332,7 +334,7 @@ def test_most_searches_leave_small_faces_out() -> None:
     detector = Asked(film)
     assert isinstance(detector, RefiningDetector)
     assert not isinstance(Script(film), RefiningDetector)
-    list(watch(film, Tracked(detector, every=5)))
+    list(watch(film, TrackingDetector(detector, every=5)))
     small = SIZE[1] // 16
     assert asked == [0, small, small, small, small, small, 0]
     assert detector.refined == 30
@@ -341,9 +343,9 @@ def test_most_searches_leave_small_faces_out() -> None:
 def test_the_frame_rate_turns_seconds_into_frames() -> None:
     film: list[list[Place]] = [[("ann", 60.0, 60.0)]] * 24
     slow, fast = Script(film), Script(film)
-    list(watch(film, Tracked(slow, fps=4)))
+    list(watch(film, TrackingDetector(slow, fps=4)))
     assert slow.detected == list(range(24))
-    tracked = Tracked(fast, fps=4)
+    tracked = TrackingDetector(fast, fps=4)
     tracked.reset(fps=48)
     list(watch(film, tracked))
     assert fast.detected == [0, 12]
@@ -355,7 +357,7 @@ def test_the_frame_rate_turns_seconds_into_frames() -> None:
 
 def test_reset_begins_to_count_anew() -> None:
     film: list[list[Place]] = [[("ann", 60.0, 60.0)]] * 10
-    tracked = Tracked(Script(film))
+    tracked = TrackingDetector(Script(film))
     first = list(watch(film, tracked))
     tracked.reset()
     other: list[list[Place]] = [[("bob", 60.0, 60.0)]] * 10
@@ -367,7 +369,7 @@ def test_reset_begins_to_count_anew() -> None:
 def test_two_trackers_know_nothing_of_each_other() -> None:
     film = together(line("ann", 30, 60, 10), line("bob", 130, 110, 10))
     other = [[places[1]] for places in film]
-    one, two = Tracked(Script(film)), Tracked(Script(other))
+    one, two = TrackingDetector(Script(film)), TrackingDetector(Script(other))
     pairs = list(zip(watch(film, one), watch(other, two), strict=True))
     assert pairs[-1] == ({"ann": 1, "bob": 2}, {"bob": 1})
 
@@ -375,7 +377,7 @@ def test_two_trackers_know_nothing_of_each_other() -> None:
 @both
 def test_a_copy_goes_on_where_the_original_was(kind: type[Script]) -> None:
     film = together(line("ann", 30, 90, 20), line("bob", 130, 110, 20, 30))
-    tracked = Tracked(kind(film, None))
+    tracked = TrackingDetector(kind(film, None))
     for number, people in enumerate(film[:8]):
         tracked.detect(frame(number, people))
     copy = pickle.loads(pickle.dumps(tracked))
@@ -393,17 +395,17 @@ def test_a_copy_goes_on_where_the_original_was(kind: type[Script]) -> None:
         ({"fps": 0}, "fps must be above 0"),
         ({"fps": math.nan}, "fps must be above 0"),
         ({"every": 0}, "every must be at least 1"),
-        ({"alike": 1.5}, "alike lies between 0 and 1"),
+        ({"alike": 1.5}, "alike must be between 0 and 1"),
     ],
 )
 def test_numbers_out_of_range(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        Tracked(Script([]), **wrong)
+        TrackingDetector(Script([]), **wrong)
 
 
 def test_a_new_rate_is_checked_too() -> None:
     with pytest.raises(UsageError, match="fps"):
-        Tracked(Script([])).reset(fps=-1)
+        TrackingDetector(Script([])).reset(fps=-1)
 
 
 def test_a_detector_that_returns_something_else_is_named() -> None:
@@ -412,15 +414,15 @@ def test_a_detector_that_returns_something_else_is_named() -> None:
             return [[0, 0, 10, 10]]
 
     with pytest.raises(PluginError, match=r"mien\.Faces, got list"):
-        Tracked(Wrong()).detect(frame(0, []))
+        TrackingDetector(Wrong()).detect(frame(0, []))
 
 
 # With real detectors
 
 
 def test_real_detectors_pass_the_checks(astronaut: Image) -> None:
-    check_detector(Tracked(MtcnnDetector(threads=1)), astronaut, stateless=False)
-    check_detector(Tracked(HaarDetector()), astronaut, stateless=False)
+    check_detector(TrackingDetector(MtcnnDetector(threads=1)), astronaut, stateless=False)
+    check_detector(TrackingDetector(HaarDetector()), astronaut, stateless=False)
 
 
 def moving(astronaut: Image, frames: int) -> Iterator[tuple[Image, FloatArray]]:
@@ -436,7 +438,7 @@ def moving(astronaut: Image, frames: int) -> Iterator[tuple[Image, FloatArray]]:
 
 def test_mtcnn_follows_a_moving_face(astronaut: Image) -> None:
     detector = MtcnnDetector(threads=1)
-    tracked = Tracked(detector)
+    tracked = TrackingDetector(detector)
     for image, box in moving(astronaut, 20):
         faces = tracked.detect(image)
         assert ids_of(faces) == [1]
@@ -447,7 +449,7 @@ def test_mtcnn_follows_a_moving_face(astronaut: Image) -> None:
 
 
 def test_haar_faces_are_followed_between_detections(astronaut: Image) -> None:
-    tracked = Tracked(HaarDetector(min_face=30), every=6)
+    tracked = TrackingDetector(HaarDetector(min_face=30), every=6)
     for image, box in moving(astronaut, 14):
         faces = tracked.detect(image)
         assert ids_of(faces) == [1]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mien.analyzer import EmotionAnalyzer
     from mien.errors import InputError, MienError
     from mien.expressions.callable import CustomClassifier
-    from mien.faces.detectors.callable import GivenDetector
+    from mien.faces.detectors.callable import CustomDetector
     from mien.media.camera import CameraSource
     from mien.media.images import read_image, write_image
     from mien.media.video import VideoSource
@@ -45,7 +45,7 @@ _HOME = {
     "EmotionAnalyzer": "analyzer",
     "Faces": "types",
     "Frame": "types",
-    "GivenDetector": "faces.detectors.callable",
+    "CustomDetector": "faces.detectors.callable",
     "InputError": "errors",
     "MienError": "errors",
     "ModelCard": "models.card",
@@ -62,10 +62,10 @@ __all__ = [
     "CameraSource",
     "CropSpec",
     "CustomClassifier",
+    "CustomDetector",
     "EmotionAnalyzer",
     "Faces",
     "Frame",
-    "GivenDetector",
     "InputError",
     "MienError",
     "ModelCard",

@@ -34,7 +34,7 @@ from mien.expressions.affect import (
     with_affect,
 )
 from mien.expressions.base import EmotionClassifier
-from mien.faces.crops import cut
+from mien.faces.crops import crop_faces
 from mien.faces.detectors.base import FaceDetector
 from mien.faces.detectors.box_formats import BoxFormat
 from mien.faces.quality import assess
@@ -59,8 +59,8 @@ from mien.plugins import (
 from mien.results.failures import unless_all_fail
 from mien.results.result import Result
 from mien.timeline.timeline import Timeline
-from mien.tracking.adaptive import looked_at
-from mien.tracking.tracker import Tracked
+from mien.tracking.adaptive import adaptive_results
+from mien.tracking.tracker import TrackingDetector
 from mien.types import Crops, Faces, FloatArray, Frame, Image, Scores
 
 #: Pictures whose squares may wait for a full batch, and the bytes of those kept with them.
@@ -100,7 +100,7 @@ class EmotionAnalyzer:
             `mien.labels.EMBEDDINGS`); and "affect": valence and arousal, derived where the model
             does not measure them.
         box_format: how your own function or list of boxes writes them, such as "xywh", see
-            `mien.GivenDetector`; left, top, right, bottom in pixels by default.
+            `mien.CustomDetector`; left, top, right, bottom in pixels by default.
 
     Raises:
         UsageError: an unknown name, a number out of range, or `also` for a ready classifier, but
@@ -210,8 +210,8 @@ class EmotionAnalyzer:
             UsageError: `adaptive` for live frames, which cannot wait for later ones.
         """
         tracked = self.detector
-        if not isinstance(tracked, Tracked):
-            tracked = Tracked(self.detector)
+        if not isinstance(tracked, TrackingDetector):
+            tracked = TrackingDetector(self.detector)
         tracked.reset(_rate(frames))
         live = bool(getattr(frames, "live", False))
         frames = checked(frames)
@@ -263,7 +263,7 @@ class EmotionAnalyzer:
         return timeline
 
     def _adaptive(
-        self, frames: Iterable[Frame], tracked: Tracked, *, keep: bool
+        self, frames: Iterable[Frame], tracked: TrackingDetector, *, keep: bool
     ) -> Generator[Result]:
         """Look and judge coarse to fine, and follow people over what was looked at."""
 
@@ -271,7 +271,7 @@ class EmotionAnalyzer:
             return self._judge([self._look(frame, detector, keep=True)])[0]
 
         for _, film in groupby(frames, lambda frame: frame.source):
-            for shown, result in looked_at(film, tracked, look):
+            for shown, result in adaptive_results(film, tracked, look):
                 yield result if keep else replace(result, _read=shown.again)
 
     def _road(
@@ -335,7 +335,7 @@ class EmotionAnalyzer:
             faces = guarded(detector.detect, image, Faces)
         except PluginError as error:
             return self._failed(seen, error)
-        crops = cut(image, faces, self.classifier.input_size, self._crop)
+        crops = crop_faces(image, faces, self.classifier.input_size, self._crop)
         attributes = self._estimated(image, faces)
         seconds = time.perf_counter() - started
         return replace(seen, faces=faces, crops=crops, seconds=seconds, attributes=attributes)
@@ -351,7 +351,9 @@ class EmotionAnalyzer:
     def _estimated(self, image: Image, faces: Faces) -> Mapping[str, FloatArray]:
         """Apparent age and gender, where they were asked for, on crops of their own."""
         model = self._attributes
-        return model.estimate(cut(image, faces, model.input_size, model.crop)) if model else {}
+        return (
+            model.estimate(crop_faces(image, faces, model.input_size, model.crop)) if model else {}
+        )
 
     def _judge(self, waiting: list[_Seen]) -> list[Result]:
         """Classify the squares of several pictures at once and hand each picture its rows."""
@@ -430,7 +432,7 @@ def _rate(frames: Iterable[Frame]) -> float | None:
     return float(min(fps / getattr(frames, "every", 1), wanted))
 
 
-def _by_source(frames: Iterable[Frame], tracked: Tracked) -> Iterator[Frame]:
+def _by_source(frames: Iterable[Frame], tracked: TrackingDetector) -> Iterator[Frame]:
     """The frames; people are counted anew where another film begins."""
     last: str | None = None
     for frame in frames:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mien.errors import InputError
-from mien.faces.crops import cut
+from mien.faces.crops import crop_faces
 from mien.media.frame_reader import FrameReader
 from mien.types import Faces, Image
 
@@ -54,7 +54,7 @@ def read_again(gathered: Gathered, who: People, rows: Sequence[int]) -> Iterator
             gone.add(source)
             print(f"mien: {error}", file=sys.stderr)  # noqa: T201
             continue
-        yield row, cut(image, Faces(np.array([box], np.float32)), _SIDE)[0]
+        yield row, crop_faces(image, Faces(np.array([box], np.float32)), _SIDE)[0]
 
 
 def _counted(rows: Sequence[int]) -> Iterator[int]:
