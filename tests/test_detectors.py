@@ -76,7 +76,7 @@ def test_make_detector_knows_names_and_options() -> None:
     assert haar.min_neighbors == 3
     with pytest.raises(UsageError, match="available: mtcnn, haar, yunet"):
         make_detector("dlib")
-    with pytest.raises(UsageError, match=r"'haar' cannot be made: .*'colour'"):
+    with pytest.raises(UsageError, match=r"'haar' cannot be created: .*'colour'"):
         make_detector("haar", colour=1)
     with pytest.raises(UsageError, match="model_path"):
         make_detector("yunet")
