@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     clear = faces.majority[rows] >= 0
     photos = _photos(options.media) if options.media else []
     print(f"a face detected in {len(rows)} of {len(found)} images, {clear.sum()} with a majority\n")
-    print("| crop | validation accuracy | KL to the votes | photos right | mean probability of the label |")
+    print("| crop | validation accuracy | KL to the votes | photos right | mean probability |")
     print("|---|--:|--:|--:|--:|")
     for name, spec in specs(classifier.crop).items():
         crops: Crops = np.concatenate([crop_faces(pictures[r], found[r], size, spec) for r in rows])

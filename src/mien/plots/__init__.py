@@ -9,7 +9,7 @@ dark pages; alone, on white, it is black. Pure functions on arrays.
 from mien.plots.affect_plane import plane_plot
 from mien.plots.curves import timeline_plot
 from mien.plots.svg import picture_uri, round_times, time_text
-from mien.plots.values import PersonCurve, PersonPath, Plot, write_text
+from mien.plots.values import PersonCurve, PersonPath, Plot, write_page
 
 __all__ = [
     "PersonCurve",
@@ -20,5 +20,5 @@ __all__ = [
     "round_times",
     "time_text",
     "timeline_plot",
-    "write_text",
+    "write_page",
 ]

@@ -13,7 +13,7 @@ from mien.evaluation.evaluation import Evaluation, Groups
 from mien.evaluation.ferplus import Figure
 from mien.evaluation.intervals import Measured
 from mien.labels import color_of
-from mien.plots import write_text
+from mien.plots import write_page
 from mien.plots.metrics import calibration_picture, confusion_picture, coverage_picture
 
 _NBSP = "\u00a0"
@@ -26,6 +26,7 @@ def write_evaluation(
     model: str,
     data: str,
     figures: Sequence[Figure] = (),
+    overwrite: bool = False,
 ) -> list[Path]:
     """Write ``report.html`` and ``report.json`` into a folder, which is made if need be.
 
@@ -34,6 +35,7 @@ def write_evaluation(
         folder: where to.
         model, data: what they are called on the page.
         figures: further figures with their protocols, as from `evaluate_ferplus`.
+        overwrite: replace files that mien did not write, too.
 
     Raises:
         UsageError: nothing can be written there.
@@ -47,8 +49,8 @@ def write_evaluation(
     text = json.dumps(everything, indent=1, ensure_ascii=False) + "\n"
     page = evaluation_page(found, model=model, data=data, figures=figures)
     return [
-        write_text(page, target / "report.html", (".html",)),
-        write_text(text, target / "report.json", (".json",)),
+        write_page(page, target / "report.html", (".html",), overwrite=overwrite),
+        write_page(text, target / "report.json", (".json",), overwrite=overwrite),
     ]
 
 

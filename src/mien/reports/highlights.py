@@ -97,7 +97,14 @@ def strongest(
     return [Clip(**{name: row[name] for name in names}) for row in runs.to_dict("records")]
 
 
-def cut(timeline: Timeline, clip: Clip, path: str | Path, *, longest_s: float = 10.0) -> Clip:
+def cut(
+    timeline: Timeline,
+    clip: Clip,
+    path: str | Path,
+    *,
+    longest_s: float = 10.0,
+    overwrite: bool = False,
+) -> Clip:
     """Write a clip as a short film, with boxes, names and sound, and a picture beside it.
 
     A run longer than `longest_s` is shown around its peak. The film is read again from where it
@@ -108,8 +115,9 @@ def cut(timeline: Timeline, clip: Clip, path: str | Path, *, longest_s: float = 
         timeline: that the clip is of.
         clip: as from `strongest`.
         path: ``.mp4``, ``.m4v``, ``.mov`` or ``.mkv``, or ``.gif`` for a small one without sound
-            and poster; a file that is there is replaced.
+            and poster; one that mien wrote is replaced.
         longest_s: seconds that are shown at most.
+        overwrite: replace any other file, too.
 
     Returns:
         the clip with its ``file``.
@@ -136,11 +144,16 @@ def cut(timeline: Timeline, clip: Clip, path: str | Path, *, longest_s: float = 
     gif = Path(path).suffix.lower() == ".gif"
     nearest = min(known, key=lambda i: abs((known[i].time_s or 0.0) - clip.peak_s))
     frames = VideoSource(clip.source, start=start, end=end, width=width)
-    with GifSink(path) if gif else FilmSink(path, audio_from=clip.source, margin=False) as sink:
+    film_sink: GifSink | FilmSink = (
+        GifSink(path, overwrite=overwrite)
+        if gif
+        else FilmSink(path, audio_from=clip.source, margin=False, overwrite=overwrite)
+    )
+    with film_sink as sink:
         for result, picture in _shown(frames, known):
             sink.write(result)
             if result.index == nearest and made.poster is not None:
-                write_image(made.poster, picture)
+                write_image(made.poster, picture, overwrite=overwrite)
     return made
 
 

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from mien.errors import UsageError
 from mien.expressions.affect import DERIVED
 from mien.labels import UNCERTAIN
-from mien.plots import picture_uri, round_times, time_text, write_text
+from mien.plots import picture_uri, round_times, time_text, write_page
 from mien.reports.drawings import WIDE, curves, drawn, group_curve, planes, sure, threshold
 from mien.reports.html import NBSP, base, color, percent
 from mien.reports.methods import card_figures, model_card, told_settings
@@ -35,7 +35,13 @@ SEGMENTS = 300
 _FACE = 128  # pixels a side, shown at half of it on fine screens
 
 
-def write_report(timeline: Timeline, path: str | Path, clips: Sequence[Clip] = ()) -> Path:
+def write_report(
+    timeline: Timeline,
+    path: str | Path,
+    clips: Sequence[Clip] = (),
+    *,
+    overwrite: bool = False,
+) -> Path:
     """Write the page about a timeline to an ``.html`` file.
 
     It describes how faces look to viewers. Films of one table follow one another on the page;
@@ -47,12 +53,14 @@ def write_report(timeline: Timeline, path: str | Path, clips: Sequence[Clip] = (
         clips: short films to show, as from `mien.reports.highlights.cut`; the page finds them by
         their names,
             so they belong beside it.
+        overwrite: replace a file that mien did not write, too.
 
     Raises:
         UsageError: nothing in the timeline has a time, its scores are not probabilities, the
             name does not end in .html, or nothing can be written there.
     """
-    return write_text(report_page(timeline, clips), path, (".html", ".htm"))
+    text = report_page(timeline, clips)
+    return write_page(text, path, (".html", ".htm"), overwrite=overwrite)
 
 
 def report_page(timeline: Timeline, clips: Sequence[Clip] = ()) -> str:
