@@ -1,13 +1,13 @@
-"""How well people keep their numbers, on films whose truth is known.
+"""Tracking accuracy on videos with ground truth.
 
     python benchmarks/tracking.py [--detector haar] [--films bar crossing]
 
-The films are made here (`crowd.py`). Counted as in CLEAR MOT (Bernardin and Stiefelhagen 2008):
+The videos are made here (`crowd.py`). Counted as in CLEAR MOT (Bernardin and Stiefelhagen 2008):
 a face is found where a box overlaps the true one by half; one of which less than half is to be
 seen need not be found, and is no mistake where it is. Identity switches (IDSW) are changes of a
 person's number, fragments (Frag) the interruptions of a person who is in sight, MOTA is one minus
 all mistakes for each true face, IDF1 (Ristani and others 2016) the share of faces with the right
-number when each person is given the one number that suits best over the whole film.
+number when each person is given the one number that suits best over the whole video.
 """
 
 from __future__ import annotations

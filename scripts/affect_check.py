@@ -1,4 +1,4 @@
-"""Does derived valence put the expressions in order? The source of figures in docs/affect.md.
+"""Check the order of expressions by derived valence. The source of figures in docs/affect.md.
 
     python scripts/affect_check.py --data FERPLUS
 
