@@ -34,7 +34,7 @@ def options_of(words: list[str]) -> tuple[str, set[str]]:
     command = typer.main.get_command(app)
     path = ["mien"]
     while hasattr(command, "commands"):
-        name = next((word for word in words if not word.startswith("-")), None)
+        name = next((word for word in words if not word.startswith("-")), "")
         if name not in command.commands:
             break
         words = words[words.index(name) + 1 :]

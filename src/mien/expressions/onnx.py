@@ -229,9 +229,9 @@ def check_crops(crops: Crops, size: int) -> None:
 
 
 def _find_card(net: Session, given: ModelCard | Mapping[str, Any] | None) -> ModelCard:
-    """The given card, completed by the file's own, or one beside it, and by the network itself."""
+    """The given card, completed by that in the file or beside it, and by the network itself."""
     text = net.metadata.get(METADATA_KEY)
-    known: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     beside = net.path.with_suffix(".json")
     if text is None and given is None and beside.is_file():
         given = read_fields(beside)
@@ -242,21 +242,21 @@ def _find_card(net: Session, given: ModelCard | Mapping[str, Any] | None) -> Mod
     if isinstance(given, ModelCard):
         card = given
     elif given is not None:
-        known = dict(given)
+        fields = dict(given)
     if card is not None:
         with card_of(net.path):
-            card = replace(card, **known)
+            card = replace(card, **fields)
     else:
-        if "labels" not in known:
+        if "labels" not in fields:
             raise ModelError(
                 f"{net.path} carries no card; give its labels, for example "
                 "card={'labels': ('neutral', 'happiness'), 'input_size': 112}, "
                 f"or write them as JSON into {beside.name} beside it."
             )
-        known.setdefault("name", net.path.stem)
-        known.setdefault("input_size", _side(net))
+        fields.setdefault("name", net.path.stem)
+        fields.setdefault("input_size", _side(net))
         with card_of(net.path):
-            card = ModelCard(**known)
+            card = ModelCard(**fields)
     return card if card.scores else replace(card, scores=net.output_names[0])
 
 

@@ -54,11 +54,11 @@ def bundle(names: Sequence[str], target: Path) -> list[str]:
             listed[name] = {"sha256": file_sha256(own[name]), "card": own_card(name) or {}}
             continue
         path_of(name)  # raises if it has not been downloaded
-        known = find(name)
-        path = original(known)
-        if not path.is_file() or file_hash(path, known.pin) != known.pin:
+        weights = find(name)
+        path = original(weights)
+        if not path.is_file() or file_hash(path, weights.pin) != weights.pin:
             raise ModelError(f"{path} is missing or damaged; run: mien models pull {name}")
-        paths[known.file] = path
+        paths[weights.file] = path
     try:
         _write(target, paths, json.dumps(listed).encode() if listed else b"")
     except OSError as error:
@@ -116,16 +116,16 @@ def unpack(source: Path) -> list[str]:
 
 def _import(source: Path, file: str, data: bytes) -> str:
     """Store a published model in the cache."""
-    known = of_file(file)
-    assert known is not None
-    path = original(known)
+    weights = of_file(file)
+    assert weights is not None
+    path = original(weights)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         temporary.write_bytes(data)
-        if file_hash(temporary, known.pin) != known.pin:
+        if file_hash(temporary, weights.pin) != weights.pin:
             raise ModelError(f"{file} in {source} is not the published file; it was not imported.")
-    ready(known)
-    return known.name
+    ready(weights)
+    return weights.name
 
 
 def _listed(source: Path, text: bytes) -> dict[str, dict[str, Any]]:
@@ -189,8 +189,8 @@ def _check_sizes(source: Path, sizes: Mapping[str, int]) -> None:
         ModelError: a file is larger than it can be.
     """
     for name, size in sizes.items():
-        known = of_file(name)
-        most = known.most if known else MOST_BYTES
+        weights = of_file(name)
+        most = weights.most if weights else MOST_BYTES
         if size > most:
             raise ModelError(f"{name} in {source} has {size:,} bytes, more than {most:,}.")
 

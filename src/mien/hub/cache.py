@@ -41,16 +41,16 @@ def of_file(file: str) -> Entry | None:
     return next((entry for entry in ENTRIES if entry.file == file), None)
 
 
-def cached(known: Entry) -> Path:
+def cached(weights: Entry) -> Path:
     """Path of the model file once downloaded; of an archive, that of its first member."""
-    if known.members:
-        return cache_folder() / known.name / Path(known.members[0]).name
-    return cache_folder() / "models" / f"{known.name}.onnx"
+    if weights.members:
+        return cache_folder() / weights.name / Path(weights.members[0]).name
+    return cache_folder() / "models" / f"{weights.name}.onnx"
 
 
-def original(known: Entry) -> Path:
+def original(weights: Entry) -> Path:
     """Path of the file as published; converted or extracted files are stored beside it."""
-    return cached(known).with_name(known.file)
+    return cached(weights).with_name(weights.file)
 
 
 def path_of(name: str) -> Path:
@@ -60,8 +60,8 @@ def path_of(name: str) -> Path:
         ModelError: it has not been downloaded.
         UsageError: there is no such model.
     """
-    known = find(name)
-    path = cached(known)
+    weights = find(name)
+    path = cached(weights)
     if not path.is_file():
         raise ModelError(f"{name} is not downloaded yet; run: mien models pull {name}")
     return path
@@ -77,66 +77,66 @@ def pull(name: str, report: Report | None = None) -> Path:
         UsageError: there is no such model, or the mirror is not a URL.
         ModelError: no network, no disk space, or not the published file.
     """
-    known = find(name)
-    path = original(known)
-    if not (path.is_file() and file_hash(path, known.pin) == known.pin):
+    weights = find(name)
+    path = original(weights)
+    if not (path.is_file() and file_hash(path, weights.pin) == weights.pin):
         mirror = os.environ.get("MIEN_MIRROR")
-        url = f"{mirror.rstrip('/')}/{known.file}" if mirror else known.url
-        download(url, path, known.pin, report, known.size, known.most)
-    return ready(known)
+        url = f"{mirror.rstrip('/')}/{weights.file}" if mirror else weights.url
+        download(url, path, weights.pin, report, weights.size, weights.most)
+    return ready(weights)
 
 
-def ready(known: Entry) -> Path:
+def ready(weights: Entry) -> Path:
     """The model file of a downloaded entry, converted or extracted first where necessary."""
-    path = cached(known)
-    if known.suffix == ".onnx" or _is_unchanged(known):
+    path = cached(weights)
+    if weights.suffix == ".onnx" or _is_unchanged(weights):
         return path
     with alone(path.with_name(f"{path.name}.lock")):
-        if not _is_unchanged(known):  # unless another process has just done it
-            _convert(known)
-            with replacing(_record(known)) as record:
-                record.write_text(json.dumps(_hashes(known)), encoding="utf-8")
+        if not _is_unchanged(weights):  # unless another process has just done it
+            _convert(weights)
+            with replacing(_record(weights)) as record:
+                record.write_text(json.dumps(_hashes(weights)), encoding="utf-8")
     return path
 
 
-def _convert(known: Entry) -> None:
-    source, target = original(known), cached(known)
-    if known.suffix == ".tgz":
-        extract(source, known.members, target.parent)
-    elif known.kind == "engagement":
+def _convert(weights: Entry) -> None:
+    source, target = original(weights), cached(weights)
+    if weights.suffix == ".tgz":
+        extract(source, weights.members, target.parent)
+    elif weights.kind == "engagement":
         from mien.hub.converters.attention import convert_attention
 
-        convert_attention(source, target, {ENGAGEMENT_KEY: json.dumps(known.card_fields())})
+        convert_attention(source, target, {ENGAGEMENT_KEY: json.dumps(weights.card_fields())})
     else:
         from mien.hub.converters.keras import convert_keras
 
         convert_keras(source, target)
 
 
-def _record(known: Entry) -> Path:
+def _record(weights: Entry) -> Path:
     """The file with the hashes of converted or extracted files, which are not published."""
-    return cached(known).with_name(f"{known.name}.made.json")
+    return cached(weights).with_name(f"{weights.name}.made.json")
 
 
-def _hashes(known: Entry) -> dict[str, str]:
-    files = [cached(known).with_name(Path(m).name) for m in known.members] or [cached(known)]
-    return {"of": known.pin} | {file.name: file_sha256(file) for file in files}
+def _hashes(weights: Entry) -> dict[str, str]:
+    files = [cached(weights).with_name(Path(m).name) for m in weights.members] or [cached(weights)]
+    return {"of": weights.pin} | {file.name: file_sha256(file) for file in files}
 
 
-def _is_unchanged(known: Entry) -> bool:
+def _is_unchanged(weights: Entry) -> bool:
     """Whether the converted or extracted files are unchanged."""
     try:
-        recorded = json.loads(_record(known).read_text(encoding="utf-8"))
-        return bool(recorded == _hashes(known))
+        recorded = json.loads(_record(weights).read_text(encoding="utf-8"))
+        return bool(recorded == _hashes(weights))
     except (OSError, ValueError):
         return False
 
 
-def _is_good(known: Entry) -> bool:
+def _is_good(weights: Entry) -> bool:
     """Whether the file is the published one, and files made from it are unchanged."""
-    if file_hash(original(known), known.pin) != known.pin:
+    if file_hash(original(weights), weights.pin) != weights.pin:
         return False
-    return known.suffix == ".onnx" or _is_unchanged(known)
+    return weights.suffix == ".onnx" or _is_unchanged(weights)
 
 
 def verify() -> list[tuple[str, bool]]:
@@ -198,7 +198,7 @@ def remove(name: str) -> None:
         UsageError: there is no such model.
     """
     path_of(name)
-    known = find(name)
-    members = [cached(known).with_name(Path(member).name) for member in known.members]
-    for path in {original(known), cached(known), _record(known), *members}:
+    weights = find(name)
+    members = [cached(weights).with_name(Path(member).name) for member in weights.members]
+    for path in {original(weights), cached(weights), _record(weights), *members}:
         path.unlink(missing_ok=True)

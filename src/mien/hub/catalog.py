@@ -29,7 +29,7 @@ _ZOO = (
 )
 
 
-#: Bytes of a published file whose authors do not say how many it has, at the most.
+#: Maximum size, bytes, of a published file whose size is unknown.
 MOST_BYTES = 200_000_000
 
 

@@ -185,12 +185,12 @@ def _shortened(data: bytes) -> bytes | None:
     while at + 8 <= len(data):
         kind, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
         if kind in (b"VP8 ", b"VP8L"):
-            kept = min(size, len(data) - at - 8)
-            kept -= 32 + kept // 100
-            if kept < 32:
+            length = min(size, len(data) - at - 8)
+            length -= 32 + length // 100
+            if length < 32:
                 return None
-            body = data[12:at] + kind + kept.to_bytes(4, "little")
-            body += data[at + 8 : at + 8 + kept] + b"\0" * (kept % 2)
+            body = data[12:at] + kind + length.to_bytes(4, "little")
+            body += data[at + 8 : at + 8 + length] + b"\0" * (length % 2)
             return b"RIFF" + (4 + len(body)).to_bytes(4, "little") + b"WEBP" + body
         at += 8 + size + size % 2
     return None

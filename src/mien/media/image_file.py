@@ -161,8 +161,8 @@ def _not_read(file: BinaryIO) -> str:
     file.seek(0)
     head = file.read(1 << 20)  # a JPEG's frame header may follow a long EXIF block
     file.seek(-min(len(head), 18), os.SEEK_END)
-    known = signatures.describe(head, file.read(18))
-    return known or f"is not an image that can be read ({_READABLE}), or it is damaged or cut off"
+    problem = signatures.describe(head, file.read(18))
+    return problem or f"is not an image that can be read ({_READABLE}), or it is damaged or cut off"
 
 
 def _decoded(image: PilImage.Image, name: str, file: BinaryIO | None, page: Page | None) -> Image:

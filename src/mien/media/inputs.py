@@ -265,8 +265,8 @@ def _file(path: str) -> Input | None:
 def _is_again(place: str, met: set[int]) -> bool:
     """Whether a file came before, perhaps through a link or another name."""
     try:
-        found = os.stat(place)
-        key = hash((found.st_dev, found.st_ino))
+        status = os.stat(place)
+        key = hash((status.st_dev, status.st_ino))
     except (OSError, ValueError):
         key = hash(place)
     again = key in met

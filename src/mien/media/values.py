@@ -88,7 +88,7 @@ def to_8_bits(
     Raises:
         ImageError: floats of an undefined range: not finite, negative, or just over 1.
     """
-    if samples.ndim == 3 and samples.shape[2] == 4:  # alpha has a depth of its own
+    if samples.ndim == 3 and samples.shape[2] == 4:  # alpha may have another depth
         color = to_8_bits(samples[..., :3], name, bits=bits, signed=signed)
         return np.dstack([color, to_8_bits(samples[..., 3], name, signed=signed)])
     white = _white(samples, name, bits, signed=signed)

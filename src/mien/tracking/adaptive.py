@@ -74,15 +74,15 @@ class SparseTracker:
         self._changes, self._still = Changes(), Changes()
         self._shot = self._place = -1
 
-    def track(self, result: Result, shown: ShotFrame) -> Result:
+    def track(self, result: Result, item: ShotFrame) -> Result:
         """The result with ``track_ids``, without unconfirmed faces.
 
         Args:
             result: the result of the next analyzed frame.
-            shown: that frame.
+            item: that frame.
         """
-        cut, self._shot = shown.shot != self._shot, shown.shot
-        next_one, self._place = shown.place == self._place + 1, shown.place
+        cut, self._shot = item.shot != self._shot, item.shot
+        next_one, self._place = item.place == self._place + 1, item.place
         image = result.image
         self._changes.update(image)
         changes = self._changes if next_one else self._still
@@ -128,11 +128,11 @@ def adaptive_results(
     """
     detector, tracker = AdaptiveDetector(tracked.detector, tracked.fps), SparseTracker(tracked)
 
-    def analyzed(shown: ShotFrame) -> tuple[ShotFrame, Result]:
-        return shown, analyze(shown.frame, detector.at(shown.place, shown.shot))
+    def analyzed(item: ShotFrame) -> tuple[ShotFrame, Result]:
+        return item, analyze(item.frame, detector.at(item.place, item.shot))
 
     def same(one: tuple[ShotFrame, Result], other: tuple[ShotFrame, Result]) -> bool:
         return one[0].shot == other[0].shot and alike(one[1], other[1])
 
-    for shown, result in coarse_to_fine(with_shots(frames, tracked.fps), analyzed, same):
-        yield shown, result if result.error else tracker.track(result, shown)
+    for item, result in coarse_to_fine(with_shots(frames, tracked.fps), analyzed, same):
+        yield item, result if result.error else tracker.track(result, item)

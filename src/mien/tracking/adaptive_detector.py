@@ -90,9 +90,9 @@ class AdaptiveDetector:
         assert isinstance(self._detector, RefiningDetector)
         check_image(image)
         before, after = self._neighbors()
-        near = [found for found in (before, after) if found is not None]
+        near = [frame for frame in (before, after) if frame is not None]
         faces, sure = _refined(self._detector, image, near)
-        lost = any(_missing(found.faces, faces) for found in near)
+        lost = any(_missing(frame.faces, faces) for frame in near)
         if not near or lost or (after is None and self._due(image, faces)):
             faces = self._search(self._detector, image, faces)
             sure = _sure(faces, near)
@@ -102,7 +102,7 @@ class AdaptiveDetector:
 
     def _neighbors(self) -> tuple[_Detections | None, _Detections | None]:
         """The nearest analyzed frames of the same shot, before and after."""
-        here = [place for place, found in self._results.items() if found.shot == self._shot]
+        here = [place for place, frame in self._results.items() if frame.shot == self._shot]
         before = max((i for i in here if i < self._place), default=None)
         after = min((i for i in here if i > self._place), default=None)
         nearest = [None if place is None else self._results[place] for place in (before, after)]
@@ -143,25 +143,25 @@ def _refined(
     detector: RefiningDetector, image: Image, near: list[_Detections]
 ) -> tuple[Faces, Flags]:
     """The faces near their positions in the neighboring frames, and which are confirmed."""
-    boxes: Boxes = np.concatenate([np.zeros((0, 4)), *(found.faces.boxes for found in near)])
+    boxes: Boxes = np.concatenate([np.zeros((0, 4)), *(frame.faces.boxes for frame in near)])
     if not len(boxes):
         return Faces.empty(), np.zeros(0, bool)
     limit = float(getattr(detector, "min_score", 0.0))
-    turns = np.concatenate([quarter_turns(found.faces) for found in near])
+    turns = np.concatenate([quarter_turns(frame.faces) for frame in near])
     lying = {"turns": turns} if turns.any() else {}
     faces = detector.refine(image, boxes, LENIENT * limit, **lying)
     # A false positive would persist: the lower limit is only for confirmed faces.
     sure = _sure(faces, near)
-    kept = ~(np.asarray(faces.scores) < limit) | sure
-    return faces[kept], sure[kept]
+    keep = ~(np.asarray(faces.scores) < limit) | sure
+    return faces[keep], sure[keep]
 
 
 def _sure(faces: Faces, near: list[_Detections]) -> Flags:
-    """Which faces leave no doubt, or did so in a neighbour."""
+    """Which faces are confirmed, here or in a neighboring frame."""
     sure = np.asarray(faces.scores) >= SURE
-    for found in near:
-        if found.sure.any() and len(faces):
-            overlap = iou(faces.boxes, found.faces.boxes[found.sure])
+    for frame in near:
+        if frame.sure.any() and len(faces):
+            overlap = iou(faces.boxes, frame.faces.boxes[frame.sure])
             sure |= overlap.max(axis=1) >= _SAME
     return np.asarray(sure, bool)
 

@@ -78,21 +78,21 @@ class TrackManager:
         view = _FrameFaces(image, faces, self.identity)
         changed = [(p, changes.around(p.box)) for p in self.here]
         leapt = [p for p, c in changed if cut or p.usual.exceeded(c) or (restless and c > _LEAP)]
-        found = {} if cut else self._by_place(view, leapt)
-        gone = [p for p in self.here if p not in leapt and p not in found.values()]
+        matches = {} if cut else self._by_place(view, leapt)
+        gone = [p for p in self.here if p not in leapt and p not in matches.values()]
         gone = [p for p in gone if changes.around(p.face.boxes[0]) > _LEAP]
-        hopes = self._by_looks(view, found, leapt + gone, stays=not restless)
+        hopes = self._by_looks(view, matches, leapt + gone, stays=not restless)
         for row in range(len(faces)):
-            if row not in found and not _is_duplicate(faces[row], faces[list(found)]):
-                found[row] = Track(faces[row], self._shot, ChangeBaseline(_LEAP, self.fps))
+            if row not in matches and not _is_duplicate(faces[row], faces[list(matches)]):
+                matches[row] = Track(faces[row], self._shot, ChangeBaseline(_LEAP, self.fps))
         clear = _clear(faces, view.size)
-        for row, track in found.items():
+        for row, track in matches.items():
             track.update(faces[row], self._shot)
             track.remember(image, round(self.fps), lasting=bool(clear[row]))
             if track.number == 0:
                 self._confirm(track, hope=hopes.get(row, False), first=cut or restless)
-        self._age(list(found.values()))
-        numbers = [found[row].number if row in found else 0 for row in range(len(faces))]
+        self._age(list(matches.values()))
+        numbers = [matches[row].number if row in matches else 0 for row in range(len(faces))]
         return np.array(numbers, np.int64)
 
     def _confirm(self, track: Track, hope: bool, first: bool) -> None:
@@ -127,24 +127,24 @@ class TrackManager:
             )
             gains = gains.copy() if gains is close else gains
             gains[one, row] += _CLEAR * float(np.clip(alike, -1, 1))
-        found = {}
+        matches = {}
         for one, row in assign(gains):
             track = tracks[one]
             gap = track.missed > _BLINK_S * self.fps
             if not gap or view.likeness(track, row) >= self.thresholds.near:
-                found[row] = track
-        return found
+                matches[row] = track
+        return matches
 
     def _by_looks(
-        self, view: _FrameFaces, found: dict[int, Track], leapt: list[Track], *, stays: bool
+        self, view: _FrameFaces, matches: dict[int, Track], leapt: list[Track], *, stays: bool
     ) -> dict[int, bool]:
-        """Add to `found` the rows that look like a missing track; returns which others may.
+        """Add to `matches` the rows that look like a missing track; returns which others may.
 
         `stays` says whether the same position is evidence for the same person.
         """
-        rows = [r for r in range(len(view.faces)) if r not in found or not found[r].number]
+        rows = [r for r in range(len(view.faces)) if r not in matches or not matches[r].number]
         tracks = [p for p in self.tracks if p.number and (p.missed or p in leapt)]
-        tracks = [p for p in tracks if p not in found.values()]
+        tracks = [p for p in tracks if p not in matches.values()]
         if not rows or not tracks:
             return {}
         close = _closeness(tracks, view.faces[rows], self.fps)
@@ -162,7 +162,7 @@ class TrackManager:
                 gains[i, j] = view.likeness(track, row) - bar
         hopes = {row: bool(gains[:, j].max() > -_HOPE) for j, row in enumerate(rows)}
         pairs = assign(gains)
-        found |= {rows[j]: tracks[i] for i, j in pairs}
+        matches |= {rows[j]: tracks[i] for i, j in pairs}
         for i in {*range(len(tracks))} - {i for i, _ in pairs}:
             if tracks[i] in leapt and close[i].max() > 0.5:  # another is there now:
                 tracks[i].shot = -1  # from now on the track is matched only by appearance

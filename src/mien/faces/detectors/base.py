@@ -48,7 +48,7 @@ def tidy(faces: Faces, min_score: float = 0.0, min_face: float = 0.0) -> Faces:
     """
     size = faces.boxes[:, 2:] - faces.boxes[:, :2]
     scores = np.asarray(faces.scores)
-    kept = ~(scores < min_score) & (size.min(axis=1, initial=np.inf) >= min_face)
-    faces, size = faces[kept], size[kept]
+    keep = ~(scores < min_score) & (size.min(axis=1, initial=np.inf) >= min_face)
+    faces, size = faces[keep], size[keep]
     order = np.lexsort((faces.boxes[:, 0], faces.boxes[:, 1], -size.prod(axis=1)))
     return faces[order]

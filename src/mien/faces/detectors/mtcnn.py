@@ -183,8 +183,8 @@ class MtcnnDetector:
             return boxes
         logits, offsets = self._run("rnet", ["logit", "offsets"], image, boxes, 24)
         scores = probability(logits[:, 0])
-        kept = scores > self.thresholds[1]
-        boxes, scores = refine(boxes[kept], offsets[kept]), scores[kept]
+        keep = scores > self.thresholds[1]
+        boxes, scores = refine(boxes[keep], offsets[keep]), scores[keep]
         return squares(boxes[suppress(boxes, scores, 0.7)])
 
     def _run(
