@@ -6,7 +6,6 @@ are converted to images, so that the others cost no more than their decoding.
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Generator, Iterator
 from contextlib import suppress
 from functools import partial
@@ -26,6 +25,7 @@ from mien.media.frames import (
     lacks_trailer,
 )
 from mien.media.rendering import Renderer
+from mien.media.signatures import is_text
 from mien.media.timestamps import Clock, PendingStamps, frame_rate
 
 if TYPE_CHECKING:
@@ -77,9 +77,8 @@ def _why_not(head: bytes) -> str:
     if head[4:8] in (b"ftyp", b"mdat", b"wide", b"free"):
         why = "is cut off: its index, stored at the end, is missing"
         return f"{why}, copy or download it again"
-    with suppress(UnicodeDecodeError):  # incrementally: the last character may be split
-        if "\0" not in codecs.getincrementaldecoder("utf-8")().decode(head):
-            return "is a text file, not a video, despite its extension"
+    if is_text(head):
+        return "is a text file, not a video, despite its extension"
     return "is not a video that can be read, or it is damaged or cut off"
 
 

@@ -6,7 +6,6 @@ content is not recognized: a damaged ``video.mp4`` is a damaged video.
 
 from __future__ import annotations
 
-import codecs
 import os
 import re
 from typing import Literal, TypeAlias
@@ -14,6 +13,7 @@ from typing import Literal, TypeAlias
 from mien.errors import InputError
 from mien.media.frames import ISO_BOXES
 from mien.media.images import IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from mien.media.signatures import is_text
 
 Kind: TypeAlias = 'Literal["image", "video"]'
 
@@ -71,7 +71,7 @@ def kind_of(path: str | os.PathLike[str]) -> Kind | None:
         return "video" if _is_animated(path, head) else "image"
     if _is_video(path, head):
         return "video"
-    if _is_text(head) and path.lower().endswith(_PROGRAMS):
+    if is_text(head) and path.lower().endswith(_PROGRAMS):
         return None
     return kind_by_name(path)
 
@@ -137,7 +137,7 @@ def _is_mjpeg(path: str) -> bool:
 def _is_video(path: str, head: bytes) -> bool:
     if head[4:8] in ISO_BOXES and head[8:12] not in _SOUND_BRANDS:
         return True
-    if not head or (_is_text(head) and not head.startswith((b"#EXTM3U", b"YUV4MPEG2"))):
+    if not head or (is_text(head) and not head.startswith((b"#EXTM3U", b"YUV4MPEG2"))):
         return False  # FFmpeg opens text files, too
     from mien.media.decoding import open_video
 
@@ -147,10 +147,3 @@ def _is_video(path: str, head: bytes) -> bool:
         return False
     container.close()
     return True
-
-
-def _is_text(head: bytes) -> bool:
-    try:  # incrementally: the last character may be split
-        return "\0" not in codecs.getincrementaldecoder("utf-8")().decode(head)
-    except UnicodeDecodeError:
-        return False

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 # Pillow's other formats are excluded: some run external programs (EPS), none hold photos of people.
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "JPEG2000", "PPM")
 _READABLE = "JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, HEIC, JPEG 2000 or PPM"
-_ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")
 _FULL_SCALE = ("PPM", "JPEG2000")  # their decoders scale by the declared depth
 _HEAD = 4096  # bytes from which the format is recognized
 _HUGE = 45_000_000  # pixels from which images are decoded one at a time
@@ -71,25 +70,6 @@ def read_pil(image: PilImage.Image, name: str) -> Image:
     """The pixels of a PIL image, which is left unchanged."""
     with _damage(name):
         return _decoded(image, name, None, None)
-
-
-def is_animated(file: BinaryIO) -> bool:
-    """Whether a GIF, PNG, WebP or AVIF has more than one frame; nothing is decoded.
-
-    False for unreadable files; reading them reports the error.
-    """
-    from PIL import Image as PilImage
-
-    try:
-        file.seek(0)
-        size = signatures.webp_size(file.read(_HEAD))
-        if size is not None:
-            check_image_size("", *size, _COST["WEBP"])
-        file.seek(0)
-        with quiet(), PilImage.open(file, formats=_ANIMATED) as image:
-            return bool(getattr(image, "is_animated", False))
-    except Exception:  # noqa: BLE001 - reading it reports the error
-        return False
 
 
 def turned(pixels: Image, orientation: int) -> Image:

@@ -83,7 +83,7 @@ def describe(head: bytes, tail: bytes = b"") -> str | None:
             return what
     if tail[-18:-1] == b"TRUEVISION-XFILE." or _is_tga(head):
         return f"is a TGA image: {_CONVERT}"
-    if _is_text(head):
+    if is_text(head):
         return _text(head)
     if not any(head):
         return "holds nothing but zeros, like an unfinished download: download it again"
@@ -129,7 +129,8 @@ def _is_tga(head: bytes) -> bool:
     return plain and head[16] in (8, 16, 24, 32) and any(head[12:14]) and any(head[14:16])
 
 
-def _is_text(head: bytes) -> bool:
+def is_text(head: bytes) -> bool:
+    """Whether the first bytes of a file are UTF-8 text."""
     try:  # incrementally: the last character may be split
         return "\0" not in codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:
