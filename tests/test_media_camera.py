@@ -146,7 +146,7 @@ def test_only_the_newest_frame_waits() -> None:
     assert [frame.index for frame in waiting] == [1, 2, 3, 4, 5, 6]
     assert [frame.time_s for frame in waiting] == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
     assert camera.dropped == 4
-    with pytest.raises(FrameDroppedError, match=r"^Frame 1 was left out: it came while"):
+    with pytest.raises(FrameDroppedError, match=r"^Frame 1 was dropped: an earlier one"):
         waiting[0].read()
 
 

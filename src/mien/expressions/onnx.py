@@ -74,7 +74,7 @@ class OnnxClassifier:
         measures = len(self.card.measures)
         if given not in (None, len(self.labels) + measures):
             raise ModelError(
-                f"{self.path} gives {given} scores a face, but its card names {len(self.labels)} "
+                f"{self.path} returns {given} scores per face, but its card has {len(self.labels)} "
                 f"labels{f' and {measures} measures' if measures else ''}."
             )
 
