@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.evaluation import Figure, evaluate_ferplus
+from mien.evaluation import Estimate, evaluate_ferplus
 from mien.expressions.onnx import OnnxClassifier
 from mien.training.expressions.export import write_card
 
@@ -96,7 +96,7 @@ License of the weights: {licence}. Commercial use: **{commercial}**, because of 
 - At work and in schools in the European Union: inferring emotions there is forbidden outside
   medical and safety uses (AI Act, Art. 5(1)(f)). In other settings there people must be informed
   (Art. 50(3)).
-- On unfit faces: smaller than 24 px, blurred, or turned far to the side.
+- On unfit faces: smaller than 24 px, blurred, lost in noise, or turned far to the side.
 - Contempt and disgust were rare in training; do not build on them.
 
 The accuracy for people of different ages, sexes and skin tones has not been measured: FER+ does
@@ -125,7 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"{target}\n{page}")
 
 
-def _page(classifier: OnnxClassifier, figures: list[Figure], branch: dict[str, float]) -> str:
+def _page(classifier: OnnxClassifier, figures: list[Estimate], branch: dict[str, float]) -> str:
     card = classifier.card
     names = [name.removeprefix("test_") for name in branch if name.startswith("test_")]
     pairs = [(name, branch[f"validation_{name}"], branch[f"test_{name}"]) for name in names]
@@ -148,10 +148,10 @@ def _page(classifier: OnnxClassifier, figures: list[Figure], branch: dict[str, f
     )
 
 
-def _row(figure: Figure) -> str:
+def _row(figure: Estimate) -> str:
     distance = figure.name.startswith(("kl_", "ece_"))
     value = f"{figure.value:.4f}" if distance else f"{100 * figure.value:.2f} %"
-    return f"| {figure.name} | {value} | {figure.faces:,} | {figure.protocol} |"
+    return f"| {figure.name} | {value} | {figure.count:,} | {figure.protocol} |"
 
 
 if __name__ == "__main__":

@@ -11,12 +11,13 @@ from mien.faces.geometry import roll_deg, yaw_deg
 from mien.types import Crops, Faces, FloatArray
 
 #: Why a face is unfit for prediction; if several apply, the first one is given.
-REASONS = ("too_small", "blurred", "turned")
+REASONS = ("too_small", "blurred", "noisy", "turned")
 #: The reason for an unfit face in a table that has no reasons.
 UNKNOWN_REASON = "unknown"
 #: Limits within which a face is fit; docs/quality.md has the measurements behind them.
 MIN_SIZE_PX = 24.0
 MIN_SHARPNESS = 0.014
+MAX_SHARPNESS = 0.07  # more fine structure is noise, as sensors add in little light
 MAX_YAW_DEG = 45.0
 
 
@@ -74,7 +75,12 @@ def unfit_reasons(
 
     An unknown measure (NaN) does not make a face unfit: comparisons with NaN are False.
     """
-    unfit = (size_px < MIN_SIZE_PX, sharpness < MIN_SHARPNESS, np.abs(yaw_deg) > MAX_YAW_DEG)
+    unfit = (
+        size_px < MIN_SIZE_PX,
+        sharpness < MIN_SHARPNESS,
+        sharpness > MAX_SHARPNESS,
+        np.abs(yaw_deg) > MAX_YAW_DEG,
+    )
     return np.select(unfit, REASONS, "").astype(np.str_)
 
 

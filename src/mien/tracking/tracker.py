@@ -204,7 +204,7 @@ class TrackingDetector:
 
 
 def merged(tracked: Faces, detected: Faces) -> Faces:
-    """Tracked faces, and those detected elsewhere or at another rotation, largest first."""
+    """Followed faces, and those detected elsewhere or at another rotation, largest first."""
     if not len(tracked) or not len(detected):
         return detected if len(detected) else tracked
     overlap = iou(detected.boxes, tracked.boxes)

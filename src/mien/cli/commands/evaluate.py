@@ -1,4 +1,4 @@
-"""``mien evaluate``: measured figures, each with its protocol."""
+"""``mien evaluate``: measures a model, each figure with its protocol."""
 
 from __future__ import annotations
 
@@ -10,27 +10,38 @@ import typer
 from mien.cli import options
 
 if TYPE_CHECKING:
-    from mien.evaluation import Evaluation, Figure
+    from mien.evaluation import Estimate, Evaluation
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="Model name or .onnx file.")],
-    data: Annotated[Path, typer.Argument(help="Labelled faces: a folder, a CSV or Parquet file.")],
+    model: options.ModelArgument,
+    data: options.LabelledFaces,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", metavar="FOLDER", help="Folder for report.html and report.json."
+        ),
+    ] = None,
     split: options.Split = None,
     by: Annotated[
-        list[str] | None, typer.Option(help="Tell the groups of a column of the data apart.")
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Folder for report.html and report.json.")
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN", help="Report accuracy for each value of a column; repeatable."
+        ),
     ] = None,
     labels: options.Labels = None,
     photos: options.Photos = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    json: options.Json = False,
     overwrite: options.Overwrite = False,
 ) -> None:
-    """Measure an expression model on labelled faces.
+    """Measure a model on labeled faces.
 
-    A folder with FER+ and its lists is measured by every list that papers report on.
+    A folder with FER+ and its lists is measured on every list that papers report.
+
+    \b
+    Examples:
+      mien evaluate mien-mobilenet ferplus/
+      mien evaluate mine.onnx faces.csv --by age -o evaluation/
     """
     from mien import evaluation
     from mien.cli.console import steps
@@ -38,16 +49,16 @@ def evaluate(
     from mien.plugins import load_classifier, load_detector
 
     classifier = load_classifier(model)
-    figures: list[Figure] = []
+    figures: list[Estimate] = []
     literature = data / "lists" / "literature_test.csv"
     if literature.is_file() and split is None:
-        figures = evaluation.evaluate_ferplus(classifier, data, steps("judging"))
+        figures = evaluation.evaluate_ferplus(classifier, data, steps("evaluating"))
         if not json:
             show_figures(f"{model} on {data}", figures)
         split = "literature_test"
     find = load_detector("mtcnn").detect if photos else None
     faces = faces_to_measure(data, split, labels, find)
-    found = evaluation.evaluate(classifier, faces, by=by or (), progress=steps("judging"))
+    found = evaluation.evaluate(classifier, faces, by=by or (), progress=steps("evaluating"))
     splits = set(faces.splits.tolist()) - {""}
     if split is None and len(splits) == 1:
         split = splits.pop()
@@ -60,9 +71,8 @@ def evaluate(
 def _write(
     found: Evaluation, output: Path, model: str, data: str, figures: Any, overwrite: bool
 ) -> None:
-    from mien.cli.console import tell
+    from mien.cli.console import wrote
     from mien.reports.evaluation import write_evaluation
 
     about: dict[str, Any] = {"model": model, "data": data, "figures": figures}
-    for path in write_evaluation(found, output, **about, overwrite=overwrite):
-        tell(f"wrote {path}")
+    wrote(*write_evaluation(found, output, **about, overwrite=overwrite))
