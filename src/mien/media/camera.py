@@ -10,6 +10,7 @@ from functools import partial
 from typing import TypeAlias
 
 from mien.errors import FrameDroppedError, UsageError, VideoError
+from mien.media.base import Timing
 from mien.media.capture import TimedImage, capture, locate
 from mien.media.worker import Worker, awaited
 from mien.types import Frame, Image
@@ -53,14 +54,14 @@ class CameraSource:
         name: name of the camera in the tables, without a URL's password.
         dropped: frames dropped so far.
         open: opens it.
-        live: True: results are not held back for a batch.
+        timing: live.
 
     Raises:
         UsageError: a number is out of range.
         VideoError: when iterated, if there is no such camera, or it cannot be opened initially.
     """
 
-    live = True
+    timing = Timing(live=True)
 
     def __init__(
         self,

@@ -8,12 +8,19 @@ cut, a person who returns), by appearance.
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from mien.errors import PluginError, UsageError
-from mien.faces.detectors.base import FaceDetector, check_image, tidy
+from mien.faces.detectors.base import (
+    FaceDetector,
+    SelfDescribing,
+    check_image,
+    describe_detector,
+    tidy,
+)
 from mien.faces.geometry import iou, quarter_turns
 from mien.tracking.appearance import appearance
 from mien.tracking.association import Thresholds, TrackManager
@@ -51,8 +58,8 @@ class RefiningDetector(Protocol):
         ...
 
 
-class TrackingDetector:
-    """Adds track ids to any face detector: the same number for the same person in every frame.
+class TrackingDetector(SelfDescribing):
+    """Make any face detector remember: the same number for the same person, frame after frame.
 
     Ids count from 1 in order of appearance. Every returned face has one: a new face is returned
     immediately if its confidence is at least 0.98 or a shot begins with it; an uncertain one, or
@@ -106,6 +113,12 @@ class TrackingDetector:
     def track_manager(self, fps: float) -> TrackManager:
         """An empty `TrackManager` with the settings of this tracker, for `fps` frames a second."""
         return TrackManager(self._identity, self._thresholds, fps)
+
+    def fresh(self, fps: float | None = None) -> TrackingDetector:
+        """A tracker with the same settings that has seen nobody yet; see `reset`."""
+        other = copy(self)
+        other.reset(fps)
+        return other
 
     def reset(self, fps: float | None = None) -> None:
         """Forget all tracks: a new video begins, and with it the ids.
@@ -176,9 +189,9 @@ class TrackingDetector:
     def _refine(detector: RefiningDetector, image: Image, here: list[Track]) -> Faces:
         if not here:
             return Faces.empty()
-        boxes = np.stack([track.box for track in here])
-        limit = float(getattr(detector, "min_score", 0.0))
-        turns = np.concatenate([quarter_turns(track.face) for track in here])
+        boxes = np.stack([person.box for person in here])
+        limit = describe_detector(detector).min_score
+        turns = np.concatenate([quarter_turns(person.face) for person in here])
         lying = {"turns": turns} if turns.any() else {}
         faces = detector.refine(image, boxes, LENIENT * limit, **lying)
         # A false positive would persist: the lower limit is only for confirmed faces.

@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 
 from mien.errors import PluginError, UsageError
-from mien.faces.detectors.base import check_image, check_min_score, tidy
+from mien.faces.detectors.base import SelfDescribing, check_image, check_min_score, tidy
 from mien.faces.detectors.box_formats import FORMATS, BoxFormat, check_box_format, to_xyxy
 from mien.types import Boxes, Faces, Image
 
 _CHECKED = 8  # results whose box format is checked
 
 
-class CustomDetector:
-    """Wraps a function, or fixed boxes, as a face detector.
+class CustomDetector(SelfDescribing):
+    """Make a face detector of a function, or of fixed boxes.
 
     Args:
         source: a function of an image ``(H, W, 3)`` uint8 RGB that returns boxes, or the boxes

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from mien.errors import ModelError, PluginError, UsageError
-from mien.faces.detectors.base import check_image, check_min_score, tidy
+from mien.faces.detectors.base import SelfDescribing, check_image, check_min_score, tidy
 from mien.types import Faces, Image
 
 CASCADE = "haarcascade_frontalface_default.xml"
@@ -20,8 +20,8 @@ _LOCK = Lock()  # a cascade has buffers for its search: one thread at a time
 _MOST = 12_500_000  # maximum pixels per search: OpenCV takes 46 bytes for each
 
 
-class HaarDetector:
-    """Detects frontal faces with OpenCV's cascade, without confidence and landmarks.
+class HaarDetector(SelfDescribing):
+    """Find frontal faces with OpenCV's cascade; it gives neither confidence nor landmarks.
 
     All scores are NaN (no confidence), which passes every `min_score`. Raise `min_neighbors` for
     fewer false positives.

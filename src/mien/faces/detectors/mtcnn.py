@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from mien.errors import UsageError
-from mien.faces.detectors.base import check_image, check_min_score, tidy
+from mien.faces.detectors.base import SelfDescribing, check_image, check_min_score, tidy
 from mien.faces.detectors.nms import chunks, patches, refine, squares, suppress
 from mien.faces.detectors.onet import OutputNetwork, probability
 from mien.faces.detectors.pyramid import Pyramid
@@ -31,8 +31,8 @@ _CANDIDATE = 0.6  # YuNet's confidence from which the O-Net checks a candidate
 _LOOSE = 0.8  # of `min_face`: YuNet's boxes are narrower than MTCNN's
 
 
-class MtcnnDetector:
-    """Detects faces, large and small, with a confidence and five landmarks each.
+class MtcnnDetector(SelfDescribing):
+    """Find faces, large and small, with a confidence and five landmarks each.
 
     Args:
         min_score: minimum probability of a face by the O-Net.

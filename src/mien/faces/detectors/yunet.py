@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from mien.errors import ModelError, UsageError
-from mien.faces.detectors.base import check_image, check_min_score, tidy
+from mien.faces.detectors.base import SelfDescribing, check_image, check_min_score, tidy
 from mien.faces.detectors.onet import OutputNetwork
 from mien.faces.detectors.weights import weights
 from mien.media.brightness import brightened
@@ -25,8 +25,8 @@ _LOCK = Lock()  # the input size is set before each run: one thread at a time
 _LEAST = 64  # pixels; smaller images get a black border
 
 
-class YunetDetector:
-    """Detects faces with a YuNet model on OpenCV, with a confidence and five landmarks each.
+class YunetDetector(SelfDescribing):
+    """Find faces with a YuNet model on OpenCV: confidence and five landmarks each.
 
     YuNet is specified for faces of about 10 to 300 pixels, so an image whose longer side exceeds
     `max_side` is downscaled for it; the results are in pixels of the original image.
