@@ -70,7 +70,7 @@ def test_features_of_another_model(tmp_path: Path, rng: np.random.Generator) -> 
     with pytest.raises(UsageError, match=r"features of length 2, those of film\.mp4 have 3"):
         model.predict(timeline_with_features(lambda i: {1: [1, 1, 1]}))
     unkept = timeline_with_features(lambda i: {1: [1, 1]})
-    with pytest.raises(UsageError, match="not kept: analyse it again with --embeddings features"):
+    with pytest.raises(UsageError, match="not kept: analyze it again with --embeddings features"):
         model.predict(Timeline(unkept.faces, unkept.images, unkept.settings, unkept.labels))
     with pytest.raises(UsageError, match=r"shape \(n, 8\), got \(8,\)"):
         model.probabilities(np.zeros(8))

@@ -41,7 +41,7 @@ class Broken:
     split: str = ""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LabelledFaces:
     """n faces with their labels.
 
@@ -70,6 +70,11 @@ class LabelledFaces:
     found: tuple[Faces, ...] | None = None
     broken: tuple[Broken, ...] = ()
     unlabelled: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        names, counts = np.unique([name or "no split" for name in self.splits], return_counts=True)
+        splits = ", ".join(f"{count} {name}" for name, count in zip(names, counts, strict=True))
+        return f"LabelledFaces({len(self)} faces: {splits})"
 
     def __len__(self) -> int:
         return len(self.names)
