@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shlex
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -237,3 +238,12 @@ def test_progress_elsewhere_is_a_line_a_minute_and_nothing_when_quiet(
     meter(700, 6000)
     console.note("nothing")
     assert len(log.getvalue().splitlines()) == 5
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; from mien.cli.commands import app; "
+        "print([m for m in ('numpy', 'cv2', 'pandas', 'rich') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert done.stdout.strip() == b"[]"

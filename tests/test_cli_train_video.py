@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -102,7 +102,7 @@ def mien(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     """The command, with the stand-ins in place of detector and network."""
     from mien.cli import inputs
 
-    def load(*names: str, extras: tuple[str, ...] = (), **options: object) -> EmotionAnalyzer:
+    def load(*_: str, extras: Sequence[str] = (), **__: object) -> EmotionAnalyzer:
         return analyzer_of(folder, also=tuple(extras))
 
     monkeypatch.setattr(inputs, "load_analyzer", load)

@@ -1,4 +1,4 @@
-"""Standard streams that are there, take every text, and pass on no control characters."""
+"""Standard streams that always exist, take every text, and pass on no control characters."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from unicodedata import east_asian_width
 
 from mien.escaping import printable_lines
 
-#: Goes back to the beginning of a line of progress, and empties it.
-CLEAR = "\r\033[K"
 _ERRORS = "mien.stand_in"
 #: What stands for the signs of mien's own tables where an encoding lacks them.
 _STAND_INS = {"…": "~", "▸": ">", "–": "-", "−": "-", "×": "x", "█": "#", "│": "|", "▀": "#"}
@@ -37,26 +35,22 @@ def prepare_streams() -> None:
 
 
 class PrintableStream(io.TextIOWrapper):
-    """A text stream that writes control characters as escapes.
-
-    Line ends pass, and the ways back to the beginning of a line with which progress begins.
-    """
+    """A text stream that writes control characters, except line ends, as escapes."""
 
     def write(self, text: str) -> int:
         """Write the text; returns its length."""
-        start = next((sign for sign in (CLEAR, "\r") if text.startswith(sign)), "")
         with _named(self):
-            super().write(start + printable_lines(text[len(start) :]))
+            super().write(printable_lines(text))
         return len(text)
 
     def flush(self) -> None:
-        """Pass on what waits."""
+        """Pass on what is buffered."""
         with _named(self):
             super().flush()
 
 
 class StyledStream:
-    """The same stream for text that is made safe already, and holds the sequences that style it."""
+    """The same stream for text that is safe already, with the escape sequences that style it."""
 
     def __init__(self, stream: PrintableStream) -> None:
         self._stream = stream
@@ -72,7 +66,7 @@ class StyledStream:
 
 @contextmanager
 def _named(stream: PrintableStream) -> Iterator[None]:
-    """An error of standard output names it; without standard error, a run goes on unheard."""
+    """Name standard output in its errors; ignore those of standard error, so that runs go on."""
     try:
         yield
     except OSError as error:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from mien.cli import options
-from mien.cli.viewer.saved import Viewer
+
+if TYPE_CHECKING:
+    from mien.cli.viewer.saved import Viewer
 
 
 def view(
@@ -39,6 +41,7 @@ def load(table: Path) -> Viewer:
     Raises:
         InputError: it is missing, broken or empty.
     """
+    from mien.cli.viewer.saved import Viewer
     from mien.media.frame_reader import FrameReader
     from mien.results.collection import load_tables
 
