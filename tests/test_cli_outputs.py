@@ -1,4 +1,4 @@
-"""No output takes the place of what a user has."""
+"""No output replaces what a user has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``mien people``: films and tables in, who is who out."""
+"""``mien people``: videos and tables in, identities out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a process ends: scripts that leave a loop, signals, standard streams that are odd."""
+"""How a process ends: scripts that leave a loop, signals, odd standard streams."""
 
 from __future__ import annotations
 

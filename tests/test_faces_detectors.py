@@ -1,4 +1,4 @@
-"""The detectors beside MTCNN, and the manners that all of them share."""
+"""The detectors beside MTCNN, and what all of them share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The notebook runs as it stands, and what is stored of it is what a reader sees."""
+"""The notebook runs, and its stored outputs are what a reader sees."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nothing leaves the machine, and nothing is written but what was named: every command, traced."""
+"""Nothing leaves the machine, and only named files are written: every command, traced."""
 
 from __future__ import annotations
 

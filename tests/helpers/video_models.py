@@ -15,12 +15,12 @@ from mien.training.videos.svm import Films
 def video_model(
     path: Path, kind: str, rng: np.random.Generator, sha: str = SHA, d: int = 2
 ) -> Path:
-    """A model that tells steady films (0) from such that differ over time or faces (1)."""
+    """A model that separates steady videos (0) from those that vary over time or faces (1)."""
     steady = rng.uniform(1, 2, (40, 4 * d))
     steady[:, d : 2 * d if kind == "person" else 4 * d] = 0
     moved = steady.copy()
     moved[:, d : 2 * d] = rng.uniform(1, 2, (40, d))
-    films = Films(np.concatenate([steady, moved]), np.repeat([0, 1], 40), 2, "linear")
+    videos = Films(np.concatenate([steady, moved]), np.repeat([0, 1], 40), 2, "linear")
     card = FilmCard(path.stem, kind, ("even", "torn"), d, "stand-in", sha, temperature=0.2)  # type: ignore[arg-type]
-    export_machine(films.fit(np.arange(80), 100.0), card, path)
+    export_machine(videos.fit(np.arange(80), 100.0), card, path)
     return path
