@@ -15,7 +15,7 @@ import pytest
 from mien.datasets import LabelledFaces, duplicates, load_faces, split_faces
 from mien.datasets.duplicates import twin_groups
 from mien.datasets.loading import thumbnail
-from mien.errors import UsageError
+from mien.errors import InputError, UsageError
 from mien.types import Image
 
 
@@ -67,7 +67,7 @@ def test_the_same_photo_is_found_in_another_guise(how: str) -> None:
     found = duplicates(train, test)
     assert np.flatnonzero(found.shared(0, 1)).tolist() == [4]
     assert np.flatnonzero(found.shared(1, 0)).tolist() == [1]
-    assert found.summary() == ["1 of 3 pictures of test have a twin in train."]
+    assert found.summary() == ["1 of 3 images of test have a twin in train."]
 
 
 def test_different_photos_are_no_twins() -> None:
@@ -79,7 +79,7 @@ def test_repeats_within_a_set_and_images_without_contrast() -> None:
     found = duplicates(faces_of([photo(1), *flat, photo(1)]), names=("all",))
     assert found.groups[0].tolist() == [0, 1, 1, 1, -1, -1, 0]
     assert found.surplus(0).tolist() == [False, False, True, True, False, False, True]
-    assert found.summary() == ["3 of 7 pictures repeat within all."]
+    assert found.summary() == ["3 of 7 images repeat within all."]
     assert duplicates(faces_of([photo(1), photo(2)])).summary() == []
 
 
@@ -107,6 +107,17 @@ def test_people_stay_together_also_through_a_duplicate() -> None:
         assert len(set(faces.splits[people == person])) == 1
     assert faces.splits[0] == faces.splits[79]
     assert set(faces.splits.tolist()) == {"train", "validation", "test"}
+
+
+def test_faces_that_are_all_alike_cannot_be_split() -> None:
+    bright = [np.clip(photo(1).astype(int) + step, 0, 255).astype(np.uint8) for step in range(40)]
+    faces = faces_of(bright, [1, 3] * 20)
+    message = "nothing is left for 'test': 40 of 40 are near-duplicates of each other, and"
+    with pytest.raises(InputError, match=message):
+        split_faces(faces, validation=0)
+    people = faces_of([photo(i) for i in range(40)], columns={"person": np.array(["p"] * 40)})
+    with pytest.raises(InputError, match="or have the same person"):
+        split_faces(people, together="person")
 
 
 def test_shares_and_columns_that_cannot_be() -> None:

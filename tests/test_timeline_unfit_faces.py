@@ -52,10 +52,13 @@ def half() -> Timeline:
 
 
 def test_a_face_says_why_it_is_unfit() -> None:
-    known = {"size_px": [50, 10, 50, 50, 10], "sharpness": [0.03, 0.03, 0.001, 0.03, 0.001]}
-    yaw = [np.nan, 0, 0, 60, 60]
+    known = {
+        "size_px": [50, 10, 50, 50, 50, 10],
+        "sharpness": [0.03, 0.03, 0.001, 0.08, 0.03, 0.001],
+    }
+    yaw = [np.nan, 0, 0, 60, 60, 60]
     found = unfit_reasons(*(np.array(v, np.float32) for v in (*known.values(), yaw)))
-    assert found.tolist() == ["", "too_small", "blurred", "turned", "too_small"]
+    assert found.tolist() == ["", "too_small", "blurred", "noisy", "turned", "too_small"]
     assert set(found) <= {"", *REASONS}
     flat = assess(Faces(np.array([[0, 0, 50, 50]], np.float32)), np.zeros((1, 9, 9, 3), np.uint8))
     assert flat.fit.tolist() == [False]

@@ -41,10 +41,10 @@ def voted_faces(count: int) -> VotedFaces:
 def face_folder(folder: Path, count: int) -> Path:
     """The same faces as a folder a label, once for training and once for validation."""
     data = voted_faces(2 * count)
-    for row, picture in enumerate(data.pictures):
+    for row, image in enumerate(data.images):
         split = "train" if row < count else "validation"
         label = "happiness" if data.votes[row, 1] else "sadness"
         path = folder / split / label / f"{row}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        PILImage.fromarray(picture).save(path)
+        PILImage.fromarray(image).save(path)
     return folder

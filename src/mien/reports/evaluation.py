@@ -10,8 +10,7 @@ from typing import Any
 
 from mien.errors import UsageError
 from mien.evaluation.evaluation import Evaluation, Groups
-from mien.evaluation.ferplus import Figure
-from mien.evaluation.intervals import Measured
+from mien.evaluation.intervals import Estimate
 from mien.labels import color_of
 from mien.plots import write_page
 from mien.plots.metrics import calibration_picture, confusion_picture, coverage_picture
@@ -25,7 +24,7 @@ def write_evaluation(
     *,
     model: str,
     data: str,
-    figures: Sequence[Figure] = (),
+    figures: Sequence[Estimate] = (),
     overwrite: bool = False,
 ) -> list[Path]:
     """Write ``report.html`` and ``report.json`` into a folder, which is made if need be.
@@ -54,17 +53,17 @@ def write_evaluation(
     ]
 
 
-def table(found: Evaluation, figures: Sequence[Figure] = ()) -> dict[str, Any]:
+def table(found: Evaluation, figures: Sequence[Estimate] = ()) -> dict[str, Any]:
     """All figures of an evaluation, and further ones with their protocols, for JSON."""
     further = {
-        f.name: {"value": round(f.value, 5), "faces": f.faces, "protocol": f.protocol}
+        f.name: {"value": round(f.value, 5), "faces": f.count, "protocol": f.protocol}
         for f in figures
     }
     return {**found.to_dict(), "figures": further}
 
 
 def evaluation_page(
-    found: Evaluation, *, model: str, data: str, figures: Sequence[Figure] = ()
+    found: Evaluation, *, model: str, data: str, figures: Sequence[Estimate] = ()
 ) -> str:
     """The page as text."""
     from importlib import resources
@@ -85,24 +84,20 @@ def evaluation_page(
         confusion=confusion_picture(found.table, found.labels).svg,
         calibration=calibration_picture(found.reliability).svg,
         coverage=coverage_picture(*found.selective, found.sure).svg,
-        figures=[(f.name, told(f), f"{f.faces:,}", f.protocol) for f in figures],
+        figures=[(f.name, value_of(f), f"{f.count:,}", f.protocol) for f in figures],
     )
 
 
-_PLAIN = ("kl", "ece_", "loss_", "ccc_", "mean_ccc", "r_", "mae_")
-
-
-def told(figure: Figure) -> str:
+def value_of(figure: Estimate) -> str:
     """A figure in its own unit: percent, or a plain number for distances and correlations."""
-    plain = figure.name.startswith(_PLAIN)
-    return f"{figure.value:.4f}" if plain else percent(figure.value, 2)
+    return percent(figure.value, 2) if figure.is_share else f"{figure.value:.4f}"
 
 
-def told_interval(figure: Figure) -> str:
+def interval_of(figure: Estimate) -> str:
     """The interval of a figure in its own unit; empty where there is none."""
     if math.isnan(figure.low):
         return ""
-    if figure.name.startswith(_PLAIN):
+    if not figure.is_share:
         return f"{figure.low:.3f} to {figure.high:.3f}"
     return f"{100 * figure.low:.1f} to {100 * figure.high:.1f}"
 
@@ -133,7 +128,7 @@ def percent(share: float, digits: int = 1) -> str:
     return f"{text}{_NBSP}%"
 
 
-def span(figure: Measured) -> str:
+def span(figure: Estimate) -> str:
     """The interval of a figure."""
     if math.isnan(figure.low):
         return ""
