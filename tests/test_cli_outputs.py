@@ -344,7 +344,7 @@ FULL = """
 import resource, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
-from helpers.results import acted, towards
+from helpers.results import frame_result, mostly
 from mien.errors import UsageError
 from mien.labels import EMOTIONS
 from mien.sinks.checkpoint import Checkpoint, Plan
@@ -357,7 +357,7 @@ path = Path(sys.argv[1])
 try:
     with TableSink(path, EMOTIONS, {}, checkpoint=Checkpoint(path, overwrite=True)) as sink:
         for i in range(200):
-            sink.write(acted(i / 10, {1: towards("anger", i / 200)}, index=i))
+            sink.write(frame_result(i / 10, {1: mostly("anger", i / 200)}, index=i))
 except UsageError as error:
     print(error)
 """
