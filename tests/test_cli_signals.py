@@ -124,6 +124,7 @@ def test_a_camera_that_hangs_does_not_hang_the_end(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, b"end\n"), done.stderr
 
 
+@pytest.mark.slow
 @linux
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_keeps_what_is_done(
@@ -175,6 +176,7 @@ def test_a_signal_that_is_ignored_stays_ignored(tmp_path: Path, photo: Path) -> 
     assert script(code, tmp_path).returncode == 0
 
 
+@pytest.mark.slow
 @linux
 @pytest.mark.parametrize("module", ["typer", "mien.cli.commands", "numpy", "onnxruntime", "av"])
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
@@ -238,6 +240,7 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_every_encoding_gets_its_table(encoding: str, odd: Path) -> None:
     done = speak(encoding, "analyze", *ODD, folder=odd)
