@@ -26,7 +26,7 @@ Done = subprocess.CompletedProcess[bytes]
 def script(code: str, folder: Path, *arguments: object) -> Done:
     """Run Python code of a user, in `folder`."""
     command = [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)]
-    return subprocess.run(command, cwd=folder, capture_output=True, timeout=120, check=False)
+    return subprocess.run(command, cwd=folder, capture_output=True, timeout=300, check=False)
 
 
 LOOP = """
@@ -138,7 +138,7 @@ def test_a_signal_keeps_what_is_done(
         running.stdout.readline()
         running.send_signal(number)
         running.send_signal(number) if number != signal.SIGINT else None
-        _, errors = running.communicate(timeout=60)
+        _, errors = running.communicate(timeout=300)
     assert errors == b"mien: stopped; what was written is kept.\n"
     assert running.returncode == 130
     count = len([*Results.load(tmp_path / "t.parquet")])
@@ -201,7 +201,7 @@ def test_a_signal_while_mien_is_loading_is_no_traceback(
         [*CLI, "analyze", str(inputs[1])],
         env=os.environ | {"PYTHONPATH": paths},
         capture_output=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 130, done.stderr
@@ -222,7 +222,7 @@ def speak(encoding: str, *arguments: object, folder: Path, redirect: str = "") -
         env=environment,
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
 
