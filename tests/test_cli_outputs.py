@@ -8,12 +8,13 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.results import frame_result, mostly
+from helpers.results import Run, frame_result, mostly
 from helpers.videos import write_video
 from typer.testing import CliRunner
 
@@ -24,16 +25,19 @@ from mien.labels import EMOTIONS
 from mien.media.images import write_image
 from mien.results.collection import Results
 from mien.results.files import AnalysisFiles
+from mien.results.settings import RunSettings
 from mien.results.tables import IMAGE_DTYPES, TableWriter, write_table
 from mien.sinks.checkpoint import Checkpoint, Plan
 from mien.sinks.gif import GifSink
 from mien.sinks.images import AnnotatedNames
 from mien.sinks.tables import TableSink
-from mien.sinks.video import FilmSink
+from mien.sinks.video import VideoSink
 from mien.timeline.timeline import Timeline
 
 SUFFIXES = (".parquet", ".csv", ".jsonl")
 IMAGE = np.zeros((48, 64, 3), np.uint8)
+
+X = Run(EMOTIONS, RunSettings(detector="x"))
 
 
 def mien(*arguments: object) -> tuple[int, str]:
@@ -52,7 +56,10 @@ def video(tmp_path: Path) -> Path:
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
     """The analysis of a video, as `mien analyze` would write it."""
-    results = [frame_result(i / 10, {1: mostly("happiness")}, index=i) for i in range(20)]
+    results = [
+        replace(frame_result(i / 10, {1: mostly("happiness")}, index=i), settings=X.settings)
+        for i in range(20)
+    ]
     return Timeline.from_results(results, keep_faces=False).save(tmp_path / "table.parquet")
 
 
@@ -75,7 +82,7 @@ def test_no_output_is_an_input(
 def test_a_video_in_an_annotated_folder_is_an_input_too(video: Path) -> None:
     with (
         pytest.raises(UsageError, match="is an input"),
-        FilmSink(video, overwrite=True) as sink,
+        VideoSink(video, overwrite=True) as sink,
     ):
         sink.write(frame_result(0.0, source=str(video)))
     assert not hidden(video).exists()
@@ -146,7 +153,7 @@ def test_python_asks_for_overwrite_too(tmp_path: Path) -> None:
     before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
 
     def write_all(overwrite: bool) -> list[Callable[[], object]]:
-        def into(sink: GifSink | FilmSink) -> None:
+        def into(sink: GifSink | VideoSink) -> None:
             with sink:
                 sink.write(result)
 
@@ -155,7 +162,7 @@ def test_python_asks_for_overwrite_too(tmp_path: Path) -> None:
             lambda: write_image(tmp_path / "a.jpg", IMAGE, overwrite=overwrite),
             lambda: write_image(tmp_path / "a.png", IMAGE, overwrite=overwrite),
             lambda: into(GifSink(tmp_path / "a.gif", overwrite=overwrite)),
-            lambda: into(FilmSink(tmp_path / "a.mp4", overwrite=overwrite)),
+            lambda: into(VideoSink(tmp_path / "a.mp4", overwrite=overwrite)),
             lambda: timeline.plot().save(tmp_path / "a.svg", overwrite=overwrite),
             lambda: timeline.export(tmp_path / "a.vtt", overwrite=overwrite),
             lambda: timeline.export(tmp_path / "a.eaf", overwrite=overwrite),
@@ -222,17 +229,18 @@ def test_the_same_command_again_does_only_what_is_new(photo: Path, tmp_path: Pat
 
 
 def test_files_beside_a_table_are_not_deleted(tmp_path: Path) -> None:
-    path, plan = tmp_path / "t.parquet", Plan({"detector": "x"}, (), ["film.mp4"], {"peaks"})
-    with TableSink(path, EMOTIONS, {"detector": "x"}, True, (), Checkpoint(path, plan)) as sink:
+    path = tmp_path / "t.parquet"
+    plan = Plan(X.settings, (), ["film.mp4"], {"peaks"})
+    with TableSink(path, X, keep_faces=True, checkpoint=Checkpoint(path, plan)) as sink:
         sink.write(frame_result(0.0, {1: mostly("anger")}))
     peaks = AnalysisFiles(path).peaks
     assert peaks.is_file()
     columns = list(pd.read_parquet(path).columns)
     (tmp_path / "film.mp4").touch()
     with pytest.raises(UsageError, match="is not there any more"):
-        Checkpoint(path, Plan({"detector": "x"}, columns, ["film.mp4"]))
+        Checkpoint(path, Plan(X.settings, columns, ["film.mp4"]))
     with pytest.raises(UsageError, match=r"t\.parquet exists"):
-        TableSink(path, EMOTIONS, {})
+        TableSink(path, Run(EMOTIONS))
     assert peaks.is_file()
 
 
@@ -301,7 +309,7 @@ def test_links_at_the_names_of_unfinished_files_are_not_followed(tmp_path: Path)
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no locks of this kind")
 def test_two_runs_with_one_name_do_not_mix(tmp_path: Path) -> None:
-    plan = Plan({}, (), ["film.mp4"], {"embeddings"})
+    plan = Plan(RunSettings(), (), ["film.mp4"], {"embeddings"})
     with TableWriter(tmp_path / "t.csv", IMAGE_DTYPES):
         with pytest.raises(UsageError, match=r"t\.csv is being written by another run"):
             Checkpoint(tmp_path / "t.csv", plan)
@@ -324,13 +332,13 @@ def test_what_a_killed_process_left_is_replaced(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not let an open file go")
 def test_a_removed_folder_is_noticed_at_the_next_write(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    sink = TableSink(tmp_path / "out/t.csv", EMOTIONS, {})
+    sink = TableSink(tmp_path / "out/t.csv", Run(EMOTIONS))
     sink.write(frame_result(0.0))
     shutil.rmtree(tmp_path / "out")
     with pytest.raises(UsageError, match=r"t\.images\.csv\.partial was removed meanwhile"):
         sink.__exit__(None, None, None)
     (tmp_path / "out").mkdir()
-    film = FilmSink(tmp_path / "out/a.mp4").__enter__()
+    film = VideoSink(tmp_path / "out/a.mp4").__enter__()
     film.write(frame_result(0.0))
     shutil.rmtree(tmp_path / "out")
     with pytest.raises(UsageError, match="its folder was removed"):
@@ -353,7 +361,7 @@ def test_an_unfinished_table_says_how_to_go_on(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "t.csv"
-    sink = TableSink(path, EMOTIONS, {"detector": "x"}).__enter__()
+    sink = TableSink(path, X).__enter__()
     sink.write(frame_result(0.0, {1: mostly("anger")}))
     sink.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
     assert not path.exists()

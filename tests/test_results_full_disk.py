@@ -17,7 +17,7 @@ FULL = """
 import resource, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
-from helpers.results import frame_result, mostly
+from helpers.results import Run, frame_result, mostly
 from mien.errors import UsageError
 from mien.labels import EMOTIONS
 from mien.sinks.checkpoint import Checkpoint, Plan
@@ -28,7 +28,7 @@ signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
 path = Path(sys.argv[1])
 try:
-    with TableSink(path, EMOTIONS, {}, checkpoint=Checkpoint(path, overwrite=True)) as sink:
+    with TableSink(path, Run(EMOTIONS), overwrite=True) as sink:
         for i in range(200):
             sink.write(frame_result(i / 10, {1: mostly("anger", i / 200)}, index=i))
 except UsageError as error:

@@ -15,14 +15,14 @@ from helpers.videos import Style, number_of, numbered_image, write_video
 
 from mien.errors import InputNotFoundError, UsageError
 from mien.results.result import Result
-from mien.sinks.video import FilmSink
+from mien.sinks.video import VideoSink
 from mien.types import Image
 
 HAPPY = mostly("happiness")
 
 
 def film_of(path: Path, results: Iterable[Result], **options: Any) -> Path:
-    with FilmSink(path, **options) as sink:
+    with VideoSink(path, **options) as sink:
         for result in results:
             sink.write(result)
     return path

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mien.expressions.affect import DERIVED
 from mien.labels import MEASURES
 from mien.plots import PersonCurve, PersonPath, plane_plot, timeline_plot
 from mien.timeline.plots import counted_faces, spans
@@ -30,7 +29,7 @@ def sure(film: Timeline) -> list[Peak]:
 
 def threshold(timeline: Timeline) -> float:
     """The probability below which a face is told as uncertain."""
-    return float(timeline.settings.get("uncertain_below") or 0.5)
+    return timeline.settings.uncertain_below
 
 
 def curves(film: Timeline, people: Sequence[int]) -> list[PersonCurve]:
@@ -88,7 +87,7 @@ def planes(
         places = rows[list(MEASURES)].to_numpy(np.float64)
         times = rows["time_s"].to_numpy(np.float64)
         paths.append(PersonPath(film.name_of(i), times, places))
-    source = film.settings.get(DERIVED, "")
+    source = film.settings.derived
     return [
         (kind, plane_plot(paths, source=source, span=span, width=width).svg)
         for kind, width in _WIDTHS

@@ -17,7 +17,7 @@ from mien.media.images import write_image
 from mien.media.video import VideoSource
 from mien.results.collection import restored
 from mien.sinks.gif import GifSink
-from mien.sinks.video import FilmSink
+from mien.sinks.video import VideoSink
 from mien.types import Faces, Frame, Image
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def cut(
         start = min(max(start, clip.peak_s - longest_s / 2), end - longest_s)
         end = start + longest_s
     start = max(0.0, start)
-    film = timeline.film(clip.source)
+    film = timeline.source(clip.source)
     times = film.images["time_s"]
     near = film.images[times.between(start - _APART_S, end + _APART_S)]
     images = near[near["status"] == "ok"]
@@ -144,10 +144,10 @@ def cut(
     gif = Path(path).suffix.lower() == ".gif"
     nearest = min(known, key=lambda i: abs((known[i].time_s or 0.0) - clip.peak_s))
     frames = VideoSource(clip.source, start=start, end=end, width=width)
-    film_sink: GifSink | FilmSink = (
+    film_sink: GifSink | VideoSink = (
         GifSink(path, overwrite=overwrite)
         if gif
-        else FilmSink(path, audio_from=clip.source, margin=False, overwrite=overwrite)
+        else VideoSink(path, audio_from=clip.source, margin=False, overwrite=overwrite)
     )
     with film_sink as sink:
         for result, picture in _shown(frames, known):

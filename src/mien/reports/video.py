@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from mien.errors import UsageError
-from mien.expressions.affect import DERIVED
 from mien.labels import UNCERTAIN
 from mien.plots import picture_uri, round_times, time_text, write_page
 from mien.reports.drawings import WIDE, curves, drawn, group_curve, planes, sure, threshold
@@ -75,7 +74,7 @@ def report_page(timeline: Timeline, clips: Sequence[Clip] = ()) -> str:
         raise UsageError("a report is about a film, but nothing in this table has a time.")
     card, no_card = model_card(timeline.settings)
     described = [
-        _film(timeline.film(source), [clip for clip in clips if clip.source == source])
+        _film(timeline.source(source), [clip for clip in clips if clip.source == source])
         for source in films
     ]
     assets = resources.files("mien") / "assets"
@@ -92,9 +91,9 @@ def report_page(timeline: Timeline, clips: Sequence[Clip] = ()) -> str:
         untimed=len(timeline.sources) - len(films),
         settings=told_settings(timeline.settings),
         threshold=threshold(timeline),
-        smooth_s=timeline.settings.get("smooth_s", ""),
+        smooth_s=f"{timeline.settings.smooth_s:g}" if timeline.settings.smooth_s else "",
         all_faces=timeline.all_faces,
-        model=timeline.settings.get("classifier", ""),
+        model=timeline.settings.classifier,
         card=card,
         no_card=no_card,
         figures=card_figures(card),
@@ -141,7 +140,7 @@ def _film(film: Timeline, clips: Sequence[Clip]) -> dict[str, Any]:
         ],
         "group_faces": group[0].counts is not None if group else False,
         "planes": planes(film, ids[0], span),
-        "derived": film.settings.get(DERIVED, ""),
+        "derived": film.settings.derived,
         "strips": [[_strip(film, segments, unfit, i, span, clock) for i in part] for part in ids],
         "ticks": _ticks(*span),
         "clips": _clips(film, clips, clock),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 from mien.errors import UsageError
 from mien.files import check_output, signed
 from mien.media.inputs import Input, Inputs, is_live
-from mien.sinks.images import AnnotatedNames, PictureSink, make_folder
+from mien.sinks.images import AnnotatedNames, ImageSink, make_folder
 
 if TYPE_CHECKING:
     from mien.results.result import Result
@@ -38,6 +38,8 @@ class Annotations:
             is there that must not be replaced.
     """
 
+    needs_images = True
+
     def __init__(self, target: Path, paths: Sequence[str], *, overwrite: bool = False) -> None:
         self._one = target.suffix.lower() in FILM_SUFFIXES
         inputs = Inputs(paths)
@@ -62,7 +64,7 @@ class Annotations:
 
     def __enter__(self) -> Self:
         if not self._one:
-            self._pictures = self._stack.enter_context(PictureSink(self._target, self._names))
+            self._pictures = self._stack.enter_context(ImageSink(self._target, self._names))
         return self
 
     def __exit__(
@@ -95,14 +97,14 @@ class Annotations:
         return self._target if self._one else self._names.name(source, suffix)
 
     def _open(self, source: str) -> Sink:
-        from mien.sinks.video import FilmSink
+        from mien.sinks.video import VideoSink
 
         path = self._path(source, ".mp4")
         if not self._one:
             make_folder(path.parent)
         self._live = is_live(source)
         sound = None if self._live else source
-        return FilmSink(path, audio_from=sound, overwrite=self._overwrite).__enter__()
+        return VideoSink(path, audio_from=sound, overwrite=self._overwrite).__enter__()
 
     def _close(
         self,

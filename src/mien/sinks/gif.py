@@ -23,7 +23,7 @@ _COLORS = 255
 
 
 class GifSink:
-    """Draws boxes and expressions as `FilmSink` does, ten frames a second, in 255 colours.
+    """Draws boxes and expressions as `VideoSink` does, ten frames a second, in 255 colours.
 
     For some seconds: all frames are held until the end, a tenth of a megabyte each. With an
     exception nothing is written.
@@ -35,6 +35,8 @@ class GifSink:
     Raises:
         UsageError: another suffix, or nothing can be written there.
     """
+
+    needs_images = True
 
     def __init__(self, path: str | Path, *, overwrite: bool = False) -> None:
         self.path, self._overwrite = Path(path), overwrite

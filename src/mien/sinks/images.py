@@ -81,7 +81,7 @@ def make_folder(folder: Path) -> Path:
     return folder
 
 
-class PictureSink:
+class ImageSink:
     """Writes every readable image with its boxes and labels to ``folder/NAME.annotated.jpg``.
 
     Args:
@@ -91,6 +91,8 @@ class PictureSink:
     Raises:
         UsageError: the folder cannot be made, or an image cannot be written into it.
     """
+
+    needs_images = True
 
     def __init__(self, folder: str | Path, names: AnnotatedNames | None = None) -> None:
         self.folder = Path(folder)

@@ -45,7 +45,7 @@ _BT601, _BT709, _LIMITED = 6, 1, 1  # H.273: matrix; primaries and transfer; ran
 _RECENT = 25  # intervals that tell how long a frame usually stands
 
 
-class FilmSink:
+class VideoSink:
     """Writes every frame with boxes, names and expressions into a film that browsers play.
 
     H.264 with each frame at its own time, counted from the first; labels are steadied, so that
@@ -63,6 +63,8 @@ class FilmSink:
         UsageError: another suffix, nothing can be written there, the file there is one of the
             user's, or this PyAV has no H.264.
     """
+
+    needs_images = True
 
     def __init__(
         self,

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mien.expressions import affect
 from mien.labels import MEASURES
 from mien.results.peaks import Peak
 from mien.timeline.tracks import Presence
@@ -60,7 +59,7 @@ class Plots:
         """
         known = self.derive_affect()
         places = known.faces[list(MEASURES)].to_numpy(np.float32)
-        told = known.settings.get(affect.DERIVED, "")
+        told = known.settings.derived
         return draw_planes(self._presence, self.sources, places, told, width)
 
 

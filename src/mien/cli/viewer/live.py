@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, NoReturn
 from mien.cli.viewer.view import Screen, save_snapshot
 from mien.errors import FrameDroppedError, MienError
 from mien.escaping import printable
+from mien.media.base import Timing
 from mien.media.worker import Worker, awaited
 from mien.sinks.stabilizer import Steadied
-from mien.sinks.video import FilmSink
+from mien.sinks.video import VideoSink
 from mien.types import Frame
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Live:
         self._fresh = False
         self._fps = 0.0
         self._last_at: float | None = None
-        self._recorder: FilmSink | None = None
+        self._recorder: VideoSink | None = None
         self._recorded: list[Path] = []
         self._sinks = list(sinks)
         self._lock = threading.Lock()
@@ -217,7 +218,7 @@ class Live:
             self._stop_recording()
         elif self._recorder is not None or result.status == "ok":
             if self._recorder is None:
-                recorder = FilmSink(self._free_name(), overwrite=self._overwrite)
+                recorder = VideoSink(self._free_name(), overwrite=self._overwrite)
                 recorder.__enter__()
                 self._recorder = recorder
             self._recorder.write(result)
@@ -248,7 +249,7 @@ class Live:
 class _Gate:
     """Passes frames on to the analysis: none in a pause, and a video's at its frame rate."""
 
-    live = True  # each result comes at once
+    timing = Timing(live=True)  # each result comes at once
 
     def __init__(self, frames: Iterable[Frame], live: Live, own_speed: bool) -> None:
         self._frames, self._live, self._own_speed = frames, live, own_speed
