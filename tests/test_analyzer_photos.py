@@ -1,4 +1,4 @@
-"""The whole road on real photos, against what a viewer sees."""
+"""The analyzer on real photos, against what viewers see in them."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""The command `analyze`, in a process of its own."""
+
 from __future__ import annotations
 
 import importlib

@@ -1,4 +1,4 @@
-"""From generated films to a model of films and back, by the command, and what goes wrong."""
+"""From generated videos to a video classifier and back, by the command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The viewer of saved analyses: where keys lead, what is shown, and the road back to pictures."""
+"""The viewer of saved analyses: keys, what is shown, and frames read again."""
 
 from __future__ import annotations
 

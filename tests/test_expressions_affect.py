@@ -1,4 +1,4 @@
-"""Valence and arousal out of a distribution: the right place, said to be derived, drawn right."""
+"""Valence and arousal from a distribution: values, provenance and the plot."""
 
 from __future__ import annotations
 

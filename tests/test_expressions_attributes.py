@@ -1,4 +1,4 @@
-"""Apparent age and gender: the network as it was trained, only when asked for, errors by group."""
+"""Apparent age and gender: as the network was trained, only on request, errors by group."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""Classifiers: cards, colors, batches, and functions of the user."""
+
 from __future__ import annotations
 
 import json

@@ -1,4 +1,4 @@
-"""Valence and arousal on their whole way: network, table, file, film."""
+"""Valence and arousal from the network to the table, the file and the video."""
 
 from __future__ import annotations
 

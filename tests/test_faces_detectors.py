@@ -1,4 +1,4 @@
-"""The detectors beside MTCNN, and the manners that all of them share."""
+"""The detectors beside MTCNN, and what all of them share."""
 
 from __future__ import annotations
 
@@ -155,6 +155,7 @@ def test_yunet_pickles_filters_and_sees_rgb(astronaut: Any) -> None:
     assert np.asarray(faces.scores)[0] == pytest.approx(float(np.asarray(direct)[0, 14]))
 
 
+@pytest.mark.slow
 @needs_yunet
 @pytest.mark.filterwarnings("error")
 def test_yunet_gives_tiny_images_the_same_answer_each_time() -> None:

@@ -1,3 +1,5 @@
+"""Boxes and crops: squares, overlap, and crops beyond the edge."""
+
 from __future__ import annotations
 
 import cv2

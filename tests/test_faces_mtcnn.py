@@ -1,4 +1,4 @@
-"""MTCNN: the same answers as the package it comes from, and steady on odd pictures."""
+"""MTCNN gives what the package it comes from gives, and is steady on odd images."""
 
 from __future__ import annotations
 

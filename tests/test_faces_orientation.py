@@ -1,4 +1,4 @@
-"""Faces that lie on their side or are upside down are found and judged upright."""
+"""Faces on their side or upside down are detected, and predicted upright."""
 
 from __future__ import annotations
 

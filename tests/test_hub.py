@@ -1,4 +1,4 @@
-"""The hub against a local server: what is good, wrong, cut off, full, away, or hostile."""
+"""Downloads from a local server: complete, wrong, cut off, full, absent, or hostile."""
 
 from __future__ import annotations
 

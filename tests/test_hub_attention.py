@@ -1,4 +1,4 @@
-"""The engagement network in Keras' files, against Keras (scripts/keras_engagement_reference.py)."""
+"""The engagement network in Keras files, against Keras (scripts/keras_engagement_reference.py)."""
 
 from __future__ import annotations
 

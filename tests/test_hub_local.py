@@ -1,4 +1,4 @@
-"""Models of one's own: names, cards, and a list that shows them all."""
+"""Registered models of the user: names, cards, and the list of all models."""
 
 from __future__ import annotations
 

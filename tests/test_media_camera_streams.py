@@ -1,4 +1,4 @@
-"""Streams from a real server on this machine: they die, fall silent and come back."""
+"""Streams from a real server on this machine: they break off, fall silent and come back."""
 
 from __future__ import annotations
 

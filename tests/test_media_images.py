@@ -1,4 +1,4 @@
-"""Every way a picture can come in, and every way it can be broken."""
+"""Every way in which an image can be given, and every way in which it can be broken."""
 
 from __future__ import annotations
 

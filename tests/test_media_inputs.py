@@ -1,4 +1,4 @@
-"""What a file is, its content says; what is named or found ends as frames, the rest is counted."""
+"""The kind of a file by its content; every input ends as frames or is counted."""
 
 from __future__ import annotations
 

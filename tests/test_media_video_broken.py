@@ -1,4 +1,4 @@
-"""Films that are cut off, damaged, empty, or no films at all."""
+"""Videos that are cut off, damaged or empty, and files that are no videos."""
 
 from __future__ import annotations
 

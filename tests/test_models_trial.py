@@ -1,4 +1,4 @@
-"""Model files and cards that are damaged or made to harm: one sentence each, and nothing worse."""
+"""Model files and cards that are damaged or hostile: one sentence each, and nothing worse."""
 
 from __future__ import annotations
 

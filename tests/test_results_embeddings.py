@@ -1,4 +1,4 @@
-"""Vectors and further numbers of faces: asked for, kept beside the table, read again."""
+"""Embeddings and further measures of faces: requested, saved beside the table, read again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Timelines: from results to people, segments and sums, and to files and back."""
+"""Timelines: from results to people, segments and summaries."""
 
 from __future__ import annotations
 

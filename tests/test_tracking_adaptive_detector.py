@@ -1,4 +1,4 @@
-"""Looks that lie apart: what is searched, what is only looked for, and that nobody is missed."""
+"""Detection at sampled frames: what is detected, what is refined, and nobody is missed."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_a_confident_face_stays_with_less_confidence_and_a_doubtful_one_does_not
         finder = Doubting(film, lambda number, first=first: first)  # type: ignore[misc]
         glances = AdaptiveDetector(finder, FPS)
         look(glances, film, 0)
-        finder.film = [[]] * 40  # so that a search would find nobody
+        finder.video = [[]] * 40  # so that a search would find nobody
         truth = ScriptedDetector(film).truth
         finder.truth = truth  # type: ignore[method-assign]
         finder.detect = lambda image, min_face=0: Faces.empty()  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""Tracking: who is who from frame to frame, told by place and by looks, without a network."""
+"""Tracking: identities from frame to frame by position and appearance."""
 
 from __future__ import annotations
 
