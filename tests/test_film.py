@@ -14,8 +14,8 @@ import pytest
 from helpers.results import BOX, acted, lost, towards
 from helpers.videos import Style, number_of, picture, write_film
 
-from mien.drawing.captions import Outline, Outlines
-from mien.drawing.overlay import Scene
+from mien.drawing.captions import Annotator, FaceBox
+from mien.drawing.overlay import Overlay
 from mien.errors import InputNotFoundError, UsageError
 from mien.labels import color_of
 from mien.results.result import Result
@@ -341,13 +341,13 @@ def test_results_without_people_or_probabilities_pass() -> None:
 
 def test_captions_stay_on_their_side_of_a_trembling_box() -> None:
     """Just enough room above the box in every other frame: the caption must not jump."""
-    outlines, rows = Outlines((200, 200)), set()
+    outlines, rows = Annotator((200, 200)), set()
     color = (230, 159, 0)
     for i in range(12):
         top = 24.0 + 2 * (i % 2)
         canvas = np.zeros((200, 200, 3), np.uint8)
         box = np.array([60, top, 140, 140], np.float32)
-        outlines.draw(canvas, [Outline(1, box, ("happiness 80 %",), color)])
+        outlines.draw(canvas, [FaceBox(1, box, ("happiness 80 %",), color)])
         filled = (canvas == color).all(axis=2).sum(axis=1)
         tag = np.flatnonzero(filled > 50)
         rows.add("above" if tag.min() < top - 5 else "below")
@@ -355,14 +355,14 @@ def test_captions_stay_on_their_side_of_a_trembling_box() -> None:
 
 
 def test_captions_avoid_faces_and_each_other() -> None:
-    outlines, canvas = Outlines((640, 360)), np.zeros((360, 640, 3), np.uint8)
+    outlines, canvas = Annotator((640, 360)), np.zeros((360, 640, 3), np.uint8)
     red, blue = (200, 0, 0), (0, 0, 200)
     boxes = [np.array(b, np.float32) for b in ([200, 120, 280, 220], [290, 120, 370, 220])]
     wordings = ("person 1: happiness 100 %", "happiness 100 %")
     outlines.draw(
         canvas,
         [
-            Outline(i, b, wordings, c)
+            FaceBox(i, b, wordings, c)
             for i, (b, c) in enumerate(zip(boxes, (red, blue), strict=True))
         ],
     )
@@ -378,7 +378,7 @@ def test_people_keep_their_place_in_the_margin() -> None:
     small, large = (10, 10, 50, 50), (100, 10, 300, 210)
     image = np.full((480, 640, 3), 90, np.uint8)
     image[10:50, 10:50], image[10:210, 100:300] = red, blue
-    scene = Scene(acted(0.0).labels, (640, 480))
+    scene = Overlay(acted(0.0).labels, (640, 480))
     one = people_of(acted(0.0, {1: HAPPY}, boxes=[small], image=image))
     two = people_of(acted(0.1, {2: HAPPY, 1: HAPPY}, boxes=[large, small], image=image))
 
@@ -400,7 +400,7 @@ def test_people_keep_their_place_in_the_margin() -> None:
 def test_the_bars_say_what_the_values_say() -> None:
     image = np.zeros((480, 640, 3), np.uint8)
     result = acted(0.0, {1: towards("anger", 0.75)}, image=image)
-    scene = Scene(result.labels, (640, 480))
+    scene = Overlay(result.labels, (640, 480))
     margin = scene.draw(image, people_of(result), time_s=0.0)[:, 640:]
 
     def width(label: str) -> int:
@@ -416,5 +416,5 @@ def test_the_given_picture_stays_as_it_is() -> None:
     result = acted(0.0, {1: HAPPY}, boxes=[BOX])
     image = result.image
     before = image.copy()
-    Scene(result.labels, (64, 48)).draw(image, people_of(result))
+    Overlay(result.labels, (64, 48)).draw(image, people_of(result))
     assert (image == before).all()

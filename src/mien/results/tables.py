@@ -19,7 +19,7 @@ import numpy as np
 
 from mien.errors import InputError, InputNotFoundError, MissingExtraError, UsageError
 from mien.files import replacing
-from mien.labels import MEASURES, color_of
+from mien.labels import MEASURES, color_of, ink
 from mien.results.files import (
     PARTIAL,
     SUFFIXES,
@@ -398,8 +398,6 @@ def _column(part: Mapping[str, Any], name: str) -> Any:
 
 def _tint(color: tuple[int, int, int], share: float) -> str:
     """CSS of a cell between white at 0 and the label's colour at 1; nothing for NaN."""
-    from mien.drawing.text import ink
-
     if not np.isfinite(share):
         return ""
     part = min(max(float(share), 0.0), 1.0)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from mien.drawing.overlay import Scene
+from mien.drawing.overlay import Overlay
 from mien.errors import UsageError
 from mien.files import replacing, writable_place
 from mien.results.result import Result
@@ -54,7 +54,7 @@ class GifSink:
         if not self._frames:
             scale = min(1.0, _SIDE / max(image.shape[:2]))
             size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
-            self._scene = Scene(result.labels, size, margin=False)
+            self._scene = Overlay(result.labels, size, margin=False)
             self._steadied, self._due = Steadied(result.labels), result.time_s
         people = self._steadied.people(result)
         if result.time_s < self._due - 0.25 / _FPS:

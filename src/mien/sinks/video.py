@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 import cv2
 import numpy as np
 
-from mien.drawing.overlay import Scene
+from mien.drawing.overlay import Overlay
 from mien.errors import UsageError
 from mien.results.result import Result
 from mien.sinks.audio import Soundtrack
@@ -135,7 +135,7 @@ class FilmSink:
         import av
 
         height, width = image.shape[:2]
-        self._scene = Scene(result.labels, (width, height), margin=self._margin)
+        self._scene = Overlay(result.labels, (width, height), margin=self._margin)
         self._steadied = Steadied(result.labels)
         form = _FORMATS[self.path.suffix.lower()]
         options = {} if form == "matroska" else {"movflags": "+faststart"}

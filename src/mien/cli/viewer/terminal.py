@@ -92,7 +92,7 @@ def faces_table(look: Look, *, wide: bool = True) -> Table:
     for person in look.people:
         mark = "▸ " if person.key == look.selected else "  "
         told = Text(person.wordings[1], style=f"bold {_rgb(color_of(person.emotion, labels))}")
-        figures = person.figures() if wide else []
+        figures = person.bars[1] if wide else []
         table.add_row(Text(mark + person.name), told, *figures)
     if not look.people:
         table.add_row("  -", "no face")
@@ -106,7 +106,7 @@ def bars(person: Person, look: Look) -> Table:
 
     table = Table.grid(padding=(0, 1))
     table.add_row(Text(person.name, style="bold"), Text(person.emotion), "")
-    values = zip(look.labels, person.shares(), person.figures(), strict=True)
+    values = zip(look.labels, *person.bars, strict=True)
     for label, share, figure in values:
         style = "bold" if label == person.emotion else ""
         color = color_of(label, look.labels)
