@@ -9,7 +9,13 @@ import pytest
 
 from mien.drawing.captions import Annotator, FaceBox, Rects, place_captions
 from mien.drawing.image import (
-    HEAT, blend_heatmaps, heatmap_sheet, crop_sheet, draw_faces, draw_margin
+    HEAT,
+    blend_heatmaps,
+    crop_sheet,
+    draw_faces,
+    draw_margin,
+    heatmap_sheet,
+)
 from mien.drawing.text import (
     fit,
     text_sizes,
@@ -285,8 +291,8 @@ def test_heatmap_cells_keep_their_edges_and_the_sheet_has_a_legend() -> None:
     sheet = heatmap_sheet(crops, maps, captions, [ORANGE] * 3)
     assert sheet.shape[1] == plain_sheet.shape[1]
     legend = sheet[plain_sheet.shape[0] :]
-    full = tuple(round(0.4 * 255 + 0.6 * c) for c in HEAT)
-    assert where(legend, full).any()  # the end of the scale is what a hot cell on white looks like
+    red, green, blue = (round(0.4 * 255 + 0.6 * c) for c in HEAT)
+    assert where(legend, (red, green, blue)).any()  # the end of the scale is what a hot cell on white looks like
     assert (legend.max(axis=2) < 140).any()  # letters
     nobody = heatmap_sheet(crops[:0], maps[:0], [], [])
     assert np.array_equal(nobody, crop_sheet(crops[:0], [], []))

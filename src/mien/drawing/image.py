@@ -115,7 +115,7 @@ def draw_margin(
         UsageError: a shape or a length does not fit.
     """
     picture = _checked(image)
-    scores = np.asarray(values, np.float64).reshape(-1)
+    scores = np.asarray(values, np.float32).reshape(-1)
     _same_length(labels=labels, values=scores, colors=colors)
     finite = scores[np.isfinite(scores)]
     probabilities = not finite.size or bool(finite.min() >= 0 and finite.max() <= 1 + 1e-4)
