@@ -74,10 +74,10 @@ def test_gray_models_get_one_channel(tmp_path: Path) -> None:
         (None, "carries no card; give its labels"),
         ({"labels": ("a", "b")}, "3 scores a face, but its card names 2"),
         ({**RGB, "scores": "nothing"}, "has no output 'nothing'; it has scores"),
-        ({**RGB, "color": "hsv"}, "color of .* is one of rgb, bgr, gray"),
+        ({**RGB, "color": "hsv"}, "color is one of rgb, bgr, gray"),
         ({**RGB, "mean": (1, 2)}, "needs 3 numbers"),
         ({**RGB, "colour": "rgb"}, "wrong field"),
-        ({**RGB, "input_size": 0}, "above 0"),
+        ({**RGB, "input_size": 0}, "1 to 1024 pixels"),
     ],
 )
 def test_a_card_that_does_not_fit_is_told(tmp_path: Path, card: Any, words: str) -> None:

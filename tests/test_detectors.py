@@ -175,7 +175,7 @@ def test_yunet_says_what_is_wrong_with_its_file(tmp_path: Path) -> None:
     path = tmp_path / "broken.onnx"
     path.write_bytes(b"not a network")
     with pytest.raises(ModelError, match="is not a YuNet model"):
-        YunetDetector(path).detect(BLANK)
+        YunetDetector(path)
     with pytest.raises(UsageError, match="max_side"):
         YunetDetector(path, max_side=8)
 

@@ -103,7 +103,7 @@ def test_what_was_not_kept_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="different models"):
         Embeddings.concat([timeline.embeddings, other])
     embeddings_path(tmp_path / "x.parquet").write_bytes(b"no table")
-    with pytest.raises(InputError, match="does not hold embeddings"):
+    with pytest.raises(InputError, match="does not hold a readable table"):
         read_embeddings(tmp_path / "x.parquet")
 
 

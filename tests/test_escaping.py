@@ -16,7 +16,8 @@ from helpers.results import acted, save, towards
 from mien import Results, Timeline
 from mien.escaping import csv_cell, csv_text, json_text, printable
 from mien.reports.video import write_report
-from mien.results.files import open_table, read_rows
+from mien.results.files import open_table
+from mien.results.reading import read_rows
 
 CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 ESCAPES, BELL = "=1+1\x1b[31m\x1b]0;title\x07", "\x07\r\x9b31m\u202egnp"

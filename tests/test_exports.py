@@ -190,7 +190,7 @@ def test_places_and_films_that_cannot_be(tmp_path: Path) -> None:
         film.export(tmp_path / "d.eaf")
     both = Timeline.from_results([*story("a.mp4"), *story("b.mp4")])
     with pytest.raises(
-        UsageError, match=r"one film: choose with film\(\.\.\.\) from a\.mp4, b\.mp4"
+        UsageError, match=r"one video, this table is of a\.mp4, b\.mp4: choose one with --video"
     ):
         both.export(tmp_path / "t.vtt")
     assert len(cues(both.film("b.mp4").export(tmp_path / "t.vtt").read_text())) == 4
@@ -224,6 +224,25 @@ def test_the_command(tmp_path: Path, table: Path) -> None:
     assert len(pd.read_csv(tmp_path / "s.csv")) == 200
     assert mien_export(table, "-o", tmp_path / "t.eaf")[0] == 0
     assert list(tiers(tmp_path / "t.eaf")) == ["Person 1"]
+
+
+def test_one_video_of_several_or_a_file_each(tmp_path: Path) -> None:
+    both = [*story("a/talk.mp4"), *story("b/talk.mp4"), *story("walk.mp4")]
+    table = Timeline.from_results(both).save(tmp_path / "walk.parquet")
+    out = tmp_path / "t.vtt"
+    code, said = mien_export(table, "-o", out)
+    assert (code, "--video" in said) == (2, True)
+    assert mien_export(table, "-o", out, "--video", "b/talk.mp4")[0] == 0
+    assert len(cues(out.read_text())) == 4
+    assert mien_export(table, "-o", out, "--video", "walk")[0] == 0
+    code, said = mien_export(table, "-o", out, "--video", "talk.mp4")
+    assert (code, "there is no one video 'talk.mp4'" in said) == (2, True)
+    assert mien_export(table, "-o", tmp_path / "{video}.eaf")[0] == 0
+    names = sorted(path.name for path in tmp_path.glob("*.eaf"))
+    assert names == ["talk-2.eaf", "talk.eaf", "walk.eaf"]
+    before = table.read_bytes()
+    assert mien_export(table, "-o", tmp_path / "{video}.parquet")[0] == 2
+    assert table.read_bytes() == before
 
 
 @pytest.mark.parametrize(

@@ -93,11 +93,11 @@ def test_files_that_are_no_models_of_films(tmp_path: Path, rng: np.random.Genera
         FilmModel(tiny(tmp_path / "tiny.onnx"))
     good = machine(tmp_path / "p.onnx", "person", rng)
     for field, value, told in (
-        ("size", 3, "does not fit its own card"),
-        ("kind", "crowd", "is of a person or a group, not 'crowd'"),
+        ("size", 3, "but its card says"),
+        ("kind", "crowd", "kind is one of person, group, got 'crowd'"),
         ("labels", ["even"], "needs two different labels"),
         ("labels", ["even", "frames"], "none called as"),
-        ("labels", None, "card of the model of films cannot be read"),
+        ("labels", None, "card of the model of films 'p' is wrong: labels is a list"),
     ):
         file = onnx.load(str(good))
         card = json.loads(file.metadata_props[0].value)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import io
 import json
+import os
 import ssl
 import tarfile
 from collections.abc import Iterator
@@ -86,10 +88,12 @@ def test_a_server_without_ranges_sends_everything_again(server: type[Handler]) -
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
-def test_a_full_disk_is_told(server: type[Handler], tmp_path: Path) -> None:
-    partial = tmp_path / "cache" / "models" / "yunet.onnx.partial"
-    partial.parent.mkdir(parents=True)
-    partial.symlink_to("/dev/full")
+def test_a_full_disk_is_told(
+    server: type[Handler], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    monkeypatch.setattr(downloads, "_open", lambda *_a, **_k: os.fdopen(os.dup(full), "wb"))
+    monkeypatch.setattr(downloads, "alone", lambda _path: contextlib.nullcontext())
     with pytest.raises(ModelError, match="no space left"):
         hub.pull(NAME)
     assert files(tmp_path) == []
@@ -208,7 +212,7 @@ def test_a_model_of_ones_own_goes_along(
     assert load_classifier("mine").labels == tuple("abcdefg")
     assert hub.own_card("mine") == {"labels": list("abcdefg"), "temperature": 2}
     assert hub.unpack(only) == ["mine"], "the same one again"
-    hub.add(file, "mine", {}).write_bytes(b"another")
+    hub.add(file, "mine", {}, overwrite=True).write_bytes(b"another")
     with pytest.raises(UsageError, match="you have another model mine already"):
         hub.unpack(only)
     assert hub.own_models()["mine"].read_bytes() == b"another"

@@ -69,15 +69,57 @@ def test_a_card_beside_the_file_goes_along(
     assert load_classifier("other").labels == tuple("abcdefg")
     # What --card says counts before the file's own card, and leaves with the model.
     own = str(model_path("mien-mobilenet"))
-    done = run(app, ["models", "add", own, "--name", "other", "--card", '{"temperature": 9}'])
+    again = ["models", "add", own, "--name", "other", "--overwrite"]
+    done = run(app, [*again, "--card", '{"temperature": 9}'])
     assert done.exit_code == 0, done.output
     found = load_classifier("other")
     assert isinstance(found, OnnxClassifier)
     assert (found.card.name, found.card.temperature) == ("other", 9)
-    assert run(app, ["models", "add", own, "--name", "other"]).exit_code == 0
+    assert run(app, again).exit_code == 0
     found = load_classifier("other")
     assert isinstance(found, OnnxClassifier)
     assert found.card.temperature == OnnxClassifier(own).card.temperature
+
+
+def test_a_model_is_tried_before_it_is_kept(
+    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "cache"))
+    run = CliRunner().invoke
+    file = str(shared / "models" / "facial_expression_recognition_mobilefacenet_2022july_int8.onnx")
+    add = ["models", "add", file, "--name", "mine", "--card"]
+    done = run(app, [*add, '{"labels": ["a", "b"]}'])
+    assert done.exit_code == 4
+    assert f"{file} gives 7 scores a face, but its card names 2 labels" in done.output
+    assert not hub.own_models()
+    assert run(app, [*add, '{"labels": ["a", "b", "c", "d", "e", "f", "g"]}']).exit_code == 0
+    done = run(app, [*add, '{"labels": ["t", "u", "v", "w", "x", "y", "z"]}'])
+    assert done.exit_code == 2
+    assert "you have a model mine already" in done.output
+    card = hub.own_card("mine")
+    assert card is not None
+    assert tuple(card["labels"]) == tuple("abcdefg")
+
+
+def test_models_can_be_removed(
+    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MIEN_CACHE", str(tmp_path))
+    file = shared / "models" / "facial_expression_recognition_mobilefacenet_2022july_int8.onnx"
+    hub.add(file, "mine", {"labels": list("abcdefg")})
+    run = CliRunner().invoke
+    assert run(app, ["models", "remove", "mine"]).exit_code == 0
+    assert not hub.own_models()
+    assert hub.own_card("mine") is None
+    done = run(app, ["models", "remove", "mine"])
+    assert (done.exit_code, "you have no model 'mine'" in done.output) == (2, True)
+    fetched = hub.cached(hub.find("yunet"))
+    fetched.parent.mkdir(parents=True)
+    fetched.write_bytes(b"weights")
+    assert run(app, ["models", "remove", "yunet"]).exit_code == 0
+    assert not fetched.exists()
+    assert run(app, ["models", "remove", "yunet"]).exit_code == 4
+    assert run(app, ["models", "remove", "mien-mobilenet"]).exit_code == 2
 
 
 def test_one_bad_model_hides_no_other(

@@ -43,6 +43,8 @@ def filmed(
         "face": pd.Series(number).groupby(number).cumcount().to_numpy(),
         "track_id": [track for _, track, _ in rows],
         "emotion": ["neutral"] * len(rows),
+        "neutral": np.ones(len(rows)),
+        "probability": np.ones(len(rows)),
         "fit": [True] * len(rows),
     }
     faces = pd.DataFrame(columns).astype(tables.face_dtypes(LABELS))
@@ -50,6 +52,8 @@ def filmed(
         "source": [source] * count,
         "frame": range(count),
         "time_s": np.arange(count) / fps,
+        "width": [64] * count,
+        "height": [48] * count,
         "n_faces": np.bincount(number, minlength=count),
         "status": ["ok"] * count,
         "error": [None] * count,

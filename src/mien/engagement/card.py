@@ -11,6 +11,8 @@ from mien.models.card import Card, Commercial
 
 #: Frames of a window in the literature (Savchenko et al. 2022), and the rate at which they count.
 STEPS, RATE = 128, 30.0
+_MOST = 100_000
+_LONGEST_S = 86_400.0
 
 
 @dataclass(frozen=True)
@@ -57,9 +59,15 @@ class EngagementCard(Card):
     accuracy: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if min(self.features, self.steps) < 1 or not self.window_s > 0:
             raise ModelError(f"features, steps and window_s of {self.name!r} must be above 0.")
+        if max(self.features, self.steps) > _MOST or self.window_s > _LONGEST_S:
+            raise ModelError(
+                f"features and steps of {self.name!r} are at most {_MOST:,}, window_s at most "
+                f"{_LONGEST_S:.0f} seconds."
+            )
         if self.engaged_is not in (0, 1):
             raise ModelError(f"engaged_is of {self.name!r} is 0 or 1, got {self.engaged_is!r}.")
-        if self.says not in ("probability", "level"):
-            raise ModelError(f"{self.name!r} says a probability or a level, got {self.says!r}.")
+        if self.residual is not None and not 0 <= self.residual <= 1:
+            raise ModelError(f"residual of {self.name!r} is 0 to 1, got {self.residual}.")

@@ -11,7 +11,7 @@ from mien import hub
 from mien.engagement.card import EngagementCard
 from mien.engagement.windows import described
 from mien.errors import ModelError, UsageError
-from mien.models.card import ENGAGEMENT_KEY
+from mien.models.card import ENGAGEMENT_KEY, card_of
 from mien.models.session import Session, file_sha256
 from mien.results.embeddings import Embeddings
 from mien.types import FloatArray
@@ -41,12 +41,9 @@ class EngagementModel:
                 f"{self.path} is no engagement model, it carries no card of one; "
                 "make one with: mien train-engagement."
             )
-        self.card = EngagementCard.from_json(text)
-        shape = self._net.input_shape
-        wanted = (self.card.steps, 2 * self.card.features)
-        fits = [a == b or not isinstance(a, int) for a, b in zip(shape[1:], wanted, strict=False)]
-        if len(shape) != 3 or not all(fits):
-            raise ModelError(f"{self.path} takes {shape}, but its card says (n, {wanted}).")
+        with card_of(self.path):
+            self.card = EngagementCard.from_json(text)
+        self._net.check((self.card.steps, 2 * self.card.features), {})
 
     @property
     def path(self) -> Path:

@@ -15,7 +15,7 @@ import numpy as np
 from mien.errors import ModelError
 from mien.expressions.onnx import check_crops
 from mien.labels import ATTRIBUTES
-from mien.models.card import Card, Commercial, CropSpec
+from mien.models.card import MAX_SIDE, Card, Commercial, CropSpec, card_of
 from mien.models.session import Session, file_sha256
 from mien.types import Crops, FloatArray, Scores
 
@@ -54,15 +54,12 @@ class AttributeCard(Card):
     protocol: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("attributes", "protocol"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-        if isinstance(self.crop, Mapping):
-            object.__setattr__(self, "crop", CropSpec(**self.crop))
+        super().__post_init__()
         strange = [name for name in self.attributes if name not in ATTRIBUTES]
-        if strange or not self.attributes or self.input_size < 1:
+        if strange or not self.attributes or not 1 <= self.input_size <= MAX_SIDE:
             raise ModelError(
                 f"attributes of {self.name!r} are some of {', '.join(ATTRIBUTES)}, and its "
-                f"input_size is 1 or more; got {self.attributes} and {self.input_size}."
+                f"input_size is 1 to {MAX_SIDE}; got {self.attributes} and {self.input_size}."
             )
 
 
@@ -93,7 +90,9 @@ class AttributeModel:
         text = self._net.metadata.get(METADATA_KEY)
         if text is None:
             raise ModelError(f"{path} carries no card of an attribute model.")
-        self.card = AttributeCard.from_json(text)
+        with card_of(self.path):
+            self.card = AttributeCard.from_json(text)
+        self._net.check((self.card.input_size, self.card.input_size, 3), {})
         for name in attributes:
             if name not in self.card.attributes or ATTRIBUTES[name] not in self._net.output_names:
                 raise ModelError(f"{self.card.name} does not estimate {name!r} of a face.")

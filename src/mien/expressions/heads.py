@@ -18,7 +18,7 @@ from mien.errors import ModelError, UsageError
 from mien.expressions.base import Activations
 from mien.expressions.onnx import OnnxClassifier
 from mien.labels import FEATURES
-from mien.models.card import Card, CropSpec, ModelCard
+from mien.models.card import Card, CropSpec, ModelCard, card_of, check_labels
 from mien.models.session import Session, file_sha256
 from mien.types import Crops, FloatArray, Scores
 
@@ -71,12 +71,10 @@ class HeadCard(Card):
     protocol: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("columns", "thresholds", "protocol"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-        if self.task not in TASKS:
-            raise ModelError(f"the task of a head is one of {', '.join(TASKS)}: {self.task!r}.")
-        if not self.columns or len(set(self.columns)) != len(self.columns):
-            raise ModelError(f"the head {self.name!r} needs different columns: {self.columns}.")
+        super().__post_init__()
+        check_labels(self.columns, f"the head {self.name!r}")
+        if self.d < 1:
+            raise ModelError(f"the head {self.name!r} takes {self.d} features: 1 is the least.")
         wanted = len(self.columns) if self.task in ("action-units", "multilabel") else 0
         if len(self.thresholds) != wanted:
             raise ModelError(
@@ -106,7 +104,9 @@ class Head:
         text = self._net.metadata.get(METADATA_KEY)
         if text is None:
             raise ModelError(f"{path} is no head: mien train-head writes those.")
-        self.card = HeadCard.from_json(text)
+        with card_of(self.path):
+            self.card = HeadCard.from_json(text)
+        self._net.check((self.card.d,), {OUTPUT: len(self.card.columns)})
         self.sha256 = file_sha256(self.path)
 
     @property

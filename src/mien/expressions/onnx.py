@@ -14,7 +14,7 @@ from mien.errors import ModelError, UsageError
 from mien.expressions.base import Activations
 from mien.labels import ATTRIBUTES, EMBEDDINGS
 from mien.media.brightness import brightened
-from mien.models.card import METADATA_KEY, CropSpec, ModelCard, read_fields
+from mien.models.card import METADATA_KEY, CropSpec, ModelCard, card_of, read_fields
 from mien.models.session import Session
 from mien.types import Crops, FloatArray, Scores
 
@@ -48,21 +48,35 @@ class OnnxClassifier:
     ) -> None:
         if batch_size < 1:
             raise UsageError(f"batch_size must be at least 1, got {batch_size}.")
-        self._net = Session(path, threads)
+        side = card.input_size if isinstance(card, ModelCard) else (card or {}).get("input_size")
+        self._net = Session(path, threads, side if isinstance(side, int) else None)
         self._batch_size = batch_size
         self.card = _find_card(self._net, card)
-        named = (self.card.scores, self.card.embedding, self.card.feature_map, self.card.head)
-        for name in (*named, self.card.identity):
-            if name and name not in self._net.output_names:
-                raise ModelError(
-                    f"{self._net.path} has no output {name!r}; it has "
-                    f"{', '.join(self._net.output_names)}."
-                )
+        self._check_network()
         self.also = tuple(also)
         self._further = _outputs(self.card, self.also)
         # A network with a fixed batch is fed exactly that many.
         batch = self._net.input_shape[0]
         self._fixed_batch = batch if isinstance(batch, int) else None
+
+    def _check_network(self) -> None:
+        """Make sure that the network has the outputs and shapes that the card says."""
+        card, size = self.card, self.card.input_size
+        channels = 1 if card.color == "gray" else 3
+        item = (channels, size, size) if card.layout == "nchw" else (size, size, channels)
+        self._net.check(item, {})
+        self._check_scores(self._net.numbers(card.scores))
+        for name in (card.embedding, card.feature_map, card.head, card.identity):
+            if name:
+                self._net.numbers(name)  # says so where there is no such output
+
+    def _check_scores(self, given: int | None) -> None:
+        measures = len(self.card.measures)
+        if given not in (None, len(self.labels) + measures):
+            raise ModelError(
+                f"{self.path} gives {given} scores a face, but its card names {len(self.labels)} "
+                f"labels{f' and {measures} measures' if measures else ''}."
+            )
 
     @property
     def path(self) -> Path:
@@ -163,13 +177,8 @@ class OnnxClassifier:
             parts.append([np.asarray(v, np.float32)[:rows] for v in values])
         joined = [np.concatenate(column) for column in zip(*parts, strict=True)]
         joined[0] = joined[0].reshape(len(crops), -1)
-        wanted = len(self.labels) + len(self.card.measures)
-        if joined[0].shape[1] != wanted and outputs[0] == self.card.scores:
-            measures = f" and {len(self.card.measures)} measures" if self.card.measures else ""
-            raise ModelError(
-                f"{self.path} gives {joined[0].shape[1]} scores a face, but its card names "
-                f"{len(self.labels)} labels{measures}."
-            )
+        if outputs[0] == self.card.scores:
+            self._check_scores(joined[0].shape[1])
         return joined
 
     def prepare(self, crops: Crops) -> FloatArray:
@@ -226,16 +235,17 @@ def _find_card(net: Session, given: ModelCard | Mapping[str, Any] | None) -> Mod
     beside = net.path.with_suffix(".json")
     if text is None and given is None and beside.is_file():
         given = read_fields(beside)
-    card = ModelCard.from_json(text) if text else None
+    card = None
+    if text:
+        with card_of(net.path):
+            card = ModelCard.from_json(text)
     if isinstance(given, ModelCard):
         card = given
     elif given is not None:
         known = dict(given)
     if card is not None:
-        try:
+        with card_of(net.path):
             card = replace(card, **known)
-        except TypeError as error:
-            raise ModelError(f"the card of {net.path} has a wrong field: {error}.") from error
     else:
         if "labels" not in known:
             raise ModelError(
@@ -245,10 +255,8 @@ def _find_card(net: Session, given: ModelCard | Mapping[str, Any] | None) -> Mod
             )
         known.setdefault("name", net.path.stem)
         known.setdefault("input_size", _side(net))
-        try:
+        with card_of(net.path):
             card = ModelCard(**known)
-        except TypeError as error:
-            raise ModelError(f"the card of {net.path} has a wrong field: {error}.") from error
     return card if card.scores else replace(card, scores=net.output_names[0])
 
 

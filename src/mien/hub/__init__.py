@@ -4,9 +4,9 @@ Nothing here runs unless someone asks for a download by name; analysing pictures
 """
 
 from mien.hub.bundles import bundle, unpack
-from mien.hub.cache import cache_folder, cached, entry, find, path_of, pull, verify
+from mien.hub.cache import cache_folder, cached, entry, find, path_of, pull, remove, verify
 from mien.hub.catalog import ENTRIES, PACKAGED, Entry
-from mien.hub.local import add, own_card, own_models
+from mien.hub.local import add, check_free, own_card, own_models, remove_own
 
 __all__ = [
     "ENTRIES",
@@ -16,12 +16,15 @@ __all__ = [
     "bundle",
     "cache_folder",
     "cached",
+    "check_free",
     "entry",
     "find",
     "own_card",
     "own_models",
     "path_of",
     "pull",
+    "remove",
+    "remove_own",
     "unpack",
     "verify",
 ]

@@ -11,14 +11,17 @@ import io
 import json
 import shutil
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mien.errors import InputNotFoundError, ModelError, UsageError
-from mien.hub.cache import find, of_file, original, path_of, ready, verify
+from mien.files import replacing
+from mien.hub.cache import find, of_file, original, path_of, read_member, ready, verify
+from mien.hub.catalog import MOST_BYTES
 from mien.hub.downloads import file_hash
-from mien.hub.local import check_name, keep, own_card, own_models
+from mien.hub.local import check_name, own_card, own_models, write
+from mien.models.card import parse_card
 from mien.models.session import file_sha256
 
 _OWN = "own"
@@ -71,15 +74,13 @@ def _write(target: Path, paths: dict[str, Path], listed: bytes) -> None:
         if listed:
             (target / _LIST).write_bytes(listed)
         return
-    partial = target.with_suffix(".tar.partial")
-    with tarfile.open(partial, "w") as package:
+    with replacing(target) as temporary, tarfile.open(temporary, "w") as package:
         for name, path in paths.items():
             package.add(path, name)
         if listed:
             member = tarfile.TarInfo(_LIST)
             member.size = len(listed)
             package.addfile(member, io.BytesIO(listed))
-    partial.replace(target)
 
 
 def unpack(source: Path) -> list[str]:
@@ -110,7 +111,7 @@ def unpack(source: Path) -> list[str]:
         _check_own(source, name, told, found.get(f"{_OWN}/{name}.onnx", b""))
     taken = [_take(source, file, data) for file, data in found.items() if of_file(file)]
     for name, told in own.items():
-        keep(found[f"{_OWN}/{name}.onnx"], name, told["card"])
+        write(found[f"{_OWN}/{name}.onnx"], name, told["card"])
     return [*taken, *own]
 
 
@@ -120,12 +121,12 @@ def _take(source: Path, file: str, data: bytes) -> str:
     assert known is not None
     path = original(known)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.unpacked")
-    partial.write_bytes(data)
-    if file_hash(partial, known.pin) != known.pin:
-        partial.unlink()
-        raise ModelError(f"{file} in {source} is not the published file; nothing of it is kept.")
-    partial.replace(path)
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+        if file_hash(temporary, known.pin) != known.pin:
+            raise ModelError(
+                f"{file} in {source} is not the published file; nothing of it is kept."
+            )
     ready(known)
     return known.name
 
@@ -133,11 +134,11 @@ def _take(source: Path, file: str, data: bytes) -> str:
 def _listed(source: Path, text: bytes) -> dict[str, dict[str, Any]]:
     """What the bundle tells of models of one's own: hash and card by name."""
     try:
-        own = json.loads(text)
+        own = parse_card(text.decode("utf-8"), _LIST)
         return {
             name: {"sha256": str(a["sha256"]), "card": dict(a["card"])} for name, a in own.items()
         }
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ModelError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{source} is no bundle of models: {_LIST} cannot be read.") from error
 
 
@@ -156,19 +157,41 @@ def _check_own(source: Path, name: str, told: dict[str, Any], data: bytes) -> No
 
 
 def _files(source: Path) -> dict[str, bytes]:
-    paths = [path for path in (*source.iterdir(), *source.glob(f"{_OWN}/*")) if path.is_file()]
+    paths = [*source.iterdir(), *source.glob(f"{_OWN}/*")]
     names = {path.relative_to(source).as_posix(): path for path in paths}
-    return {name: path.read_bytes() for name, path in names.items() if _is_ours(name)}
+    links = [name for name, path in names.items() if path.is_symlink() and _is_ours(name)]
+    if links or (source / _OWN).is_symlink():
+        raise ModelError(f"{source} is no bundle of models: {', '.join(links) or _OWN} is a link.")
+    names = {name: path for name, path in names.items() if _is_ours(name) and path.is_file()}
+    _check_sizes(source, {name: path.stat().st_size for name, path in names.items()})
+    return {name: path.read_bytes() for name, path in names.items()}
 
 
 def _members(source: Path) -> dict[str, bytes]:
+    most = source.stat().st_size  # a .tar is not compressed: what is more is not there
     try:
-        with tarfile.open(source) as package:
-            files = [member for member in package if member.isfile() and _is_ours(member.name)]
-            read = {member.name: package.extractfile(member) for member in files}
-            return {name: file.read() for name, file in read.items() if file is not None}
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise ModelError(f"{source} is no bundle of models: {error}.") from error
+        with tarfile.open(source, "r:") as package:
+            files = [member for member in package if member.isreg() and _is_ours(member.name)]
+            _check_sizes(source, {member.name: member.size for member in files})
+            return {member.name: read_member(package, member, most) for member in files}
+    except (tarfile.TarError, OSError, EOFError, ValueError) as error:
+        raise ModelError(
+            f"{source} is no bundle of models ({error}): give the folder or the .tar as "
+            "mien models bundle wrote it."
+        ) from error
+
+
+def _check_sizes(source: Path, sizes: Mapping[str, int]) -> None:
+    """Look at what is to be read before memory is asked for.
+
+    Raises:
+        ModelError: one file has more bytes than it can have.
+    """
+    for name, size in sizes.items():
+        known = of_file(name)
+        most = known.most if known else MOST_BYTES
+        if size > most:
+            raise ModelError(f"{name} in {source} has {size:,} bytes, more than {most:,}.")
 
 
 def _is_ours(file: str) -> bool:

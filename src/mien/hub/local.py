@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import InputNotFoundError, UsageError
+from mien.files import replacing
 from mien.hub.cache import cache_folder, entry
 from mien.hub.catalog import PACKAGED
 from mien.models.card import read_fields
@@ -53,7 +54,21 @@ def check_name(name: str) -> None:
         raise UsageError(f"{name} is the name of published weights; choose another.")
 
 
-def add(file: Path, name: str, card: Mapping[str, Any]) -> Path:
+def check_free(name: str, overwrite: bool = False) -> None:
+    """Say clearly when a model of one's own cannot be called so, or another is.
+
+    Raises:
+        UsageError: as for `check_name`; or there is a model of that name, and `overwrite` is false.
+    """
+    check_name(name)
+    if not overwrite and name in own_models():
+        raise UsageError(
+            f"you have a model {name} already: choose another --name, replace it with --overwrite, "
+            f"or run: mien models remove {name}"
+        )
+
+
+def add(file: Path, name: str, card: Mapping[str, Any], *, overwrite: bool = False) -> Path:
     """Keep an ``.onnx`` file of the user's under a name, with its card beside it.
 
     Args:
@@ -61,27 +76,41 @@ def add(file: Path, name: str, card: Mapping[str, Any]) -> Path:
         name: what it is called from now on.
         card: fields of a `mien.ModelCard`, which count before those that the file carries itself;
             empty: only those of the file.
+        overwrite: replace a model that has this name.
 
     Raises:
         InputNotFoundError: there is no such file.
-        UsageError: the name cannot be used.
+        UsageError: the name cannot be used, or is taken.
     """
     if not file.is_file():
         raise InputNotFoundError(f"there is no model file {file}.")
-    check_name(name)
-    return keep(file.read_bytes(), name, card)
+    check_free(name, overwrite)
+    return write(file.read_bytes(), name, card)
 
 
-def keep(network: bytes, name: str, card: Mapping[str, Any]) -> Path:
+def remove_own(name: str) -> None:
+    """Delete a model of the user's, and its card.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    if name not in own_models():
+        known = ", ".join(own_models()) or "none"
+        raise UsageError(f"you have no model {name!r} of your own; there are: {known}.")
+    for suffix in (".onnx", ".json"):
+        (own_folder() / f"{name}{suffix}").unlink(missing_ok=True)
+
+
+def write(network: bytes, name: str, card: Mapping[str, Any]) -> Path:
     """The same for the bytes of a network and a name that has been checked."""
     target = own_folder() / f"{name}.onnx"
     beside = target.with_name(f"{name}.json")
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f"{target.name}.partial")
-    partial.write_bytes(network)
-    if card:
-        beside.write_text(json.dumps(dict(card)), encoding="utf-8")
-    else:  # that of a model which had this name before
-        beside.unlink(missing_ok=True)
-    partial.replace(target)
+    with replacing(target) as temporary:
+        temporary.write_bytes(network)
+        if card:
+            with replacing(beside) as text:
+                text.write_text(json.dumps(dict(card)), encoding="utf-8")
+        else:  # that of a model which had this name before
+            beside.unlink(missing_ok=True)
     return target

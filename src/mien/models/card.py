@@ -7,13 +7,15 @@ travel with the weights, in the ONNX file's metadata under the key ``mien.card``
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 
 from mien.errors import ModelError
-from mien.labels import MEASURES
+from mien.labels import MEASURES, UNCERTAIN
+from mien.models.fields import conform
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -21,6 +23,11 @@ if TYPE_CHECKING:
 METADATA_KEY = "mien.card"
 #: The same for engagement models, which see windows of features: `mien.engagement.EngagementCard`.
 ENGAGEMENT_KEY = "mien.engagement"
+#: Sides of a network's square input, pixels, that are possible.
+MAX_SIDE = 1024
+_MAX_CARD = 1 << 20  # characters of its JSON
+_MAX_LABELS = 1000
+_MAX_MARGIN = 10.0
 
 Color = Literal["rgb", "bgr", "gray"]
 Layout = Literal["nchw", "nhwc"]
@@ -45,16 +52,26 @@ class Card:
         Raises:
             ModelError: not JSON, or a field is missing or does not make sense.
         """
+        table = parse_card(text, f"the card of {cls.what}")
         known = {f.name for f in fields(cast("type[DataclassInstance]", cls))}
         try:
-            table: dict[str, Any] = json.loads(text)
             return cls(**{key: value for key, value in table.items() if key in known})
-        except (ValueError, TypeError, AttributeError) as error:
+        except TypeError as error:  # a field is missing
             raise ModelError(f"the card of {cls.what} cannot be read: {error}.") from error
+
+    def __post_init__(self) -> None:
+        try:
+            checked = conform(vars(self), type(self))
+        except (ValueError, RecursionError) as error:
+            name = getattr(self, "name", "")
+            owner = f" {name!a}" if isinstance(name, str) and name and len(name) < 60 else ""
+            raise ModelError(f"the card of {self.what}{owner} is wrong: {error}.") from error
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
 
 
 @dataclass(frozen=True)
-class CropSpec:
+class CropSpec(Card):
     """How a face becomes a square.
 
     Attributes:
@@ -66,11 +83,23 @@ class CropSpec:
     margin: float = 0.0
     template: tuple[tuple[float, float], ...] = ()
 
+    what = "a crop"
+
     def __post_init__(self) -> None:
-        points = tuple((float(x), float(y)) for x, y in self.template)
-        if len(points) not in (0, 5):
-            raise ModelError(f"a crop template has 5 points or none, got {len(points)}.")
-        object.__setattr__(self, "template", points)
+        super().__post_init__()
+        if len(self.template) not in (0, 5):
+            raise ModelError(f"a crop template has 5 points or none, got {len(self.template)}.")
+        if not -0.5 < self.margin <= _MAX_MARGIN:
+            raise ModelError(
+                f"the margin of a crop lies between -0.5 and {_MAX_MARGIN}, got {self.margin}."
+            )
+        if any(not abs(value) <= _MAX_MARGIN for point in self.template for value in point):
+            raise ModelError(
+                "the points of a crop template are shares of the square's side, "
+                f"got {self.template}."
+            )
+        if self.template and len(set(self.template)) < 3:
+            raise ModelError("the points of a crop template lie on one another.")
 
 
 @dataclass(frozen=True)
@@ -124,32 +153,81 @@ class ModelCard(Card):
     accuracy: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "labels", tuple(self.labels))
-        object.__setattr__(self, "measures", tuple(self.measures))
         channels = 1 if self.color == "gray" else 3
         for name in ("mean", "std"):
             value = getattr(self, name)
-            values = (float(value),) if isinstance(value, int | float) else tuple(value)
-            if len(values) == 1:
-                values = values * channels
-            if len(values) != channels:
+            values = (value,) if isinstance(value, int | float) else value
+            single = isinstance(values, list | tuple) and len(values) == 1
+            object.__setattr__(self, name, tuple(values) * channels if single else values)
+        super().__post_init__()
+        for name in ("mean", "std"):
+            count = len(getattr(self, name))
+            if count != channels:
                 raise ModelError(
                     f"{name} of {self.name!r} needs {channels} numbers for {self.color}, "
-                    f"got {len(values)}."
+                    f"got {count}."
                 )
-            object.__setattr__(self, name, values)
-        _one_of(self.name, "color", self.color, ("rgb", "bgr", "gray"))
-        _one_of(self.name, "layout", self.layout, ("nchw", "nhwc"))
-        _one_of(self.name, "activation", self.activation, ("softmax", "none"))
         for measure in self.measures:
             _one_of(self.name, "a measure", measure, MEASURES)
-        _one_of(self.name, "commercial", self.commercial, ("yes", "no", "unclear"))
-        if len(set(self.labels)) != len(self.labels) or not self.labels:
-            raise ModelError(f"{self.name!r} needs different labels, got {self.labels}.")
-        if self.input_size < 1 or self.temperature <= 0 or min(self.std) <= 0:
-            raise ModelError(f"input_size, temperature and std of {self.name!r} must be above 0.")
-        if isinstance(self.crop, Mapping):
-            object.__setattr__(self, "crop", CropSpec(**self.crop))
+        check_labels(self.labels, f"{self.name!r}")
+        if not 1 <= self.input_size <= MAX_SIDE:
+            raise ModelError(
+                f"input_size of {self.name!r} is 1 to {MAX_SIDE} pixels, got {self.input_size}."
+            )
+        if self.temperature <= 0 or min(self.std) <= 0:
+            raise ModelError(f"temperature and std of {self.name!r} must be above 0.")
+
+
+@contextmanager
+def card_of(path: Path) -> Iterator[None]:
+    """What is wrong with a card names the model's file.
+
+    Raises:
+        ModelError: a field does not exist, or does not make sense.
+    """
+    try:
+        yield
+    except TypeError as error:
+        raise ModelError(f"the card of {path} has a wrong field: {error}.") from error
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
+
+
+def check_labels(labels: Sequence[str], owner: str) -> None:
+    """Make sure that labels can be columns of a table and words on a screen.
+
+    Raises:
+        ModelError: there is none or too many, one is empty, there twice or cannot be printed.
+    """
+    if not 0 < len(set(labels)) == len(labels) <= _MAX_LABELS:
+        shown = ", ".join(label[:40] for label in labels[:10]) or "none"
+        raise ModelError(
+            f"{owner} needs different labels, 1 to {_MAX_LABELS}, got {len(labels)}: {shown!r}."
+        )
+    if UNCERTAIN in labels:
+        raise ModelError(f"{owner} has a label {UNCERTAIN!r}: that is the answer where none wins.")
+    odd = [label for label in labels if not label.strip() or not label.isprintable()]
+    if odd:
+        raise ModelError(f"{owner} has a label that cannot be shown: {odd[0]!a}.")
+
+
+def parse_card(text: str, what: str) -> dict[str, Any]:
+    """The fields of a card's JSON.
+
+    Raises:
+        ModelError: it is no JSON object, or far too long; `what` says whose it is.
+    """
+    if len(text) > _MAX_CARD:
+        raise ModelError(f"{what} has {len(text):,} characters, more than {_MAX_CARD:,}.")
+    try:
+        table = json.loads(text)
+    except RecursionError as error:
+        raise ModelError(f"{what} cannot be read: it is nested too deeply.") from error
+    except ValueError as error:
+        raise ModelError(f"{what} cannot be read: {error}.") from error
+    if not isinstance(table, dict):
+        raise ModelError(f"{what} is not a JSON object.")
+    return table
 
 
 def read_fields(path: Path) -> dict[str, Any]:
@@ -158,13 +236,13 @@ def read_fields(path: Path) -> dict[str, Any]:
     Raises:
         ModelError: it cannot be read, or is no JSON object.
     """
+    what = f"the model's card {path}"
     try:
-        table = json.loads(path.read_text(encoding="utf-8"))
+        with path.open(encoding="utf-8") as file:
+            text = file.read(_MAX_CARD + 1)
     except (OSError, ValueError) as error:
-        raise ModelError(f"the model's card {path} cannot be read: {error}.") from error
-    if not isinstance(table, dict):
-        raise ModelError(f"the model's card {path} is not a JSON object.")
-    return table
+        raise ModelError(f"{what} cannot be read: {error}.") from error
+    return parse_card(text, what)
 
 
 def _one_of(model: str, name: str, value: str, known: Sequence[str]) -> None:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import math
 import os
 import sys
 import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mien.errors import ModelError
+from mien.models.trial import first_line, try_model
 
 if TYPE_CHECKING:
     import onnxruntime as ort
+
+_MAX_BATCH = 1024  # of a network whose batch is fixed: it is always fed that many
 
 
 #: Without this variable, ONNX Runtime from 1.29 on keeps a device id and events in the home folder
@@ -48,7 +53,20 @@ def cores() -> int:
 
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file, as hex digits: by it tables and heads know the model that they are of."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def open_session(path: Path, threads: int | None = None) -> ort.InferenceSession:
+    """The file, opened by ONNX Runtime, which trusts it: `mien.models.trial` comes before."""
+    ort = runtime()
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads or cores()
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # Idle workers that spin would take the core from the stage that runs meanwhile.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return ort.InferenceSession(str(path), options, providers=_providers(ort))
 
 
 class Session:
@@ -57,14 +75,19 @@ class Session:
     Args:
         path: the ``.onnx`` file.
         threads: how many threads one run may use; None for every processor there is.
+        side: of the square images that it takes, pixels, where the file leaves that open.
 
     Raises:
-        ModelError: there is no such file (at once), or it is not a network (on first use).
+        ModelError: there is no such file (at once), or it is not a network that can be used
+            without harm (on first use, see `mien.models.trial`).
     """
 
-    def __init__(self, path: str | Path, threads: int | None = None) -> None:
+    def __init__(
+        self, path: str | Path, threads: int | None = None, side: int | None = None
+    ) -> None:
         self.path = Path(path)
         self.threads = threads
+        self._side = side
         self._session: ort.InferenceSession | None = None
         if not self.path.is_file():
             raise ModelError(f"there is no model file {self.path}.")
@@ -76,26 +99,27 @@ class Session:
     def session(self) -> ort.InferenceSession:
         """The open ONNX Runtime session."""
         if self._session is None:
-            ort = runtime()
-            options = ort.SessionOptions()
-            options.intra_op_num_threads = self.threads or cores()
-            options.inter_op_num_threads = 1
-            options.log_severity_level = 3
-            # Idle workers that spin would take the core from the stage that runs meanwhile.
-            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+            try_model(self.path, self._side)
             try:
-                self._session = ort.InferenceSession(
-                    str(self.path), options, providers=_providers(ort)
-                )
+                session = open_session(self.path, self.threads)
+                inputs = session.get_inputs()
             except Exception as error:
-                reason = str(error).splitlines()[0]
-                raise ModelError(f"{self.path} is not a usable ONNX model: {reason}") from error
+                raise ModelError(
+                    f"{self.path} is not a usable ONNX model: {first_line(error)}"
+                ) from error
+            if len(inputs) != 1:
+                names = ", ".join(node.name for node in inputs) or "none"
+                raise ModelError(f"{self.path} takes {len(inputs)} inputs, not one: {names}.")
+            self._session = session
         return self._session
 
     @property
     def metadata(self) -> dict[str, str]:
         """The file's own key-value metadata."""
-        return dict(self.session.get_modelmeta().custom_metadata_map)
+        try:
+            return dict(self.session.get_modelmeta().custom_metadata_map)
+        except UnicodeDecodeError as error:
+            raise ModelError(f"the metadata of {self.path} is not UTF-8 text.") from error
 
     @property
     def input_name(self) -> str:
@@ -108,17 +132,71 @@ class Session:
         return tuple(self.session.get_inputs()[0].shape)
 
     @property
+    def input_type(self) -> str:
+        """Type of the first input, as ONNX Runtime calls it: ``tensor(float)``."""
+        return str(self.session.get_inputs()[0].type)
+
+    @property
     def output_names(self) -> tuple[str, ...]:
         """Names of the outputs, in order."""
         return tuple(output.name for output in self.session.get_outputs())
+
+    def check(self, item: Sequence[int], outputs: Mapping[str, int]) -> None:
+        """Make sure that the network takes and gives what its card says, as far as its file tells.
+
+        Args:
+            item: shape of one item of the input, without the batch.
+            outputs: how many numbers an item each of these outputs gives.
+
+        Raises:
+            ModelError: the input has another shape or type, or an output is missing or of another
+                size.
+        """
+        shape = self.input_shape
+        if self.input_type != "tensor(float)":
+            raise ModelError(f"{self.path} takes {self.input_type}, not 32-bit floats.")
+        if len(shape) != len(item) + 1 or any(
+            isinstance(have, int) and have != want
+            for have, want in zip(shape[1:], item, strict=False)
+        ):
+            raise ModelError(
+                f"{self.path} takes {_shown(shape)}, but its card says {_shown(('n', *item))}."
+            )
+        if isinstance(shape[0], int) and not 1 <= shape[0] <= _MAX_BATCH:
+            raise ModelError(f"{self.path} takes {shape[0]} items at once, at most {_MAX_BATCH}.")
+        for name, wanted in outputs.items():
+            given = self.numbers(name)
+            if given not in (None, wanted):
+                raise ModelError(
+                    f"{self.path} gives {given} numbers as {name!r}, but its card says {wanted}."
+                )
+
+    def numbers(self, output: str) -> int | None:
+        """How many numbers an item an output gives; None where the file leaves that open.
+
+        Raises:
+            ModelError: there is no such output.
+        """
+        if output not in self.output_names:
+            raise ModelError(
+                f"{self.path} has no output {output!r}; it has {', '.join(self.output_names)}."
+            )
+        place = self.output_names.index(output)
+        sizes = self.session.get_outputs()[place].shape[1:]
+        return math.prod(sizes) if all(isinstance(size, int) for size in sizes) else None
 
     def run(self, outputs: list[str], values: np.ndarray[Any, Any]) -> list[np.ndarray[Any, Any]]:
         """Feed `values` to the first input and return the named outputs."""
         try:
             return list(self.session.run(outputs, {self.input_name: values}))
         except Exception as error:
-            reason = str(error).splitlines()[0]
-            raise ModelError(f"{self.path} failed on input {values.shape}: {reason}") from error
+            raise ModelError(
+                f"{self.path} failed on input {values.shape}: {first_line(error)}"
+            ) from error
+
+
+def _shown(shape: Sequence[int | str | None]) -> str:
+    return f"({', '.join('n' if size is None else str(size) for size in shape)})"
 
 
 def _providers(ort: Any) -> list[str]:

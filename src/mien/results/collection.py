@@ -18,6 +18,14 @@ from mien.media.images import read_image
 from mien.results import tables
 from mien.results.files import PARTIAL, partial_path
 from mien.results.result import Result
+from mien.results.validation import (
+    REQUIRED_QUALITY,
+    check_columns,
+    check_doubled,
+    check_faces,
+    check_images,
+    check_settings,
+)
 from mien.types import Faces, Scores
 
 if TYPE_CHECKING:
@@ -25,7 +33,6 @@ if TYPE_CHECKING:
 
 
 _FRAMES_AT_ONCE = 1024  # results whose columns wait to become rows of a table
-_LONGEST_S = 1e9  # thirty years: more is no time of a film
 
 
 class Results(Sequence[Result]):
@@ -77,17 +84,21 @@ class Results(Sequence[Result]):
         return target
 
     @classmethod
-    def load(cls, path: str | Path) -> Results:
+    def load(cls, path: str | Path, *, incomplete: bool = False) -> Results:
         """Read what `save` or ``mien analyze -o`` wrote.
 
         Boxes, scores and quality come back. Squares and landmarks are not stored; `draw` reads the
         picture again from its source. Of a run that was killed, every picture comes back whose
         rows are in both tables.
 
+        Args:
+            path: of the ``faces`` table.
+            incomplete: also where faces are missing that the ``images`` table counts.
+
         Raises:
             InputNotFoundError, InputError: a table is missing, broken, or not of this run.
         """
-        return cls(restored(*load_tables(path)))
+        return cls(restored(*load_tables(path, incomplete=incomplete)))
 
     def _repr_html_(self) -> str:
         return str(tables.style(self.faces, self.labels).to_html())
@@ -137,51 +148,80 @@ def as_tables(
 
 
 def load_tables(
-    path: str | Path,
+    path: str | Path, *, incomplete: bool = False
 ) -> tuple[pd.DataFrame, pd.DataFrame, tuple[str, ...], dict[str, str]]:
     """The ``faces`` table at `path` and the ``images`` table beside it, row for row in step.
 
     Each picture has as many rows of faces as its ``n_faces`` says, in the same order. Tables of a
-    killed run may end at different pictures; those that are whole in both are kept. Where rows
-    were taken out of the ``faces`` table since, ``n_faces`` counts what is left.
+    killed run may end at different pictures; those that are whole in both are kept.
+
+    Args:
+        path: of the ``faces`` table.
+        incomplete: where rows were taken out of the ``faces`` table since, or it was cut off, let
+            ``n_faces`` count what is left instead of refusing it.
 
     Returns:
         faces, images, labels, settings (empty where the format keeps none).
 
     Raises:
-        InputNotFoundError, InputError: a table is missing, broken, or not of this run.
+        InputNotFoundError, InputError: a table is missing, broken, not of this run, or holds what
+            cannot be, see `mien.results.validation`.
     """
-    target = Path(path)
+    target, beside = Path(path), images_path(Path(path))
     faces, settings = tables.read_table(target)
     if Path(target.stem).suffix == ".images":
         faces_path = target.with_name(Path(target.stem).stem + target.suffix)
         raise UsageError(f"{target} is the table of inputs: give that of faces, {faces_path}.")
-    images, known = tables.read_table(images_path(target))
-    strangers = f"{target} and {images_path(target)} are not tables of one run."
+    check_settings(target, settings)
+    told = tuple(json.loads(settings.get("labels", "[]")))
+    if len(faces.columns):
+        wanted = (*tables.FACE_COLUMNS, *told, *REQUIRED_QUALITY)
+        check_columns(target, faces, wanted)
+        faces = with_reasons(faces)
+    else:  # JSON lines without a line know no columns
+        faces = tables.to_dataframe([], told or EMOTIONS)
+    labels = tables.label_columns(faces)
+    images, known = tables.read_table(beside)
     if settings and known and settings != known:
-        raise InputError(strangers)
-    if len(images.columns) and "duration_s" not in images:  # a table of an earlier version
-        images = images.assign(duration_s=math.nan)
-    _check(target, faces, images)
-    faces = with_reasons(faces)
-    told = json.loads(settings.pop("labels", "[]"))
-    labels = tables.label_columns(faces) if len(faces.columns) else tuple(told) or EMOTIONS
-    if not len(faces.columns):  # JSON lines without a line know no columns
-        faces = tables.to_dataframe([], labels)
-    if not len(images.columns):
+        raise InputError(f"{target} and {beside} are not tables of one run.")
+    if len(images.columns):
+        if "duration_s" not in images:  # a table of an earlier version
+            images = images.assign(duration_s=math.nan)
+        check_columns(beside, images, tables.IMAGE_COLUMNS)
+    else:
         images = tables.images_dataframe([])
+    check_faces(target, faces, labels, settings)
+    check_images(beside, images)
+    check_doubled(target, faces, images)
+    faces, images = _in_step(target, faces, images, incomplete)
+    settings.pop("labels", None)
+    return faces, images, labels, settings
+
+
+def _in_step(
+    target: Path, faces: pd.DataFrame, images: pd.DataFrame, incomplete: bool
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The two tables so that each image has as many rows of faces as it says."""
+    strangers = f"{target} and {images_path(target)} are not tables of one run."
     finished = target.is_file() and target.suffix != PARTIAL and images_path(target).is_file()
     if not finished:
         images = images[images["n_faces"].cumsum() <= len(faces)]
         faces = faces.iloc[: images["n_faces"].sum()]
     places, wanted = _places(images), _places(faces)
-    if not places.repeat(images["n_faces"]).equals(wanted):
-        if not finished or places.has_duplicates or not wanted.isin(places).all():
-            raise InputError(strangers)
-        owner = places.get_indexer(wanted)
-        faces = faces.iloc[np.argsort(owner, kind="stable")]
-        images = images.assign(n_faces=np.bincount(owner, minlength=len(images)))
-    return faces, images, labels, settings
+    promised = images["n_faces"].sum()
+    if promised == len(faces) and places.repeat(images["n_faces"]).equals(wanted):
+        return faces, images
+    if not finished or places.has_duplicates or not wanted.isin(places).all():
+        raise InputError(strangers)
+    owner = places.get_indexer(wanted)
+    counted = np.bincount(owner, minlength=len(images))
+    if not incomplete and (counted != images["n_faces"]).any():
+        raise InputError(
+            f"{target} has {len(faces):,} faces where {images_path(target)} counts {promised:,}: "
+            "it was cut off, or rows were taken out; to go on with what is there, use "
+            "mien export --incomplete (in Python: load(..., incomplete=True))."
+        )
+    return faces.iloc[np.argsort(owner, kind="stable")], images.assign(n_faces=counted)
 
 
 def with_reasons(faces: pd.DataFrame) -> pd.DataFrame:
@@ -196,18 +236,6 @@ def with_reasons(faces: pd.DataFrame) -> pd.DataFrame:
     faces = faces.copy(deep=False)
     faces.insert(faces.columns.tolist().index("fit") + 1, "unfit_reason", reasons)
     return faces.astype({"unfit_reason": "string"})
-
-
-def _check(path: Path, faces: pd.DataFrame, images: pd.DataFrame) -> None:
-    """Tables that somebody edited may lack a column, or have times that no film has."""
-    needed = {"faces": (faces, tables.FACE_COLUMNS), "images": (images, tables.IMAGE_COLUMNS)}
-    for name, (table, columns) in needed.items():
-        missing = [column for column in columns if column not in table.columns]
-        if missing and len(table.columns):  # JSON lines without a line know no columns
-            raise InputError(f"the {name} table of {path} has no column {', '.join(missing)}.")
-        times = table["time_s"].dropna() if len(table.columns) else table
-        if len(times) and not times.abs().le(_LONGEST_S).all():
-            raise InputError(f"the {name} table of {path} has times that no film has.")
 
 
 def _places(table: pd.DataFrame) -> pd.MultiIndex:

@@ -17,7 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import InputError, UsageError
-from mien.results.files import PARTIAL, GrowingTable, has_sibling, partial_path, read_rows
+from mien.results.files import PARTIAL, GrowingTable, has_sibling, partial_path
+from mien.results.reading import read_rows, readable
+from mien.results.validation import check_columns
 from mien.types import FloatArray
 
 if TYPE_CHECKING:
@@ -243,16 +245,17 @@ def read_embeddings(path: str | Path) -> Embeddings | None:
         source = partial_path(source)
     if not source.is_file():
         return None
-    try:
-        table, settings = read_rows(source, {})
+    table, settings = read_rows(source, {})
+    check_columns(source, table, _KEY)
+    with readable(source):
         keys = table[list(_KEY)].astype(_types())
         vectors = {
             str(name): np.stack(table[name].tolist()).astype(np.float32)
             for name in table.columns
-            if name not in _KEY
+            if name not in _KEY and len(table)
         }
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{source} does not hold embeddings: {error}.") from error
+    if any(v.ndim != 2 or not np.isfinite(v).all() for v in vectors.values()):
+        raise InputError(f"{source} holds embeddings that are not finite numbers of one length.")
     return Embeddings(keys, vectors, settings.get(_MODEL, ""))
 
 

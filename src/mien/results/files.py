@@ -8,8 +8,6 @@ stream (https://arrow.apache.org/docs/format/Columnar.html#ipc-streaming-format)
 
 from __future__ import annotations
 
-import io
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from mien.errors import UsageError
-from mien.escaping import csv_cell, csv_text
+from mien.escaping import csv_cell
 from mien.files import replacing, writable_place
 
 if TYPE_CHECKING:
@@ -124,7 +122,7 @@ class _TextFile:
 
 def _csv_text(table: pd.DataFrame, *, header: bool) -> str:
     """Rows as CSV in which a spreadsheet finds no formula, see `mien.escaping.csv_cell`."""
-    safe = _texts_mapped(table, csv_cell).rename(columns=csv_cell)
+    safe = texts_mapped(table, csv_cell).rename(columns=csv_cell)
     text = safe.to_csv(index=False, header=header, lineterminator="\n")
     if "\r" in text:  # Python's csv writes it without quotes, and readers take it for a line's end
         text = safe.to_csv(
@@ -133,7 +131,7 @@ def _csv_text(table: pd.DataFrame, *, header: bool) -> str:
     return text
 
 
-def _texts_mapped(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
+def texts_mapped(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
     """The table with every text in it changed; missing values and numbers stay."""
 
     def changed(value: Any) -> Any:
@@ -256,7 +254,10 @@ def known_suffix(path: Path) -> str:
     """The suffix in lower case, without that of a partial file, if it is one of the three."""
     suffix = Path(path.name.removesuffix(PARTIAL)).suffix.lower()
     if suffix not in SUFFIXES:
-        raise UsageError(f"a table is a {', '.join(SUFFIXES)} file, not {path.name!r}.")
+        raise UsageError(
+            f"a table is a {', '.join(SUFFIXES)} file, not {path.name!r}; of an image or video, "
+            "make one with: mien analyze INPUT -o TABLE.parquet."
+        )
     return suffix
 
 
@@ -295,7 +296,7 @@ def _to_parquet(stream: Path, target: Path) -> None:
         target.open("wb") as out,
         pq.ParquetWriter(out, reader.schema, compression="zstd") as writer,
     ):
-        for batch in _whole_batches(reader):
+        for batch in whole_batches(reader):
             waiting.append(batch)
             if sum(map(len, waiting)) >= _ROW_GROUP:
                 writer.write_table(pa.Table.from_batches(waiting, reader.schema))
@@ -303,63 +304,8 @@ def _to_parquet(stream: Path, target: Path) -> None:
         writer.write_table(pa.Table.from_batches(waiting, reader.schema))
 
 
-def _whole_batches(reader: Any) -> Iterator[Any]:
+def whole_batches(reader: Any) -> Iterator[Any]:
     """The batches of an Arrow stream up to where it ends or breaks off."""
     with suppress(StopIteration, ValueError, OSError):  # pyarrow's own errors are among these
         while True:
             yield reader.read_next_batch()
-
-
-def _read_parquet(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    if path.suffix == PARTIAL:
-        with path.open("rb") as file, pa.ipc.open_stream(file) as reader:
-            table = pa.Table.from_batches(_whole_batches(reader), reader.schema)
-    else:
-        with path.open("rb") as file:  # pyarrow itself takes only names that are UTF-8
-            table = pq.read_table(file)
-    texts = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
-    own = {k.removeprefix(_PREFIX): v for k, v in texts.items() if k.startswith(_PREFIX)}
-    return table.to_pandas(), own
-
-
-def _whole_lines(path: Path, quoted: bool) -> bytes:
-    """A text file up to its last whole row; in CSV, a line may end inside quotes and go on."""
-    data = path.read_bytes()
-    end = data.rfind(b"\n") + 1
-    while quoted and end and data.count(b'"', 0, end) % 2:
-        end = data.rfind(b"\n", 0, end - 1) + 1
-    return data[:end]
-
-
-def _read_csv(path: Path, types: Mapping[str, str]) -> tuple[pd.DataFrame, dict[str, str]]:
-    import pandas as pd
-
-    data = _whole_lines(path, quoted=True) if path.suffix == PARTIAL else path.read_bytes()
-    names = pd.read_csv(io.BytesIO(data), nrows=0).columns
-    known: Any = {name: types[csv_text(name)] for name in names if csv_text(name) in types}
-    # A file may be called "NA": only an empty field is a missing one.
-    table = pd.read_csv(io.BytesIO(data), dtype=known, keep_default_na=False, na_values=[""])
-    return _texts_mapped(table, csv_text).rename(columns=csv_text), {}
-
-
-def _read_jsonl(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Line by line, because pandas' own reader takes some texts for dates."""
-    import pandas as pd
-
-    data = _whole_lines(path, quoted=False) if path.suffix == PARTIAL else path.read_bytes()
-    lines = data.decode("utf-8").split("\n")
-    return pd.DataFrame([json.loads(line) for line in lines if line.strip()]), {}
-
-
-def read_rows(path: Path, types: Mapping[str, str]) -> tuple[pd.DataFrame, dict[str, str]]:
-    """A file's table and metadata; columns named in `types` must not be guessed at from text.
-
-    Of a partial file, every whole row is read.
-    """
-    suffix = known_suffix(path)
-    if suffix == ".parquet":
-        return _read_parquet(path)
-    return _read_csv(path, types) if suffix == ".csv" else _read_jsonl(path)

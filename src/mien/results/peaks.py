@@ -12,12 +12,15 @@ import numpy as np
 
 from mien.media.images import read_image
 from mien.results.files import PARTIAL, has_sibling
+from mien.results.reading import readable
 from mien.results.tables import read_table, write_table
+from mien.results.validation import check_columns
 from mien.types import Image
 
 if TYPE_CHECKING:
     from mien.results.result import Result
 
+_COLUMNS, _JPEG = ("source", "track_id", "label", "frame", "time_s", "probability"), "jpeg"
 _SIDE = 112  # pixels: what is kept of a larger square
 
 
@@ -89,8 +92,7 @@ def write_peaks(peaks: Sequence[Peak], path: str | Path) -> None:
         if not has_sibling(Path(path)):
             target.unlink(missing_ok=True)
         return
-    columns = ("source", "track_id", "label", "frame", "time_s", "probability")
-    table = pd.DataFrame({name: [getattr(peak, name) for peak in peaks] for name in columns})
+    table = pd.DataFrame({name: [getattr(peak, name) for peak in peaks] for name in _COLUMNS})
     write_table(table.assign(jpeg=[_jpeg(peak.picture) for peak in peaks]), target)
 
 
@@ -103,19 +105,21 @@ def read_peaks(path: str | Path) -> tuple[Peak, ...]:
     source = peaks_path(path)
     if not source.is_file():
         return ()
-    rows = read_table(source)[0].to_dict("records")
-    return tuple(
-        Peak(
-            int(row["track_id"]),
-            str(row["label"]),
-            int(row["frame"]),
-            float(row["time_s"]),
-            float(row["probability"]),
-            read_image(row["jpeg"], name=str(source)),
-            str(row["source"]),
+    table = read_table(source)[0]
+    check_columns(source, table, (*_COLUMNS, _JPEG))
+    with readable(source):
+        return tuple(
+            Peak(
+                int(row["track_id"]),
+                str(row["label"]),
+                int(row["frame"]),
+                float(row["time_s"]),
+                float(row["probability"]),
+                read_image(row[_JPEG], name=str(source)),
+                str(row["source"]),
+            )
+            for row in table.to_dict("records")
         )
-        for row in rows
-    )
 
 
 def _small(picture: Image) -> Image:

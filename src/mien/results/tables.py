@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from mien.errors import InputError, InputNotFoundError, MissingExtraError, UsageError
+from mien.errors import InputNotFoundError, MissingExtraError, UsageError
 from mien.files import replacing
 from mien.labels import MEASURES, color_of, ink
 from mien.results.files import (
@@ -27,9 +27,10 @@ from mien.results.files import (
     known_suffix,
     open_table,
     partial_path,
-    read_rows,
     writable_target,
 )
+from mien.results.reading import is_being_written, read_rows, readable
+from mien.results.validation import check_columns
 from mien.types import Faces, FloatArray, Scores
 
 if TYPE_CHECKING:
@@ -285,20 +286,15 @@ def read_table(path: str | Path) -> tuple[pd.DataFrame, dict[str, str]]:
     source = asked if asked.is_file() else partial
     if not source.is_file():
         raise InputNotFoundError(f"there is no file {asked}.")
-    try:
-        table, metadata = read_rows(source, _KNOWN)
+    table, metadata = read_rows(source, _KNOWN)
+    check_columns(source, table, ())
+    with readable(source):
         types = {name: _KNOWN[name] for name in table.columns if name in _KNOWN}
         types |= dict.fromkeys(label_columns(table), "float32")
         table = table.astype(types)
-    except (
-        ValueError,
-        TypeError,
-        OverflowError,
-        OSError,
-    ) as error:  # pyarrow's and pandas' own are ValueErrors
-        raise InputError(f"{source} does not hold a readable table: {error}") from error
     if source == partial:
-        _log.warning("%s is of a run that did not end: it has %d rows.", partial, len(table))
+        what = "still being written" if is_being_written(partial) else "of a run that did not end"
+        _log.warning("%s is %s: it has %d rows.", partial, what, len(table))
     elif partial.is_file() and partial.stat().st_mtime > source.stat().st_mtime:
         _log.warning("%s is older than %s, of a run that did not end.", source, partial)
     return table, metadata

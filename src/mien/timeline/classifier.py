@@ -19,9 +19,9 @@ import numpy.typing as npt
 
 from mien.errors import InputError, ModelError, UsageError
 from mien.labels import UNCERTAIN
-from mien.models.card import Card
+from mien.models.card import Card, card_of, check_labels
 from mien.models.session import Session
-from mien.timeline.descriptors import KINDS, Descriptor, Kind
+from mien.timeline.descriptors import Descriptor, Kind
 from mien.timeline.timeline import Timeline
 from mien.types import FloatArray
 
@@ -76,10 +76,10 @@ class FilmCard(Card):
     figures: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("labels", "protocol"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-        if self.kind not in KINDS:
-            raise ModelError(f"a model of films is of a {' or a '.join(KINDS)}, not {self.kind!r}.")
+        super().__post_init__()
+        check_labels(self.labels, f"the model of videos {self.name!r}")
+        if self.size < 1 or self.temperature <= 0:
+            raise ModelError(f"size and temperature of {self.name!r} must be above 0.")
         taken = [label for label in self.labels if label in COLUMNS]
         if len(self.labels) < 2 or len(set(self.labels)) < len(self.labels) or taken:
             raise ModelError(
@@ -104,10 +104,10 @@ class FilmModel:
         text = self._net.metadata.get(METADATA_KEY)
         if text is None:
             raise ModelError(f"{path} is no model of films: mien train-video makes them.")
-        self.card = FilmCard.from_json(text)
-        missing = {MARGINS, PROBABILITIES} - set(self._net.output_names)
-        if missing or self._net.input_shape[1:] != (4 * self.card.size,):
-            raise ModelError(f"{path} does not fit its own card: train it again.")
+        with card_of(self.path):
+            self.card = FilmCard.from_json(text)
+        count = len(self.card.labels)
+        self._net.check((4 * self.card.size,), {MARGINS: count, PROBABILITIES: count})
 
     @property
     def path(self) -> Path:

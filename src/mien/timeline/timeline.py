@@ -317,7 +317,10 @@ class Timeline(Cast, Fitness, Plots):
             return self._write(target, known, ())
         if len(self.sources) > 1:
             told = ", ".join(self.sources)
-            raise UsageError(f"a {suffix} file is of one film: choose with film(...) from {told}.")
+            raise UsageError(
+                f"a {suffix} file is of one video, this table is of {told}: choose one with "
+                f"--video (in Python: film(...)), or write one each with -o '{{video}}{suffix}'."
+            )
         stretches = subtitles.stretches(self.segments(min_s), self._distribution, self.name_of)
         smooth_s = self.settings.get(_SMOOTH)
         note = (f"Smoothed over {smooth_s} s. " if smooth_s else "") + self.unfit_note
@@ -342,13 +345,17 @@ class Timeline(Cast, Fitness, Plots):
         return target
 
     @classmethod
-    def load(cls, path: str | Path) -> Timeline:
+    def load(cls, path: str | Path, *, incomplete: bool = False) -> Timeline:
         """Read what `save` or ``mien analyze -o`` wrote, or what a killed run has left of it.
+
+        Args:
+            path: of the ``faces`` table.
+            incomplete: also where faces are missing that the ``images`` table counts.
 
         Raises:
             InputNotFoundError, InputError: a table is missing, broken, or not of this run.
         """
-        faces, images, labels, settings = load_tables(path)
+        faces, images, labels, settings = load_tables(path, incomplete=incomplete)
         smooth_s = float(settings.pop(_SMOOTH, 0))
         raw = cls(faces, images, settings, labels, read_peaks(path), read_embeddings(path))
         return raw.smooth(smooth_s) if smooth_s else raw

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -67,14 +67,24 @@ def add(
         str,
         typer.Option(help='Its card, JSON: {"labels": ["sad", "happy"], "mean": 127.5}.'),
     ] = "",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a model of yours that has this name.")
+    ] = False,
 ) -> None:
-    """Keep a model of your own under a name, or take in a bundle."""
-    import json
+    """Keep a model of your own under a name, or take in a bundle.
+
+    The model is tried before it is kept, away from its folder, as it will be used.
+    """
+    import shutil
+    import tempfile
     from dataclasses import asdict, replace
 
+    import numpy as np
+
     from mien import hub
-    from mien.errors import UsageError
+    from mien.errors import InputNotFoundError, ModelError, UsageError
     from mien.expressions.onnx import OnnxClassifier
+    from mien.models.card import parse_card
 
     if file.suffix.lower() != ".onnx":
         for taken in hub.unpack(file):
@@ -82,17 +92,37 @@ def add(
             _say(f"{taken}: {f'use it as --model {taken}' if own else 'as published'}")
         return
     try:
-        fields: Any = json.loads(card) if card else {}
-    except ValueError as error:
-        raise UsageError(f"--card is not JSON: {error}.") from error
-    if not isinstance(fields, dict):
-        raise UsageError('--card is not a JSON object, such as {"labels": ["sad", "happy"]}.')
+        fields = parse_card(card, "--card") if card else None
+    except ModelError as error:
+        raise UsageError(str(error)) from error
     name = name or file.stem
-    # Says what is missing or wrong before it is kept. The card may lie beside the file: all of it
-    # goes along, under the name that the model has from now on.
-    found = OnnxClassifier(file, fields or None).card
-    hub.add(file, name, asdict(replace(found, name=name)))
+    hub.check_free(name, overwrite)
+    if not file.is_file():
+        raise InputNotFoundError(f"there is no model file {file}.")
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(shutil.copy(file, folder))
+        if file.with_suffix(".json").is_file():
+            shutil.copy(file.with_suffix(".json"), folder)
+        try:
+            model = OnnxClassifier(copy, fields)
+            model.classify(np.zeros((1, model.input_size, model.input_size, 3), np.uint8))
+        except ModelError as error:
+            raise ModelError(str(error).replace(str(copy), str(file))) from error
+    # The card may lie beside the file: all of it goes along, under the name from now on.
+    hub.add(file, name, asdict(replace(model.card, name=name)), overwrite=overwrite)
     _say(f"{name}: use it as --model {name}")
+
+
+def remove(names: Annotated[list[str], typer.Argument(help="Names of models.")]) -> None:
+    """Delete models that were fetched or added from this machine."""
+    from mien import hub
+
+    for name in names:
+        if hub.entry(name) is None:
+            hub.remove_own(name)
+        else:
+            hub.remove(name)
+        _say(f"{name}: removed")
 
 
 def bundle(
@@ -114,5 +144,5 @@ def _say(line: str) -> None:
 
 
 app.command("list")(told(_list))
-for _command in (info, pull, verify, add, bundle):
+for _command in (info, pull, verify, add, remove, bundle):
     app.command(_command.__name__)(told(_command))

@@ -18,6 +18,7 @@ from mien.faces.detectors.base import check_image, check_min_score, tidy
 from mien.faces.detectors.onet import OutputNetwork
 from mien.faces.detectors.weights import weights
 from mien.media.brightness import brightened
+from mien.models.trial import try_model
 from mien.types import Faces, Image
 
 _TURN = Lock()  # the size is set before the network runs: one thread at a time
@@ -40,7 +41,7 @@ class YunetDetector:
             are upside down, but places their landmarks as if they were upright.
 
     Raises:
-        ModelError: there is no such file (at once), or it is not a YuNet (on first use).
+        ModelError: there is no such file, or it is not a YuNet that this OpenCV can run.
         UsageError: an argument is out of its range.
     """
 
@@ -63,6 +64,7 @@ class YunetDetector:
         self.max_side = max_side
         self.any_angle = any_angle
         self._output = OutputNetwork(weights("mtcnn_onet")) if any_angle else None
+        try_model(self.model_path, runtime="opencv")
         self._net: Any = None
 
     def __getstate__(self) -> dict[str, Any]:

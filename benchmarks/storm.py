@@ -1,0 +1,261 @@
+"""A storm of damaged and hostile inputs: images, videos, models with their cards, and tables.
+
+    python benchmarks/storm.py [--images 2000 --videos 300 --models 300 --tables 500] [--seed 7]
+                               [--keep storm/] [--jobs 2] [--shared ../shared]
+
+Each case is one command on one mutated input, in a process of its own. It falls if it prints a
+traceback, ends by a signal or with an exit code that is not documented, takes more than 20 s of the
+processor (or 120 s by the clock), or more than 1.5 GB of memory. Cases that fall are kept with
+their input; the same seed gives the same storm. Originals are made by `storm_originals.py`; with
+``--shared``, the photos, formats and videos of that folder are among them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import os
+import random
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from storm_mutations import hostile_card, hostile_table, mutated, with_card
+from storm_originals import Originals, make_originals
+
+SECONDS, PATIENCE_S, BYTES = 20, 120, 1_500_000_000
+DOCUMENTED = (0, 2, 3, 4)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One command on one input; the files lie in a folder of its own.
+
+    Attributes:
+        name: of the folder: what was mutated, and its number.
+        command: arguments of ``mien``.
+    """
+
+    name: str
+    command: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a case ended: `fault` is "" where it stood, `refused` where it did with an error."""
+
+    case: Case
+    fault: str
+    refused: bool
+    seconds: float
+    peak: int
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the storm; the exit code is 1 where a case fell."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    for kind, count in (("images", 2000), ("videos", 300), ("models", 300), ("tables", 500)):
+        parser.add_argument(f"--{kind}", type=int, default=count)
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--keep", type=Path, default=Path("storm"))
+    parser.add_argument("--shared", type=Path, default=None)
+    options = parser.parse_args(arguments)
+    _warm_up()
+    # Not a context manager: a forked process that exits would clean up, too.
+    work = Path(tempfile.mkdtemp())
+    originals = make_originals(work / "originals", options.shared)
+    rng = random.Random(options.seed)
+    cases = [
+        *_images(originals, work, rng, options.images),
+        *_videos(originals, work, rng, options.videos),
+        *_models(originals, work, rng, options.models),
+        *_tables(originals, work, rng, options.tables),
+    ]
+    outcomes = list(_run_all(cases, work, options.jobs, options.keep))
+    shutil.rmtree(work, ignore_errors=True)
+    _report(outcomes)
+    return int(any(outcome.fault for outcome in outcomes))
+
+
+def _warm_up() -> None:
+    """Load what every case needs, so that a forked process has it already."""
+    import cv2  # noqa: F401
+    import pandas  # noqa: F401
+    import pyarrow.parquet  # noqa: F401
+
+    import mien.analyzer
+    import mien.cli
+    import mien.models.session
+    import mien.timeline.timeline  # noqa: F401
+
+    os.environ["MIEN_CACHE"] = tempfile.mkdtemp()
+
+
+def _images(originals: Originals, work: Path, rng: random.Random, count: int) -> Iterator[Case]:
+    for number in range(count):
+        source = rng.choice(originals.images)
+        folder = _folder(work, f"image{number:05}")
+        name = f"mutated{source.suffix}"
+        (folder / name).write_bytes(mutated(source.read_bytes(), rng))
+        detector = rng.choice(("mtcnn", "mtcnn", "haar"))
+        command = ("analyze", name, "--detector", detector, "-o", "t.csv")
+        yield Case(folder.name, command)
+
+
+def _videos(originals: Originals, work: Path, rng: random.Random, count: int) -> Iterator[Case]:
+    ways: list[tuple[str, ...]] = [
+        ("-o", "t.parquet"),
+        ("-o", "t.jsonl", "--fps", "5"),
+        ("-o", "t.csv", "--annotate", "drawn.mp4"),
+        ("-o", "t.parquet", "--adaptive"),
+    ]
+    for number in range(count):
+        source = rng.choice(originals.videos)
+        folder = _folder(work, f"video{number:05}")
+        name = f"mutated{source.suffix}"
+        (folder / name).write_bytes(mutated(source.read_bytes(), rng))
+        yield Case(folder.name, ("analyze", name, *rng.choice(ways)))
+
+
+def _models(originals: Originals, work: Path, rng: random.Random, count: int) -> Iterator[Case]:
+    photo = str(originals.photo)
+    for number in range(count):
+        use, source = rng.choice(originals.models)
+        folder = _folder(work, f"model{number:05}")
+        data = source.read_bytes()
+        if rng.random() < 0.5:
+            data = with_card(data, lambda card: hostile_card(card, rng))
+        else:
+            data = mutated(data, rng)
+        (folder / "mutated.onnx").write_bytes(data)
+        commands = {
+            "model": ("analyze", photo, "--model", "mutated.onnx", "-o", "t.csv"),
+            "add": ("models", "add", "mutated.onnx", "--name", f"own{number}"),
+            "detector": ("analyze", photo, "--detector", "mutated.onnx"),
+            "head": ("analyze", photo, "--head", "mutated.onnx", "-o", "t.csv"),
+            "engagement": (
+                *("engagement", str(originals.table), "--model", "mutated.onnx", "-o", "e.csv"),
+            ),
+        }
+        if use == "model":
+            use = rng.choice(("model", "model", "add"))
+        yield Case(folder.name, commands[use])
+
+
+def _tables(originals: Originals, work: Path, rng: random.Random, count: int) -> Iterator[Case]:
+    ways: list[tuple[str, ...]] = [
+        ("report", "{}", "-o", "r.html"),
+        ("export", "{}", "-o", "e.vtt"),
+        ("export", "{}", "-o", "e.eaf"),
+        ("export", "{}", "-o", "e.svg"),
+        ("export", "{}", "-o", "e.csv"),
+        ("view", "{}"),
+        ("people", "{}"),
+    ]
+    for number in range(count):
+        folder = _folder(work, f"table{number:05}")
+        table = rng.choice(originals.tables)
+        for file in originals.beside(table):
+            shutil.copy(file, folder)
+        victim = rng.choice(sorted(folder.iterdir()))
+        if rng.random() < 0.6:
+            hostile_table(victim, rng)
+        else:
+            victim.write_bytes(mutated(victim.read_bytes(), rng))
+        yield Case(folder.name, tuple(part.format(table.name) for part in rng.choice(ways)))
+
+
+def _folder(work: Path, name: str) -> Path:
+    folder = work / name
+    folder.mkdir()
+    return folder
+
+
+def _run_all(cases: Sequence[Case], work: Path, jobs: int, keep: Path) -> Iterator[Outcome]:
+    """Run the cases, `jobs` at a time, in their order as far as that goes."""
+    running: dict[int, Case] = {}
+    waiting = collections.deque(cases)
+    while waiting or running:
+        while waiting and len(running) < jobs:
+            case = waiting.popleft()
+            running[_start(case, work / case.name)] = case
+        child, status, used = os.wait4(-1, 0)
+        if child not in running:
+            continue
+        case = running.pop(child)
+        folder = work / case.name
+        text = (folder / "output").read_text("utf-8", "replace")
+        seconds, peak = used.ru_utime + used.ru_stime, used.ru_maxrss * 1024
+        fault = _fault(status, text, peak)
+        if fault:
+            keep.mkdir(parents=True, exist_ok=True)
+            shutil.copytree(folder, keep / case.name, dirs_exist_ok=True)
+            print(f"{case.name}: {fault}: mien {' '.join(case.command)}", flush=True)
+            print("    " + (text.strip().splitlines() or [""])[-1][:200], flush=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        refused = not fault and os.WEXITSTATUS(status) != 0
+        yield Outcome(case, fault, refused, seconds, peak)
+
+
+def _start(case: Case, folder: Path) -> int:
+    """Fork a process that runs the command as a new interpreter would, to its very end."""
+    sys.stdout.flush()
+    child = os.fork()
+    if child:
+        return child
+    output = os.open(folder / "output", os.O_WRONLY | os.O_CREAT)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.chdir(folder)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(PATIENCE_S)
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 1))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_DATA, (2 * BYTES, 2 * BYTES))
+    sys.argv = ["mien", *case.command]
+    from mien.cli import main as command
+
+    command()  # ends in SystemExit, as the installed command does
+    sys.exit(0)
+
+
+def _fault(status: int, output: str, peak: int) -> str:
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        hang = number in (signal.SIGALRM, signal.SIGXCPU)
+        return "hang" if hang else f"signal {signal.Signals(number).name}"
+    if "Traceback (most recent call last)" in output:
+        return "traceback"
+    code = os.WEXITSTATUS(status)
+    if code not in DOCUMENTED:
+        return f"exit code {code}"
+    return f"{peak / 1e6:.0f} MB" if peak > BYTES else ""
+
+
+def _report(outcomes: Sequence[Outcome]) -> None:
+    print("\n| inputs | cases | refused | fell | longest, CPU s | peak, MB |")
+    print("|---|--:|--:|--:|--:|--:|")
+    kinds: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        kinds.setdefault(outcome.case.name.rstrip("0123456789"), []).append(outcome)
+    for kind, part in kinds.items():
+        fell = sum(bool(outcome.fault) for outcome in part)
+        longest = max(outcome.seconds for outcome in part)
+        peak = max(outcome.peak for outcome in part) / 1e6
+        refused = sum(outcome.refused for outcome in part)
+        print(f"| {kind}s | {len(part)} | {refused} | {fell} | {longest:.1f} | {peak:.0f} |")
+    faults = collections.Counter(outcome.fault.split(" MB")[0] for outcome in outcomes)
+    faults.pop("", None)
+    for fault, count in faults.most_common():
+        print(f"- {fault}: {count}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
