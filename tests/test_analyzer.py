@@ -22,7 +22,7 @@ from mien import (
 )
 from mien.errors import InputNotFoundError, PluginError, UsageError
 from mien.media.photos import photos
-from mien.sinks.images import PictureSink
+from mien.sinks.images import ImageSink
 from mien.sinks.jsonl import JsonSink
 from mien.sinks.tables import TableSink
 from mien.testing import check_detector, check_sink, check_source
@@ -181,7 +181,7 @@ def test_a_users_function_passes_the_public_check() -> None:
 
 def test_sources_and_sinks_pass_their_checks(tmp_path: Path, photo: Path) -> None:
     check_source(photos([photo, spots(1), "/nowhere.jpg"]))
-    check_sink(PictureSink(tmp_path / "pictures"))
+    check_sink(ImageSink(tmp_path / "pictures"))
     check_sink(TableSink(tmp_path / "t.csv", ("neutral", "happiness"), {}))
     with (tmp_path / "lines.jsonl").open("w") as stream:
         check_sink(JsonSink(stream))
@@ -290,7 +290,7 @@ def test_annotated_pictures_replace_nothing(tmp_path: Path) -> None:
         PilImage.fromarray(spots(1)).save(path)
     judge = CustomClassifier(brightness, ("dark", "light"), 8)
     before = {p: p.read_bytes() for p in (tmp_path / "in").rglob("*.png")}
-    with PictureSink(tmp_path / "in") as sink:
+    with ImageSink(tmp_path / "in") as sink:
         for result in EmotionAnalyzer(bright_spots, judge).analyze(tmp_path / "in"):
             sink.write(result)
     assert {p: p.read_bytes() for p in before} == before

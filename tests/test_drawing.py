@@ -278,7 +278,7 @@ def test_heatmaps_cover_what_is_hot_and_nothing_else() -> None:
     assert not change[32:, 32:].any()
     assert (crops == 128).all()
     hot = blend_heatmaps(crops[:1], np.ones((1, 4, 4)))
-    assert hot[0, 0, 0].tolist() == [round(0.4 * 128 + 0.6 * c) for c in HEAT]  # RGB, one hue
+    assert hot[0, 0, 0].tolist() == [round(0.45 * 128 + 0.55 * c) for c in HEAT]  # RGB, one hue
     assert blend_heatmaps(crops[:0], maps[:0]).shape == (0, 64, 64, 3)
 
 
@@ -291,8 +291,10 @@ def test_heatmap_cells_keep_their_edges_and_the_sheet_has_a_legend() -> None:
     sheet = heatmap_sheet(crops, maps, captions, [ORANGE] * 3)
     assert sheet.shape[1] == plain_sheet.shape[1]
     legend = sheet[plain_sheet.shape[0] :]
-    red, green, blue = (round(0.4 * 255 + 0.6 * c) for c in HEAT)
-    assert where(legend, (red, green, blue)).any()  # the end of the scale is what a hot cell on white looks like
+    red, green, blue = (round(0.45 * 255 + 0.55 * c) for c in HEAT)
+    assert where(
+        legend, (red, green, blue)
+    ).any()  # the end of the scale is what a hot cell on white looks like
     assert (legend.max(axis=2) < 140).any()  # letters
     nobody = heatmap_sheet(crops[:0], maps[:0], [], [])
     assert np.array_equal(nobody, crop_sheet(crops[:0], [], []))

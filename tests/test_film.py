@@ -19,15 +19,15 @@ from mien.drawing.overlay import Overlay
 from mien.errors import InputNotFoundError, UsageError
 from mien.labels import color_of
 from mien.results.result import Result
-from mien.sinks.stabilizer import Steadied, people_of
-from mien.sinks.video import FilmSink
+from mien.sinks.stabilizer import Stabilizer, people_of
+from mien.sinks.video import VideoSink
 from mien.types import Image
 
 HAPPY = towards("happiness")
 
 
 def film_of(path: Path, results: Iterable[Result], **options: Any) -> Path:
-    with FilmSink(path, **options) as sink:
+    with VideoSink(path, **options) as sink:
         for result in results:
             sink.write(result)
     return path
@@ -303,7 +303,7 @@ def test_wrong_use_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_labels_and_figures_do_not_flicker() -> None:
-    steadied, raw = Steadied(acted(0.0).labels), set()
+    steadied, raw = Stabilizer(acted(0.0).labels), set()
     told = []
     for i in range(100):  # 4 s, in which two labels change the lead in every frame
         leader = towards("happiness" if i % 2 else "surprise", 0.56)
@@ -319,7 +319,7 @@ def test_labels_and_figures_do_not_flicker() -> None:
 
 
 def test_a_change_is_told_soon_and_another_film_begins_anew() -> None:
-    steadied = Steadied(acted(0.0).labels)
+    steadied = Stabilizer(acted(0.0).labels)
     for i in range(25):
         steadied.people(acted(i / 25, {1: HAPPY}, index=i))
     told = [
@@ -333,7 +333,7 @@ def test_a_change_is_told_soon_and_another_film_begins_anew() -> None:
 
 def test_results_without_people_or_probabilities_pass() -> None:
     result = acted(None, {4: towards("fear", 0.3)})
-    (person,) = Steadied(result.labels).people(result)
+    (person,) = Stabilizer(result.labels).people(result)
     assert (person.emotion, person.percent) == ("uncertain", 30)
     assert person.wordings == ("person 4: uncertain", "uncertain")
     assert people_of(acted(0.0)) == []

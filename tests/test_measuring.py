@@ -229,7 +229,7 @@ def test_intervals_are_over_people_where_the_data_knows_them(faces: LabelledFace
 
 
 def test_only_what_is_whole_is_called_100_percent() -> None:
-    from mien.reports.evaluation import percent
+    from mien.reports.html import percent
 
     assert percent(0.99996) == ">99.9\u00a0%"
     assert percent(0.9996, 0) == ">99\u00a0%"

@@ -153,7 +153,7 @@ def test_it_says_what_was_found(astronaut: np.ndarray) -> None:
     for words in (
         "duration 4.0 s",
         "people 2",
-        "frames analysed 38",
+        "frames analyzed 38",
         "failed could not be read 1",
         "dropped came too fast 1",
         "a frame 40 a second 25 ms",
@@ -186,7 +186,7 @@ def test_figures_of_the_model_do_not_speak_for_a_head() -> None:
     hers = json.dumps([{"name": "hers", "sha256": "", "task": "expression"}])
     card, why = model_card({**own, "heads": hers})
     assert card is None
-    assert "The head hers answers here" in why
+    assert "Labels come from the head hers" in why
 
 
 def test_the_model_card_is_that_of_the_model_that_was_used() -> None:
@@ -195,7 +195,7 @@ def test_the_model_card_is_that_of_the_model_that_was_used() -> None:
     assert "literature_test" in text
     assert "six of ten people would call the face happy" in text
     other = squeezed(page(couple(classifier_sha256="0" * 64)))
-    assert "another version than was used" in other
+    assert "another version of the model than was used" in other
     assert "literature_test" not in other
     own = squeezed(page(couple(classifier="my-own")))
     assert "Judged by my-own" in own
@@ -206,21 +206,21 @@ def test_the_group_has_a_curve_with_spread_and_number_of_faces() -> None:
     html = report_page(couple())
     assert "Everyone: mean of 1 to 2 faces at a time" in html
     assert html.count('class="mien-band"') == html.count('class="mien-faces"') * 3 == 6
-    assert "how far the faces lie apart" in html
+    assert "one standard deviation of the faces" in html
     # sadness 0.9 beside neutral 0.9: means of 0.46, each face 0.44 away
     svg = html.partition("<svg")[2].partition("</svg>")[0]
     band = svg.partition('class="mien-band"')[2].partition('"')[2].partition('"')[0]
     assert band.startswith("M")
     alone = report_page(film({1: [(0, 2, "sadness")]}))
     assert "mien-band" not in alone.partition("</style>")[2]
-    assert "how far the faces lie apart" not in alone
+    assert "one standard deviation of the faces" not in alone
 
 
 def test_valence_and_arousal_are_drawn_where_the_table_has_them() -> None:
     assert "Valence and arousal" not in report_page(couple())
     html = report_page(couple().derive_affect())
     assert html.count('class="mien-plane"') == 4  # two people, on wide and on narrow screens
-    assert "Not measured, but derived" in html
+    assert "Derived from the probabilities, not measured" in html
     timeline = couple()
     faces = timeline.faces.assign(valence=np.float32(0.3), arousal=np.float32(0.1))
     measured = Timeline(faces, timeline.images, timeline.settings, EMOTIONS)
@@ -276,7 +276,7 @@ def test_faces_that_nobody_followed() -> None:
 def test_many_people_are_folded() -> None:
     people = {i: [(0, 1 + i / 10, "happiness")] for i in range(1, 31)}
     html = report_page(film(people, 5))
-    assert f"{30 - PEOPLE} more, seen for less time" in html
+    assert f"{30 - PEOPLE} more, visible for less time" in html
     first, folded = html.split("<summary>", 1)
     assert "Person 30" in first
     assert "Person 1<" not in first

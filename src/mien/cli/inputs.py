@@ -92,7 +92,7 @@ def sinks_for(
         sink = TableSink(output, labels, settings, keep_faces, analyzer.measures)
         yield OlderKept(sink, output)
     if annotate is not None:
-        from mien.sinks.annotated import Annotations
+        from mien.sinks.annotated import AnnotatedSink
 
         videos, photos = [], False
         for item in Inputs(paths):
@@ -100,4 +100,4 @@ def sinks_for(
                 photos = True
             else:
                 videos.append(item.name)
-        yield Annotations(annotate, videos, photos=photos)
+        yield AnnotatedSink(annotate, videos, photos=photos)

@@ -40,7 +40,8 @@ from mien.types import Crops, FloatArray, Image
 
 #: The one hue of heatmaps, which neither skin nor hair has, and its opacity where heat is 1.
 HEAT: Color = (214, 0, 120)
-_OPACITY = 0.6
+_OPACITY = 0.55
+_SIDE = 160  # the smallest default side of a crop in a sheet, pixels
 
 
 def draw_faces(
@@ -145,7 +146,7 @@ def crop_sheet(
         captions: n texts; they shrink and then shorten until they fit below their crop.
         colors: n colors, RGB 0..255, for the captions' background.
         columns: crops in a row; None makes the sheet a little wider than high.
-        size: side of each crop in the sheet, in pixels; None takes S, at least 112.
+        size: side of each crop in the sheet, in pixels; None takes S, at least 160.
 
     Returns:
         ``(H, W, 3)`` uint8 RGB; without faces a small image that says "no face".
@@ -155,7 +156,7 @@ def crop_sheet(
     """
     faces = _checked_crops(crops)
     _same_length(crops=faces, captions=captions, colors=colors)
-    side = max(faces.shape[1], 112) if size is None else size
+    side = max(faces.shape[1], _SIDE) if size is None else size
     n = len(faces)
     across = _columns(n) if columns is None else columns
     if side < 1 or (n and across < 1):
@@ -196,10 +197,10 @@ def heatmap_sheet(
     if not len(crops):
         return sheet
     rows, columns = np.shape(maps)[1:]
-    letters = max(SMALLEST, round(4 + 0.08 * max(crops.shape[1], 112)) - 2)
+    letters = max(SMALLEST, round(4 + 0.08 * max(crops.shape[1], _SIDE)) - 2)
     row, gap = line_height(letters), letters // 2
     lines = _wrapped(
-        f"{columns} × {rows} cells per face; each face has its own scale", letters,
+        f"{columns} x {rows} cells per face, each face on its own scale", letters,
         sheet.shape[1] - 2 * gap,
     )  # fmt: skip
     ends = [text_image(end, letters, QUIET, WHITE) for end in ("none", "strongest")]

@@ -92,7 +92,7 @@ class Panel:
     ) -> None:
         self.labels, self.colors, self._portrait = tuple(labels), tuple(colors), portrait
         preferred, smallest = text_sizes(*size)
-        self._preferred = max(smallest, round(0.85 * preferred))
+        self._preferred = max(smallest, round((1.0 if portrait else 0.85) * preferred))
         self._lines = (_PORTRAIT if portrait else _HEAD) + len(self.labels) + _GAP
         self.height = max(size[1], math.ceil(self._lines * _ROW * SMALLEST))
         fitting = [n for n in range(1, most + 1) if self._letters(n) >= smallest]

@@ -1,4 +1,4 @@
-"""How a film was analysed, as people read it: the settings of the run, the card of the model."""
+"""How a video was analyzed: the settings of the run and the card of the model, in words."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from mien.errors import MienError
 from mien.models.card import METADATA_KEY, ModelCard
-from mien.reports.html import percent
+from mien.reports.html import percent, whole_percent
 from mien.timeline.identification import PEOPLE
 
 _SETTINGS = {
@@ -25,7 +25,7 @@ _SETTINGS = {
 }
 _FIGURES = {
     "literature_test": "accuracy on the FER+ list that papers report on",
-    "literature_test_without_twins": "the same without faces that have a twin in training data",
+    "literature_test_without_twins": "the same without near-duplicates of training faces",
     "test_occlusion": "accuracy on partly covered faces",
     "test_pose30": "accuracy on faces turned by 30° and more",
     "test_pose45": "accuracy on faces turned by 45° and more",
@@ -36,42 +36,41 @@ _FIGURES = {
 }
 
 
-def told_settings(settings: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Names and values as people read them; what is not known here is told as it is."""
-    found = []
+def settings_text(settings: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Names and values in words; unknown settings are listed as they are."""
+    rows = []
     order = [*_SETTINGS, *(key for key in settings if key not in (*_SETTINGS, PEOPLE))]
     for key in order:
-        told = value = settings.get(key, "")
+        text = value = settings.get(key, "")
         if key == "uncertain_below" and value:
-            told = percent(float(value))
+            text = whole_percent(float(value))
         elif key == "smooth_s" and value:
-            told = f"{value} s"
+            text = f"{value} s"
         elif key == "heads" and value:
-            told = ", ".join(f"{head['name']} ({head['task']})" for head in _heads(settings))
+            text = ", ".join(f"{head['name']} ({head['task']})" for head in _heads(settings))
         elif key == "detector_settings":
-            told = _told_json(value)
+            text = _json_text(value)
         elif key == "without" and key in settings:
-            told = value.replace(",", ", ") or "none"
-        if told:
-            found.append((_SETTINGS.get(key, key.replace("_", " ")), told))
-    return found
+            text = value.replace(",", ", ") or "none"
+        if text:
+            rows.append((_SETTINGS.get(key, key.replace("_", " ")), text))
+    return rows
 
 
 def _heads(settings: Mapping[str, str]) -> list[dict[str, Any]]:
-    """The heads that took part, as the analyzer told them."""
-    found: list[dict[str, Any]] = json.loads(settings.get("heads", "[]"))
-    return found
+    """The heads of the run, as the analyzer describes them."""
+    heads: list[dict[str, Any]] = json.loads(settings.get("heads", "[]"))
+    return heads
 
 
-def _told_json(value: str) -> str:
+def _json_text(value: str) -> str:
     try:
         table = json.loads(value)
     except ValueError:
         return value
     if not isinstance(table, dict):
         return value
-    known = {key.replace("_", " "): told for key, told in table.items() if told is not None}
-    return ", ".join(f"{key} {told}" for key, told in known.items())
+    return ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in table.items() if v is not None)
 
 
 def model_card(settings: Mapping[str, str]) -> tuple[ModelCard | None, str]:
@@ -82,25 +81,25 @@ def model_card(settings: Mapping[str, str]) -> tuple[ModelCard | None, str]:
     name = settings.get("classifier", "")
     judges = [head["name"] for head in _heads(settings) if head["task"] == "expression"]
     if judges:
-        return None, f"The head {judges[0]} answers here: figures of {name} do not speak for it."
+        return None, f"Labels come from the head {judges[0]}: figures of {name} do not apply."
     if name not in CLASSIFIERS:
-        return None, "This model does not come with mien, so its card is not at hand."
+        return None, "This model does not come with mien, so its card is not available."
     try:
         path = model_path(name)
         if file_sha256(path) != settings.get("classifier_sha256"):
-            return None, "The model of this name in this mien is another version than was used."
+            return None, "This mien has another version of the model than was used."
         return ModelCard.from_json(Session(path, threads=1).metadata[METADATA_KEY]), ""
     except (MienError, KeyError):
-        return None, "The model's file is not at hand, and its card with it."
+        return None, "The model's file, and its card with it, is not available."
 
 
 def card_figures(card: ModelCard | None) -> list[tuple[str, str, str]]:
     """Name, value and meaning of each measured figure."""
-    found = []
+    rows = []
     for name, value in (card.accuracy if card else {}).items():
         plain = name.startswith(("kl_", "ece_"))
         recall = name.removeprefix("recall_")
-        meaning = f"share of {recall} faces that it finds" if recall != name else ""
-        told = f"{value:.3f}" if plain else f"{100 * value:.1f} %"
-        found.append((name, told, meaning or _FIGURES.get(name, "")))
-    return found
+        meaning = f"recall of {recall}" if recall != name else ""
+        text = f"{value:.3f}" if plain else percent(value)
+        rows.append((name, text, meaning or _FIGURES.get(name, "")))
+    return rows

@@ -1,4 +1,4 @@
-"""Annotated pictures into a folder."""
+"""Annotated images, written into a folder."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from mien.media.images import write_image
 from mien.results.result import Result
 
 
-class PictureSink:
-    """Writes every readable picture with its boxes and labels to ``folder/NAME.annotated.jpg``.
+class ImageSink:
+    """Writes every readable image with its boxes and labels to ``folder/NAME.annotated.jpg``.
 
-    Pictures of the same name get a number, so that none replaces another of this run.
+    Images of the same name get a number, so that none replaces another of this run.
 
     Raises:
-        UsageError: the folder cannot be made, or a picture cannot be written into it.
+        UsageError: the folder cannot be made, or an image cannot be written into it.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -40,10 +40,10 @@ class PictureSink:
         pass
 
     def write(self, result: Result) -> None:
-        """Draw and save one result; inputs that could not be read leave no picture."""
+        """Draw and save one result; inputs that could not be read are skipped."""
         if result.error is not None:
             return
-        stem = Path(result.source).stem or "picture"
+        stem = Path(result.source).stem or "image"
         name, number = stem, 1
         while name in self._taken:
             number += 1

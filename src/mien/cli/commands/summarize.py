@@ -37,7 +37,7 @@ def summarize(
     """Write who was seen, everyone's curve, and the longest runs of an expression as clips."""
     from mien.cli.output.videos import as_shown, tell_unfit
     from mien.reports import write_report
-    from mien.reports.highlights import strongest
+    from mien.reports.highlights import highlights
     from mien.results.files import SUFFIXES
     from mien.timeline.timeline import Timeline
 
@@ -51,7 +51,7 @@ def summarize(
     timeline = as_shown(timeline, smooth, all_faces)
     tell_unfit(timeline)
     output.mkdir(parents=True, exist_ok=True)
-    found = strongest(timeline, clips) if clips and timeline.track_ids else []
+    found = highlights(timeline, clips) if clips and timeline.track_ids else []
     if clips and not found and len(timeline.counted_faces):
         tell("there are no clips: no expression but neutral lasts half a second or longer.")
     shown = list(_cut(timeline, found, output, longest, ".gif" if gif else ".mp4"))
@@ -64,12 +64,12 @@ def _cut(
     timeline: Timeline, found: list[Clip], output: Path, longest: float, suffix: str
 ) -> Iterator[Clip]:
     """The clips that could be made; of the others it is said why not."""
-    from mien.reports.highlights import cut
+    from mien.reports.highlights import write_clip
 
     for number, clip in enumerate(found, 1):
         name = f"clip-{number}-person-{clip.track_id}-{clip.emotion}{suffix}"
         try:
-            yield cut(timeline, clip, output / name, longest_s=longest)
+            yield write_clip(timeline, clip, output / name, max_duration_s=longest)
         except InputError as error:  # the page is worth having without it
             tell(f"mien: {name} could not be made: {error}")
             continue

@@ -79,7 +79,7 @@ def _report(trained: Trained) -> None:
 
 def _figures(f: dict[str, float]) -> list[str]:
     """What was measured on people held out, a sentence each."""
-    from mien.reports.evaluation import percent
+    from mien.reports.html import percent
 
     def span(name: str) -> str:
         low, high = f[f"{name}_low"], f[f"{name}_high"]

@@ -52,14 +52,14 @@ def faces_to_measure(
 
 def show_figures(title: str, figures: Sequence[Figure]) -> None:
     """Every figure with its protocol."""
-    from mien.reports.evaluation import told, told_interval
+    from mien.reports.evaluation import figure_interval, figure_text
 
     if not figures:
         return
     columns = {
         "figure": [figure.name for figure in figures],
-        "value": [told(figure) for figure in figures],
-        "95 % interval": [told_interval(figure) for figure in figures],
+        "value": [figure_text(figure) for figure in figures],
+        "95 % interval": [figure_interval(figure) for figure in figures],
         "faces": [f"{figure.faces:,}" for figure in figures],
         "people": [f"{figure.people:,}" if figure.people else "" for figure in figures],
         "protocol": [figure.protocol for figure in figures],
@@ -80,7 +80,8 @@ def show_evaluation(
     json: bool,
 ) -> None:
     """The figures of an evaluation, its groups, and how they were measured."""
-    from mien.reports.evaluation import gap_sentence, percent, span, table
+    from mien.reports.evaluation import gap_sentence, interval, table
+    from mien.reports.html import percent
 
     if json:
         print(writer.dumps(table(found, figures)))  # noqa: T201
@@ -93,7 +94,7 @@ def show_evaluation(
         ("macro F1", found.macro_f1),
         *((f"recall of {label}", figure) for label, figure in found.recalls.items()),
     ):
-        shown.add_row(name, percent(figure.value), span(figure), f"{figure.faces:,}")
+        shown.add_row(name, percent(figure.value), interval(figure), f"{figure.faces:,}")
     for name, value in {"calibration error": found.ece, **found.votes}.items():
         shown.add_row(name, f"{value:.4f}", "", "")
     sure = f"{percent(found.sure[1])} of {percent(found.sure[0], 0)}"
@@ -103,7 +104,7 @@ def show_evaluation(
         shown = _table(part.column, "accuracy", "95 % interval", "faces")
         for name, figure in part.parts:
             shown.add_row(
-                name or "not known", percent(figure.value), span(figure), f"{figure.faces:,}"
+                name or "not known", percent(figure.value), interval(figure), f"{figure.faces:,}"
             )
         _print(shown)
         print(f"{gap_sentence(part)}\n")  # noqa: T201

@@ -99,19 +99,19 @@ def check_output(output: Path | None, files: Sequence[str]) -> None:
 def write(gathered: Gathered, who: People, output: Path) -> list[Path]:
     """Write what the name asks for: a page, the table of people, or everything into a folder."""
     from mien.cli.people_faces import read_again
-    from mien.reports.people import missing, write_gallery
+    from mien.reports.people import missing_faces, write_people_page
     from mien.results.tables import write_table
 
     timeline = gathered.timeline
     suffix = output.suffix.lower()
     if suffix in SUFFIXES and not output.is_dir():
         return [write_table(who.table, output)]
-    pictures = dict(read_again(gathered, who, missing(timeline, who)))
+    pictures = dict(read_again(gathered, who, missing_faces(timeline, who)))
     if suffix in _PAGES and not output.is_dir():
-        return [write_gallery(timeline, who, output, pictures)]
+        return [write_people_page(timeline, who, output, pictures)]
     merged = replace(timeline.merged(who), embeddings=None)  # nobody asked to keep them
     return [
-        write_gallery(timeline, who, output / "index.html", pictures),
+        write_people_page(timeline, who, output / "index.html", pictures),
         write_table(who.table, output / _TABLES[0]),
         write_table(who.tracks, output / _TABLES[1]),
         merged.save(output / _TABLES[2]),

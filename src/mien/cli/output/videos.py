@@ -238,7 +238,7 @@ def _show_figures(figures: FilmFigures) -> None:
     from rich.table import Table
 
     from mien.cli.console import console
-    from mien.reports.evaluation import percent
+    from mien.reports.html import percent
 
     shown = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("figure", "value", "95 % interval", "films", "groups"):

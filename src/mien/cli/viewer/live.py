@@ -15,8 +15,8 @@ from mien.drawing.overlay import Person
 from mien.errors import FrameDroppedError, MienError
 from mien.escaping import printable
 from mien.media.worker import Worker, awaited
-from mien.sinks.stabilizer import Steadied
-from mien.sinks.video import FilmSink
+from mien.sinks.stabilizer import Stabilizer
+from mien.sinks.video import VideoSink
 from mien.types import Frame
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Live:
         self._fresh = False
         self._fps = 0.0
         self._last_at: float | None = None
-        self._recorder: FilmSink | None = None
+        self._recorder: VideoSink | None = None
         self._recorded: list[Path] = []
         self._sinks = list(sinks)
         self._lock = threading.Lock()
@@ -184,11 +184,11 @@ class Live:
             fps = 1 / max(now - self._last_at, 1e-6)
             self._fps = fps if not self._fps else _CALM * self._fps + (1 - _CALM) * fps
         else:
-            self._steadied = Steadied(result.labels)
+            self._stabilizer = Stabilizer(result.labels)
         self._last_at = now
         self._newest = Look(
             result.image,
-            self._steadied.people(result),
+            self._stabilizer.people(result),
             result.labels,
             self._headline(result),
             KEYS,
@@ -216,7 +216,7 @@ class Live:
             self._stop_recording()
         elif self._recorder is not None or result.status == "ok":
             if self._recorder is None:
-                recorder = FilmSink(self._free_name())
+                recorder = VideoSink(self._free_name())
                 recorder.__enter__()
                 self._recorder = recorder
             self._recorder.write(result)
