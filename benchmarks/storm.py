@@ -4,10 +4,11 @@
                                [--keep storm/] [--jobs 2] [--shared ../shared]
 
 Each case is one command on one mutated input, in a process of its own. It falls if it prints a
-traceback, ends by a signal or with an exit code that is not documented, takes more than 20 s of the
-processor (or 120 s by the clock), or more than 1.5 GB of memory. Cases that fall are kept with
-their input; the same seed gives the same storm. Originals are made by `storm_originals.py`; with
-``--shared``, the photos, formats and videos of that folder are among them.
+traceback or the sentence that stands for one, ends by a signal or with an exit code that is not
+documented, takes more than 20 s of the processor (or 120 s by the clock), or more than 1.5 GB of
+memory. Cases that fall are kept with their input; the same seed gives the same storm. Originals
+are made by `storm_originals.py`; with ``--shared``, the photos, formats and videos of that folder
+are among them.
 """
 
 from __future__ import annotations
@@ -233,6 +234,8 @@ def _fault(status: int, output: str, peak: int) -> str:
         return "hang" if hang else f"signal {signal.Signals(number).name}"
     if "Traceback (most recent call last)" in output:
         return "traceback"
+    if "this is a bug of mien" in output:
+        return "unforeseen exception"
     code = os.WEXITSTATUS(status)
     if code not in DOCUMENTED:
         return f"exit code {code}"

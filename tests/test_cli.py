@@ -44,18 +44,22 @@ def test_a_batch_with_bad_files_loses_nothing(tmp_path: Path, photo: Path) -> No
 
 def test_a_slip_in_a_path_loses_no_older_table(tmp_path: Path, photo: Path) -> None:
     table = tmp_path / "t.csv"
-    done = mien("analyze", "/nowhere.jpg", "-o", table)  # nothing older: what failed is kept
+    done = mien("analyze", "/slip.jpg", "-o", table)  # nothing older: what failed is kept
     assert done.returncode == 3
     assert f"wrote {table}" in done.stderr.decode()
+    assert f"{table} stays as it was" in mien("analyze", "/no.jpg", "-o", table).stderr.decode()
     assert pd.read_csv(tmp_path / "t.images.csv")["status"].tolist() == ["error"]
     assert mien("analyze", "/nowhere.jpg", photo, "-o", table).returncode == 3
     before = table.read_bytes(), (tmp_path / "t.images.csv").read_bytes()
     assert pd.read_csv(table)["emotion"].tolist() == ["happiness"]
     assert pd.read_csv(tmp_path / "t.images.csv")["status"].tolist() == ["error", "ok"]
-    done = mien("analyze", "/nowhere.jpg", "-o", table)
-    assert done.returncode == 3
-    assert f"nothing could be read; {table} stays as it was." in done.stderr.decode()
-    assert "wrote" not in done.stderr.decode()
+    for slip, code, words in (
+        ("/nowhere.jpg", 2, "which is not among the inputs"),
+        (tmp_path / "t*.jpg", 2, "which is not among the inputs"),
+    ):
+        done = mien("analyze", slip, "-o", table)
+        assert done.returncode == code
+        assert words in done.stderr.decode()
     assert (table.read_bytes(), (tmp_path / "t.images.csv").read_bytes()) == before
     assert not list(tmp_path.glob("*.partial"))
 
@@ -149,8 +153,12 @@ def test_ctrl_c_keeps_what_was_done(photo: Path, tmp_path: Path) -> None:
         errors = process.stderr.read().decode()
         assert process.wait(60) == 130, errors
     assert "mien: stopped; what was written is kept." in errors
+    assert f"mien export {table}.partial -o NAME.csv" in errors
     assert "Traceback" not in errors
-    assert 0 < len(pd.read_csv(table)) < 3000
+    assert not table.exists()
+    done = mien("export", f"{table}.partial", "-o", tmp_path / "rescued.csv")
+    assert done.returncode == 0, done.stderr
+    assert 0 < len(pd.read_csv(tmp_path / "rescued.csv")) < 3000
 
 
 def test_odd_names_are_data_not_markup(photo: Path, tmp_path: Path) -> None:

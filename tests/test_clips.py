@@ -233,7 +233,11 @@ def test_where_only_neutral_is_told_there_are_no_clips(film: Path, tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("photo.png", "is an image, not a video"), ("folder", "is a folder"), ("no.mp4", "No such file")],
+    [
+        ("photo.png", "is an image, not a video"),
+        ("folder", "is a folder"),
+        ("no.mp4", "No such file"),
+    ],
 )
 def test_what_is_no_film_leaves_no_folder(tmp_path: Path, name: str, words: str) -> None:
     write_image(tmp_path / "photo.png", np.zeros((20, 20, 3), np.uint8))

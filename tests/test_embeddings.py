@@ -15,8 +15,10 @@ from mien.errors import InputError, ModelError, UsageError
 from mien.expressions.onnx import OnnxClassifier
 from mien.labels import EMOTIONS
 from mien.plugins import model_path
-from mien.results.embeddings import Embeddings, embeddings_path, read_embeddings
+from mien.results.embeddings import Embeddings, read_embeddings
+from mien.results.files import AnalysisFiles
 from mien.results.result import Result
+from mien.sinks.checkpoint import Checkpoint
 from mien.sinks.tables import TableSink
 from mien.types import Scores
 
@@ -79,9 +81,12 @@ def test_a_sink_writes_what_a_timeline_reads(tmp_path: Path) -> None:
     assert timeline.embeddings is not None
     assert timeline.embeddings.of(timeline.faces, "identity")[:, 1].tolist() == [0, 0, 3]
     assert not list(tmp_path.glob("*.partial"))
-    with TableSink(path, EMOTIONS, SETTINGS, measures=("apparent_age",)) as sink:
+    with pytest.raises(UsageError, match=r"t\.parquet exists"):
+        TableSink(path, EMOTIONS, SETTINGS)
+    anew = Checkpoint(path, overwrite=True)
+    with TableSink(path, EMOTIONS, SETTINGS, False, ("apparent_age",), anew) as sink:
         sink.write(acted(0.0, {1: towards("anger")}))
-    assert not embeddings_path(path).exists(), "vectors of an older run must not stay"
+    assert not AnalysisFiles(path).embeddings.exists(), "vectors of an older run must not stay"
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
@@ -102,7 +107,7 @@ def test_what_was_not_kept_is_told(tmp_path: Path) -> None:
     other = replace(timeline.embeddings, model="def")
     with pytest.raises(UsageError, match="different models"):
         Embeddings.concat([timeline.embeddings, other])
-    embeddings_path(tmp_path / "x.parquet").write_bytes(b"no table")
+    AnalysisFiles(tmp_path / "x.parquet").embeddings.write_bytes(b"no table")
     with pytest.raises(InputError, match="does not hold a readable table"):
         read_embeddings(tmp_path / "x.parquet")
 
@@ -140,11 +145,13 @@ def test_another_format_beside_it_leaves_them(tmp_path: Path) -> None:
     timeline = Timeline.from_results(film())
     timeline.save(tmp_path / "film.parquet")
     timeline.export(tmp_path / "film.csv")
-    assert embeddings_path(tmp_path / "film.parquet").is_file()
+    assert AnalysisFiles(tmp_path / "film.parquet").embeddings.is_file()
     timeline.export(tmp_path / "film.parquet")
     (tmp_path / "film.csv").unlink()
-    timeline.export(tmp_path / "film.parquet")
-    assert not embeddings_path(tmp_path / "film.parquet").exists()
+    with pytest.raises(UsageError, match=r"film\.embeddings\.parquet belongs to"):
+        timeline.export(tmp_path / "film.parquet")
+    timeline.export(tmp_path / "film.parquet", overwrite=True)
+    assert not AnalysisFiles(tmp_path / "film.parquet").embeddings.exists()
 
 
 def test_beside_an_unfinished_table_older_vectors_are_not_read(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from helpers.results import acted, save, towards
 from mien import Results, Timeline
 from mien.escaping import csv_cell, csv_text, json_text, printable
 from mien.reports.video import write_report
-from mien.results.files import open_table
 from mien.results.reading import read_rows
+from mien.results.writer import write_rows
 
 CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 ESCAPES, BELL = "=1+1\x1b[31m\x1b]0;title\x07", "\x07\r\x9b31m\u202egnp"
@@ -57,9 +57,7 @@ def test_a_table_reads_back_every_name(tmp_path: Path, suffix: str) -> None:
 def test_a_label_that_is_a_formula_reads_back(tmp_path: Path) -> None:
     table = pd.DataFrame({"=cmd": [0.5], "source": ["a"]})
     path = tmp_path / "t.csv"
-    file = open_table(path, path, table, {})
-    file.append(table)
-    file.close()
+    write_rows(path, ".csv", table, {})
     assert (tmp_path / "t.csv").read_text().startswith("'=cmd,")
     assert list(read_rows(tmp_path / "t.csv", {"source": "str"})[0]) == ["=cmd", "source"]
 

@@ -270,7 +270,10 @@ def test_what_is_done_is_kept_when_the_run_breaks_off(
 
     with pytest.raises(error):
         film_of(path, breaking_off())
-    assert len(times_of(path)[0]) == 4
+    torso = tmp_path / "a.partial.mp4"
+    assert len(times_of(torso)[0]) == 4
+    assert list(tmp_path.iterdir()) == [torso]
+    film_of(path, results)
     assert list(tmp_path.iterdir()) == [path]
 
 

@@ -12,8 +12,7 @@ from helpers.people import film
 
 from mien import EmotionAnalyzer, Timeline
 from mien.labels import EMOTIONS
-from mien.results.embeddings import embeddings_path
-from mien.results.peaks import peaks_path
+from mien.results.files import AnalysisFiles
 
 
 @pytest.fixture
@@ -68,7 +67,7 @@ def test_wrong_names_lose_nothing(tables: list[Path], tmp_path: Path) -> None:
 
 
 def test_a_table_without_identity(tables: list[Path]) -> None:
-    embeddings_path(tables[1]).unlink()
+    AnalysisFiles(tables[1]).embeddings.unlink()
     done = mien("people", *tables)
     assert done.returncode == 2
     assert "b.csv does not keep who is who" in done.stderr.decode()
@@ -154,7 +153,7 @@ def test_photos_of_one_person_and_of_others(shared: Path, tmp_path: Path) -> Non
 
 
 def test_faces_that_are_gone_are_told_once(tables: list[Path], tmp_path: Path) -> None:
-    peaks_path(tables[0]).unlink()
+    AnalysisFiles(tables[0]).peaks.unlink()
     done = mien("people", *tables, "-o", tmp_path / "who.html")
     assert done.returncode == 0, done.stderr
     assert done.stderr.decode().count("a.mp4 is not there any more") == 1

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -156,7 +157,7 @@ def test_it_says_what_was_found(astronaut: np.ndarray) -> None:
         "frames analyzed 38",
         "failed could not be read 1",
         "dropped came too fast 1",
-        "a frame 40 a second 25 ms",
+        "per frame 40 frames/s 25 ms",
         "Person 1 sadness 0.0 s 2.0 s 2.0 s 90 %",
         "Person 2 neutral 1.0 s 3.0 s 2.0 s 90 %",
         "how faces look to viewers",
@@ -198,7 +199,7 @@ def test_the_model_card_is_that_of_the_model_that_was_used() -> None:
     assert "another version of the model than was used" in other
     assert "literature_test" not in other
     own = squeezed(page(couple(classifier="my-own")))
-    assert "Judged by my-own" in own
+    assert "Expressions predicted by my-own" in own
     assert "six of ten" not in own
 
 
@@ -225,7 +226,7 @@ def test_valence_and_arousal_are_drawn_where_the_table_has_them() -> None:
     faces = timeline.faces.assign(valence=np.float32(0.3), arousal=np.float32(0.1))
     measured = Timeline(faces, timeline.images, timeline.settings, EMOTIONS)
     assert "Not measured" not in report_page(measured)
-    assert "As the model measures them" in squeezed(page(measured))
+    assert "As measured by the model" in squeezed(page(measured))
 
 
 def test_clips_are_films_with_a_poster_or_moving_pictures() -> None:
@@ -335,7 +336,8 @@ def test_the_command(tmp_path: Path) -> None:
     app.command()(told(report))
     run = CliRunner().invoke
     table, out = tmp_path / "t.parquet", tmp_path / "r.html"
-    couple().save(table)
+    boxed = couple().faces.assign(x1=0.0, y1=0.0, x2=9.0, y2=9.0)
+    replace(couple(), faces=boxed).save(table)
     done = run(app, [str(table), "-o", str(out), "--smooth", "0.5"])
     assert done.exit_code == 0, done.output
     assert str(out) in done.output

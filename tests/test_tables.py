@@ -15,7 +15,7 @@ import pytest
 
 from mien.errors import InputError, InputNotFoundError, MissingExtraError, UsageError
 from mien.labels import EMOTIONS
-from mien.results import files, tables
+from mien.results import tables
 from mien.types import Faces, Scores
 
 SUFFIXES = [".parquet", ".csv", ".jsonl"]
@@ -128,8 +128,10 @@ def test_a_table_comes_back_as_it_was(tmp_path: Path, suffix: str) -> None:
         path = tables.write_table(table, tmp_path / f"{name}{suffix}", {"model": "ferplus ü"})
         found, metadata = tables.read_table(path)
         pd.testing.assert_frame_equal(found, table)
-        assert metadata == ({"model": "ferplus ü"} if suffix == ".parquet" else {})
-    assert sorted(p.name for p in tmp_path.iterdir()) == [f"faces{suffix}", f"images{suffix}"]
+        assert metadata == {"model": "ferplus ü"}
+    names = {f"faces{suffix}", f"images{suffix}"}
+    names |= set() if suffix == ".parquet" else {f"{name}.settings.json" for name in names}
+    assert {p.name for p in tmp_path.iterdir()} == names
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".csv"])
@@ -159,7 +161,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     path = tables.write_table(faces_table(), tmp_path / "t.parquet")
     before = path.read_bytes()
     with pytest.raises(Exception, match="convert"):
-        tables.write_table(pd.DataFrame({"mixed": [1, "a", object()]}), path)
+        tables.write_table(pd.DataFrame({"mixed": [1, "a", object()]}), path, overwrite=True)
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["t.parquet"]
 
@@ -199,8 +201,9 @@ def test_the_writer_gives_the_same_file_in_parts(
         assert not path.exists()
     found, metadata = tables.read_table(path)
     pd.testing.assert_frame_equal(found, tables.to_dataframe(parts, EMOTIONS))
-    assert metadata.get("model") == ("m" if suffix == ".parquet" else None)
-    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+    assert metadata == {"model": "m"}
+    names = {path.name} if suffix == ".parquet" else {path.name, f"{path.name}.settings.json"}
+    assert {p.name for p in tmp_path.iterdir()} == names
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -262,7 +265,7 @@ def test_a_killed_run_leaves_a_readable_table(
     assert len(found) - len(written) in (0, 1)  # it may die after a row and before it says so
     assert found["source"][3] == 'film "3"\n.mp4'
     assert {n: str(found[n].dtype) for n in found.columns} == tables.IMAGE_DTYPES
-    assert metadata.get("model") == ("m" if suffix == ".parquet" else None)
+    assert metadata == {"model": "m"}
     assert len(caplog.messages) == 1
     assert f"t{suffix}.partial is of a run that did not end" in caplog.text
     with tables.TableWriter(path, tables.IMAGE_DTYPES) as writer:  # the next run begins afresh
@@ -322,17 +325,20 @@ def test_a_write_that_breaks_off_hides_no_row(
     path = tmp_path / f"t{suffix}"
     with tables.TableWriter(path, tables.IMAGE_DTYPES) as writer:
         writer.write(images_part("first"))
-        kind: Any = type(writer._file._file)
-        write = kind._write
+        file = writer.file._file
 
-        def interrupted(self: Any, rows: Any) -> None:
-            self._file.write(b"half a ro")
-            raise KeyboardInterrupt
+        class Interrupted:
+            def write(self, data: memoryview) -> int:
+                file.write(data[:9])
+                raise KeyboardInterrupt
 
-        monkeypatch.setattr(kind, "_write", interrupted)
+            def __getattr__(self, name: str) -> Any:
+                return getattr(file, name)
+
+        monkeypatch.setattr(writer.file, "_file", Interrupted())
         with pytest.raises(KeyboardInterrupt):
             writer.write(images_part("second"))
-        monkeypatch.setattr(kind, "_write", write)
+        monkeypatch.setattr(writer.file, "_file", file)
         writer.write(images_part("third"))
     assert tables.read_table(path)[0]["source"].tolist() == ["first", "second", "third"]
 
@@ -368,7 +374,7 @@ def test_a_long_stream_becomes_a_few_row_groups(
     import pyarrow.parquet as pq
 
     monkeypatch.setattr(tables, "_ROWS_AT_ONCE", 1)
-    monkeypatch.setattr(files, "_ROW_GROUP", 4)
+    monkeypatch.setattr("mien.results.writer._ROW_GROUP", 4)
     path = tmp_path / "t.parquet"
     with tables.TableWriter(path, tables.IMAGE_DTYPES) as writer:
         for number in range(10):

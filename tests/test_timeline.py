@@ -19,8 +19,9 @@ from helpers.story import CALM, GLAD, LABELS, TORN, frame, story
 from mien.errors import InputError, InputNotFoundError, UsageError
 from mien.results import tables
 from mien.results.collection import Results, images_path
-from mien.results.peaks import peaks_path
+from mien.results.files import AnalysisFiles
 from mien.results.result import Result
+from mien.sinks.checkpoint import Checkpoint
 from mien.sinks.tables import TableSink
 from mien.timeline.timeline import Timeline
 from mien.types import Scores
@@ -258,29 +259,36 @@ def test_the_strongest_face_of_each_person_and_label_is_kept(film: Timeline) -> 
 def test_what_was_saved_comes_back(tmp_path: Path, film: Timeline, suffix: str) -> None:
     path = film.smooth(1.5).save(tmp_path / f"t{suffix}")
     names = {f"t{suffix}", f"t.images{suffix}", "t.peaks.parquet"}
+    names |= set() if suffix == ".parquet" else {f"t{suffix}.settings.json"}
     assert {p.name for p in tmp_path.iterdir()} == names
     loaded = Timeline.load(path)
     pd.testing.assert_frame_equal(loaded.raw.faces, film.faces)
     pd.testing.assert_frame_equal(loaded.images, film.images)
-    if suffix == ".parquet":
-        assert loaded.settings == film.smooth(1.5).settings
-        pd.testing.assert_frame_equal(loaded.faces, film.smooth(1.5).faces)
+    assert loaded.settings == film.smooth(1.5).settings
+    pd.testing.assert_frame_equal(loaded.faces, film.smooth(1.5).faces)
     assert [(p.track_id, p.label, p.frame, p.time_s) for p in loaded.peaks] == [
         (p.track_id, p.label, p.frame, p.time_s) for p in film.peaks
     ]
     for found, kept in zip(loaded.peaks, film.peaks, strict=True):
         assert np.abs(found.picture.astype(int) - kept.picture).max() <= 4
     assert [len(result) for result in Results.load(path)] == film.images["n_faces"].tolist()
-    film.person(2).save(path)
+    with pytest.raises(UsageError, match="more rows, to be lost"):
+        film.person(2).save(path)
+    film.person(2).save(path, overwrite=True)
     assert len(Timeline.load(path).images) == 250
-    Timeline.from_results(story(), keep_faces=False).save(path)
-    assert not peaks_path(path).exists()  # those of the older run
+    without = Timeline.from_results(story(), keep_faces=False)
+    with pytest.raises(UsageError, match=r"t\.peaks\.parquet belongs to"):
+        without.save(path)
+    assert AnalysisFiles(path).peaks.is_file()
+    without.save(path, overwrite=True)
+    assert not AnalysisFiles(path).peaks.exists()  # those of the older run
 
 
 def test_what_the_command_writes_is_a_timeline(tmp_path: Path, film: Timeline) -> None:
     path = tmp_path / "t.parquet"
     for keep in (True, False):
-        with TableSink(path, LABELS, {"detector": "none"}, keep_faces=keep) as sink:
+        anew = Checkpoint(path, overwrite=True)
+        with TableSink(path, LABELS, {"detector": "none"}, keep, checkpoint=anew) as sink:
             for result in story():
                 sink.write(result)
         loaded = Timeline.load(path)
@@ -293,6 +301,7 @@ KILLED = """
 import sys
 sys.path.insert(0, sys.argv[2])
 from mien.results import tables
+from mien.sinks.checkpoint import Checkpoint
 from mien.sinks.tables import TableSink
 from helpers.story import GLAD, LABELS, frame
 tables._SECONDS_AT_ONCE = 0.0

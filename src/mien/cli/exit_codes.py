@@ -75,6 +75,8 @@ def told(command: Callable[..., None]) -> Callable[..., None]:
         except MemoryError as error:
             raise _say("not enough memory; free some, or give smaller inputs.", BROKEN) from error
         except Exception as error:
+            if _was_interrupted(error):
+                raise _say("stopped; what was written is kept.", STOPPED) from error
             if isinstance(error, typer.Exit | typer.Abort) or hasattr(error, "exit_code"):
                 raise  # an end that is meant, or wrong use that typer explains
             if os.environ.get(_DEBUG):
@@ -86,6 +88,13 @@ def told(command: Callable[..., None]) -> Callable[..., None]:
             ) from error
 
     return run
+
+
+def _was_interrupted(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind an error, as when it falls into the import of a native library."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def run(app: typer.Typer) -> int:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mien.media.inputs import Inputs, VideoOptions, is_live
+from mien.media.inputs import Input, Inputs, VideoOptions, is_live
 
 if TYPE_CHECKING:
     from mien.analyzer import EmotionAnalyzer
@@ -56,13 +56,23 @@ def results(
     *,
     keep: bool,
     adaptive: bool = False,
+    skips: Callable[[Input], bool] = lambda item: False,
 ) -> Iterator[Result]:
     """Results of every input in order; neighbouring images are classified together.
+
+    Args:
+        analyzer: what finds and classifies the faces.
+        inputs: what to analyze.
+        options: which frames of videos.
+        keep: keep the frames of videos with their results.
+        adaptive: look at fewer frames where nothing changes.
+        skips: asked for each input, in order, whether to pass over it.
 
     Raises:
         UsageError: `options` are not for a stream, or out of range.
     """
-    for is_image, group in groupby(inputs, lambda item: item.kind == "image"):
+    wanted = (item for item in inputs if not skips(item))
+    for is_image, group in groupby(wanted, lambda item: item.kind == "image"):
         if is_image:
             yield from analyzer.analyze(frame for item in group for frame in item.frames())
             continue
@@ -74,30 +84,3 @@ def show_left_out(inputs: Inputs) -> None:
     """Say what a run did not look at, and why."""
     if text := inputs.summary():
         print(f"mien: {text}", file=sys.stderr)  # noqa: T201
-
-
-def sinks_for(
-    analyzer: EmotionAnalyzer,
-    paths: Sequence[str],
-    output: Path | None,
-    annotate: Path | None,
-    keep_faces: bool,
-) -> Iterator[Any]:
-    """Where the options of a command want results written; not opened yet."""
-    if output is not None:
-        from mien.sinks.deferred import OlderKept
-        from mien.sinks.tables import TableSink
-
-        labels, settings = analyzer.labels, analyzer.settings
-        sink = TableSink(output, labels, settings, keep_faces, analyzer.measures)
-        yield OlderKept(sink, output)
-    if annotate is not None:
-        from mien.sinks.annotated import AnnotatedSink
-
-        videos, photos = [], False
-        for item in Inputs(paths):
-            if item.kind == "image":
-                photos = True
-            else:
-                videos.append(item.name)
-        yield AnnotatedSink(annotate, videos, photos=photos)

@@ -64,6 +64,13 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object a picture.")
 Annotate = Annotated[
     Path | None, typer.Option(help="Folder for annotated copies; or an .mp4 for one film.")
 ]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace files that are there; never an input.")
+]
+Resume = Annotated[
+    bool,
+    typer.Option("--resume/--no-resume", help="Go on where the same command was stopped before."),
+]
 KeepFaces = Annotated[
     bool, typer.Option("--keep-faces", help="Film: keep each person's strongest faces.")
 ]

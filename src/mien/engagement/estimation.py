@@ -32,6 +32,8 @@ _AT_ONCE = 32
 _TYPES = {"source": "string", "track_id": "Int64", "start_s": "float64", "end_s": "float64"}
 _TYPES |= {"engagement": "float32", "uncertainty": "float32", "n_people": "int64"}
 _TYPES |= {"seen": "float32", "why": "string", "purpose": "string"}
+#: Columns of `Engagement.table`.
+COLUMNS = tuple(_TYPES)
 _SHORT, _NOBODY = "the film is shorter than a window", "nobody is seen for more than half of it"
 _FEW = f"fewer than {LEAST_PEOPLE} people"
 _UNSEEN = "seen for half of it or less"
@@ -70,13 +72,17 @@ class Engagement:
             text += f"; {each} of {int(people.sum())} for single people"
         return text
 
-    def save(self, path: str | Path) -> Path:
-        """Write the table as ``.parquet`` (keeps the settings), ``.csv`` or ``.jsonl``.
+    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Write the table as ``.parquet``, ``.csv`` or ``.jsonl``.
+
+        Args:
+            path: the table; the settings of CSV and JSON lines lie beside it.
+            overwrite: replace any file; otherwise only such a table with no other sources.
 
         Raises:
-            UsageError: another suffix, or nothing can be written there.
+            UsageError: another suffix, nothing can be written there, or something would be lost.
         """
-        return tables.write_table(self.table, path, self.settings)
+        return tables.write_table(self.table, path, self.settings, overwrite=overwrite)
 
 
 def engagement(

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import ImageError, InputError, InputNotFoundError, UsageError
+from mien.files import SIGNATURE, check_output, write_bytes
 from mien.media.image_file import read_file, read_pil
 from mien.media.paths import irregular, is_handed_over
 from mien.media.values import depth_of
@@ -44,6 +45,7 @@ VIDEO_SUFFIXES = frozenset(
 )
 """File name endings, in lower case, of videos."""
 
+_SOFTWARE = 0x0131  # EXIF tag
 _WRITERS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
 
 
@@ -110,17 +112,20 @@ def name_of(source: object, number: int | None = None) -> str:
     return f"the {kind}" if number is None else f"{kind} {number}"
 
 
-def write_image(path: str | os.PathLike[str], image: Image, *, quality: int = 92) -> None:
+def write_image(
+    path: str | os.PathLike[str], image: Image, *, quality: int = 92, overwrite: bool = False
+) -> None:
     """Write an image as JPEG, PNG or WebP, by the ending of `path`.
 
     Args:
-        path: ends in .jpg, .jpeg, .png or .webp; a file that is there already is replaced.
+        path: ends in .jpg, .jpeg, .png or .webp; an image that mien wrote is replaced.
         image: ``(H, W, 3)`` uint8 RGB.
         quality: 1 to 100, for JPEG and WebP.
+        overwrite: replace any other file, too.
 
     Raises:
-        UsageError: another ending, a folder that does not exist, a quality out of range, or an
-            image too large for the format.
+        UsageError: another ending, a folder that does not exist, a file that mien did not write,
+            a quality out of range, or a image too large for the format.
         ImageError: `image` is not a uint8 image.
     """
     path = os.fspath(path)
@@ -129,14 +134,17 @@ def write_image(path: str | os.PathLike[str], image: Image, *, quality: int = 92
         raise UsageError(f"{path} cannot be written: end its name in .jpg, .png or .webp.")
     if not 1 <= quality <= 100:
         raise UsageError(f"quality must be 1 to 100, got {quality}.")
-    data = _encode(image, _WRITERS[suffix], quality=quality)
-    if not os.path.isdir(os.path.dirname(path) or "."):
-        raise UsageError(f"{path} cannot be written: its folder does not exist, make it first.")
-    try:
-        with open(path, "wb") as file:
-            file.write(data)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}.") from error
+    target = check_output(path, overwrite=overwrite)
+    write_bytes(target, _encode(image, _WRITERS[suffix], quality=quality, exif=_signature()))
+
+
+def _signature() -> bytes:
+    """EXIF that says which program wrote an image."""
+    from PIL.Image import Exif
+
+    exif = Exif()
+    exif[_SOFTWARE] = SIGNATURE
+    return exif.tobytes()
 
 
 def encode_png(image: Image) -> bytes:
@@ -144,7 +152,7 @@ def encode_png(image: Image) -> bytes:
     return _encode(image, "PNG")
 
 
-def _encode(image: Image, form: str, **options: int) -> bytes:
+def _encode(image: Image, form: str, **options: Any) -> bytes:
     from PIL import Image as PilImage
 
     buffer = io.BytesIO()

@@ -37,6 +37,8 @@ _PEOPLE |= {"known_similarity": "float64"}
 _TRACKS = {"source": "string", "track_id": "Int64", "person": "int64", "name": "string"}
 _TRACKS |= {"first_s": "float64", "visible_s": "float64", "n_faces": "int64", "n_used": "int64"}
 _TRACKS |= {"similarity": "float64", "frame": "int64", "face": "int64"}
+#: Columns of `People.table`.
+PEOPLE_COLUMNS = tuple(_PEOPLE)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -6,7 +6,7 @@ Pure functions on arrays; a plot takes its ink from the page around it.
 from mien.plots.affect_plane import plane_plot
 from mien.plots.curves import timeline_plot
 from mien.plots.svg import image_uri, round_times, time_text, time_ticks
-from mien.plots.values import PersonCurve, PersonPath, Plot, write_text
+from mien.plots.values import PersonCurve, PersonPath, Plot, write_page
 
 __all__ = [
     "PersonCurve",
@@ -18,5 +18,5 @@ __all__ = [
     "time_text",
     "time_ticks",
     "timeline_plot",
-    "write_text",
+    "write_page",
 ]

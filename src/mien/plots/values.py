@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import UsageError
-from mien.files import replacing, writable_place
+from mien.files import write_text
 from mien.types import Floats, Image
 
 
@@ -111,13 +111,18 @@ class Plot:
 
     svg: str
 
-    def save(self, path: str | Path) -> Path:
+    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write the plot to an ``.svg`` file.
 
+        Args:
+            path: the file; one that mien wrote is replaced.
+            overwrite: replace any other file, too.
+
         Raises:
-            UsageError: another suffix, or nothing can be written there.
+            UsageError: another suffix, nothing can be written there, or the file there is not
+                mien's.
         """
-        return write_text(self.svg, path, (".svg",))
+        return write_page(self.svg, path, (".svg",), overwrite=overwrite)
 
     def _repr_svg_(self) -> str:
         return self.svg
@@ -126,8 +131,10 @@ class Plot:
         return self.svg
 
 
-def write_text(text: str, path: str | Path, suffixes: Sequence[str]) -> Path:
-    """Write a text file whole or not at all, replacing an existing one.
+def write_page(
+    text: str, path: str | Path, suffixes: Sequence[str], *, overwrite: bool = False
+) -> Path:
+    """Write a text file whole or not at all, see `mien.files.write_text`.
 
     Raises:
         UsageError: the name has none of the suffixes, or nothing can be written there.
@@ -135,10 +142,4 @@ def write_text(text: str, path: str | Path, suffixes: Sequence[str]) -> Path:
     target = Path(path)
     if target.suffix.lower() not in suffixes:
         raise UsageError(f"{target.name} must end in {' or '.join(suffixes)}.")
-    writable_place(target)
-    try:
-        with replacing(target) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{target} cannot be written: {error.strerror or error}.") from error
-    return target
+    return write_text(target, text, overwrite=overwrite)

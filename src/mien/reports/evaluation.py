@@ -13,7 +13,7 @@ from mien.evaluation.evaluation import Evaluation, Groups
 from mien.evaluation.ferplus import Figure
 from mien.evaluation.intervals import Measured
 from mien.labels import color_of, hex_color
-from mien.plots import write_text
+from mien.plots import write_page
 from mien.plots.metrics import calibration_plot, confusion_plot, coverage_plot
 from mien.reports.html import percent, render
 
@@ -25,6 +25,7 @@ def write_evaluation(
     model: str,
     data: str,
     figures: Sequence[Figure] = (),
+    overwrite: bool = False,
 ) -> list[Path]:
     """Write ``report.html`` and ``report.json`` into a folder, which is made if necessary.
 
@@ -33,6 +34,7 @@ def write_evaluation(
         folder: the folder.
         model, data: their names on the page.
         figures: further figures with their protocols, as from `evaluate_ferplus`.
+        overwrite: replace files that mien did not write, too.
 
     Raises:
         UsageError: nothing can be written there.
@@ -46,8 +48,8 @@ def write_evaluation(
     text = json.dumps(values, indent=1, ensure_ascii=False) + "\n"
     page = evaluation_page(evaluation, model=model, data=data, figures=figures)
     return [
-        write_text(page, target / "report.html", (".html",)),
-        write_text(text, target / "report.json", (".json",)),
+        write_page(page, target / "report.html", (".html",), overwrite=overwrite),
+        write_page(text, target / "report.json", (".json",), overwrite=overwrite),
     ]
 
 

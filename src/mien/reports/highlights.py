@@ -100,7 +100,12 @@ def highlights(
 
 
 def write_clip(
-    timeline: Timeline, clip: Clip, path: str | Path, *, max_duration_s: float = 10.0
+    timeline: Timeline,
+    clip: Clip,
+    path: str | Path,
+    *,
+    max_duration_s: float = 10.0,
+    overwrite: bool = False,
 ) -> Clip:
     """Write a clip as a short video with boxes, names and sound, and its poster beside it.
 
@@ -111,8 +116,9 @@ def write_clip(
         timeline: the clip's timeline.
         clip: as from `highlights`.
         path: ``.mp4``, ``.m4v``, ``.mov`` or ``.mkv``, or ``.gif`` for a small one without sound
-            and poster; an existing file is replaced.
+            and poster; one that mien wrote is replaced.
         max_duration_s: maximum length, seconds.
+        overwrite: replace any other file, too.
 
     Returns:
         the clip with its ``file`` and ``shown_s``.
@@ -139,11 +145,16 @@ def write_clip(
     gif = Path(path).suffix.lower() == ".gif"
     nearest = min(results, key=lambda i: abs((results[i].time_s or 0.0) - clip.peak_s))
     frames = VideoSource(clip.source, start=start, end=end, width=width)
-    with GifSink(path) if gif else VideoSink(path, audio_from=clip.source, margin=False) as sink:
+    writer: GifSink | VideoSink = (
+        GifSink(path, overwrite=overwrite)
+        if gif
+        else VideoSink(path, audio_from=clip.source, margin=False, overwrite=overwrite)
+    )
+    with writer as sink:
         for result, image in _frames(frames, results):
             sink.write(result)
             if result.index == nearest and written.poster is not None:
-                write_image(written.poster, image)
+                write_image(written.poster, image, overwrite=overwrite)
     return written
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien.people.identities import People
-from mien.plots import image_uri, time_text, write_text
+from mien.plots import image_uri, time_text, write_page
 from mien.reports.html import NBSP, count, render
 from mien.timeline.timeline import Timeline
 from mien.types import Image
@@ -28,6 +28,8 @@ def write_people_page(
     who: People,
     path: str | Path,
     pictures: Mapping[int, Image] | None = None,
+    *,
+    overwrite: bool = False,
 ) -> Path:
     """Write the page to an ``.html`` file. It contains faces: share it as you would share those.
 
@@ -37,11 +39,13 @@ def write_people_page(
         path: the page.
         pictures: faces ``(S, S, 3)`` uint8 RGB by row of ``who.tracks``, for tracks of which the
             timeline kept none (see `missing_faces`).
+        overwrite: replace a file that mien did not write, too.
 
     Raises:
         UsageError: the name does not end in .html, or nothing can be written there.
     """
-    return write_text(people_page(timeline, who, pictures), path, (".html", ".htm"))
+    text = people_page(timeline, who, pictures)
+    return write_page(text, path, (".html", ".htm"), overwrite=overwrite)
 
 
 def missing_faces(timeline: Timeline, who: People) -> list[int]:

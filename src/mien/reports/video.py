@@ -14,7 +14,7 @@ from urllib.parse import quote
 from mien.errors import UsageError
 from mien.expressions.affect import DERIVED
 from mien.labels import MEASURES, UNCERTAIN, color_of, hex_color
-from mien.plots import image_uri, plane_plot, time_text, time_ticks, timeline_plot, write_text
+from mien.plots import image_uri, plane_plot, time_text, time_ticks, timeline_plot, write_page
 from mien.reports.html import NBSP, base, render, whole_percent
 from mien.reports.methods import card_figures, model_card, settings_text
 
@@ -36,7 +36,13 @@ _FACE = 128  # side in pixels, displayed at half of it on dense screens
 _WIDTHS = {"wide": 960, "narrow": 358}  # of plots, for screens and for phones held upright
 
 
-def write_report(timeline: Timeline, path: str | Path, clips: Sequence[Clip] = ()) -> Path:
+def write_report(
+    timeline: Timeline,
+    path: str | Path,
+    clips: Sequence[Clip] = (),
+    *,
+    overwrite: bool = False,
+) -> Path:
     """Write the page about a timeline to an ``.html`` file.
 
     It describes how faces look to viewers. Videos of one table follow one another on the page;
@@ -45,14 +51,16 @@ def write_report(timeline: Timeline, path: str | Path, clips: Sequence[Clip] = (
     Args:
         timeline: one video, or several.
         path: the page.
-        clips: clips to show, as from `mien.reports.highlights.cut`; the page refers to them by
-            their names, so they belong beside it.
+        clips: clips to show, as from `mien.reports.highlights.write_clip`; the page refers to
+            them by their names, so they belong beside it.
+        overwrite: replace a file that mien did not write, too.
 
     Raises:
         UsageError: nothing in the timeline has a time, its scores are not probabilities, the
             name does not end in .html, or nothing can be written there.
     """
-    return write_text(report_page(timeline, clips), path, (".html", ".htm"))
+    text = report_page(timeline, clips)
+    return write_page(text, path, (".html", ".htm"), overwrite=overwrite)
 
 
 def report_page(timeline: Timeline, clips: Sequence[Clip] = ()) -> str:

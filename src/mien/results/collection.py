@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +13,11 @@ import numpy as np
 
 from mien.errors import InputError, UsageError
 from mien.faces.quality import UNKNOWN_REASON, Quality, unfit_reasons
+from mien.files import PARTIAL, partial_path
 from mien.labels import EMOTIONS
 from mien.media.images import read_image
 from mien.results import tables
-from mien.results.files import PARTIAL, partial_path
+from mien.results.files import AnalysisFiles, writable_target
 from mien.results.result import Result
 from mien.results.validation import (
     REQUIRED_QUALITY,
@@ -26,6 +27,7 @@ from mien.results.validation import (
     check_images,
     check_settings,
 )
+from mien.results.writer import check_table
 from mien.types import Faces, Scores
 
 if TYPE_CHECKING:
@@ -70,18 +72,23 @@ class Results(Sequence[Result]):
         """The ``faces`` table."""
         return self.faces
 
-    def save(self, path: str | Path) -> Path:
+    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write the ``faces`` table to `path` and the ``images`` table beside it.
 
-        The suffix chooses the format: ``.parquet`` (keeps settings and model hash), ``.csv`` or
-        ``.jsonl``. ``photos.parquet`` gets ``photos.images.parquet`` as its neighbour.
+        The suffix chooses the format: ``.parquet``, ``.csv`` or ``.jsonl``. ``photos.parquet``
+        gets ``photos.images.parquet`` as its neighbour; the settings of ``photos.csv`` are in
+        ``photos.csv.settings.json``.
+
+        Args:
+            path: of the ``faces`` table.
+            overwrite: replace what is there, whatever it is; otherwise only an analysis that has
+                no other sources, columns and files beside it.
+
+        Raises:
+            UsageError: another suffix, nothing can be written there, or something would be lost.
         """
-        target = Path(path)
         settings = dict(self._results[0].settings) if self._results else {}
-        settings["labels"] = json.dumps(list(self.labels))
-        tables.write_table(self.faces, target, settings)
-        tables.write_table(self.images, images_path(target), settings)
-        return target
+        return write_analysis(path, self.faces, self.images, settings, self.labels, overwrite)
 
     @classmethod
     def load(cls, path: str | Path, *, incomplete: bool = False) -> Results:
@@ -102,6 +109,54 @@ class Results(Sequence[Result]):
 
     def _repr_html_(self) -> str:
         return str(tables.style(self.faces, self.labels).to_html())
+
+
+def check_analysis(
+    path: Path, faces: pd.DataFrame, images: pd.DataFrame, beside: Collection[Path] = ()
+) -> None:
+    """As `mien.results.writer.check_table`, for all the files of an analysis.
+
+    Args:
+        path: of the ``faces`` table.
+        faces, images: the tables to write.
+        beside: which of its `AnalysisFiles` are written anew.
+
+    Raises:
+        UsageError: something would be lost.
+    """
+    files, sources = AnalysisFiles(path), images["source"].unique()
+    check_table(files.faces, faces.columns, sources, len(faces))
+    check_table(files.images, images.columns, sources, len(images))
+    for kept in files.beside():
+        if kept not in beside:
+            raise UsageError(
+                f"{kept} belongs to {path}, which would be replaced: choose another name, or "
+                "replace both with --overwrite (in Python: overwrite=True)."
+            )
+
+
+def write_analysis(
+    path: str | Path,
+    faces: pd.DataFrame,
+    images: pd.DataFrame,
+    settings: Mapping[str, str],
+    labels: Sequence[str],
+    overwrite: bool,
+    beside: Collection[Path] = (),
+) -> Path:
+    """Write the two tables of an analysis; see `check_analysis` for `beside`.
+
+    Raises:
+        UsageError: nothing can be written there, or, without `overwrite`, something would be lost.
+    """
+    target = writable_target(path)
+    if not overwrite:
+        check_analysis(target, faces, images, beside)
+    known = {**settings, "labels": json.dumps(list(labels))}
+    tables.write_table(faces, target, known, overwrite=True)
+    tables.write_table(images, images_path(target), known, overwrite=True)
+    AnalysisFiles(target).clear_sealed(superseded=True)
+    return target
 
 
 def restored(
@@ -247,9 +302,8 @@ def _places(table: pd.DataFrame) -> pd.MultiIndex:
 
 def images_path(path: Path) -> Path:
     """Where the ``images`` table lies, given the path of the ``faces`` table."""
-    if path.suffix == PARTIAL:
-        return partial_path(images_path(path.with_suffix("")))
-    return path.with_name(f"{path.stem}.images{path.suffix}")
+    images = AnalysisFiles(path).images
+    return partial_path(images) if path.suffix == PARTIAL else images
 
 
 def _restore(

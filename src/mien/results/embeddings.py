@@ -7,19 +7,19 @@ would keep the names.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from mien.errors import InputError, UsageError
-from mien.results.files import PARTIAL, GrowingTable, has_sibling, partial_path
+from mien.files import PARTIAL, partial_path
+from mien.results.files import AnalysisFiles, is_sealed
 from mien.results.reading import read_rows, readable
 from mien.results.validation import check_columns
+from mien.results.writer import GrowingTable
 from mien.types import FloatArray
 
 if TYPE_CHECKING:
@@ -155,10 +155,10 @@ class Gathering:
 
 
 class EmbeddingsWriter:
-    """Writes vectors beside a table while the run goes on; use it as a context manager.
+    """Writes vectors beside a table while the run goes on.
 
-    Like the tables, they grow at ``NAME.embeddings.parquet.partial``. Nothing is written, and an
-    older file goes, where no face has vectors.
+    Like the tables, they grow at ``NAME.embeddings.parquet.partial``. No file is made where no
+    face has vectors.
 
     Args:
         table: path of the ``faces`` table.
@@ -166,70 +166,48 @@ class EmbeddingsWriter:
     """
 
     def __init__(self, table: str | Path, settings: Mapping[str, str]) -> None:
-        self._table, self._path = Path(table), embeddings_path(table)
-        self._settings = dict(settings)
+        self._path, self._settings = AnalysisFiles(table).embeddings, dict(settings)
         self._waiting = Gathering()
-        self._file: GrowingTable | None = None
+        self.file: GrowingTable | None = None
 
-    def __enter__(self) -> Self:
-        return self
+    def begin(self, first: Embeddings) -> None:
+        """Begin with those of an earlier run."""
+        self._append(first, begin=True)
 
-    def write(self, result: Result) -> None:
-        """Add the faces of one frame."""
+    def add(self, result: Result) -> None:
+        """Add the faces of one frame; they wait for `flush` while they are few."""
         self._waiting.add(result)
         if len(self._waiting) >= _ROWS_AT_ONCE:
-            self._flush()
+            self.flush()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        with ExitStack() as stack:
-            stack.callback(self._finish)
-            self._flush()
-
-    def _finish(self) -> None:
-        if self._file is not None:
-            self._file.finish()
-        elif not has_sibling(self._table):
-            self._path.unlink(missing_ok=True)
-
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Move the vectors that wait into the partial file."""
         part = self._waiting.take()
-        if part is None:
-            return
+        if part is not None:
+            self._append(part)
+
+    def _append(self, part: Embeddings, *, begin: bool = False) -> None:
         table = _to_arrow(part)
-        if self._file is None:
-            self._file = GrowingTable(self._path, table.slice(0, 0), self._settings)
-        self._file.append(table)
+        first = (table,) if begin else ()
+        if self.file is None:
+            self.file = GrowingTable(self._path, table.slice(0, 0), self._settings, first)
+        if not begin:
+            self.file.append(table)
 
 
-def embeddings_path(path: str | Path) -> Path:
-    """Where the vectors lie, given the path of the ``faces`` table: ``NAME.embeddings.parquet``."""
-    table = Path(path)
-    stem = Path(table.name.removesuffix(PARTIAL)).stem
-    return table.with_name(f"{stem}.embeddings.parquet")
+def write_embeddings(found: Embeddings | None, path: Path, settings: Mapping[str, str]) -> None:
+    """Write the vectors beside the table at `path`, in place of older ones.
 
-
-def write_embeddings(
-    found: Embeddings | None, path: str | Path, settings: Mapping[str, str]
-) -> None:
-    """Write the vectors beside the table at `path`; without any, remove older ones.
-
-    Those of a table of the same name in another format stay.
+    Without any, older ones go, but for those of a table of the same name in another format.
     """
-    target = embeddings_path(path)
-    if found is None:
-        if not has_sibling(Path(path)):
-            target.unlink(missing_ok=True)
-        return
-    table = _to_arrow(found)
-    known = {**settings, _MODEL: found.model}
-    file = GrowingTable(target, table.slice(0, 0), known)
-    file.append(table)
-    file.finish()
+    files = AnalysisFiles(path)
+    if found is not None:
+        known = {**settings, _MODEL: found.model}
+        file = GrowingTable(files.embeddings, _to_arrow(found).slice(0, 0), known)
+        file.append(_to_arrow(found))
+        file.finish()
+    elif files.embeddings in files.beside():
+        files.embeddings.unlink()
 
 
 def read_embeddings(path: str | Path) -> Embeddings | None:
@@ -240,8 +218,10 @@ def read_embeddings(path: str | Path) -> Embeddings | None:
     Raises:
         InputError: the file does not hold them.
     """
-    source, of = embeddings_path(path), Path(path)
-    if of.suffix == PARTIAL or (not of.is_file() and partial_path(of).is_file()):
+    files, of = AnalysisFiles(path), Path(path)
+    source = files.embeddings
+    unfinished = of.suffix == PARTIAL or (not of.is_file() and partial_path(of).is_file())
+    if unfinished or is_sealed(partial_path(source)):
         source = partial_path(source)
     if not source.is_file():
         return None

@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mien.files import PARTIAL, partial_path
 from mien.media.images import read_image
-from mien.results.files import PARTIAL, has_sibling
+from mien.results.files import AnalysisFiles, is_sealed
 from mien.results.reading import readable
 from mien.results.tables import read_table, write_table
 from mien.results.validation import check_columns
+from mien.results.writer import GrowingTable
 from mien.types import Image
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from mien.results.result import Result
 
 _COLUMNS, _JPEG = ("source", "track_id", "label", "frame", "time_s", "probability"), "jpeg"
@@ -75,25 +79,81 @@ class Peaks:
         """What was kept, by first appearance of person and label."""
         return tuple(self._best.values())
 
+    def take(self) -> tuple[Peak, ...]:
+        """What was kept since the last time."""
+        found = self.found()
+        self._best = {}
+        return found
 
-def peaks_path(path: str | Path) -> Path:
-    """Where the faces lie, given the path of the ``faces`` table: ``NAME.peaks.parquet``."""
-    table = Path(path)
-    stem = Path(table.name.removesuffix(PARTIAL)).stem
-    return table.with_name(f"{stem}.peaks.parquet")
+
+class PeaksWriter:
+    """Writes the faces beside a table, those of each video at its end.
+
+    Like the tables, they grow at ``NAME.peaks.parquet.partial``.
+
+    Args:
+        table: path of the ``faces`` table.
+    """
+
+    def __init__(self, table: str | Path) -> None:
+        self._path = AnalysisFiles(table).peaks
+        self._peaks, self._source = Peaks(), ""
+        self.file: GrowingTable | None = None
+
+    def begin(self, rows: pd.DataFrame) -> None:
+        """Begin with what an earlier run wrote, as `read_peak_rows` gives it."""
+        if len(rows):
+            self._append(rows, begin=True)
+
+    def add(self, result: Result) -> None:
+        """Look at one frame; with the first of another video, those of the last are written."""
+        if result.source != self._source:
+            self.flush()
+        self._source = result.source
+        self._peaks.add(result)
+
+    def flush(self) -> None:
+        """Write the faces of the video that has ended."""
+        peaks = self._peaks.take()
+        if peaks:
+            self._append(_rows(peaks))
+
+    def _append(self, rows: pd.DataFrame, *, begin: bool = False) -> None:
+        import pyarrow as pa
+
+        table = pa.Table.from_pandas(rows, preserve_index=False)
+        first = (table,) if begin else ()
+        if self.file is None:
+            self.file = GrowingTable(self._path, table.slice(0, 0), {}, first)
+        if not begin:
+            self.file.append(table)
 
 
-def write_peaks(peaks: Sequence[Peak], path: str | Path) -> None:
-    """Write the faces beside the table at `path`, as JPEG; without any, remove older ones."""
-    import pandas as pd
+def write_peaks(peaks: Sequence[Peak], path: Path) -> None:
+    """Write the faces beside the table at `path`, as JPEG, in place of older ones.
 
-    target = peaks_path(path)
-    if not peaks:
-        if not has_sibling(Path(path)):
-            target.unlink(missing_ok=True)
-        return
-    table = pd.DataFrame({name: [getattr(peak, name) for peak in peaks] for name in _COLUMNS})
-    write_table(table.assign(jpeg=[_jpeg(peak.picture) for peak in peaks]), target)
+    Without any, older ones go, but for those of a table of the same name in another format.
+    """
+    files = AnalysisFiles(path)
+    if peaks:
+        write_table(_rows(peaks), files.peaks, overwrite=True)
+    elif files.peaks in files.beside():
+        files.peaks.unlink()
+
+
+def read_peak_rows(path: str | Path) -> pd.DataFrame | None:
+    """The rows beside the table at `path`, or None where there is no such file.
+
+    Beside a partial table, those that grow with it.
+
+    Raises:
+        InputError: the file does not hold a table.
+    """
+    files = AnalysisFiles(path)
+    source = files.peaks
+    if Path(path).suffix == PARTIAL or is_sealed(partial_path(source)):
+        source = partial_path(source)
+    return read_table(source)[0] if source.is_file() else None
 
 
 def read_peaks(path: str | Path) -> tuple[Peak, ...]:
@@ -102,10 +162,9 @@ def read_peaks(path: str | Path) -> tuple[Peak, ...]:
     Raises:
         InputError: the file does not hold them.
     """
-    source = peaks_path(path)
-    if not source.is_file():
+    table, source = read_peak_rows(path), AnalysisFiles(path).peaks
+    if table is None:
         return ()
-    table = read_table(source)[0]
     check_columns(source, table, (*_COLUMNS, _JPEG))
     with readable(source):
         return tuple(
@@ -120,6 +179,13 @@ def read_peaks(path: str | Path) -> tuple[Peak, ...]:
             )
             for row in table.to_dict("records")
         )
+
+
+def _rows(peaks: Sequence[Peak]) -> pd.DataFrame:
+    import pandas as pd
+
+    table = pd.DataFrame({name: [getattr(peak, name) for peak in peaks] for name in _COLUMNS})
+    return table.assign(jpeg=[_jpeg(peak.picture) for peak in peaks])
 
 
 def _small(picture: Image) -> Image:

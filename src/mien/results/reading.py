@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 from mien.errors import InputError, MienError
 from mien.escaping import csv_text
-from mien.results.files import PARTIAL, known_suffix, texts_mapped, whole_batches
+from mien.files import PARTIAL
+from mien.results.files import known_suffix, settings_path, texts_mapped, whole_batches
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _PREFIX = "mien."
+_BEGIN = b"\xff\xff\xff\xff"  # of an Arrow stream
 _MAX_COLUMNS = 10_000
 _VALUE_BYTES = 8  # that a number takes in memory
 #: As many times its own size a file may take in memory; real tables take about five times.
@@ -39,7 +41,7 @@ def read_rows(path: Path, types: Mapping[str, str]) -> tuple[pd.DataFrame, dict[
     """
     suffix = known_suffix(path)
     with readable(path):
-        if suffix == ".parquet":
+        if suffix == ".parquet" or (path.suffix == PARTIAL and is_stream(path)):
             return _read_parquet(path)
         return _read_csv(path, types) if suffix == ".csv" else _read_jsonl(path)
 
@@ -147,6 +149,30 @@ def _plain(path: Path, table: Any) -> Any:
     return table
 
 
+def is_stream(path: Path) -> bool:
+    """Whether a file is an Arrow stream, as partial files are; older ones were text."""
+    with path.open("rb") as file:
+        return file.read(len(_BEGIN)) == _BEGIN
+
+
+def read_settings(table: Path) -> dict[str, str]:
+    """What `write_settings` wrote; empty where there is no such file.
+
+    Raises:
+        InputError: it holds something else.
+    """
+    path = settings_path(table)
+    try:
+        found = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} does not hold the settings of {table.name}: {error}.") from error
+    if not isinstance(found, dict) or not all(isinstance(v, str) for v in found.values()):
+        raise InputError(f"{path} does not hold the settings of {table.name}.")
+    return found
+
+
 def _whole_lines(path: Path, quoted: bool) -> bytes:
     """A text file up to its last whole row; in CSV, a line may end inside quotes and go on."""
     data = path.read_bytes()
@@ -166,7 +192,7 @@ def _read_csv(path: Path, types: Mapping[str, str]) -> tuple[pd.DataFrame, dict[
     known: Any = {name: types[csv_text(name)] for name in names if csv_text(name) in types}
     # A file may be called "NA": only an empty field is a missing one.
     table = pd.read_csv(io.BytesIO(data), dtype=known, keep_default_na=False, na_values=[""])
-    return texts_mapped(table, csv_text).rename(columns=csv_text), {}
+    return texts_mapped(table, csv_text).rename(columns=csv_text), read_settings(path)
 
 
 def _read_jsonl(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
@@ -178,4 +204,4 @@ def _read_jsonl(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
     rows = [json.loads(line) for line in lines if line.strip()]
     if not all(isinstance(row, dict) for row in rows):
         raise InputError(f"{path} does not hold a table: each line is one JSON object.")
-    return pd.DataFrame(rows), {}
+    return pd.DataFrame(rows), read_settings(path)

@@ -17,9 +17,11 @@ from mien.expressions import affect, saliency
 from mien.expressions.base import EmotionClassifier
 from mien.expressions.onnx import OnnxClassifier
 from mien.faces.quality import Quality, assess
+from mien.files import write_text, writing
 from mien.labels import UNCERTAIN, color_of
 from mien.media.images import encode_png, write_image
 from mien.results import tables
+from mien.results.writer import check_table
 from mien.types import Crops, Faces, FloatArray, Image, IntArray, Scores
 
 if TYPE_CHECKING:
@@ -270,24 +272,29 @@ class Result:
         """One JSON object on one line; NaN becomes null."""
         return json.dumps(self.to_dict(), ensure_ascii=False)
 
-    def save(self, folder: str | Path) -> Path:
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
         """Write annotated picture, squares, JSON and table of this picture into `folder`.
 
         The files are called after the picture: ``NAME.annotated.jpg``, ``NAME.squares.png``,
-        ``NAME.json`` and ``NAME.csv``; files of those names are replaced.
+        ``NAME.json`` and ``NAME.csv``; files of those names are replaced where mien wrote them
+        of this image, or with `overwrite`.
+
+        Raises:
+            UsageError: nothing can be written there, or files of those names are somebody else's.
         """
         target = Path(folder)
         stem = Path(self.source).stem or "result"
         squares = None if self.error is not None else self.square_images()
-        try:
+        with writing(target):
             target.mkdir(parents=True, exist_ok=True)
-            (target / f"{stem}.json").write_text(self.to_json() + "\n", encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"{target} cannot be written: {error.strerror}.") from error
-        tables.write_table(self.to_dataframe(), target / f"{stem}.csv")
+        table = self.to_dataframe()
+        if not overwrite:  # before the first is written
+            check_table(target / f"{stem}.csv", table.columns, [self.source])
+        write_text(target / f"{stem}.json", self.to_json() + "\n", overwrite=overwrite)
+        tables.write_table(table, target / f"{stem}.csv", overwrite=overwrite)
         if squares is not None:
-            write_image(target / f"{stem}.annotated.jpg", self.draw())
-            write_image(target / f"{stem}.squares.png", squares)
+            write_image(target / f"{stem}.annotated.jpg", self.draw(), overwrite=overwrite)
+            write_image(target / f"{stem}.squares.png", squares, overwrite=overwrite)
         return target
 
     def face_columns(self) -> dict[str, Any]:

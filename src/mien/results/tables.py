@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
@@ -18,19 +17,12 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from mien.errors import InputNotFoundError, MissingExtraError, UsageError
-from mien.files import replacing
+from mien.files import PARTIAL, partial_path, replacing, writing
 from mien.labels import MEASURES, color_of, ink
-from mien.results.files import (
-    PARTIAL,
-    SUFFIXES,
-    GrowingTable,
-    known_suffix,
-    open_table,
-    partial_path,
-    writable_target,
-)
+from mien.results.files import SUFFIXES, is_sealed, known_suffix, writable_target
 from mien.results.reading import is_being_written, read_rows, readable
 from mien.results.validation import check_columns
+from mien.results.writer import GrowingTable, check_table, write_rows, write_settings
 from mien.types import Faces, FloatArray, Scores
 
 if TYPE_CHECKING:
@@ -238,25 +230,32 @@ def style(dataframe: pd.DataFrame, labels: Sequence[str]) -> Styler:
 
 
 def write_table(
-    dataframe: pd.DataFrame, path: str | Path, metadata: Mapping[str, str] | None = None
+    dataframe: pd.DataFrame,
+    path: str | Path,
+    metadata: Mapping[str, str] | None = None,
+    *,
+    overwrite: bool = False,
 ) -> Path:
     """Write a table to a ``.parquet``, ``.csv`` or ``.jsonl`` file, whole or not at all.
 
     Args:
         dataframe: any table with plain columns; its index is not written.
-        path: where to; a file that is there is replaced.
-        metadata: texts kept in a Parquet file's schema under keys that begin with "mien."; CSV
-            and JSON lines have no place for them, and drop them.
+        path: where to; a table with the same columns and sources, or fewer, is replaced.
+        metadata: texts kept in a Parquet file's schema under keys that begin with "mien."; those
+            of CSV and JSON lines lie beside them, in ``NAME.SUFFIX.settings.json``.
+        overwrite: replace any other file.
 
     Raises:
-        UsageError: another suffix, or nothing can be written there.
+        UsageError: another suffix, nothing can be written there, or a file is there that this
+            table cannot stand for.
     """
     target = writable_target(path)
-    with (
-        replacing(target) as temporary,
-        closing(open_table(temporary, target, dataframe, metadata or {})) as file,
-    ):
-        file.append(dataframe)
+    if not overwrite:
+        sources = dataframe["source"].unique() if "source" in dataframe.columns else ()
+        check_table(target, dataframe.columns, sources)
+    with writing(target), replacing(target) as temporary:
+        write_rows(temporary, target.suffix.lower(), dataframe, metadata or {})
+    write_settings(target, metadata or {})
     return target
 
 
@@ -264,8 +263,8 @@ def read_table(path: str | Path) -> tuple[pd.DataFrame, dict[str, str]]:
     """Read what `write_table` or `TableWriter` wrote: the table and its metadata.
 
     The columns of the ``faces`` and ``images`` tables come back with their own types from each
-    of the three formats. CSV and JSON lines keep no metadata (it comes back empty), CSV cannot
-    tell an empty text from none, and JSON lines without a row have no columns either.
+    of the three formats. CSV cannot tell an empty text from none, and JSON lines without a row
+    have no columns either.
 
     Where there is only ``NAME.partial``, because the run was killed or still goes on, its whole
     rows are read and a warning is logged (logger ``mien.results.tables``).
@@ -283,7 +282,7 @@ def read_table(path: str | Path) -> tuple[pd.DataFrame, dict[str, str]]:
         )
     known_suffix(asked)
     partial = asked if asked.suffix == PARTIAL else partial_path(asked)
-    source = asked if asked.is_file() else partial
+    source = asked if asked.is_file() and not is_sealed(partial) else partial
     if not source.is_file():
         raise InputNotFoundError(f"there is no file {asked}.")
     table, metadata = read_rows(source, _KNOWN)
@@ -292,10 +291,10 @@ def read_table(path: str | Path) -> tuple[pd.DataFrame, dict[str, str]]:
         types = {name: _KNOWN[name] for name in table.columns if name in _KNOWN}
         types |= dict.fromkeys(label_columns(table), "float32")
         table = table.astype(types)
-    if source == partial:
+    if source == partial and not is_sealed(partial):
         what = "still being written" if is_being_written(partial) else "of a run that did not end"
         _log.warning("%s is %s: it has %d rows.", partial, what, len(table))
-    elif partial.is_file() and partial.stat().st_mtime > source.stat().st_mtime:
+    elif source == asked and partial.is_file() and partial.stat().st_mtime > source.stat().st_mtime:
         _log.warning("%s is older than %s, of a run that did not end.", source, partial)
     return table, metadata
 
@@ -304,41 +303,58 @@ class TableWriter:
     """Write a table part by part, so that a million pictures never lie in memory together.
 
     Use it as a context manager. Rows go to ``NAME.partial`` beside the target, every two seconds
-    or a few thousand at a time; at the end, also when an exception ends it, the file takes the
-    target's name. A process that is killed leaves the partial file, and `read_table` reads it.
+    or a few thousand at a time; at the end the file takes the target's name. An exception or a
+    killed process leaves the partial file, and `read_table` reads it.
 
     Args:
         path: a ``.parquet``, ``.csv`` or ``.jsonl`` file; one that is there is replaced.
         dtypes: name and pandas type of every column, from `face_dtypes` or `IMAGE_DTYPES`.
         metadata: as for `write_table`.
+        first: rows of an earlier run to begin with, see `mien.results.writer.GrowingTable`.
 
     Raises:
         UsageError: another suffix, nothing can be written there, or a part lacks a column.
     """
 
     def __init__(
-        self, path: str | Path, dtypes: Mapping[str, str], metadata: Mapping[str, str] | None = None
+        self,
+        path: str | Path,
+        dtypes: Mapping[str, str],
+        metadata: Mapping[str, str] | None = None,
+        first: pd.DataFrame | None = None,
     ) -> None:
         self._path = writable_target(path)
         self._dtypes = dict(dtypes)
         self._metadata = dict(metadata or {})
+        self._first = first
         self._parts: list[Mapping[str, Any]] = []
         self._rows = 0
 
     def __enter__(self) -> Self:
-        self._file = GrowingTable(self._path, _frame([], self._dtypes), self._metadata)
+        first = () if self._first is None else (self._first.astype(self._dtypes),)
+        self.file = GrowingTable(self._path, _frame([], self._dtypes), self._metadata, first)
+        self._first = None
         self._flushed = time.monotonic()
         return self
 
     def write(self, columns: Mapping[str, Any]) -> None:
         """Add rows, given as columns of one length such as `face_columns` returns."""
+        self.add(columns)
+        if self.due:
+            self.flush()
+
+    def add(self, columns: Mapping[str, Any]) -> None:
+        """As `write`, but the rows wait for `flush`."""
         rows = _check(columns, self._dtypes)
         if rows:  # pictures without a face must not pile up
             self._parts.append(columns)
             self._rows += rows
+
+    @property
+    def due(self) -> bool:
+        """Whether the rows have waited long enough, or are many."""
         late = time.monotonic() - self._flushed >= _SECONDS_AT_ONCE
-        if self._rows >= _ROWS_AT_ONCE or (late and self._rows):
-            self._flush()
+        return self._rows >= _ROWS_AT_ONCE or (late and self._rows > 0)
 
     def __exit__(
         self,
@@ -347,12 +363,15 @@ class TableWriter:
         trace: TracebackType | None,
     ) -> None:
         try:
-            self._flush()
+            self.flush()
+            if kind is None:
+                self.file.finish()
         finally:
-            self._file.finish()
+            self.file.leave()
 
-    def _flush(self) -> None:
-        self._file.append(_frame(self._parts, self._dtypes))
+    def flush(self) -> None:
+        """Move the rows that wait into the partial file."""
+        self.file.append(_frame(self._parts, self._dtypes))
         self._parts, self._rows, self._flushed = [], 0, time.monotonic()
 
 

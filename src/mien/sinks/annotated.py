@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from mien.errors import UsageError
+from mien.files import check_output, signed
+from mien.media.inputs import Input, Inputs, is_live
+from mien.sinks.images import AnnotatedNames, ImageSink, make_folder
 
 if TYPE_CHECKING:
     from mien.results.result import Result
@@ -23,38 +27,43 @@ class AnnotatedSink:
 
     Args:
         target: a folder; or, for a single video, the file to write.
-        videos: the inputs that are videos.
-        photos: whether there are other inputs.
+        paths: the arguments of the command.
+        overwrite: replace a file that mien did not write; never an input.
 
     Attributes:
         wrote: the target.
 
     Raises:
-        UsageError: one file for several inputs, or for a photo; or another kind of video.
+        UsageError: one file for several inputs, or for an image; another kind of video; or a file
+            is there that must not be replaced.
     """
 
-    def __init__(self, target: Path, videos: Sequence[str], *, photos: bool) -> None:
+    def __init__(self, target: Path, paths: Sequence[str], *, overwrite: bool = False) -> None:
         self._one = target.suffix.lower() in VIDEO_SUFFIXES
-        if self._one and (photos or len(videos) != 1):
-            raise UsageError(
-                f"{target.name} is one video, and the inputs are not; give --annotate a folder."
-            )
-        if videos and not self._one and target.suffix and not target.is_dir():
+        inputs = Inputs(paths)
+        if self._one:
+            items = list(islice(inputs, 2))
+            if len(items) > 1 or any(item.kind == "image" for item in items):
+                raise UsageError(
+                    f"{target.name} is one video, and the inputs are not; give --annotate a folder."
+                )
+            check_output(target, inputs=[item.place for item in items], overwrite=overwrite)
+        elif target.suffix and not target.is_dir() and any(i.kind != "image" for i in inputs):
             raise UsageError(
                 f"an annotated video must be a {', '.join(VIDEO_SUFFIXES)} file, "
                 f"not {target.name!r}."
             )
-        self._target, self._videos = target, set(videos)
+        self._target, self._overwrite = target, overwrite
+        self._names = AnnotatedNames(target, paths)
         self.wrote = target
         self._stack = ExitStack()
         self._source: str | None = None
         self._sink: Sink | None = None
+        self._live = False
 
     def __enter__(self) -> Self:
-        from mien.sinks.images import ImageSink
-
         if not self._one:
-            self._images = self._stack.enter_context(ImageSink(self._target))
+            self._images = self._stack.enter_context(ImageSink(self._target, self._names))
         return self
 
     def __exit__(
@@ -66,26 +75,35 @@ class AnnotatedSink:
         self._close(kind, error, trace)
         self._stack.__exit__(kind, error, trace)
 
+    def is_done(self, item: Input) -> bool:
+        """Whether the annotated copy of an input is there already; see `Checkpoint.skips`."""
+        return signed(self._path(item.name, ".jpg" if item.kind == "image" else ".mp4"))
+
     def write(self, result: Result) -> None:
         """Draw one result into the copy of its input."""
-        if result.source not in self._videos:
-            self._images.write(result)
-            return
-        if result.source != self._source:
+        if result.source != self._source and self._sink is not None:
             self._close(None, None, None)
-            self._open(result.source)
-        if self._sink is not None:
+        if result.time_s is None:
+            if not self._one:
+                self._images.write(result)
+        else:
+            if self._sink is None:
+                self._sink = self._open(result.source)
             self._sink.write(result)
+        self._source = result.source
 
-    def _open(self, source: str) -> None:
-        from mien.media.inputs import is_live
+    def _path(self, source: str, suffix: str) -> Path:
+        return self._target if self._one else self._names.name(source, suffix)
+
+    def _open(self, source: str) -> Sink:
         from mien.sinks.video import VideoSink
 
-        name = Path(source).stem or "video"
-        path = self._target if self._one else self._target / f"{name}.annotated.mp4"
-        self._source = source
-        self._sink = VideoSink(path, audio_from=None if is_live(source) else source)
-        self._sink.__enter__()
+        path = self._path(source, ".mp4")
+        if not self._one:
+            make_folder(path.parent)
+        self._live = is_live(source)
+        sound = None if self._live else source
+        return VideoSink(path, audio_from=sound, overwrite=self._overwrite).__enter__()
 
     def _close(
         self,
@@ -94,5 +112,8 @@ class AnnotatedSink:
         trace: TracebackType | None,
     ) -> None:
         sink, self._sink = self._sink, None
-        if sink is not None:
-            sink.__exit__(kind, error, trace)
+        if sink is None:
+            return
+        if self._live and kind is not None and issubclass(kind, KeyboardInterrupt):
+            kind = error = trace = None  # the way to end what has no end of its own
+        sink.__exit__(kind, error, trace)

@@ -10,7 +10,7 @@ import numpy as np
 
 from mien.drawing.overlay import Overlay
 from mien.errors import UsageError
-from mien.files import replacing, writable_place
+from mien.files import SIGNATURE, check_not_input, check_output, replacing, writing
 from mien.results.result import Result
 from mien.sinks.stabilizer import Stabilizer
 
@@ -29,21 +29,22 @@ class GifSink:
     an exception nothing is written.
 
     Args:
-        path: ``.gif``; an existing file is replaced.
+        path: ``.gif``; an animation that mien wrote is replaced.
+        overwrite: replace any other file, too.
 
     Raises:
         UsageError: another suffix, or nothing can be written there.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | Path, *, overwrite: bool = False) -> None:
+        self.path, self._overwrite = Path(path), overwrite
         self._frames: list[tuple[Picture, float]] = []
         self._due = 0.0
 
     def __enter__(self) -> Self:
         if self.path.suffix.lower() != ".gif":
             raise UsageError(f"an animation must be a .gif file, not {self.path.name!r}.")
-        writable_place(self.path)
+        check_output(self.path, overwrite=self._overwrite)
         return self
 
     def write(self, result: Result) -> None:
@@ -52,6 +53,7 @@ class GifSink:
             return
         image = result.image
         if not self._frames:
+            check_not_input(self.path, result.source)
             scale = min(1.0, _SIDE / max(image.shape[:2]))
             size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
             self._overlay = Overlay(result.labels, size, margin=False)
@@ -77,16 +79,13 @@ class GifSink:
         times = [time_s for _, time_s in self._frames]
         steps = np.diff([*times, times[-1] + 1 / _FPS])
         first, *others = [picture for picture, _ in self._frames]
-        try:
-            with replacing(self.path) as temporary:
-                first.save(
-                    temporary,
-                    "GIF",
-                    save_all=True,
-                    append_images=others,
-                    duration=[max(20, 10 * round(100 * step)) for step in steps.tolist()],
-                    loop=0,
-                )
-        except OSError as problem:
-            reason = problem.strerror or problem
-            raise UsageError(f"{self.path} cannot be written: {reason}.") from problem
+        with writing(self.path), replacing(self.path) as temporary:
+            first.save(
+                temporary,
+                "GIF",
+                save_all=True,
+                append_images=others,
+                duration=[max(20, 10 * round(100 * step)) for step in steps.tolist()],
+                loop=0,
+                comment=SIGNATURE,
+            )

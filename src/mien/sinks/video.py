@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import os
 from collections import deque
 from contextlib import suppress
 from fractions import Fraction
+from io import FileIO
 from pathlib import Path
 from statistics import median
 from types import TracebackType
@@ -17,6 +17,17 @@ import numpy as np
 
 from mien.drawing.overlay import Overlay
 from mien.errors import UsageError
+from mien.files import (
+    SIGNATURE,
+    check_not_input,
+    check_output,
+    claim,
+    hidden,
+    is_at,
+    publish,
+    signed,
+    writing,
+)
 from mien.results.result import Result
 from mien.sinks.audio import Soundtrack
 from mien.sinks.stabilizer import Stabilizer
@@ -39,23 +50,32 @@ class VideoSink:
 
     H.264 with each frame at its own time, counted from the first; labels are stabilized, so that
     they do not flicker. While a frame cannot be read, the one before stays. The video has a
-    hidden name beside `path` until it is complete, also when an exception ends it.
+    hidden name beside `path` until it is complete; after an exception, what was written becomes
+    ``NAME.partial.mp4``.
 
     Args:
-        path: ``.mp4`` (also ``.m4v``, ``.mov``, ``.mkv``); an existing file is replaced.
+        path: ``.mp4`` (also ``.m4v``, ``.mov``, ``.mkv``); a video that mien wrote is replaced.
         audio_from: the video that the frames come from, for its sound; None for a silent video.
         margin: list every probability of up to three people at the right.
+        overwrite: replace any other file, but never the video that the frames come from.
 
     Raises:
-        UsageError: another suffix, nothing can be written there, or this PyAV has no H.264.
+        UsageError: another suffix, nothing can be written there, the file there is one of the
+            user's, or this PyAV has no H.264.
     """
 
     def __init__(
-        self, path: str | Path, *, audio_from: str | Path | None = None, margin: bool = True
+        self,
+        path: str | Path,
+        *,
+        audio_from: str | Path | None = None,
+        margin: bool = True,
+        overwrite: bool = False,
     ) -> None:
         self.path = Path(path)
-        self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.new")
-        self._audio_from, self._margin = audio_from, margin
+        self._temporary = hidden(self.path)
+        self._audio_from, self._margin, self._overwrite = audio_from, margin, overwrite
+        self._lock: FileIO | None = None
         self._container: Any = None
         self._sound: Soundtrack | None = None
         self._held: tuple[Image, int] | None = None  # until the next frame begins
@@ -69,10 +89,8 @@ class VideoSink:
             raise UsageError(
                 f"an annotated video must be a {suffixes} file, not {self.path.name!r}."
             )
-        if not self.path.parent.is_dir():
-            raise UsageError(f"{self.path} cannot be written: there is no folder there.")
-        if self.path.is_dir():
-            raise UsageError(f"{self.path} cannot be written: it is a folder.")
+        inputs = () if self._audio_from is None else (self._audio_from,)
+        check_output(self.path, inputs=inputs, overwrite=self._overwrite)
         _check_encoder()
         return self
 
@@ -82,12 +100,17 @@ class VideoSink:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        partial = self.path.with_name(f"{self.path.stem}.partial{self.path.suffix}")
         try:
             if self._container is not None:
-                self._finish()
+                self._finish(self.path if kind is None else partial)
+                if kind is None and signed(partial):
+                    partial.unlink()
         finally:
-            with suppress(OSError):  # it has its own name by now, or was never made
-                self._temporary.unlink()
+            if self._lock is not None:
+                with suppress(OSError):  # it has its own name by now
+                    self._temporary.unlink()
+                self._lock.close()
 
     def write(self, result: Result) -> None:
         """Add one frame; unreadable frames only take their time.
@@ -103,6 +126,10 @@ class VideoSink:
         ticks = self._clock(result, result.time_s)
         if result.error is not None:
             return
+        if self._lock is not None and not is_at(self._lock, self._temporary):
+            raise UsageError(
+                f"{self.path} cannot be written: its folder was removed during the run."
+            )
         image = result.image
         import av
 
@@ -139,12 +166,13 @@ class VideoSink:
         height, width = image.shape[:2]
         self._overlay = Overlay(result.labels, (width, height), margin=self._margin)
         self._stabilizer = Stabilizer(result.labels)
+        check_not_input(self.path, result.source)
         form = _FORMATS[self.path.suffix.lower()]
         options = {} if form == "matroska" else {"movflags": "+faststart"}
-        try:
+        with writing(self.path):
+            self._lock = claim(self._temporary, self.path.name)
             container = av.open(str(self._temporary), "w", format=form, options=options)
-        except OSError as error:
-            raise UsageError(f"{self.path} cannot be written: {error.strerror}.") from error
+        container.metadata["comment"] = SIGNATURE
         self._container = container
         stream = container.add_stream("libx264", options=_ENCODER)
         wide, high = self._overlay.full_size
@@ -183,7 +211,7 @@ class VideoSink:
             packet.duration = self._lengths.pop(packet.pts)
             self._container.mux_one(packet)
 
-    def _finish(self) -> None:
+    def _finish(self, path: Path) -> None:
         import av
 
         try:
@@ -194,7 +222,7 @@ class VideoSink:
             if self._sound is not None and self._rest_s is not None:
                 self._sound.mux(self._container, math.inf)  # sound may go on after the last frame
             self._container.close()
-            os.replace(self._temporary, self.path)
+            publish(self._temporary, path)
         except (av.FFmpegError, OSError) as error:
             raise UsageError(f"{self.path} cannot be written: {error.strerror}.") from error
         finally:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 from xml.etree import ElementTree
 
-from mien.files import replacing, writable_place
+from mien.files import write_text
 from mien.labels import UNCERTAIN
 
 if TYPE_CHECKING:
@@ -70,10 +70,13 @@ def stretches(
     return [Stretch(name_of(person), *known) for person, *known in rows]
 
 
-def write_webvtt(stretches: Sequence[Stretch], path: str | Path, note: str = "") -> Path:
+def write_webvtt(
+    stretches: Sequence[Stretch], path: str | Path, note: str = "", *, overwrite: bool = False
+) -> Path:
     """Write subtitles: a cue a stretch, by time, with the person as the voice that speaks.
 
-    Stretches of several people may be shown at once, as players allow.
+    Stretches of several people may be shown at once, as players allow. A file that mien wrote is
+    replaced, any other with `overwrite`.
 
     Args:
         stretches: of one film.
@@ -94,19 +97,25 @@ def write_webvtt(stretches: Sequence[Stretch], path: str | Path, note: str = "")
             told += f" {round(100 * stretch.strength)} %"
         line = f"<v {_one_line(stretch.who)}>{_one_line(told)}</v>"
         cues.append(f"{number}\n{_clock(start)} --> {_clock(end)}\n{line}")
-    return _write("\n\n".join(cues) + "\n", path)
+    return write_text(path, "\n\n".join(cues) + "\n", overwrite=overwrite)
 
 
 def write_elan(
-    stretches: Sequence[Stretch], path: str | Path, film: str = "", note: str = ""
+    stretches: Sequence[Stretch],
+    path: str | Path,
+    film: str = "",
+    note: str = "",
+    *,
+    overwrite: bool = False,
 ) -> Path:
     """Write an ELAN document: a tier a person, an annotation a stretch, its value the label.
 
     Args:
         stretches: those of one person do not overlap by more than rounding to milliseconds.
-        path: an ``.eaf`` file; one that is there is replaced.
+        path: an ``.eaf`` file; one that mien wrote is replaced.
         film: path or address of the film, for ELAN to open.
         note: a sentence about the whole, kept as the property "mien:note" of the document.
+        overwrite: replace any other file, too.
 
     Raises:
         UsageError: nothing can be written there.
@@ -148,7 +157,8 @@ def write_elan(
     ElementTree.register_namespace("xsi", _XSI)
     ElementTree.indent(root)
     head = '<?xml version="1.0" encoding="UTF-8"?>\n'
-    return _write(head + ElementTree.tostring(root, encoding="unicode") + "\n", target)
+    text = head + ElementTree.tostring(root, encoding="unicode") + "\n"
+    return write_text(target, text, overwrite=overwrite)
 
 
 def _milliseconds(stretches: Sequence[Stretch]) -> list[tuple[int, int]]:
@@ -200,10 +210,3 @@ def _add(
     child = ElementTree.SubElement(parent, tag, attributes)
     child.text = text
     return child
-
-
-def _write(text: str, path: str | Path) -> Path:
-    target = writable_place(Path(path))
-    with replacing(target) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
-    return target

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,9 +14,9 @@ import numpy as np
 from mien.errors import UsageError
 from mien.expressions import affect
 from mien.results import tables
-from mien.results.collection import as_tables, images_path, load_tables
+from mien.results.collection import as_tables, load_tables, write_analysis
 from mien.results.embeddings import Embeddings, Gathering, read_embeddings, write_embeddings
-from mien.results.files import SUFFIXES
+from mien.results.files import SUFFIXES, AnalysisFiles
 from mien.results.peaks import Peak, Peaks, read_peaks, write_peaks
 from mien.timeline import subtitles
 from mien.timeline.descriptors import Descriptor, describe
@@ -294,7 +293,9 @@ class Timeline(Cast, Fitness, Plots):
             _raw=None if self._raw is None else self._raw.derive_affect(),
         )
 
-    def export(self, path: str | Path, min_s: float = SHORTEST_S) -> Path:
+    def export(
+        self, path: str | Path, min_s: float = SHORTEST_S, *, overwrite: bool = False
+    ) -> Path:
         """Write one form of it, as it is now (smoothed, if it is), by the suffix of `path`.
 
         ``.vtt`` (WebVTT subtitles) and ``.eaf`` (ELAN) hold the `segments` of one film, none
@@ -313,8 +314,7 @@ class Timeline(Cast, Fitness, Plots):
             known = {name: text for name, text in self.settings.items() if name != _SMOOTH}
             if _SMOOTH in self.settings:
                 known["values"] = f"smoothed over {self.settings[_SMOOTH]} s"
-            write_embeddings(None, target, {})  # those of an older table would stay beside it
-            return self._write(target, known, ())
+            return self._write(target, known, (), None, overwrite)
         if len(self.sources) > 1:
             told = ", ".join(self.sources)
             raise UsageError(
@@ -325,24 +325,28 @@ class Timeline(Cast, Fitness, Plots):
         smooth_s = self.settings.get(_SMOOTH)
         note = (f"Smoothed over {smooth_s} s. " if smooth_s else "") + self.unfit_note
         if suffix == ".vtt":
-            return subtitles.write_webvtt(stretches, target, note)
-        return subtitles.write_elan(stretches, target, next(iter(self.sources), ""), note)
+            return subtitles.write_webvtt(stretches, target, note, overwrite=overwrite)
+        film = next(iter(self.sources), "")
+        return subtitles.write_elan(stretches, target, film, note, overwrite=overwrite)
 
-    def save(self, path: str | Path) -> Path:
+    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write it so that `load` gives it back.
 
         The raw ``faces`` table goes to `path` (``.parquet``, ``.csv`` or ``.jsonl``), the
         ``images`` table, the kept faces and the embeddings beside it, as ``NAME.images.SUFFIX``,
-        ``NAME.peaks.parquet`` and ``NAME.embeddings.parquet``. Only Parquet keeps the settings, and
-        with them the smoothing.
+        ``NAME.peaks.parquet`` and ``NAME.embeddings.parquet``; the settings, and with them the
+        smoothing, of ``NAME.csv`` as ``NAME.csv.settings.json``.
+
+        Args:
+            path: of the ``faces`` table.
+            overwrite: replace what is there, whatever it is; otherwise only an analysis that has
+                no other sources, columns and files beside it.
 
         Raises:
-            UsageError: another suffix, or nothing can be written there.
+            UsageError: another suffix, nothing can be written there, or something would be lost.
         """
-        target = self.raw._write(Path(path), self.settings, self.peaks)
         found = None if self.embeddings is None else self.embeddings.only(self.faces)
-        write_embeddings(found, target, self.settings)
-        return target
+        return self.raw._write(Path(path), self.settings, self.peaks, found, overwrite)
 
     @classmethod
     def load(cls, path: str | Path, *, incomplete: bool = False) -> Timeline:
@@ -360,11 +364,20 @@ class Timeline(Cast, Fitness, Plots):
         raw = cls(faces, images, settings, labels, read_peaks(path), read_embeddings(path))
         return raw.smooth(smooth_s) if smooth_s else raw
 
-    def _write(self, target: Path, settings: Mapping[str, str], peaks: Sequence[Peak]) -> Path:
-        known = {**settings, "labels": json.dumps(list(self.labels))}
-        tables.write_table(self.faces, target, known)
-        tables.write_table(self.images, images_path(target), known)
-        write_peaks(peaks, target)  # or else those of an older run would stay beside it
+    def _write(
+        self,
+        target: Path,
+        settings: Mapping[str, str],
+        peaks: Sequence[Peak],
+        embeddings: Embeddings | None,
+        overwrite: bool,
+    ) -> Path:
+        files = AnalysisFiles(target)
+        new = {files.peaks: bool(peaks), files.embeddings: embeddings is not None}
+        beside = [path for path, wanted in new.items() if wanted]
+        write_analysis(target, self.faces, self.images, settings, self.labels, overwrite, beside)
+        write_peaks(peaks, target)
+        write_embeddings(embeddings, target, settings)
         return target
 
     def _repr_html_(self) -> str:

@@ -48,6 +48,8 @@ def analyze(
     film_model: options.FilmModel = None,
     affect: options.Affect = False,
     head: options.Heads = None,
+    resume: options.Resume = True,
+    overwrite: options.Overwrite = False,
     all_faces: options.AllFaces = False,
     max_pixels: options.MaxPixels = None,
 ) -> None:
@@ -56,13 +58,8 @@ def analyze(
     Exit code 0 when all inputs were read, 3 when some were not, 2 for wrong use.
     """
     from mien.cli.console import Tally, progress, show_table
-    from mien.cli.inputs import (
-        load_analyzer,
-        results,
-        show_left_out,
-        sinks_for,
-        video_options,
-    )
+    from mien.cli.inputs import load_analyzer, results, show_left_out, video_options
+    from mien.cli.output.sinks import Outputs, Targets, frames_setting
     from mien.cli.output.videos import FilmAnswers, as_shown, show_people
     from mien.labels import ATTRIBUTES, EMBEDDINGS
     from mien.media.inputs import Inputs
@@ -80,12 +77,15 @@ def analyze(
     wanted = video_options(
         paths, fps=fps, every=every, start=start, end=end, width=width, stream=stream
     )
+    written = {"peaks": keep_faces, "embeddings": bool(kept), "videos": film_model is not None}
+    beside = frozenset(name for name, chosen in written.items() if chosen)
+    targets = Targets(output, annotate, beside, resume, overwrite)
+    outputs = Outputs(analyzer, paths, frames_setting(wanted, adaptive), targets)
     tally, inputs = Tally(), Inputs(paths)
-    made = list(sinks_for(analyzer, paths, output, annotate, keep_faces))
 
     def run(sinks: Sequence[Any]) -> Iterator[Result]:
-        keep = annotate is not None
-        road = results(analyzer, inputs, wanted, keep=keep, adaptive=adaptive)
+        keep, skips = annotate is not None, outputs.skips
+        road = results(analyzer, inputs, wanted, keep=keep, adaptive=adaptive, skips=skips)
         for result in answers.through(progress(road)):
             with uninterrupted():
                 for sink in sinks:
@@ -95,7 +95,7 @@ def analyze(
 
     with ExitStack() as stack:
         stack.enter_context(answers)
-        sinks = [stack.enter_context(s) for s in made]
+        sinks: list[Any] = [stack.enter_context(outputs)]
         if json:
             from mien.sinks.jsonl import JsonSink
 
@@ -112,6 +112,6 @@ def analyze(
                 while shown := list(islice(good, _ROWS)):
                     show_table(shown)
     show_left_out(inputs)
-    tally.show([sink.wrote for sink in made if sink.wrote is not None])
-    if tally.failed:
+    tally.show(list(outputs.wrote()))
+    if tally.failed or outputs.failed:
         raise typer.Exit(SOME_FAILED)

@@ -45,6 +45,7 @@ def engagement(
     ] = None,
     detector: options.Detector = "mtcnn",
     features: Features = "mien-mobilenet",
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Apparent engagement of a group, window by window, with an uncertainty for each value.
 
@@ -54,15 +55,19 @@ def engagement(
     from mien.cli.console import steps, tell
     from mien.engagement import NOT_FOR, EngagementModel
     from mien.engagement import engagement as judged
+    from mien.engagement.estimation import COLUMNS
     from mien.engagement.purpose import stated
     from mien.evaluation.intervals import refusal
     from mien.results.files import apart, writable_target
+    from mien.results.writer import check_table
 
     if person != (purpose is not None):
         raise UsageError("--person and --purpose go together: say what single values are for.")
     if purpose is not None:
         stated(purpose)  # before a long film is read
     apart(writable_target(output), Path(film))
+    if not overwrite:  # before a long film is read
+        check_table(output, COLUMNS, (str(film),))
     judge = EngagementModel(model)
     judge = judge if window is None else judge.rescaled(window)
     timeline = read_film(film, detector, features, judge)
@@ -72,7 +77,7 @@ def engagement(
     refused = refusal(people) if isinstance(people, int | float) else ""
     if refused:
         tell(f"do not rely on these values ({judge.path.name}: {refused})")
-    tell(f"wrote {found.save(output)}; not for {NOT_FOR}")
+    tell(f"wrote {found.save(output, overwrite=overwrite)}; not for {NOT_FOR}")
     if not found.table["engagement"].notna().any():
         raise typer.Exit(SOME_FAILED)
 

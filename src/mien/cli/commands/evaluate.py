@@ -26,6 +26,7 @@ def evaluate(
     labels: options.Labels = None,
     photos: options.Photos = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Measure an expression model on labelled faces.
 
@@ -51,15 +52,17 @@ def evaluate(
     if split is None and len(splits) == 1:
         split = splits.pop()
     name = f"{data.name}, {split}" if split else data.name
-    _write(found, output, model, name, figures)
+    if output is not None:
+        _write(found, output, model, name, figures, overwrite)
     show_evaluation(found, f"{model} on {name}", faces.describe(), figures, json=json)
 
 
-def _write(found: Evaluation, output: Path | None, model: str, data: str, figures: Any) -> None:
-    if output is None:
-        return
+def _write(
+    found: Evaluation, output: Path, model: str, data: str, figures: Any, overwrite: bool
+) -> None:
     from mien.cli.console import tell
     from mien.reports.evaluation import write_evaluation
 
-    for path in write_evaluation(found, output, model=model, data=data, figures=figures):
+    about: dict[str, Any] = {"model": model, "data": data, "figures": figures}
+    for path in write_evaluation(found, output, **about, overwrite=overwrite):
         tell(f"wrote {path}")

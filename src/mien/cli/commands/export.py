@@ -39,6 +39,7 @@ def export(
     incomplete: Annotated[
         bool, typer.Option("--incomplete", help="Also of a table that lacks faces, as it is.")
     ] = False,
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Write the expressions of a film as subtitles, an ELAN document, a drawing, or a table.
 
@@ -49,6 +50,7 @@ def export(
     name, such as '{video}.eaf', is one file each.
     """
     from mien.cli.output.videos import as_shown, tell_unfit
+    from mien.files import check_output
     from mien.results.files import SUFFIXES, apart
     from mien.timeline.timeline import Timeline
 
@@ -69,11 +71,13 @@ def export(
     parts = list(_parts(timeline, output))
     for _, target in parts:
         apart(target, table)
+        if target.suffix.lower() not in SUFFIXES:
+            check_output(target, inputs=(table,), overwrite=overwrite)
     for part, target in parts:
         if drawn:
-            (part.plane() if plane else part.plot()).save(target)
+            (part.plane() if plane else part.plot()).save(target, overwrite=overwrite)
         else:
-            part.export(target, min_segment)
+            part.export(target, min_segment, overwrite=overwrite)
         print(f"wrote {target}", file=sys.stderr)  # noqa: T201
 
 

@@ -21,6 +21,7 @@ def finetune(
     ] = "mien-mobilenet",
     labels: options.Labels = None,
     photos: options.Photos = False,
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Adapt a model to a few hundred faces of your own, or to one person.
 
@@ -31,16 +32,18 @@ def finetune(
     from mien.cli.console import steps, tell
     from mien.cli.output.evaluation import show_comparison
     from mien.datasets import load_faces
+    from mien.files import check_new
     from mien.plugins import find_model, load_detector
 
     if output.suffix.lower() != ".onnx":
         raise UsageError(f"the new model's name must end in .onnx, got {output.name}.")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    check_new(output, overwrite=overwrite)
     start = find_model(model)
     find = load_detector("mtcnn").detect if photos else None
     faces = load_faces(data, labels=options.meanings(labels), find=find, progress=steps("reading"))
     for line in faces.describe():
         tell(line)
-    output.parent.mkdir(parents=True, exist_ok=True)
     tuned = tune(start, faces, output, _show, steps("judging"))
     tell(f"learned from {tuned.learned:,} faces, measured on {tuned.held_out:,} others")
     show_comparison(tuned.gain, "before", "after", json=False)

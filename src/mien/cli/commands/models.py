@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from mien.cli import options
 from mien.cli.exit_codes import BROKEN, told
 
 app = typer.Typer(
@@ -128,13 +129,17 @@ def remove(names: Annotated[list[str], typer.Argument(help="Names of models.")])
 def bundle(
     target: Annotated[Path, typer.Argument(help="A folder, or a .tar file.")],
     names: Annotated[list[str] | None, typer.Argument(help="Models; all that are here.")] = None,
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Pack models for a machine without a network; `mien models add` takes them in.
 
     Those that were fetched, and those of your own that were added.
     """
     from mien import hub
+    from mien.files import check_new
 
+    if not target.is_dir() and target.suffix == ".tar":
+        check_new(target, overwrite=overwrite)
     packed = hub.bundle(names or [], target)
     _say(f"wrote {target}: {', '.join(packed)}")
 

@@ -43,18 +43,19 @@ def people(
     fps: options.Fps = None,
     every: options.Every = 1,
     width: options.Width = None,
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Say who is who, a row a person, and with -o show their faces on a page.
 
     Who is not like any known face stays unknown. Nothing is kept of any face without -o.
     """
     from mien.cli.inputs import load_analyzer, video_options
-    from mien.cli.output.people import check_output, show_who, write
+    from mien.cli.output.people import check_people_output, show_who, write
     from mien.cli.people_inputs import gather, numbered
     from mien.labels import IDENTITY
     from mien.people.enrollment import known_faces, known_pictures
 
-    check_output(output, files)
+    check_people_output(output, files, overwrite)
     names, pictures = numbered(name or ()), known_pictures(known or ())
     analyzer = cache(lambda: load_analyzer(detector, model, None, (), (IDENTITY,)))
     faces = known_faces(pictures, analyzer().analyze) if pictures else {}
@@ -68,7 +69,7 @@ def people(
         wrong = error
     show_who(who)
     if output is not None:
-        for path in write(gathered, who, output):
+        for path in write(gathered, who, output, overwrite):
             print(f"wrote {path}", file=sys.stderr)  # noqa: T201
     if wrong is not None:
         raise wrong

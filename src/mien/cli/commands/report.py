@@ -19,15 +19,19 @@ def report(
     smooth: options.Smooth = None,
     affect: options.Affect = False,
     all_faces: options.AllFaces = False,
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Write curves, segments, faces and settings as one HTML page that needs no network."""
     from mien.cli.output.videos import as_shown, tell_unfit
+    from mien.files import check_output
     from mien.reports import write_report
     from mien.timeline.timeline import Timeline
 
+    page = output or table.with_suffix(".html")
+    check_output(page, inputs=(table,), overwrite=overwrite)
     timeline = as_shown(Timeline.load(table), smooth, all_faces)
     if affect:
         timeline = timeline.derive_affect()
     tell_unfit(timeline)
-    written = write_report(timeline, output or table.with_suffix(".html"))
+    written = write_report(timeline, page, overwrite=overwrite)
     print(f"wrote {written}", file=sys.stderr)  # noqa: T201

@@ -27,6 +27,7 @@ def train_engagement(
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another split and start.")] = 0,
     detector: options.Detector = "mtcnn",
     features: Features = "mien-mobilenet",
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Train an engagement model on clips of one person each, and measure it on other people.
 
@@ -38,11 +39,13 @@ def train_engagement(
         from mien.training.engagement.train import Plan, train_engagement
     from mien.cli.commands.engagement import read_film
     from mien.cli.console import steps, tell
+    from mien.files import check_new
 
     if output.suffix.lower() != ".onnx":
         raise UsageError(f"a model is an .onnx file, not {output.name!r}.")
     plan = Plan(window_s=window, seed=seed)
     output.parent.mkdir(parents=True, exist_ok=True)
+    check_new(output, overwrite=overwrite)
     data = read_clips(clips, lambda path: read_film(path, detector, features), steps("reading"))
     trained = train_engagement(data, output, plan, _show)
     for line in trained.left_out[:20]:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mien.cli.exit_codes import extra
-from mien.cli.options import Model, named
+from mien.cli.options import Model, Overwrite, named
 from mien.errors import UsageError
 
 
@@ -37,6 +37,7 @@ def train_head(
         str | None, typer.Option(help="Adapt the model's last layer to this track_id; or: all.")
     ] = None,
     model: Model = "mien-mobilenet",
+    overwrite: Overwrite = False,
 ) -> None:
     """Train a small head on a model's features; mien analyze --head uses it.
 
@@ -50,14 +51,14 @@ def train_head(
     from mien.cli.console import steps, tell
     from mien.cli.output.evaluation import show_figures
     from mien.expressions.onnx import OnnxClassifier
-    from mien.files import writable_place
+    from mien.files import check_new
     from mien.plugins import find_model
     from mien.training.heads.data import Wanted, load_rows
 
     if output.suffix.lower() != ".onnx":
         raise UsageError(f"the head's name must end in .onnx, got {output.name}.")
     output.parent.mkdir(parents=True, exist_ok=True)
-    writable_place(output)
+    check_new(output, overwrite=overwrite)
     wanted = Wanted(task, named(columns), model, shift, person)  # type: ignore[arg-type]
     rows = load_rows(features, labels, wanted, steps("looking"))
     for line in rows.told:

@@ -30,6 +30,7 @@ def train_video(
         Path | None, typer.Option(help="Folder for what was seen; NAME.features by default.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the card as JSON.")] = False,
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Learn to tell films apart by the features of their faces.
 
@@ -40,7 +41,7 @@ def train_video(
     from mien.cli.console import progress, tell
     from mien.cli.inputs import load_analyzer
     from mien.cli.output.videos import film_steps, show_trained
-    from mien.files import writable_place
+    from mien.files import check_new
     from mien.training.videos.data import read_films
     from mien.training.videos.features import Camera
 
@@ -48,7 +49,7 @@ def train_video(
         raise UsageError(f"the new model's name must end in .onnx, got {output.name}.")
     listed = read_films(films)
     output.parent.mkdir(parents=True, exist_ok=True)
-    writable_place(output)
+    check_new(output, overwrite=overwrite)
     kept = cache or output.with_suffix(".features")
     camera = Camera(
         kept, lambda: load_analyzer(detector, model, None, (), ("features",)), fps, progress

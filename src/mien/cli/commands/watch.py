@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mien.cli import options
 from mien.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def watch(
     seconds: Annotated[
         float | None, typer.Option(min=0.1, help="Stop by itself after so many seconds.")
     ] = None,
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Show faces and their apparent expressions live, in a window or in the terminal.
 
@@ -43,16 +45,20 @@ def watch(
     """
     from mien.cli.inputs import load_analyzer
     from mien.cli.viewer.live import Live
+    from mien.files import check_output
 
+    if record is not None:
+        check_output(record, inputs=(source,), overwrite=overwrite)
     frames, is_file = _open(source)
     analyzer = load_analyzer(detector, model, min_score, ())
     sinks: list[Any] = []
     if output is not None:
+        from mien.sinks.checkpoint import Checkpoint
         from mien.sinks.tables import TableSink
 
-        sinks.append(
-            TableSink(output, analyzer.labels, analyzer.settings, measures=analyzer.measures)
-        )
+        checkpoint = Checkpoint(output, overwrite=overwrite)
+        labels, settings, measures = analyzer.labels, analyzer.settings, analyzer.measures
+        sinks.append(TableSink(output, labels, settings, measures=measures, checkpoint=checkpoint))
     live = Live(
         f"camera {source}" if source.isdigit() else Path(source).name,
         frames,
@@ -61,6 +67,7 @@ def watch(
         sinks=sinks,
         record=record,
         seconds=seconds,
+        overwrite=overwrite,
     )
     with live:
         show(live)

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mien.errors import UsageError
-from mien.files import writable_place
+from mien.files import check_output, writable_place
+from mien.people.identities import PEOPLE_COLUMNS
 from mien.results.files import SUFFIXES, apart
+from mien.results.writer import check_table
 
 if TYPE_CHECKING:
     from mien.cli.people_inputs import Gathered
@@ -69,13 +71,12 @@ def show_who(who: People) -> None:
 
 
 _PAGES = (".html", ".htm")
-
-
+_PAGE = "index.html"
 _TABLES = ("people.csv", "tracks.csv", "merged.parquet")
 
 
-def check_output(output: Path | None, files: Sequence[str]) -> None:
-    """Make sure that `write` can write there, and over none of the tables that are read.
+def check_people_output(output: Path | None, files: Sequence[str], overwrite: bool) -> None:
+    """Make sure that `write` can write there, and over nothing that would be lost.
 
     Raises:
         UsageError: it cannot, or would.
@@ -87,16 +88,21 @@ def check_output(output: Path | None, files: Sequence[str]) -> None:
         for target in [output] if is_file else [output / name for name in _TABLES]:
             apart(target, Path(file))
     if output.is_dir():
-        return
-    if is_file:
-        writable_place(output)
+        check_output(output / _PAGE, inputs=files, overwrite=overwrite)
+        if not overwrite:
+            check_table(output / _TABLES[0], PEOPLE_COLUMNS, ())
+    elif is_file:
+        if output.suffix.lower() in _PAGES:
+            check_output(output, inputs=files, overwrite=overwrite)
+        elif not overwrite:
+            check_table(writable_place(output), PEOPLE_COLUMNS, ())
     elif output.exists():
         raise UsageError(f"{output} is a file: give a folder, a page or a table to write.")
     else:
         output.mkdir(parents=True)
 
 
-def write(gathered: Gathered, who: People, output: Path) -> list[Path]:
+def write(gathered: Gathered, who: People, output: Path, overwrite: bool) -> list[Path]:
     """Write what the name asks for: a page, the table of people, or everything into a folder."""
     from mien.cli.people_faces import read_again
     from mien.reports.people import missing_faces, write_people_page
@@ -105,14 +111,14 @@ def write(gathered: Gathered, who: People, output: Path) -> list[Path]:
     timeline = gathered.timeline
     suffix = output.suffix.lower()
     if suffix in SUFFIXES and not output.is_dir():
-        return [write_table(who.table, output)]
+        return [write_table(who.table, output, overwrite=overwrite)]
     pictures = dict(read_again(gathered, who, missing_faces(timeline, who)))
     if suffix in _PAGES and not output.is_dir():
-        return [write_people_page(timeline, who, output, pictures)]
+        return [write_people_page(timeline, who, output, pictures, overwrite=overwrite)]
     merged = replace(timeline.merged(who), embeddings=None)  # nobody asked to keep them
     return [
-        write_people_page(timeline, who, output / "index.html", pictures),
-        write_table(who.table, output / _TABLES[0]),
-        write_table(who.tracks, output / _TABLES[1]),
-        merged.save(output / _TABLES[2]),
+        write_people_page(timeline, who, output / _PAGE, pictures, overwrite=overwrite),
+        write_table(who.table, output / _TABLES[0], overwrite=overwrite),
+        write_table(who.tracks, output / _TABLES[1], overwrite=overwrite),
+        merged.save(output / _TABLES[2], overwrite=overwrite),
     ]

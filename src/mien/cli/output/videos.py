@@ -157,14 +157,15 @@ class FilmAnswers:
             return
         import pandas as pd
 
+        from mien.results.files import AnalysisFiles
         from mien.results.tables import write_table
 
         table = pd.concat(self._found, ignore_index=True)
         show_answers(table, self._model.labels, self._model.path.name, json=self._json)
-        if self._output is not None:
-            path = self._output.with_name(f"{self._output.stem}.films{self._output.suffix}")
+        if self._output is not None and kind is None:
+            path = AnalysisFiles(self._output).videos
             card = {"film_model": self._model.card.to_json()}
-            tell(f"wrote {write_table(table, path, card)}")
+            tell(f"wrote {write_table(table, path, card, overwrite=True)}")
 
     def _judge(self, film: list[Result]) -> None:
         from mien.timeline.timeline import Timeline

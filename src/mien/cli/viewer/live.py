@@ -48,6 +48,7 @@ class Live:
         sinks: take every result.
         record: the film that the key r starts and stops; a number is added for further ones.
         seconds: end by itself after this time.
+        overwrite: `record` may replace a file that mien did not write.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Live:
         sinks: Iterable[Sink] = (),
         record: Path | None = None,
         seconds: float | None = None,
+        overwrite: bool = False,
     ) -> None:
         self.title, self.pause_s, self.done = f"mien: {name}", 0.004, False
         self.choice = Choice(recording=record is not None)
@@ -67,7 +69,7 @@ class Live:
         self.counts = {"ok": 0, "dropped": 0, "error": 0}
         self._name, self._analyse = printable(name), analyse
         self._gate = _Gate(frames, self, own_speed)
-        self._record, self._seconds = record, seconds
+        self._record, self._seconds, self._overwrite = record, seconds, overwrite
         self._message, self._spoken = "", 0.0
         self._newest: Look | None = None
         self._fresh = False
@@ -216,7 +218,7 @@ class Live:
             self._stop_recording()
         elif self._recorder is not None or result.status == "ok":
             if self._recorder is None:
-                recorder = VideoSink(self._free_name())
+                recorder = VideoSink(self._free_name(), overwrite=self._overwrite)
                 recorder.__enter__()
                 self._recorder = recorder
             self._recorder.write(result)

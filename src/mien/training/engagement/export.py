@@ -11,6 +11,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from mien.engagement import EngagementCard
+from mien.files import write_bytes
 from mien.models.card import ENGAGEMENT_KEY
 from mien.types import FloatArray
 
@@ -79,6 +80,4 @@ def write_networks(networks: Networks, card: EngagementCard, path: Path) -> None
     file = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=8)
     helper.set_model_props(file, {ENGAGEMENT_KEY: card.to_json()})
     onnx.checker.check_model(file)
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_bytes(file.SerializeToString(deterministic=True))
-    partial.replace(path)
+    write_bytes(path, file.SerializeToString(deterministic=True))

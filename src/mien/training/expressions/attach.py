@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from mien.errors import ModelError
+from mien.files import write_bytes
 from mien.labels import IDENTITY
 from mien.models.card import METADATA_KEY, ModelCard
 from mien.training.expressions.branch import Branch
@@ -61,7 +62,7 @@ def graft(source: Path, branch: Branch, place: int, side: int, card: ModelCard, 
     model.graph.output.append(helper.make_tensor_value_info(IDENTITY, TensorProto.FLOAT, shape))
     helper.set_model_props(model, {METADATA_KEY: card.to_json()})
     onnx.checker.check_model(model)
-    path.write_bytes(model.SerializeToString(deterministic=True))
+    write_bytes(path, model.SerializeToString(deterministic=True))
 
 
 def prune(graph: onnx.GraphProto) -> None:

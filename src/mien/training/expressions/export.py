@@ -20,6 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
 
+from mien.files import write_bytes
 from mien.models.card import METADATA_KEY, ModelCard
 from mien.training.networks import CBAM, ConvBN, Network
 
@@ -57,14 +58,14 @@ def export(model: Network, card: ModelCard, path: Path, *, half: bool = True) ->
     helper.set_model_props(file, {METADATA_KEY: card.to_json()})
     onnx.checker.check_model(file)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(file.SerializeToString(deterministic=True))
+    write_bytes(path, file.SerializeToString(deterministic=True))
 
 
 def write_card(path: Path, card: ModelCard) -> None:
     """Replace the card inside an ONNX file."""
     model = onnx.load(str(path))
     helper.set_model_props(model, {METADATA_KEY: card.to_json()})
-    path.write_bytes(model.SerializeToString(deterministic=True))
+    write_bytes(path, model.SerializeToString(deterministic=True))
 
 
 def stored_layers(model: Network, attention: bool = True) -> list[tuple[str, str, nn.Module]]:

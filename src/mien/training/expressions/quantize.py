@@ -13,6 +13,7 @@ import onnx
 
 from mien.evaluation import to_crops
 from mien.expressions.onnx import OnnxClassifier
+from mien.files import write_bytes
 from mien.models.card import ModelCard
 from mien.models.session import runtime
 from mien.training.expressions.export import write_card
@@ -56,7 +57,7 @@ def quantize(plain: Path, card: ModelCard, told: Lesson, path: Path) -> None:
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
         )
-        path.write_bytes(onnx.load(str(partial)).SerializeToString(deterministic=True))
+        write_bytes(path, onnx.load(str(partial)).SerializeToString(deterministic=True))
     write_card(path, replace(card, name=path.stem))
 
 

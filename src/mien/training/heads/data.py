@@ -13,8 +13,8 @@ from mien.errors import InputNotFoundError, UsageError
 from mien.evaluation import Progress
 from mien.expressions.heads import TASKS, Task
 from mien.expressions.onnx import OnnxClassifier
+from mien.files import PARTIAL
 from mien.plugins import find_model
-from mien.results.files import PARTIAL
 from mien.training.heads.alignment import Matched, match
 from mien.training.heads.features import features_of, read_features, tables_in
 
@@ -93,12 +93,12 @@ def load_rows(
 
 def _is_table(path: Path) -> bool:
     """Whether features lie beside it, or in it if it is a folder."""
-    from mien.results.embeddings import embeddings_path
-    from mien.results.files import partial_path
+    from mien.files import partial_path
+    from mien.results.files import AnalysisFiles
 
     if path.is_dir():
         return bool(tables_in(path))
-    beside = embeddings_path(path)
+    beside = AnalysisFiles(path).embeddings
     return path.name.endswith(PARTIAL) or beside.is_file() or partial_path(beside).is_file()
 
 

@@ -12,11 +12,12 @@ from mien.datasets import LabelledFaces
 from mien.errors import InputError, InputNotFoundError, ModelError
 from mien.evaluation import Progress
 from mien.expressions.onnx import OnnxClassifier
+from mien.files import PARTIAL
 from mien.labels import FEATURES
 from mien.models.session import file_sha256
 from mien.results.collection import load_tables
 from mien.results.embeddings import Embeddings, read_embeddings
-from mien.results.files import PARTIAL, SUFFIXES
+from mien.results.files import SUFFIXES
 from mien.types import FloatArray
 
 if TYPE_CHECKING:
