@@ -34,7 +34,7 @@ def confusion_plot(table: npt.NDArray[np.int64], labels: Sequence[str]) -> Plot:
     parts = [text((_NAMES + right) / 2, 12, "predicted", anchor="middle", size=13, quiet=True)]
     parts.append(text(right + 10, 34, "faces", size=13, quiet=True))
     for j, name in enumerate(columns):
-        parts.append(text(_NAMES + _CELL * (j + 0.5), 34, name[:9], anchor="middle", size=13))
+        parts.append(text(_NAMES + _CELL * (j + 0.5), 34, name[:9], anchor="middle", size=12))
     for i, name in enumerate(labels):
         middle = _HEAD + _CELL * (i + 0.5) + 4
         parts.append(text(_NAMES - 10, middle, name, anchor="end", size=13))
@@ -83,12 +83,11 @@ class _Field:
                 text(x, _TOP + _SIDE + 18, f"{100 * share:.0f}", anchor="middle", quiet=True),
                 text(_EDGE - 8, y + 4, f"{100 * level:.0f}", anchor="end", quiet=True),
             ]
-        if self.low:
-            beside = f"{beside} (axis begins at {100 * self.low:.0f} %)"
+        note = f" (axis begins at {100 * self.low:.0f})" if self.low else ""
         turned = f'transform="translate(12 {_TOP + _SIDE / 2}) rotate(-90)"'
         middle = _EDGE + _SIDE / 2
         parts.append(text(middle, _TOP + _SIDE + 40, f"{below}, %", anchor="middle", size=13))
-        parts.append(text(0, 0, f"{beside}, %", anchor="middle", size=13, more=turned))
+        parts.append(text(0, 0, f"{beside}, %{note}", anchor="middle", size=13, more=turned))
         return parts
 
     def line(self, points: Sequence[tuple[float, float]], more: str = "") -> str:
