@@ -2,9 +2,12 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+WORKERS ?= 2
+# A file is one worker's, so that its fixtures are made once.
+PYTEST = $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format train-extra wheel clean
+.PHONY: help demo test test-quick check format train-extra wheel clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -12,8 +15,11 @@ help: ## list the targets
 demo: $(VENV)/.installed ## set everything up, analyse a real photo, show the result
 	@$(BIN)/mien demo
 
-test: $(VENV)/.dev ## run the tests
-	$(BIN)/python -m pytest -q
+test: $(VENV)/.dev ## run all tests, on WORKERS=2 cores
+	$(PYTEST)
+
+test-quick: $(VENV)/.dev ## run the tests of three seconds or less: two minutes
+	$(PYTEST) -m "not slow"
 
 check: $(VENV)/.dev ## ruff, mypy strict, import-linter; after train-extra
 	$(BIN)/ruff check

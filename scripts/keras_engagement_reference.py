@@ -23,7 +23,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from helpers.keras_weights import drawn, windows  # noqa: E402
+from helpers.keras_weights import random_weights, random_windows  # noqa: E402
 
 STEPS, FEATURES, HIDDEN = 12, 10, 6
 PUBLISHED = 5_282_144  # bytes
@@ -60,7 +60,7 @@ def main() -> None:
 
     network = build(STEPS, FEATURES, HIDDEN)
     shapes = {weight.name: list(weight.shape) for weight in network.weights}
-    network.set_weights(list(drawn(shapes).values()))
+    network.set_weights(list(random_weights(shapes).values()))
     with tempfile.TemporaryDirectory() as folder:
         whole, weights = Path(folder) / "whole.h5", Path(folder) / "weights.h5"
         network.save(whole)
@@ -83,7 +83,7 @@ def main() -> None:
         "config": config,
         "stored": sorted(stored),
         "shapes": shapes,
-        "engagement": network.predict(windows(STEPS, FEATURES), verbose=0).tolist(),
+        "engagement": network.predict(random_windows(STEPS, FEATURES), verbose=0).tolist(),
     }
     target = ROOT / "tests" / "golden" / "keras_engagement.json"
     target.write_text(json.dumps(told) + "\n", encoding="utf-8")

@@ -21,7 +21,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from helpers.keras_weights import drawn, pictures  # noqa: E402
+from helpers.keras_weights import random_images, random_weights  # noqa: E402
 
 SIZE = 64
 
@@ -37,9 +37,9 @@ def main() -> None:
     scores = keras.layers.Dense(7, activation="softmax", name="emotion_preds")(features)
     network = keras.Model(base.input, [scores])
     shapes = {weight.path: list(weight.shape) for weight in network.weights}
-    network.set_weights(list(drawn(shapes).values()))
-    expected = np.asarray(network.predict(pictures(SIZE), verbose=0))
-    inside = keras.Model(base.input, features).predict(pictures(SIZE), verbose=0)
+    network.set_weights(list(random_weights(shapes).values()))
+    expected = np.asarray(network.predict(random_images(SIZE), verbose=0))
+    inside = keras.Model(base.input, features).predict(random_images(SIZE), verbose=0)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "net.h5"
         network.save(path)

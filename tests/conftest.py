@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,19 @@ import numpy as np
 import pytest
 
 from mien.types import Image
+
+
+def pytest_configure() -> None:
+    """Give each worker of pytest-xdist a core of its own.
+
+    Networks take a thread for each core that their process may use; threads of several workers
+    on the same cores would only be in each other's way.
+    """
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+    if worker and hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[int(worker) % len(cores)]})
+
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 

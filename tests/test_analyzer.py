@@ -3,13 +3,13 @@ from __future__ import annotations
 import json
 import pickle
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from helpers.clock import wait_until
 
 from mien import (
     CustomClassifier,
@@ -78,7 +78,7 @@ def test_every_kind_of_input_gives_the_same_answer(
             source.close()
 
 
-def test_batching_across_pictures_keeps_every_row_in_its_place() -> None:
+def test_batching_across_images_keeps_every_row_in_its_place() -> None:
     judge = CustomClassifier(brightness, ("dark", "light"), 8)
     analyzer = EmotionAnalyzer(bright_spots, judge, batch_size=4)
     counts = [0, 3, 1, 0, 6, 2, 0]
@@ -102,12 +102,12 @@ def test_analyze_reads_no_further_than_it_must() -> None:
     judge = CustomClassifier(brightness, ("dark", "light"), 8)
     stream = EmotionAnalyzer(bright_spots, judge, batch_size=4).analyze(endless())
     next(stream)
-    time.sleep(0.2)  # as long as it may read ahead
-    assert taken == 12  # the batch that is judged, one that waits, one that is ready
+    wait_until(lambda: taken >= 12)
+    assert taken == 12  # the batch that is predicted, one that waits, one that is ready
     stream.close()  # type: ignore[attr-defined]
 
 
-def test_a_bad_picture_among_good_ones_is_a_row(tmp_path: Path, photo: Path) -> None:
+def test_a_bad_image_among_good_ones_is_a_row(tmp_path: Path, photo: Path) -> None:
     bad = tmp_path / "bad.jpg"
     bad.write_text("no picture")
     judge = CustomClassifier(brightness, ("dark", "light"), 8)
@@ -121,7 +121,7 @@ def test_a_bad_picture_among_good_ones_is_a_row(tmp_path: Path, photo: Path) -> 
         results[1].draw()
 
 
-def test_one_picture_is_asked_for_and_an_error_is_raised(analyzer: EmotionAnalyzer) -> None:
+def test_one_image_is_asked_for_and_an_error_is_raised(analyzer: EmotionAnalyzer) -> None:
     with pytest.raises(InputNotFoundError, match="nowhere"):
         analyzer("/nowhere.jpg")
     with pytest.raises(UsageError, match="more than one picture"):
@@ -154,12 +154,12 @@ def test_seven_classes_as_if_before_the_softmax(smile: Result, astronaut: Image)
     "options",
     [{"min_score": 2}, {"uncertain_below": -1}, {"batch_size": 0}, {"without": ("joy",)}],
 )
-def test_wrong_options_are_told(options: dict[str, Any]) -> None:
+def test_wrong_options_are_usage_errors(options: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         EmotionAnalyzer(**options)
 
 
-def test_a_detector_that_returns_nonsense_is_told() -> None:
+def test_a_detector_that_returns_nonsense_is_named() -> None:
     class Nonsense:
         def detect(self, image: Image) -> Faces:
             return [1, 2, 3, 4]  # type: ignore[return-value]
@@ -206,7 +206,7 @@ def test_saved_results_come_back(tmp_path: Path, photo: Path, suffix: str) -> No
         assert len(loaded[0].settings["classifier_sha256"]) == 64
 
 
-def test_pictures_of_a_result(smile: Result, astronaut: Image) -> None:
+def test_images_of_a_result(smile: Result, astronaut: Image) -> None:
     drawn, margin = smile.draw(), smile.draw(margin_for=0)
     assert drawn.shape == astronaut.shape
     assert not np.array_equal(drawn, astronaut)
@@ -219,7 +219,7 @@ def test_pictures_of_a_result(smile: Result, astronaut: Image) -> None:
     assert "happiness" in html
 
 
-def test_heatmaps_look_at_the_mouth_for_a_smile(smile: Result) -> None:
+def test_heatmaps_highlight_the_mouth_of_a_smile(smile: Result) -> None:
     heat = smile.activation_maps("happiness")[0]
     assert heat.shape == (4, 4)
     assert heat.max() == pytest.approx(1)
@@ -255,11 +255,11 @@ def test_save_writes_a_folder(smile: Result, analyzer: EmotionAnalyzer, tmp_path
 def test_the_table_has_the_promised_columns(smile: Result) -> None:
     table = smile.to_dataframe()
     head = "source frame time_s face x1 y1 x2 y2 detection_score track_id emotion probability"
-    quality = ["size_px", "sharpness", "roll_deg", "yaw_deg", "fit"]
+    quality = ["size_px", "sharpness", "roll_deg", "yaw_deg", "fit", "unfit_reason"]
     assert list(table.columns) == [*head.split(), *smile.labels, *quality]
 
 
-def test_loading_keeps_each_row_with_its_picture(tmp_path: Path) -> None:
+def test_loading_keeps_each_row_with_its_image(tmp_path: Path) -> None:
     judge = CustomClassifier(lambda crops: np.tile([0.4, 0.6], (len(crops), 1)), ("a", "b"), 8)
     analyzer = EmotionAnalyzer(bright_spots, judge, uncertain_below=0.7)
     results = list(analyzer.analyze([spots(1), spots(2)]))
@@ -281,7 +281,7 @@ def test_a_run_without_a_face_comes_back(tmp_path: Path, suffix: str) -> None:
     assert loaded[0].error is None
 
 
-def test_annotated_pictures_replace_nothing(tmp_path: Path) -> None:
+def test_annotated_images_replace_nothing(tmp_path: Path) -> None:
     from PIL import Image as PilImage
 
     for name in ("p/a.png", "q/a.png", "a-2.png"):

@@ -78,7 +78,7 @@ def test_data_without_splits_says_so(folder: Path) -> None:
         load_faces(folder, "train")
 
 
-def test_broken_pictures_are_listed_and_no_crash(folder: Path) -> None:
+def test_broken_images_are_listed_and_no_crash(folder: Path) -> None:
     (folder / "happy" / "bad.jpg").write_bytes(b"\xff\xd8\xff nothing")
     whole = (folder / "happy" / "1.png").read_bytes()
     (folder / "happy" / "cut.png").write_bytes(whole[: len(whole) // 2])
@@ -120,7 +120,7 @@ def test_numbers_need_a_numbering(tmp_path: Path) -> None:
     ]
 
 
-def test_nothing_to_read_is_told(tmp_path: Path) -> None:
+def test_nothing_to_read_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputNotFoundError, match="there is nothing at"):
         load_faces(tmp_path / "none")
     with pytest.raises(InputError, match="holds no labelled pictures"):
@@ -203,7 +203,7 @@ def test_tables_named_by_their_split(tmp_path: Path) -> None:
         load_faces(tmp_path)
 
 
-def test_a_table_without_the_columns_is_told(tmp_path: Path) -> None:
+def test_a_table_without_the_columns_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has the columns path, mood: one with the picture"):
         load_faces(sheet(tmp_path, "path,mood\npictures/0.png,sad\n"))
     with pytest.raises(InputError, match=r"has the columns \(none\)"):
@@ -217,7 +217,7 @@ def test_a_table_without_the_columns_is_told(tmp_path: Path) -> None:
         load_faces(sheet(tmp_path, "path,votes_sad,votes_happy\npictures/0.png,many,1\n"))
 
 
-def test_crops_keep_the_whole_picture_and_arrays_are_for_training(tmp_path: Path) -> None:
+def test_crops_keep_the_whole_image_and_arrays_are_for_training(tmp_path: Path) -> None:
     place(tmp_path / "happy" / "tall.png", 1, height=80, width=40)
     place(tmp_path / "sad" / "square.png", 2)
     faces = load_faces(tmp_path)
@@ -267,7 +267,7 @@ def test_a_detector_of_mien_finds_the_face_of_a_photo(tmp_path: Path, photo: Pat
     assert 0.02 < (x2 - x1) * (y2 - y1) / (whole.shape[0] * whole.shape[1]) < 0.6
 
 
-def test_a_finder_that_returns_something_else_is_told(folder: Path) -> None:
+def test_a_finder_that_returns_something_else_is_named(folder: Path) -> None:
     def find(image: Image) -> Any:
         return [image]
 

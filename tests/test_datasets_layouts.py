@@ -153,7 +153,7 @@ def test_parquet_names_its_classes_in_the_metadata(tmp_path: Path) -> None:
     assert len(load_faces(tmp_path, labels={"0": "sad", "1": "happy"})) == 2
 
 
-def test_parquet_of_votes_and_paths_and_missing_pictures(tmp_path: Path) -> None:
+def test_parquet_of_votes_and_paths_and_missing_images(tmp_path: Path) -> None:
     write_image(tmp_path / "a.png", rgb(PIXELS[0]))
     votes = {"votes_happiness": [3, 1, 2], "votes_sadness": [0, 1, 7]}
     path = parquet(tmp_path / "faces.parquet", file=["a.png", "b.png", None], **votes)
@@ -163,7 +163,7 @@ def test_parquet_of_votes_and_paths_and_missing_pictures(tmp_path: Path) -> None
     assert [broken.name for broken in faces.broken] == ["b.png", "faces.parquet:2"]
 
 
-def test_parquet_of_another_kind_is_told(tmp_path: Path) -> None:
+def test_parquet_of_another_kind_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has the columns a, b: an image column"):
         load_faces(parquet(tmp_path / "x.parquet", a=[1], b=[2]))
     (tmp_path / "y.parquet").write_text("nothing")

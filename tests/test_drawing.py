@@ -104,7 +104,7 @@ def test_the_input_is_not_touched_and_may_be_read_only() -> None:
     assert not np.shares_memory(drawn, image)
 
 
-def test_no_faces_and_faces_outside_leave_the_picture_alone() -> None:
+def test_no_faces_and_faces_outside_leave_the_image_alone() -> None:
     image = plain(64, 64)
     assert np.array_equal(draw_faces(image, np.zeros((0, 4)), [], []), image)
     outside = draw_faces(image, [(100, 100, 120, 120)], ["anger 90 %"], [BLUE])
@@ -112,14 +112,14 @@ def test_no_faces_and_faces_outside_leave_the_picture_alone() -> None:
 
 
 @pytest.mark.parametrize("size", [(32, 32), (128, 128), (4000, 60), (3, 3)])
-def test_every_size_of_picture_can_be_drawn_on(size: tuple[int, int]) -> None:
+def test_every_size_of_image_can_be_drawn_on(size: tuple[int, int]) -> None:
     width, height = size
     box = (width / 4, height / 4, 3 * width / 4, 3 * height / 4)
     drawn = draw_faces(plain(width, height), [box], ["happiness 87 %"], [ORANGE])
     assert drawn.shape == (height, width, 3)
 
 
-def test_captions_of_a_grid_keep_apart_and_off_the_faces() -> None:
+def test_captions_of_a_grid_overlap_neither_each_other_nor_faces() -> None:
     boxes, frame = grid(6, 6, 220, 110), (1320, 1320)
     captions = [f"{EMOTIONS[i % 8]} {40 + i} %" for i in range(36)]
     tags = [tag for tag in place_captions(captions, boxes, [4] * 36, frame) if tag]
@@ -163,13 +163,13 @@ def test_a_caption_goes_above_then_below_then_beside(
     assert ("below" if tag.rect[1] == box[3] + 2 else found) == corner[1]
 
 
-def test_a_face_that_fills_the_picture_gets_its_caption_inside() -> None:
+def test_a_face_that_fills_the_image_gets_its_caption_inside() -> None:
     (tag,) = place_captions(["fear 60 %"], np.array([[0, 0, 300, 300]]), [2], (300, 300))
     assert tag is not None
     assert tag.rect[:2] == (0, 0)
 
 
-def test_letters_grow_with_the_picture_but_stay_legible() -> None:
+def test_letters_grow_with_the_image_but_stay_legible() -> None:
     sizes = [text_sizes(w, h) for w, h in [(128, 128), (640, 480), (1920, 1080), (4000, 3000)]]
     wished = [size[0] for size in sizes]
     assert wished == sorted(wished)
@@ -250,7 +250,7 @@ def test_the_margin_writes_other_scores_as_numbers() -> None:
     assert not where(shown, (1, 99, 1)).any()
 
 
-def test_the_sheet_holds_every_square_and_caption() -> None:
+def test_the_sheet_holds_every_crop_and_caption() -> None:
     crops = np.stack([np.full((64, 64, 3), 10 * i + 5, np.uint8) for i in range(7)])
     sheet = crop_sheet(crops, ["happiness 87 %"] * 7, [ORANGE] * 7, columns=3, size=64)
     for i in range(7):

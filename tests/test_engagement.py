@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.engaged import FEATURES, SHA, Signal, filmed, moving
+from helpers.engagement import FEATURES, SHA, Signal, engagement_timeline, moving_features
 
 from mien.engagement import EngagementCard, EngagementModel, engagement
 from mien.engagement.windows import described, moments, shown, stretched, window_starts
@@ -70,7 +70,7 @@ def of_group(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["track_id"].isna()]
 
 
-def test_a_film_of_exactly_one_window_has_one() -> None:
+def test_a_video_of_exactly_one_window_has_one() -> None:
     window = 128 / 30
     times = np.arange(128) / 30
     assert window_starts(0, times[-1] + 1 / 30, window, 1.0, 128).tolist() == [0]
@@ -80,12 +80,12 @@ def test_a_film_of_exactly_one_window_has_one() -> None:
     assert places.tolist() == [list(range(128))], "at 30 a second, each moment is a frame"
 
 
-def test_128_frames_at_30_a_second_are_seen_as_the_literature_has_them(
+def test_128_frames_at_30_a_second_are_windows_as_in_the_literature(
     tmp_path: Path, rng: np.random.Generator
 ) -> None:
     model = written(tmp_path / "m.onnx", networks=1)
     signal = rng.normal(0, 0.8, (128, FEATURES)).astype(np.float32)
-    film = filmed({1: signal}, fps=30)
+    film = engagement_timeline({1: signal}, fps=30)
     table = engagement(film, model, purpose=PURPOSE).table
     one = table[table["track_id"] == 1]
     assert len(one) == 1
@@ -96,7 +96,7 @@ def test_128_frames_at_30_a_second_are_seen_as_the_literature_has_them(
 
 @pytest.mark.parametrize("fps", [12.0, 25.0, 30.0, 59.94])
 def test_windows_are_seconds_whatever_the_frame_rate(model: EngagementModel, fps: float) -> None:
-    film = filmed({1: swaying(1.0, 10, fps)}, fps=fps)
+    film = engagement_timeline({1: swaying(1.0, 10, fps)}, fps=fps)
     table = engagement(film, model.rescaled(4.0), purpose=PURPOSE).table
     one = table[table["track_id"] == 1]
     assert one["start_s"].tolist() == pytest.approx([0, 1, 2, 3, 4, 5, 6])
@@ -107,7 +107,7 @@ def test_windows_are_seconds_whatever_the_frame_rate(model: EngagementModel, fps
 
 
 def test_a_group_of_five_has_values_and_four_have_none(model: EngagementModel) -> None:
-    five = engagement(filmed(people(5)), model)
+    five = engagement(engagement_timeline(people(5)), model)
     wanted = np.mean([expected(0.4 * k * np.sqrt(0.5)) for k in range(1, 6)])
     assert of_group(five.table)["engagement"].to_numpy() == pytest.approx(
         np.full(len(five.table), wanted), abs=0.01
@@ -116,17 +116,17 @@ def test_a_group_of_five_has_values_and_four_have_none(model: EngagementModel) -
     assert five.table["purpose"].isna().all()
     assert set(five.table["n_people"]) == {5}
     assert (five.table["uncertainty"] > 0.05).all()
-    four = engagement(filmed(people(4)), model)
+    four = engagement(engagement_timeline(people(4)), model)
     assert four.table["engagement"].isna().all()
     assert set(four.table["n_people"]) == {4}
     assert set(four.table["why"]) == {"fewer than 5 people"}
     assert four.told().startswith("0 of 4 windows have a value for the group; 4: fewer than 5")
 
 
-def test_who_is_away_does_not_count_in_that_window(model: EngagementModel) -> None:
+def test_a_person_who_is_absent_does_not_count_in_that_window(model: EngagementModel) -> None:
     cast = people(5, seconds=12)
     cast[5][100:] = np.nan  # leaves after 4 s
-    found = engagement(filmed(cast), model).table
+    found = engagement(engagement_timeline(cast), model).table
     assert found["n_people"].tolist() == [5, 5, 4, 4, 4, 4, 4, 4]
     assert found["engagement"].notna().tolist() == [True, True, *[False] * 6]
     assert found["seen"].iloc[0] == pytest.approx(1 - 0.2 * (1 - 4 / (128 / 30)), abs=0.01)
@@ -138,7 +138,7 @@ def test_a_gap_is_left_out_and_not_filled(model: EngagementModel) -> None:
     gap[25:50] = np.nan  # one whole second of the sine: what is left sways as widely
     half = whole.copy()
     half[50:] = np.nan
-    film = filmed({1: whole, 2: gap, 3: half})
+    film = engagement_timeline({1: whole, 2: gap, 3: half})
     table = engagement(film, model.rescaled(4.0), purpose=PURPOSE, hop_s=4.0).table
     first = table[table["start_s"] == 0].set_index("track_id")
     assert first.loc[2, "engagement"] == pytest.approx(first.loc[1, "engagement"], abs=1e-3)
@@ -155,14 +155,16 @@ def test_moments_that_are_missing_leave_the_answer_of_those_that_are_there() -> 
 
 
 def test_the_network_knows_no_order(model: EngagementModel, rng: np.random.Generator) -> None:
-    film = moving(0.7, 128 / 30, rng, 30)
-    back = engagement(filmed({1: film[::-1].copy()}, fps=30), model, purpose=PURPOSE).table
-    forth = engagement(filmed({1: film}, fps=30), model, purpose=PURPOSE).table
+    film = moving_features(0.7, 128 / 30, rng, 30)
+    back = engagement(
+        engagement_timeline({1: film[::-1].copy()}, fps=30), model, purpose=PURPOSE
+    ).table
+    forth = engagement(engagement_timeline({1: film}, fps=30), model, purpose=PURPOSE).table
     assert back["engagement"].iloc[1] == pytest.approx(forth["engagement"].iloc[1], abs=1e-4)
 
 
 def test_uncertainties_add_up(model: EngagementModel) -> None:
-    table = engagement(filmed(people(6)), model, purpose=PURPOSE).table
+    table = engagement(engagement_timeline(people(6)), model, purpose=PURPOSE).table
     first = table[table["start_s"] == 0]
     alone = first[first["track_id"].notna()]
     tilts = np.linspace(-0.2, 0.2, 3)
@@ -181,7 +183,7 @@ def test_one_network_alone_is_jackknifed(tmp_path: Path, rng: np.random.Generato
     """Noise in the window is noise in the value; a window that is the same all over is sure."""
     model = written(tmp_path / "m.onnx", networks=1, residual=None)
     noisy = rng.normal(0, 0.8, (128, FEATURES)).astype(np.float32)
-    film = filmed({1: noisy, 2: swaying(0.0, 128 / 30, 30)}, fps=30)
+    film = engagement_timeline({1: noisy, 2: swaying(0.0, 128 / 30, 30)}, fps=30)
     found = engagement(film, model, purpose=PURPOSE)
     errors = found.table.set_index("track_id")["uncertainty"]
     again = [expected(rng.normal(0, 0.8, 128).std()) for _ in range(2000)]
@@ -191,7 +193,7 @@ def test_one_network_alone_is_jackknifed(tmp_path: Path, rng: np.random.Generato
 
 
 def test_a_purpose_goes_into_the_table_and_the_file(tmp_path: Path, model: EngagementModel) -> None:
-    found = engagement(filmed(people(1)), model, purpose=f"  {PURPOSE}\n")
+    found = engagement(engagement_timeline(people(1)), model, purpose=f"  {PURPOSE}\n")
     path = found.save(tmp_path / "one.parquet")
     table, settings = read_table(path)
     assert settings["purpose"] == PURPOSE
@@ -207,45 +209,48 @@ def test_a_purpose_goes_into_the_table_and_the_file(tmp_path: Path, model: Engag
 )
 def test_no_purpose_no_person(model: EngagementModel, purpose: str) -> None:
     with pytest.raises(UsageError, match="only told for a written purpose"):
-        engagement(filmed(people(1)), model, purpose=purpose)
+        engagement(engagement_timeline(people(1)), model, purpose=purpose)
     with pytest.raises(UsageError, match="written purpose"):
-        engagement(filmed(people(1)), model, purpose=True)  # type: ignore[arg-type]
+        engagement(engagement_timeline(people(1)), model, purpose=True)  # type: ignore[arg-type]
 
 
 def test_a_purpose_may_be_in_any_script(model: EngagementModel) -> None:
     for purpose in ("Исследование публики концерта с согласия", "经同意的音乐会观众研究"):
-        assert engagement(filmed(people(1)), model, purpose=purpose).settings["purpose"] == purpose
+        assert (
+            engagement(engagement_timeline(people(1)), model, purpose=purpose).settings["purpose"]
+            == purpose
+        )
 
 
-def test_a_film_shorter_than_a_window(model: EngagementModel) -> None:
-    found = engagement(filmed(people(5, seconds=3.0)), model)
+def test_a_video_shorter_than_a_window(model: EngagementModel) -> None:
+    found = engagement(engagement_timeline(people(5, seconds=3.0)), model)
     assert found.table["why"].tolist() == ["the film is shorter than a window"]
     assert found.table["end_s"].tolist() == pytest.approx([3.0])
     assert found.table["engagement"].isna().all()
 
 
-def test_a_film_with_no_face(model: EngagementModel) -> None:
-    found = engagement(filmed({}, frames=200), model)
+def test_a_video_with_no_face(model: EngagementModel) -> None:
+    found = engagement(engagement_timeline({}, frames=200), model)
     assert found.table["n_people"].tolist() == [0] * 4
     assert set(found.table["why"]) == {"nobody is seen for more than half of it"}
 
 
 def test_features_of_another_model_and_none_at_all(model: EngagementModel) -> None:
     with pytest.raises(UsageError, match=r"of the model acted .*of another model"):
-        engagement(filmed(people(5), sha="cd" * 32), model)
-    film = filmed(people(5))
+        engagement(engagement_timeline(people(5), sha="cd" * 32), model)
+    film = engagement_timeline(people(5))
     assert film.embeddings is not None
     narrow = replace(film.embeddings, vectors={"features": np.zeros((1000, 5), np.float32)})
     with pytest.raises(UsageError, match=r"needs 8 features .*, not 5: analyse"):
         engagement(replace(film, embeddings=narrow), model)
     with pytest.raises(UsageError, match="--embeddings features"):
         engagement(replace(film, embeddings=None), model)
-    nameless = engagement(filmed(people(5), sha=""), model)
+    nameless = engagement(engagement_timeline(people(5), sha=""), model)
     assert nameless.settings["features_checked"] == "by their number only"
 
 
 def test_photos_and_nonsense_are_one_sentence(model: EngagementModel) -> None:
-    film = filmed(people(5))
+    film = engagement_timeline(people(5))
     photos = replace(
         film, images=film.images.assign(time_s=np.nan), faces=film.faces.assign(time_s=np.nan)
     )
@@ -263,8 +268,11 @@ def test_photos_and_nonsense_are_one_sentence(model: EngagementModel) -> None:
         EngagementCard.from_json("no card")
 
 
-def test_several_films_and_a_smoothed_one(model: EngagementModel, tmp_path: Path) -> None:
-    film, short = filmed(people(5)), filmed(people(5, seconds=2), source="short.mp4")
+def test_several_videos_and_a_smoothed_one(model: EngagementModel, tmp_path: Path) -> None:
+    film, short = (
+        engagement_timeline(people(5)),
+        engagement_timeline(people(5, seconds=2), source="short.mp4"),
+    )
     assert film.embeddings is not None
     assert short.embeddings is not None
     both = Timeline(
@@ -283,7 +291,7 @@ def test_several_films_and_a_smoothed_one(model: EngagementModel, tmp_path: Path
     )
 
 
-def test_progress_is_told(model: EngagementModel) -> None:
+def test_progress_is_reported(model: EngagementModel) -> None:
     seen: list[int] = []
 
     def told(batches: Any, total: int) -> Any:
@@ -292,5 +300,5 @@ def test_progress_is_told(model: EngagementModel) -> None:
             yield batch
             assert count <= total
 
-    engagement(filmed(people(5)), model, progress=told)
+    engagement(engagement_timeline(people(5)), model, progress=told)
     assert seen == [5] * 5

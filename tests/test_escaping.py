@@ -10,8 +10,8 @@ from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
-from helpers.command import mien
-from helpers.results import acted, save, towards
+from helpers.command import run_mien
+from helpers.results import frame_result, mostly, save_table
 
 from mien import Results, Timeline
 from mien.escaping import csv_cell, csv_text, json_text, printable
@@ -46,8 +46,8 @@ def test_control_characters_are_shown_as_escapes() -> None:
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
 def test_a_table_reads_back_every_name(tmp_path: Path, suffix: str) -> None:
     names = [*FORMULAS, "'=1.jpg", f"{ESCAPES}.jpg", "line\nend.jpg", 'quo"te,.jpg']
-    results = [acted(None, {1: towards("happiness")}, source=name) for name in names]
-    path = save(results, tmp_path / f"t{suffix}")
+    results = [frame_result(None, {1: mostly("happiness")}, source=name) for name in names]
+    path = save_table(results, tmp_path / f"t{suffix}")
     assert [result.source for result in Results.load(path)] == names
     if suffix == ".csv":
         cells = pd.read_csv(path)["source"]
@@ -62,6 +62,7 @@ def test_a_label_that_is_a_formula_reads_back(tmp_path: Path) -> None:
     assert list(read_rows(tmp_path / "t.csv", {"source": "str"})[0]) == ["=cmd", "source"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [ESCAPES, BELL, "line\nmien: all is well"])
 def test_a_terminal_gets_no_control_characters(tmp_path: Path, photo: Path, name: str) -> None:
     folder = tmp_path / f"folder {name}"
@@ -77,7 +78,7 @@ def test_a_terminal_gets_no_control_characters(tmp_path: Path, photo: Path, name
         ["analyze", folder, f"--{name}"],
         ["models", "info", name],
     ):
-        done = mien(*arguments)
+        done = run_mien(*arguments)
         shown = (done.stdout + done.stderr).decode()
         assert CONTROL.findall(shown) == []
         assert "\nmien: all is well" not in shown
@@ -85,7 +86,9 @@ def test_a_terminal_gets_no_control_characters(tmp_path: Path, photo: Path, name
 
 def test_pages_and_subtitles_hold_no_control_characters(tmp_path: Path) -> None:
     source = f"{ESCAPES}{BELL}.mp4"
-    shown = [acted(i / 10, {1: towards("happiness")}, index=i, source=source) for i in range(20)]
+    shown = [
+        frame_result(i / 10, {1: mostly("happiness")}, index=i, source=source) for i in range(20)
+    ]
     timeline = Timeline.from_results(shown)
     write_report(timeline, tmp_path / "page.html")
     for suffix in ("vtt", "eaf"):

@@ -88,7 +88,7 @@ def test_a_server_without_ranges_sends_everything_again(server: type[Handler]) -
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
-def test_a_full_disk_is_told(
+def test_a_full_disk_is_an_error(
     server: type[Handler], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full = os.open("/dev/full", os.O_WRONLY)
@@ -100,7 +100,9 @@ def test_a_full_disk_is_told(
     assert server.asked == [""]
 
 
-def test_another_size_is_told_before_it_is_fetched(server: type[Handler], tmp_path: Path) -> None:
+def test_another_size_is_an_error_before_the_download(
+    server: type[Handler], tmp_path: Path
+) -> None:
     server.data = DATA * 50
     told: list[int] = []
     with pytest.raises(ModelError, match=f"it has {50 * len(DATA)} bytes, expected {len(DATA)}"):

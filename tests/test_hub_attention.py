@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers.engaged import FEATURES, filmed
-from helpers.keras_weights import drawn, windows
+from helpers.engagement import FEATURES, engagement_timeline
+from helpers.keras_weights import random_weights, random_windows
 
 from mien import hub
 from mien.engagement import EngagementCard, EngagementModel, engagement
@@ -39,7 +39,7 @@ def write(
     prefix: str = "",
 ) -> dict[str, np.ndarray]:
     """The file as Keras stores it: the weights alone, or with the configuration."""
-    values = drawn(shapes)
+    values = random_weights(shapes)
     with h5py.File(path, "w") as file:
         if config is not None:
             file.attrs["model_config"] = json.dumps(config)
@@ -67,14 +67,14 @@ def test_the_converted_network_says_what_keras_says(
         write(source, golden["shapes"])
     convert_attention(source, target, {"told": "yes"})
     net = Session(target)
-    found = net.run(["engagement"], windows(12, 10))[0]
+    found = net.run(["engagement"], random_windows(12, 10))[0]
     assert found == pytest.approx(np.array(golden["engagement"]), abs=1e-6)
     assert np.ptp(golden["engagement"], axis=1).max() > 0.5, "the golden answers are no flat ones"
     assert net.metadata["told"] == "yes"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["net.h5", "net.onnx"]
 
 
-def test_other_files_and_other_networks_are_told(tmp_path: Path, golden: dict[str, Any]) -> None:
+def test_other_files_and_other_networks_are_errors(tmp_path: Path, golden: dict[str, Any]) -> None:
     source, target = tmp_path / "net.h5", tmp_path / "net.onnx"
     source.write_bytes(b"no model")
     with pytest.raises(ModelError, match="is not a Keras file that can be read"):
@@ -123,7 +123,7 @@ def test_the_hub_converts_it_on_arrival_and_it_runs(
     logits = inner @ w["dense/kernel:0"] + w["dense/bias:0"]
     wanted = 1 / (1 + np.exp(logits[:, 0] - logits[:, 1]))  # the column of "engaged"
     assert model.judge(seen)[:, 0] == pytest.approx(wanted, abs=1e-4)
-    film = filmed({1: np.zeros((200, FEATURES), np.float32)})
+    film = engagement_timeline({1: np.zeros((200, FEATURES), np.float32)})
     with pytest.raises(UsageError, match="needs 1280 features a face of the model enet_b0"):
         engagement(film, model)
 
@@ -137,12 +137,12 @@ def test_the_sign_is_what_the_card_says(tmp_path: Path, golden: dict[str, Any]) 
         card = EngagementCard("net", features=5, steps=12, engaged_is=sign)
         path = tmp_path / f"{sign}.onnx"
         convert_attention(tmp_path / "net.h5", path, {"mien.engagement": card.to_json()})
-        said[sign] = EngagementModel(path).judge(windows(12, 5))
+        said[sign] = EngagementModel(path).judge(random_windows(12, 5))
     assert said[0] == pytest.approx(1 - said[1], abs=1e-6)
     assert np.abs(said[0] - 0.5).max() > 0.05
 
 
-def test_a_model_that_is_none_is_told(
+def test_a_file_that_is_no_model_is_an_error(
     tmp_path: Path, golden: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "cache"))

@@ -84,7 +84,7 @@ def test_every_entry_of_hsemotion_has_its_contract_here() -> None:
 
 
 @pytest.mark.parametrize("name", CONTRACTS)
-def test_a_network_of_the_contract_is_fetched_and_judges(
+def test_a_network_of_the_contract_is_downloaded_and_predicts(
     name: str,
     server: type[Handler],
     photo: Path,
@@ -123,7 +123,7 @@ def test_a_network_of_the_contract_is_fetched_and_judges(
     assert ("valence" in table and "arousal" in table) == with_measures
 
 
-def test_real_files_from_a_server_judge_and_find(
+def test_real_files_from_a_server_predict_and_detect(
     shared: Path, server: type[Handler], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The two published files at hand, under the names, sizes and pins of the list."""
@@ -195,7 +195,7 @@ def test_a_training_downloads_nothing(server: type[Handler], tmp_path: Path) -> 
     assert server.asked == []
 
 
-def test_an_archive_without_its_members_is_told(tmp_path: Path) -> None:
+def test_an_archive_without_its_members_is_an_error(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "box.tgz", "w:gz") as package:
         package.addfile(tarfile.TarInfo("else"))
     for data in ((tmp_path / "box.tgz").read_bytes(), b"no archive"):

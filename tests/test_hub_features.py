@@ -47,7 +47,7 @@ def test_the_last_layers_input_comes_out(tmp_path: Path, ending: str) -> None:
         give_features(tmp_path / "more.onnx", tmp_path / "most.onnx")
 
 
-def test_others_are_told(tmp_path: Path) -> None:
+def test_other_networks_are_errors(tmp_path: Path) -> None:
     with pytest.raises(InputNotFoundError, match="there is no model file"):
         give_features(tmp_path / "none.onnx", tmp_path / "out.onnx")
     (tmp_path / "text.onnx").write_text("no network")

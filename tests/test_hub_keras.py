@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers.keras_weights import drawn, pictures
+from helpers.keras_weights import random_images, random_weights
 
 from mien import hub
 from mien.errors import ModelError
@@ -32,7 +32,7 @@ def golden() -> dict[str, Any]:
 
 def write(path: Path, golden: dict[str, Any], config: dict[str, Any] | None = None) -> Path:
     """The file as Keras stores it."""
-    values = drawn(golden["shapes"])
+    values = random_weights(golden["shapes"])
     with h5py.File(path, "w") as file:
         file.attrs["model_config"] = json.dumps(config or golden["config"])
         for layer, names in golden["stored"].items():
@@ -47,7 +47,7 @@ def write(path: Path, golden: dict[str, Any], config: dict[str, Any] | None = No
 def test_the_converted_network_says_what_keras_says(tmp_path: Path, golden: dict[str, Any]) -> None:
     target = tmp_path / "net.onnx"
     convert_keras(write(tmp_path / "net.h5", golden), target)
-    batch = np.ascontiguousarray(pictures(64).transpose(0, 3, 1, 2))
+    batch = np.ascontiguousarray(random_images(64).transpose(0, 3, 1, 2))
     scores, embedding = Session(target).run(["scores", "embedding"], batch)
     assert scores == pytest.approx(np.array(golden["scores"]), abs=1e-5)
     assert embedding == pytest.approx(np.array(golden["embedding"]), rel=1e-4, abs=1e-4)
@@ -55,7 +55,7 @@ def test_the_converted_network_says_what_keras_says(tmp_path: Path, golden: dict
     assert sorted(path.name for path in tmp_path.iterdir()) == ["net.h5", "net.onnx"]
 
 
-def test_unknown_layers_and_other_files_are_told(tmp_path: Path, golden: dict[str, Any]) -> None:
+def test_unknown_layers_and_other_files_are_errors(tmp_path: Path, golden: dict[str, Any]) -> None:
     config = json.loads(json.dumps(golden["config"]))
     config["config"]["layers"][2]["class_name"] = "LSTM"
     path = write(tmp_path / "net.h5", golden, config)

@@ -26,6 +26,7 @@ def test_it_is_stored_with_its_outputs() -> None:
     assert NOTEBOOK.stat().st_size < 8_000_000
 
 
+@pytest.mark.slow
 def test_it_runs(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nbformat = pytest.importorskip("nbformat")
     nbclient = pytest.importorskip("nbclient")

@@ -11,10 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.engaged import FEATURES, filmed, moving
-from helpers.engagement_networks import blank_networks
+from helpers.engagement import FEATURES, blank_networks, engagement_timeline, moving_features
 from helpers.tracing import traced
-from helpers.videos import Style, write_film
+from helpers.videos import Style, write_video
 from typer.models import CommandInfo
 
 from mien import read_image, write_image
@@ -85,7 +84,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     photo = read_image(SOURCE / "assets" / "astronaut.jpg")
     write_image(folder / "photo.jpg", photo)
     video = [np.roll(photo[::2, ::2], i, axis=1) for i in range(20)]
-    write_film(folder / "video.mp4", video, fps=10, style=Style(audio=True))
+    write_video(folder / "video.mp4", video, fps=10, style=Style(audio=True))
     shutil.copy(SOURCE / "weights" / "mien-mobilenet.onnx", folder / "copy.onnx")
     _write_faces(folder / "faces", photo[40:240, 130:330])
     (folder / "recipe.toml").write_text(RECIPE)
@@ -124,13 +123,15 @@ def _write_features(folder: Path) -> None:
     for who in range(8):
         for level in (0.0, 1.0):
             name = f"{who}-{level:.0f}.parquet"
-            filmed({1: moving(level, 3, rng, fps=10)}, fps=10).save(folder / name)
+            engagement_timeline({1: moving_features(level, 3, rng, fps=10)}, fps=10).save(
+                folder / name
+            )
             clips.append(f"{name},{'engaged' if level else 'distracted'},{who}")
             videos.append(f"{name},{'lively' if level else 'calm'},{who}")
     (folder / "clips.csv").write_text("\n".join(clips))
     (folder / "videos.csv").write_text("\n".join(videos))
-    crowd = {who: moving(1.0, 6, rng) for who in range(6)}
-    filmed(crowd).save(folder / "crowd.parquet")
+    crowd = {who: moving_features(1.0, 6, rng) for who in range(6)}
+    engagement_timeline(crowd).save(folder / "crowd.parquet")
     write_networks(
         blank_networks(FEATURES), EngagementCard("net", features=FEATURES), folder / "engaged.onnx"
     )

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,15 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.story import CALM, GLAD, LABELS, TORN, frame, story
+from helpers.story import CALM, GLAD, LABELS, TORN, story, story_frame
 
-from mien.errors import InputError, InputNotFoundError, UsageError
+from mien.errors import UsageError
 from mien.results import tables
-from mien.results.collection import Results, images_path
-from mien.results.files import AnalysisFiles
+from mien.results.collection import Results
 from mien.results.result import Result
-from mien.sinks.checkpoint import Checkpoint
-from mien.sinks.tables import TableSink
 from mien.timeline.timeline import Timeline
 from mien.types import Scores
 
@@ -50,7 +43,7 @@ def test_a_timeline_knows_its_people_and_frames(film: Timeline) -> None:
     assert repr(film) == "Timeline(2 people, 250 frames, 10.00 s)"
 
 
-def test_results_are_taken_one_by_one_and_their_pictures_are_let_go(
+def test_results_are_taken_one_by_one_and_their_images_are_freed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     import gc
@@ -75,15 +68,21 @@ def test_results_are_taken_one_by_one_and_their_pictures_are_let_go(
 
 
 def test_frames_without_faces_stay() -> None:
-    results = [frame(0, []), lost(1), lost(2, dropped=True), frame(3, [(4, GLAD)]), frame(4, [])]
+    results = [
+        story_frame(0, []),
+        lost(1),
+        lost(2, dropped=True),
+        story_frame(3, [(4, GLAD)]),
+        story_frame(4, []),
+    ]
     found = Timeline.from_results(results)
     assert found.images["status"].tolist() == ["ok", "error", "dropped", "ok", "ok"]
     assert found.images["n_faces"].tolist() == [0, 0, 0, 1, 0]
     assert found.segments(0)["duration_s"].tolist() == pytest.approx([0.04])
 
 
-@pytest.mark.parametrize("results", [[], [frame(0, [])], [lost(0), lost(1)]])
-def test_a_film_without_any_face(results: list[Result], tmp_path: Path) -> None:
+@pytest.mark.parametrize("results", [[], [story_frame(0, [])], [lost(0), lost(1)]])
+def test_a_video_without_any_face(results: list[Result], tmp_path: Path) -> None:
     found = Timeline.from_results(results)
     assert found.track_ids == ()
     assert len(found.segments()) == 0
@@ -137,7 +136,7 @@ def test_smoothing_keeps_the_raw_scores_and_follows_with_names(film: Timeline) -
 def test_scores_that_are_no_probabilities_are_never_uncertain() -> None:
     results = []
     for index in range(50):
-        result = frame(index, [(1, CALM)])
+        result = story_frame(index, [(1, CALM)])
         scores = Scores(np.array([[0.1, 0.3, 0.2]], np.float32), LABELS, "score")
         results.append(Result(**{**vars(result), "scores": scores}))
     smooth = Timeline.from_results(results).smooth()
@@ -163,7 +162,7 @@ def test_strength_and_peak_of_a_segment_are_weighed_by_time() -> None:
     times = [0.0, 1.0, 1.1, 1.2, 2.2]
     levels = [0.6, 0.9, 0.9, 0.6, 0.6]
     results = [
-        frame(i, [(1, (1 - p, p, 0.0))], time_s=t)
+        story_frame(i, [(1, (1 - p, p, 0.0))], time_s=t)
         for i, (t, p) in enumerate(zip(times, levels, strict=True))
     ]
     row = Timeline.from_results(results).segments().iloc[0]
@@ -173,11 +172,12 @@ def test_strength_and_peak_of_a_segment_are_weighed_by_time() -> None:
     assert row["peak_s"] == 1.0
 
 
-def test_left_out_frames_hide_nobody_and_failed_ones_do() -> None:
+def test_dropped_frames_hide_nobody_and_failed_ones_do() -> None:
     gone = range(10, 30)
     for dropped, segments in ((True, 1), (False, 2)):
         results = [
-            lost(i, dropped=dropped) if i in gone else frame(i, [(1, GLAD)]) for i in range(50)
+            lost(i, dropped=dropped) if i in gone else story_frame(i, [(1, GLAD)])
+            for i in range(50)
         ]
         found = Timeline.from_results(results).segments()
         assert len(found) == segments
@@ -211,13 +211,15 @@ def test_the_summary_of_people_and_group(film: Timeline) -> None:
 
 
 def test_uncertain_has_its_share() -> None:
-    found = Timeline.from_results(frame(i, [(1, TORN if i < 25 else GLAD)]) for i in range(50))
+    found = Timeline.from_results(
+        story_frame(i, [(1, TORN if i < 25 else GLAD)]) for i in range(50)
+    )
     assert found.summary()["share_uncertain"].tolist() == pytest.approx([0.5, 0.5])
     assert found.segments()["emotion"].tolist() == ["uncertain", "happiness"]
     assert found.segments()["strength"].tolist() == pytest.approx([0.4, 0.9])
 
 
-def test_several_films_have_their_own_people() -> None:
+def test_several_videos_have_their_own_people() -> None:
     mixed = [r for pair in zip(story("b.mp4"), story("a.mp4"), strict=True) for r in pair]
     both = Timeline.from_results(mixed)
     assert both.sources == ("b.mp4", "a.mp4")
@@ -242,7 +244,7 @@ def test_several_films_have_their_own_people() -> None:
 
 
 def test_the_strongest_face_of_each_person_and_label_is_kept(film: Timeline) -> None:
-    results = [frame(i, [(1, (1 - p, p, 0.0))]) for i, p in enumerate((0.6, 0.9, 0.7))]
+    results = [story_frame(i, [(1, (1 - p, p, 0.0))]) for i, p in enumerate((0.6, 0.9, 0.7))]
     [peak] = Timeline.from_results(results).peaks
     assert (peak.track_id, peak.label, peak.frame, peak.time_s) == (1, "happiness", 1, 0.04)
     assert peak.probability == pytest.approx(0.9)
@@ -255,146 +257,20 @@ def test_the_strongest_face_of_each_person_and_label_is_kept(film: Timeline) -> 
     assert Timeline.from_results([large]).peaks[0].picture.shape == (112, 112, 3)
 
 
-@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".jsonl"])
-def test_what_was_saved_comes_back(tmp_path: Path, film: Timeline, suffix: str) -> None:
-    path = film.smooth(1.5).save(tmp_path / f"t{suffix}")
-    names = {f"t{suffix}", f"t.images{suffix}", "t.peaks.parquet"}
-    names |= set() if suffix == ".parquet" else {f"t{suffix}.settings.json"}
-    assert {p.name for p in tmp_path.iterdir()} == names
-    loaded = Timeline.load(path)
-    pd.testing.assert_frame_equal(loaded.raw.faces, film.faces)
-    pd.testing.assert_frame_equal(loaded.images, film.images)
-    assert loaded.settings == film.smooth(1.5).settings
-    pd.testing.assert_frame_equal(loaded.faces, film.smooth(1.5).faces)
-    assert [(p.track_id, p.label, p.frame, p.time_s) for p in loaded.peaks] == [
-        (p.track_id, p.label, p.frame, p.time_s) for p in film.peaks
-    ]
-    for found, kept in zip(loaded.peaks, film.peaks, strict=True):
-        assert np.abs(found.picture.astype(int) - kept.picture).max() <= 4
-    assert [len(result) for result in Results.load(path)] == film.images["n_faces"].tolist()
-    with pytest.raises(UsageError, match="more rows, to be lost"):
-        film.person(2).save(path)
-    film.person(2).save(path, overwrite=True)
-    assert len(Timeline.load(path).images) == 250
-    without = Timeline.from_results(story(), keep_faces=False)
-    with pytest.raises(UsageError, match=r"t\.peaks\.parquet belongs to"):
-        without.save(path)
-    assert AnalysisFiles(path).peaks.is_file()
-    without.save(path, overwrite=True)
-    assert not AnalysisFiles(path).peaks.exists()  # those of the older run
-
-
-def test_what_the_command_writes_is_a_timeline(tmp_path: Path, film: Timeline) -> None:
-    path = tmp_path / "t.parquet"
-    for keep in (True, False):
-        anew = Checkpoint(path, overwrite=True)
-        with TableSink(path, LABELS, {"detector": "none"}, keep, checkpoint=anew) as sink:
-            for result in story():
-                sink.write(result)
-        loaded = Timeline.load(path)
-        pd.testing.assert_frame_equal(loaded.faces, film.faces)
-        assert len(loaded.peaks) == (3 if keep else 0)
-        assert loaded.settings == {"detector": "none"}
-
-
-KILLED = """
-import sys
-sys.path.insert(0, sys.argv[2])
-from mien.results import tables
-from mien.sinks.checkpoint import Checkpoint
-from mien.sinks.tables import TableSink
-from helpers.story import GLAD, LABELS, frame
-tables._SECONDS_AT_ONCE = 0.0
-with TableSink(sys.argv[1], LABELS, {"detector": "none"}) as sink:
-    for index in range(10**6):
-        sink.write(frame(index, [(1, GLAD)] * (index % 3)))
-        print(index, flush=True)
-"""
-
-
-@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".jsonl"])
-def test_a_killed_analysis_is_a_timeline_up_to_where_it_came(tmp_path: Path, suffix: str) -> None:
-    path = tmp_path / f"t{suffix}"
-    command = [sys.executable, "-c", KILLED, str(path), str(Path(__file__).parent)]
-    run = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert run.stdout is not None
-    with run.stdout:
-        while int(run.stdout.readline()) < 500:
-            pass
-        run.kill()
-        last = max([500, *(int(line) for line in run.stdout)])
-    assert run.wait() == -signal.SIGKILL
-    assert {p.name for p in tmp_path.iterdir()} == {
-        f"t{suffix}.partial", f"t.images{suffix}.partial"
-    }  # fmt: skip
-    loaded = Timeline.load(path)
-    assert 0 < len(loaded.images) <= last + 2
-    assert loaded.images["frame"].tolist() == list(range(len(loaded.images)))
-    assert loaded.images["n_faces"].tolist() == [i % 3 for i in range(len(loaded.images))]
-    assert len(loaded.faces) == loaded.images["n_faces"].sum()
-    assert len(Results.load(path)) == len(loaded.images)
-    assert len(Timeline.load(f"{path}.partial").images) == len(loaded.images)
-
-
-@pytest.mark.parametrize(("faces", "images", "kept"), [(30, 50, 25), (200, 20, 20), (0, 9, 0)])
-def test_tables_cut_at_different_frames(
-    tmp_path: Path, film: Timeline, faces: int, images: int, kept: int
-) -> None:
-    path = tmp_path / "t.csv"
-    some = Timeline.from_results(story(), keep_faces=False)
-    some.save(path)
-    for file, rows in ((path, faces), (images_path(path), images)):
-        lines = file.read_bytes().splitlines(keepends=True)[: rows + 1]
-        file.with_name(file.name + ".partial").write_bytes(b"".join(lines) + b"film.mp4,9")
-        file.unlink()
-    if kept == 25:
-        kept = 30  # one face a frame in the first two seconds
-    loaded = Timeline.load(path)
-    assert len(loaded.images) == kept
-    pd.testing.assert_frame_equal(loaded.faces, film.faces[film.faces["frame"] < kept])
-    assert len(Results.load(path)) == kept
-
-
-def test_rows_taken_out_of_a_table_since(tmp_path: Path, film: Timeline) -> None:
-    path = film.save(tmp_path / "t.csv")
-    kept = film.faces[film.faces["track_id"] == 2]
-    kept.to_csv(path, index=False)
-    with pytest.raises(InputError, match=r"t\.csv has 150 faces where .* counts 400: it was cut"):
-        Timeline.load(path)
-    loaded = Timeline.load(path, incomplete=True)
-    assert len(loaded.images) == 250
-    assert loaded.images["n_faces"].sum() == 150
-    results = Results.load(path, incomplete=True)
-    assert [len(result) for result in results] == loaded.images["n_faces"].tolist()
-    kept.assign(source="other.mp4").to_csv(path, index=False)
-    with pytest.raises(InputError, match="are not tables of one run"):
-        Timeline.load(path)
-
-
-def test_tables_of_two_runs_are_refused(tmp_path: Path, film: Timeline) -> None:
-    path = film.save(tmp_path / "t.parquet")
-    before = images_path(path).read_bytes()
-    film.smooth(1).save(path)
-    images_path(path).write_bytes(before)
-    with pytest.raises(InputError, match="are not tables of one run"):
-        Timeline.load(path)
-    images_path(path).unlink()
-    with pytest.raises(InputNotFoundError, match=r"t\.images\.parquet"):
-        Timeline.load(path)
-
-
 def test_photos_have_no_time_and_say_so() -> None:
-    photos = Timeline.from_results(frame(0, [(1, GLAD)], time_s=None) for _ in range(2))
+    photos = Timeline.from_results(story_frame(0, [(1, GLAD)], time_s=None) for _ in range(2))
     for call in (photos.smooth, photos.segments, photos.summary, photos.plot):
         with pytest.raises(UsageError, match="it is of photos: analyse a film"):
             call()
     assert "<table" in photos._repr_html_()
-    mixed = Timeline.from_results([frame(0, [(1, GLAD)], source="a.jpg", time_s=None), *story()])
+    mixed = Timeline.from_results(
+        [story_frame(0, [(1, GLAD)], source="a.jpg", time_s=None), *story()]
+    )
     assert len(mixed.segments()) == 4
     assert mixed.summary()["source"].tolist() == ["a.jpg", *["film.mp4"] * 3]
 
 
-def test_faces_that_nobody_followed() -> None:
+def test_faces_without_track_ids() -> None:
     loose = Timeline.from_results(story())
     faces = loose.faces.assign(track_id=pd.Series([pd.NA] * len(loose.faces), dtype="Int64"))
     loose = Timeline(faces, loose.images, loose.settings, LABELS)
@@ -409,7 +285,7 @@ def test_faces_that_nobody_followed() -> None:
         Timeline(faces.assign(source="b"), loose.images, {}, LABELS)
 
 
-def test_a_long_film_is_quick() -> None:
+def test_a_long_video_is_quick() -> None:
     n = 100_000
     rng = np.random.default_rng(3)
     values = rng.dirichlet(np.ones(3), n).astype(np.float32)
@@ -435,7 +311,3 @@ def test_a_long_film_is_quick() -> None:
     assert len(smooth.summary()) == 3
     assert smoothed < 3
     assert time.process_time() - started < 15
-
-
-def test_settings_are_texts_that_json_can_say(tmp_path: Path, film: Timeline) -> None:
-    assert json.loads(json.dumps(film.smooth(0.25).settings))["smooth_s"] == "0.25"

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 
-def mien(*arguments: object, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+def run_mien(*arguments: object, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
     """Run the real command in a process of its own."""
     command = [sys.executable, "-c", "from mien.cli import main; main()", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, input=stdin, timeout=120, check=False)

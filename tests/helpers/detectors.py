@@ -23,20 +23,20 @@ HEAD = 44  # with its hair
 Place = tuple[str, float, float]
 
 
-def painted(name: str) -> Image:
+def painted_head(name: str) -> Image:
     """Someone: a pattern of colours of their own, the same for the same name."""
     rng = np.random.default_rng(sum(map(ord, name)))
     return rng.integers(0, 255, (6, 6, 3)).astype(np.uint8)
 
 
-def frame(number: int, people: Sequence[Place], ground: int = 0) -> Image:
+def painted_frame(number: int, people: Sequence[Place], ground: int = 0) -> Image:
     """People, by name and centre, before a smooth ground; the first pixel tells the number."""
     rng = np.random.default_rng(1000 + ground)
     coarse = rng.integers(60, 190, (4, 5, 3)).astype(np.uint8)
     image = np.array(cv2.resize(coarse, SIZE, interpolation=cv2.INTER_CUBIC), np.uint8)
     for name, x, y in people:
         shift = np.array([[1, 0, x - HEAD / 2], [0, 1, y - HEAD / 2]])
-        head = cv2.resize(painted(name), (HEAD, HEAD), interpolation=cv2.INTER_CUBIC)
+        head = cv2.resize(painted_head(name), (HEAD, HEAD), interpolation=cv2.INTER_CUBIC)
         layer = cv2.warpAffine(head, shift, SIZE)
         down, right = np.mgrid[: SIZE[1], : SIZE[0]]
         mask = np.hypot(right - x, down - y) < HEAD / 2
@@ -45,7 +45,7 @@ def frame(number: int, people: Sequence[Place], ground: int = 0) -> Image:
     return image
 
 
-class Script:
+class ScriptedDetector:
     """A detector that knows the film: it reads a frame's number and looks the boxes up.
 
     Args:
@@ -76,7 +76,7 @@ class Script:
         return tidy(faces)
 
 
-class Refiner(Script):
+class ScriptedRefiner(ScriptedDetector):
     """The same with a method that looks only where it is told to."""
 
     refined = 0

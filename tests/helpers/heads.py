@@ -17,7 +17,9 @@ from mien.types import Crops, FloatArray, Frame, Image
 QUIET = {"report": lambda line: None}
 
 
-def tiny(path: Path, labels: tuple[str, ...] = ("neutral", "happiness", "sadness")) -> Path:
+def color_network(
+    path: Path, labels: tuple[str, ...] = ("neutral", "happiness", "sadness")
+) -> Path:
     """A model whose three features are the mean red, green and blue, 0 to 1."""
     nodes = [
         helper.make_node("ReduceMean", ["x"], ["seen"], axes=[2, 3], keepdims=0),
@@ -54,7 +56,7 @@ def colored(colors: FloatArray) -> Crops:
     return np.ascontiguousarray(np.broadcast_to(squares, (len(colors), 8, 8, 3)))
 
 
-def rows(values: FloatArray, columns: tuple[str, ...], features: FloatArray) -> Matched:
+def labeled_rows(values: FloatArray, columns: tuple[str, ...], features: FloatArray) -> Matched:
     """Labelled rows of thirty people, a film each."""
     n = len(values)
     people = np.array([f"p{i * 30 // n}" for i in range(n)], dtype=object)
@@ -66,11 +68,11 @@ def figures(trained: Trained) -> dict[str, float]:
     return {figure.name: figure.value for figure in trained.figures}
 
 
-def analysed(folder: Path, model: Path, name: str, count: int = 120) -> Path:
+def analyzed_table(folder: Path, model: Path, name: str, count: int = 120) -> Path:
     """A table with features of a film in which one face changes its colour."""
 
     def shown(frame: int) -> Image:
-        color = np.rint(255 * np.array(lit(frame, count))).astype(np.uint8)
+        color = np.rint(255 * np.array(color_at(frame, count))).astype(np.uint8)
         return np.broadcast_to(color, (40, 40, 3)).copy()
 
     frames = [Frame(name, lambda i=i: shown(i), i, i / 25) for i in range(count)]  # type: ignore[misc]
@@ -83,6 +85,6 @@ def analysed(folder: Path, model: Path, name: str, count: int = 120) -> Path:
     return path
 
 
-def lit(frame: int, count: int) -> tuple[float, float, float]:
+def color_at(frame: int, count: int) -> tuple[float, float, float]:
     """The colour of a face in a film that goes from blue to red and flickers in green."""
     return (frame / count, float(frame % 3 == 0), 1 - frame / count)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 
-def drawn(shapes: Mapping[str, Sequence[int]]) -> dict[str, npt.NDArray[Any]]:
+def random_weights(shapes: Mapping[str, Sequence[int]]) -> dict[str, npt.NDArray[Any]]:
     """Values for weights of these names and shapes, drawn in this order."""
     rng = np.random.default_rng(11)
     values = {}
@@ -26,11 +26,11 @@ def drawn(shapes: Mapping[str, Sequence[int]]) -> dict[str, npt.NDArray[Any]]:
     return values
 
 
-def pictures(size: int) -> npt.NDArray[Any]:
+def random_images(size: int) -> npt.NDArray[Any]:
     """Two prepared pictures ``(2, size, size, 3)`` float32."""
     return np.random.default_rng(12).normal(0, 1, (2, size, size, 3)).astype(np.float32)
 
 
-def windows(steps: int, features: int) -> npt.NDArray[Any]:
+def random_windows(steps: int, features: int) -> npt.NDArray[Any]:
     """Two windows of features ``(2, steps, features)`` float32."""
     return np.random.default_rng(13).normal(0, 1, (2, steps, features)).astype(np.float32)

@@ -9,7 +9,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 
-def tiny(path: Path, *, batch: int | str = "n", channels: int = 3, card: str = "") -> Path:
+def channel_network(
+    path: Path, *, batch: int | str = "n", channels: int = 3, card: str = ""
+) -> Path:
     """A network whose scores are the mean of each input channel, times 0.02."""
     shape = [batch, channels, 8, 8]
     nodes = [

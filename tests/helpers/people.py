@@ -7,17 +7,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from helpers.results import acted, towards
+from helpers.results import frame_result, mostly
 from mien import Timeline
-from mien.labels import EMOTIONS, IDENTITY
+from mien.labels import IDENTITY
 from mien.results.result import Result
-from mien.types import FloatArray, Scores
+from mien.types import FloatArray
 
 SETTINGS = {"uncertain_below": "0.5", "classifier": "stand-in", "classifier_sha256": "abc"}
 
 
 SIDE, D = 32, 16
-Seen = Mapping[int, str]  # track -> who it is
+Names = Mapping[int, str]  # track id -> who it is
 
 
 def face_of(name: str, turn: float = 0.0) -> FloatArray:
@@ -28,31 +28,30 @@ def face_of(name: str, turn: float = 0.0) -> FloatArray:
     return vector
 
 
-def frame(
-    index: int, seen: Seen, source: str, turn: float = 0.0, fit: bool = True, photo: bool = False
+def shot_frame(
+    index: int, names: Names, source: str, turn: float = 0.0, fit: bool = True, photo: bool = False
 ) -> Result:
     """A frame in which these tracks show these people."""
-    moods = {track: towards("happiness" if track % 2 else "sadness") for track in seen}
-    boxes = [[40 * i, 0, 40 * i + 40, 40] for i in range(len(seen))]
-    result = acted(index / 10, moods, index=index, source=source, boxes=boxes)
-    vectors = np.array([face_of(who, turn) for who in seen.values()], np.float32)
-    scores = Scores(result.scores.values, EMOTIONS, embeddings={IDENTITY: vectors.reshape(-1, D)})
-    told = {
-        "scores": scores,
-        "settings": SETTINGS,
-        "quality": replace(result.quality, reason=np.full(len(seen), "" if fit else "blurred")),
-        "crops": np.zeros((len(seen), SIDE, SIDE, 3), np.uint8) + np.uint8(40 * (index % 5)),
-    }
-    if photo:
-        told |= {"time_s": None, "faces": replace(result.faces, track_ids=None)}
-    return Result(**{**vars(result), **told})
+    vectors = np.array([face_of(name, turn) for name in names.values()], np.float32)
+    result = frame_result(
+        None if photo else index / 10,
+        {track: mostly("happiness" if track % 2 else "sadness") for track in names},
+        embeddings={IDENTITY: vectors.reshape(-1, D)},
+        boxes=[[40 * i, 0, 40 * i + 40, 40] for i in range(len(names))],
+        unfit={} if fit else dict.fromkeys(names, "blurred"),
+        crops=np.zeros((len(names), SIDE, SIDE, 3), np.uint8) + np.uint8(40 * (index % 5)),
+        index=index,
+        source=source,
+        settings=SETTINGS,
+    )
+    return replace(result, faces=replace(result.faces, track_ids=None)) if photo else result
 
 
-def film(source: str, *shots: Seen, turn: float = 0.0) -> Timeline:
+def video_of_shots(source: str, *shots: Names, turn: float = 0.0) -> Timeline:
     """Shots of a second each, ten frames a second."""
     frames = (
-        frame(10 * shot + i, seen, source, turn)
-        for shot, seen in enumerate(shots)
+        shot_frame(10 * shot + i, names, source, turn)
+        for shot, names in enumerate(shots)
         for i in range(10)
     )
     return Timeline.from_results(frames)

@@ -1,77 +1,85 @@
-"""Results of moving pictures as an analysis would give them, made without a model."""
+"""Results as an analysis gives them, made without a model: the one builder of the tests."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from helpers.videos import picture
+from helpers.videos import numbered_image
 from mien.errors import FrameDroppedError, InputError
 from mien.faces.quality import Quality
 from mien.labels import EMOTIONS
 from mien.results.result import Result
 from mien.sinks.tables import TableSink
-from mien.types import Faces, Frame, Image, Scores
+from mien.types import Faces, FloatArray, Frame, Image, Scores
 
 BOX = (20.0, 12.0, 44.0, 36.0)
+People = Mapping[int, Sequence[float]] | Iterable[tuple[int, Sequence[float]]]
 
 
-def towards(label: str, share: float = 0.8) -> list[float]:
+def mostly(label: str, share: float = 0.8) -> list[float]:
     """A distribution over `EMOTIONS` with `share` for one label and the rest spread evenly."""
     rest = (1 - share) / (len(EMOTIONS) - 1)
     return [share if name == label else rest for name in EMOTIONS]
 
 
-def acted(
+def frame_result(
     time_s: float | None,
-    people: dict[int, list[float]] | None = None,
+    people: People = (),
     *,
-    index: int = 0,
-    image: Image | None = None,
+    labels: tuple[str, ...] = EMOTIONS,
+    embeddings: Mapping[str, FloatArray] | None = None,
     boxes: Sequence[Sequence[float]] | None = None,
-    source: str = "film.mp4",
     unfit: Mapping[int, str] | None = None,
+    image: Image | None = None,
+    **fields: Any,
 ) -> Result:
-    """The result of one frame: `people` maps track numbers to their distributions.
+    """The result of one frame.
 
-    `unfit` maps those who cannot be judged to the reason; the others can.
+    Args:
+        time_s: seconds of the frame; None for a photo.
+        people: track ids and their distributions over `labels`.
+        embeddings: vectors of the faces by name, each ``(n, d)``.
+        boxes: of the faces; by default all at `BOX`.
+        unfit: reasons why a track's face is not usable; the others are.
+        image: by default the one that shows the frame's number.
+        fields: further fields of the result, such as ``index``, ``source`` or ``settings``.
     """
-    people = people or {}
-    shown = picture(index % 256) if image is None else image
-    places = [BOX] * len(people) if boxes is None else boxes
-    faces = Faces(
-        np.array(places, np.float32).reshape(-1, 4), track_ids=np.array([*people], np.int64)
-    )
-    crops = np.zeros((len(people), 8, 8, 3), np.uint8)
+    pairs = list(people.items() if isinstance(people, Mapping) else people)
+    tracks, n = [track for track, _ in pairs], len(pairs)
+    shown = numbered_image(fields.get("index", 0) % 256) if image is None else image
+    places = np.array([BOX] * n if boxes is None else boxes, np.float32).reshape(-1, 4)
+    values = np.array([row for _, row in pairs], np.float32).reshape(-1, len(labels))
     return Result(
-        source,
-        faces,
-        Scores(np.array([*people.values()], np.float32).reshape(-1, len(EMOTIONS)), EMOTIONS),
-        quality([(unfit or {}).get(person, "") for person in people]),
-        crops,
-        index=index,
+        fields.pop("source", "film.mp4"),
+        Faces(places, np.full(n, 0.9), track_ids=np.array(tracks, np.int64)),
+        Scores(values, labels, embeddings=embeddings or {}),
+        quality([(unfit or {}).get(track, "") for track in tracks]),
+        fields.pop("crops", np.zeros((n, 8, 8, 3), np.uint8)),
         time_s=time_s,
-        size=(shown.shape[1], shown.shape[0]),
+        size=fields.pop("size", (shown.shape[1], shown.shape[0])),
         _read=partial(np.copy, shown),
+        **fields,
     )
 
 
 def quality(reasons: Sequence[str]) -> Quality:
-    """That of faces of which these reasons, "" for none, are known, and nothing else."""
+    """Of faces that are not usable for these reasons; "" for a usable one."""
     many, none = np.full(len(reasons), 50, np.float32), np.zeros(len(reasons), np.float32)
     return Quality(many, many, none, none, reason=np.array(reasons, np.str_))
 
 
-def lost(time_s: float, *, index: int = 0, dropped: bool = False) -> Result:
-    """The result of a frame that could not be decoded, or was left out."""
-    told = {"index": index, "time_s": time_s, "dropped": dropped}
-    return Result.failed("film.mp4", "the frame is damaged.", EMOTIONS, **told)
+def failed_frame(time_s: float, *, index: int = 0, dropped: bool = False) -> Result:
+    """The result of a frame that could not be decoded, or was dropped."""
+    fields = {"index": index, "time_s": time_s, "dropped": dropped}
+    return Result.failed("film.mp4", "the frame is damaged.", EMOTIONS, **fields)
 
 
-class Analyst:
+class StubAnalyzer:
     """Stands in for `EmotionAnalyzer`: one happy person in every frame."""
 
     labels = EMOTIONS
@@ -88,12 +96,13 @@ class Analyst:
                 late = isinstance(error, FrameDroppedError)
                 yield Result.failed(frame.source, str(error), EMOTIONS, dropped=late, **known)
                 continue
-            result = acted(frame.time_s, {1: towards("happiness")}, index=frame.index, image=image)
-            object.__setattr__(result, "source", frame.source)
-            yield result
+            people = {1: mostly("happiness")}
+            yield frame_result(
+                frame.time_s, people, image=image, source=frame.source, index=frame.index
+            )
 
 
-def save(results: Iterable[Result], path: Path) -> Path:
+def save_table(results: Iterable[Result], path: Path) -> Path:
     """Write results as ``mien analyze -o`` does."""
     with TableSink(path, EMOTIONS, {"uncertain_below": "0.5"}) as sink:
         for result in results:

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from helpers.results import quality
+from helpers.results import frame_result
 from mien.results.result import Result
-from mien.types import Faces, Scores
 
 LABELS = ("neutral", "happiness", "sadness")
 
@@ -19,21 +18,22 @@ Row = tuple[int, Sequence[float]]
 SAD, GLAD, CALM, TORN = (0.1, 0.1, 0.8), (0.1, 0.9, 0.0), (0.7, 0.2, 0.1), (0.4, 0.4, 0.2)
 
 
-def frame(
-    index: int, faces: Sequence[Row], *, source: str = "film.mp4", fps: float = 25.0, **known: Any
+def story_frame(
+    index: int, faces: Sequence[Row], *, source: str = "film.mp4", fps: float = 25.0, **fields: Any
 ) -> Result:
-    """One frame with these people and scores; each square is as bright as its happiness."""
-    n = len(faces)
-    boxes = np.array([[10 * i, 0, 10 * i + 40, 40] for i, _ in faces], np.float32).reshape(-1, 4)
-    values = np.array([row for _, row in faces], np.float32).reshape(-1, 3)
-    crops = np.zeros((n, 16, 16, 3), np.uint8) + (255 * values[:, 1, None, None, None]).astype("u1")
-    people = Faces(boxes, np.full(n, 0.9), track_ids=np.array([i for i, _ in faces], np.int64))
-    given = {"index": index, "time_s": index / fps, "size": (320, 240), **known}
-    settings = {"detector": "none", "uncertain_below": "0.5"}
-    return Result(
-        source, people, Scores(values, LABELS), quality([""] * n), crops,
-        settings=settings, **given,
-    )  # fmt: skip
+    """One frame with these people and scores; each crop is as bright as its happiness."""
+    gray = np.array([255 * row[1] for _, row in faces]).astype(np.uint8)
+    given = {"index": index, "size": (320, 240), **fields}
+    return frame_result(
+        given.pop("time_s", index / fps),
+        faces,
+        labels=LABELS,
+        boxes=[[10 * track, 0, 10 * track + 40, 40] for track, _ in faces],
+        crops=np.zeros((len(faces), 16, 16, 3), np.uint8) + gray[:, None, None, None],
+        settings={"detector": "none", "uncertain_below": "0.5"},
+        source=source,
+        **given,
+    )
 
 
 def story(source: str = "film.mp4") -> Iterator[Result]:
@@ -42,4 +42,4 @@ def story(source: str = "film.mp4") -> Iterator[Result]:
         people: list[Row] = [(1, SAD if index < 100 else GLAD)]
         if 50 <= index < 125 or index >= 175:
             people.append((2, CALM))
-        yield frame(index, people, source=source)
+        yield story_frame(index, people, source=source)

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from helpers.featured import SHA
+from helpers.features import SHA
 from mien.timeline.classifier import FilmCard
 from mien.training.videos.export import export_machine
 from mien.training.videos.svm import Films
 
 
-def machine(path: Path, kind: str, rng: np.random.Generator, sha: str = SHA, d: int = 2) -> Path:
+def video_model(
+    path: Path, kind: str, rng: np.random.Generator, sha: str = SHA, d: int = 2
+) -> Path:
     """A model that tells steady films (0) from such that differ over time or faces (1)."""
     steady = rng.uniform(1, 2, (40, 4 * d))
     steady[:, d : 2 * d if kind == "person" else 4 * d] = 0

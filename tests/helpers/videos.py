@@ -56,7 +56,7 @@ class Style:
     container: dict[str, str] = field(default_factory=lambda: {"movflags": "faststart"})
 
 
-def picture(number: int, size: tuple[int, int] = (64, 48)) -> Image:
+def numbered_image(number: int, size: tuple[int, int] = (64, 48)) -> Image:
     """``(H, W, 3)`` uint8 RGB of `size` (width, height) that shows `number`, 0 to 255."""
     width, height = size
     image = np.zeros((height, width, 3), np.uint8)
@@ -82,7 +82,7 @@ def number_of(image: Image) -> int:
     return int(sum(1 << bit for bit, at in enumerate(centres) if middle[at] > 128))
 
 
-def write_film(
+def write_video(
     path: Path,
     pictures: Iterable[Image] | None = None,
     *,
@@ -106,7 +106,7 @@ def write_film(
     style = style or Style()
     if times is not None:
         frames = len(times)
-    images = pictures or (picture(i % 2**BITS, size) for i in range(frames))
+    images = pictures or (numbered_image(i % 2**BITS, size) for i in range(frames))
     if path.suffix in (".gif", ".webp"):
         return _write_animation(path, list(images), fps, times)
     import av
@@ -131,7 +131,7 @@ def write_film(
     return path
 
 
-def cut_off(path: Path, share: float = 0.5) -> Path:
+def truncate(path: Path, share: float = 0.5) -> Path:
     """Cut a file down to a share of its bytes, as a broken download does."""
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])

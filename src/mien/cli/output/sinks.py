@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from mien.cli.signals import uninterrupted
 from mien.media.inputs import Input, VideoOptions, is_live
 from mien.media.paths import local_path
 from mien.results.tables import face_dtypes
@@ -120,7 +121,8 @@ class Outputs:
         trace: TracebackType | None,
     ) -> None:
         try:
-            self._stack.__exit__(kind, error, trace)
+            with uninterrupted():  # every result has been handed over: files end whole
+                self._stack.__exit__(kind, error, trace)
         finally:
             if self._table is not None and self._table.unfinished:
                 print(  # noqa: T201
