@@ -236,6 +236,9 @@ def test_only_what_is_whole_is_called_100_percent() -> None:
     assert percent(1.0) == "100.0\u00a0%"
     assert percent(0.5) == "50.0\u00a0%"
     assert percent(math.nan) == "–"
+    assert percent(0.0002) == "<0.1\u00a0%"
+    assert percent(0.0) == "0.0\u00a0%"
+    assert percent(sum([0.1] * 10)) == "100.0\u00a0%"  # rounding errors are not a share
 
 
 def test_few_faces_of_a_label_have_no_interval_of_a_difference(

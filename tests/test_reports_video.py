@@ -242,6 +242,22 @@ def test_clips_are_videos_with_a_poster_or_animated_images() -> None:
     assert "1. <i" in html
 
 
+def test_the_caption_says_which_part_of_a_long_run_a_clip_shows() -> None:
+    from mien.reports.highlights import Clip
+
+    whole = Clip("walk.mp4", 1, "sadness", 0.0, 3.0, 0.9, 1.0, Path("a.mp4"), (0.0, 3.5))
+    part = Clip("walk.mp4", 1, "sadness", 0.0, 3.0, 0.9, 1.0, Path("b.mp4"), (0.5, 1.5))
+    text = report_page(couple(), [whole, part]).replace("\u00a0", " ")
+    assert text.count("the clip shows") == 1
+    assert "0.0 s to 3.0 s, mean probability 90 %; the clip shows 0.5 s to 1.5 s" in text
+
+
+def test_exported_plots_name_their_video() -> None:
+    for plot in (couple().plot(), couple().plane(), couple().plot(group=True)):
+        assert ">walk.mp4</text>" in plot.svg
+    assert ">walk.mp4</text>" not in report_page(couple())  # the page has its own title
+
+
 def test_smoothing_is_stated() -> None:
     assert "Smoothed over" not in squeezed(page(couple()))
     assert "Smoothed over 0.6 s" in squeezed(page(couple().smooth(0.6)))
