@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 import pytest
+from helpers.results import frame_result, mostly
 
 from mien.drawing.captions import Annotator, FaceBox, Rects, place_captions
 from mien.drawing.image import (
@@ -320,3 +322,19 @@ def test_wrong_shapes_are_refused() -> None:
         blend_heatmaps(crops, np.zeros((1, 4, 4)))
     with pytest.raises(UsageError, match="columns"):
         crop_sheet(crops, ["a", "b"], [ORANGE] * 2, columns=0)
+
+
+@pytest.mark.parametrize(("faces", "first"), [(1, "happiness"), (3, "0 happiness")])
+def test_crops_carry_the_numbers_of_their_rows(
+    monkeypatch: pytest.MonkeyPatch, faces: int, first: str
+) -> None:
+    people = {i: mostly("happiness") for i in range(faces)}
+    result = frame_result(0.0, people)
+    result = replace(result, crops=np.zeros((faces, 16, 16, 3), np.uint8))
+    written: list[str] = []
+    monkeypatch.setattr(
+        "mien.drawing.image.crop_sheet", lambda crops, captions, colors: written.extend(captions)
+    )
+    result.square_images()
+    assert written[0].startswith(first)
+    assert len(written) == faces

@@ -32,7 +32,6 @@ from mien.drawing.text import (
     line_height,
     paste,
     text_image,
-    text_width,
 )
 from mien.errors import UsageError
 from mien.labels import WHITE, Color, ink
@@ -199,10 +198,7 @@ def heatmap_sheet(
     rows, columns = np.shape(maps)[1:]
     letters = max(SMALLEST, round(4 + 0.08 * max(crops.shape[1], _SIDE)) - 2)
     row, gap = line_height(letters), letters // 2
-    lines = _wrapped(
-        f"{columns} x {rows} cells per face, each face on its own scale", letters,
-        sheet.shape[1] - 2 * gap,
-    )  # fmt: skip
+    lines = [f"{columns} x {rows} cells per face", "each face on its own scale"]
     ends = [text_image(end, letters, QUIET, WHITE) for end in ("none", "strongest")]
     legend = np.full((row * (1 + len(lines)) + gap, sheet.shape[1], 3), WHITE, np.uint8)
     left, right = gap + ends[0].shape[1] + gap, sheet.shape[1] - 2 * gap - ends[1].shape[1]
@@ -214,6 +210,7 @@ def heatmap_sheet(
         paste(legend, _tinted(ramp, heat), left, row // 4)
     paste(legend, ends[1], max(right, left) + gap, 0)
     for i, line in enumerate(lines, start=1):
+        line = ellipsize(line, letters, sheet.shape[1] - 2 * gap)
         paste(legend, text_image(line, letters, QUIET, WHITE), gap, i * row)
     return np.concatenate([sheet, legend])
 
@@ -285,18 +282,6 @@ def _resized(image: Image, side: int) -> Image:
     """A square of `side` pixels, without aliasing when it shrinks."""
     method = cv2.INTER_AREA if side < image.shape[0] else cv2.INTER_CUBIC
     return np.asarray(cv2.resize(image, (side, side), interpolation=method), np.uint8)
-
-
-def _wrapped(text: str, size: int, room: int) -> list[str]:
-    """Lines of a text that fit into `room` pixels."""
-    lines = [""]
-    for word in text.split():
-        longer = f"{lines[-1]} {word}".strip()
-        if lines[-1] and text_width(longer, size) > room:
-            lines.append(word)
-        else:
-            lines[-1] = longer
-    return [ellipsize(line, size, room) for line in lines]
 
 
 def _note(text: str, side: int, size: int) -> Image:
