@@ -21,7 +21,7 @@ from mien.reports.methods import card_figures, model_card, settings_text
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mien.plots import PersonCurve
+    from mien.plots import Plot
     from mien.reports.highlights import Clip
     from mien.results.peaks import Peak
     from mien.timeline.timeline import Timeline
@@ -108,26 +108,13 @@ def _peaks(video: Timeline, person: int) -> list[Peak]:
     return sorted(peaks, key=lambda peak: -peak.probability)
 
 
-def _plots(curves: Sequence[PersonCurve], span: tuple[float, float]) -> list[tuple[str, str]]:
-    """The curves for wide and for narrow screens; none without people."""
-    if not curves:
-        return []
-    return [
-        (kind, timeline_plot(curves, span=span, width=width).svg) for kind, width in _WIDTHS.items()
-    ]
-
-
-def _planes(
-    video: Timeline, people: Sequence[int], span: tuple[float, float]
+def _both_widths(
+    plot: Callable[..., Plot], people: Sequence[Any], **options: Any
 ) -> list[tuple[str, str]]:
-    """Paths through valence and arousal for both widths, where the table has these."""
-    if not people or not set(MEASURES) <= set(video.faces.columns):
+    """A plot for wide and for narrow screens; none without people."""
+    if not people:
         return []
-    paths, source = video.person_paths(people), video.settings.get(DERIVED, "")
-    return [
-        (kind, plane_plot(paths, source=source, span=span, width=width).svg)
-        for kind, width in _WIDTHS.items()
-    ]
+    return [(kind, plot(people, width=width, **options).svg) for kind, width in _WIDTHS.items()]
 
 
 def _color(label: str, labels: Sequence[str]) -> str:
@@ -157,7 +144,10 @@ def _video(video: Timeline, clips: Sequence[Clip]) -> dict[str, Any]:
     def card(person: int) -> dict[str, Any]:
         return _person(video, rows[person], video.name_of(person), _peaks(video, person), coarse)
 
-    least = _threshold(video)
+    least, derived = _threshold(video), video.settings.get(DERIVED, "")
+    curves = [video.person_curves(part, least) if part else [] for part in ids]
+    measured = bool(ids[0]) and set(MEASURES) <= set(video.faces.columns)
+    paths = video.person_paths(ids[0]) if measured else []
     group = [] if len(ids[0]) == 1 else video.group_curves()
     everyone = summary[summary["track_id"].isna()].to_dict("records")[0]
     return {
@@ -170,12 +160,12 @@ def _video(video: Timeline, clips: Sequence[Clip]) -> dict[str, Any]:
         "faces": len(video.faces),
         "point_s": round(point_s, 1) if point_s > 0.5 else 0,
         "curves": [
-            _plots([*group, *(video.person_curves(ids[0], least) if ids[0] else [])], span),
-            _plots(video.person_curves(ids[1], least) if ids[1] else [], span),
+            _both_widths(timeline_plot, [*group, *curves[0]], span=span),
+            _both_widths(timeline_plot, curves[1], span=span),
         ],
         "group_faces": group[0].counts is not None if group else False,
-        "planes": _planes(video, ids[0], span),
-        "derived": video.settings.get(DERIVED, ""),
+        "planes": _both_widths(plane_plot, paths, source=derived, span=span),
+        "derived": derived,
         "strips": [[_strip(video, segments, unfit, i, span, clock) for i in part] for part in ids],
         "ticks": [
             (round(100 * (at - span[0]) / (span[1] - span[0]), 3), text)
