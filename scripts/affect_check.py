@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.datasets import load_ferplus
-from mien.evaluation import judge
+from mien.evaluation import predict
 from mien.expressions.affect import PLACES, affect
 from mien.labels import EMOTIONS
 from mien.plugins import load_classifier
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     best = spearman(group[rows], group[rows] + np.linspace(0, 0.1, len(rows)))
     told = {
         "votes": affect(faces.distribution, EMOTIONS),
-        options.model: affect(judge(classifier, faces.pictures), EMOTIONS),
+        options.model: affect(predict(classifier, faces.images), EMOTIONS),
     }
     print(
         f"{len(rows)} of {len(faces)} test rows; the highest possible correlation is {best:.3f}\n"

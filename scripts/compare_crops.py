@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     classifier = OnnxClassifier(model_path("mien-mobilenet"))
     size = classifier.input_size
     faces = load_ferplus(options.data, "validation")
-    pictures = [_enlarged(picture) for picture in faces.pictures]
+    pictures = [_enlarged(picture) for picture in faces.images]
     detector = MtcnnDetector(min_face=EDGE)
     found = [detector.detect(picture)[:1] for picture in pictures]
     rows = np.flatnonzero([len(f) == 1 for f in found])

@@ -51,7 +51,7 @@ def main() -> None:
                 fresh = [acted(5000 + k, kind, noise, rng) for k in range(STRANGERS)]
                 window, steps = model.card.window_s, model.card.steps
                 said = np.concatenate(
-                    [model.judge(windows_of(c, c.grid(window, steps)[:1])) for c in fresh]
+                    [model.predict(windows_of(c, c.grid(window, steps)[:1])) for c in fresh]
                 )
             levels = np.array([clip.level for clip in fresh])
             error = np.hypot(said.std(axis=1, ddof=1), model.card.residual or 0.0)
@@ -62,10 +62,9 @@ def main() -> None:
                 told = of_group([(each, 0.0) for each in said[rows]], model)
                 away = abs(told["engagement"] - levels[rows].mean())
                 groups.append(away / told["uncertainty"])
-            f = done.figures
             print(
-                f"{kind:7} {people:3} people, seed {seed}: MSE {f['mse']:.3f} "
-                f"(mean {f['mse_of_mean']:.3f}), residual {model.card.residual:.2f}, "
+                f"{kind:7} {people:3} people, seed {seed}: MSE {done['mse'].value:.3f} "
+                f"(mean {done['mse_of_mean'].value:.3f}), residual {model.card.residual:.2f}, "
                 f"within 1 and 2: {np.mean(far < 1):.2f} {np.mean(far < 2):.2f}, "
                 f"groups {np.mean(np.array(groups) < 1):.2f} {np.mean(np.array(groups) < 2):.2f}"
             )

@@ -23,7 +23,7 @@ from mien import load_classifier
 from mien.datasets import SPLITS, Duplicates, LabelledFaces, duplicates, load_faces
 from mien.datasets.duplicates import twin_groups
 from mien.datasets.loading import thumbnail
-from mien.evaluation import judge
+from mien.evaluation import predict
 from mien.types import Image, IntArray
 
 Pairs = set[tuple[int, int]]
@@ -76,7 +76,7 @@ def accuracy(
     train: list[int],
 ) -> None:
     """Print the share of right answers on all listed rows and on those without a twin."""
-    scores = judge(load_classifier(model, threads=1), faces.arrays(48).pictures)
+    scores = predict(load_classifier(model, threads=1), faces.arrays(48).images)
     right = scores.argmax(axis=1) == faces.majority
     twin = np.logical_or.reduce([found.shared(test, other) for other in train])
     for name, rows in (

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.evaluation import Figure, evaluate_ferplus
+from mien.evaluation import Estimate, evaluate_ferplus
 from mien.expressions.onnx import OnnxClassifier
 from mien.training.expressions.export import write_card
 
@@ -126,7 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"{target}\n{page}")
 
 
-def _page(classifier: OnnxClassifier, figures: list[Figure], branch: dict[str, float]) -> str:
+def _page(classifier: OnnxClassifier, figures: list[Estimate], branch: dict[str, float]) -> str:
     card = classifier.card
     names = [name.removeprefix("test_") for name in branch if name.startswith("test_")]
     pairs = [(name, branch[f"validation_{name}"], branch[f"test_{name}"]) for name in names]
@@ -149,10 +149,10 @@ def _page(classifier: OnnxClassifier, figures: list[Figure], branch: dict[str, f
     )
 
 
-def _row(figure: Figure) -> str:
+def _row(figure: Estimate) -> str:
     distance = figure.name.startswith(("kl_", "ece_"))
     value = f"{figure.value:.4f}" if distance else f"{100 * figure.value:.2f} %"
-    return f"| {figure.name} | {value} | {figure.faces:,} | {figure.protocol} |"
+    return f"| {figure.name} | {value} | {figure.count:,} | {figure.protocol} |"
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from mien.datasets import load_ferplus
-from mien.evaluation import judge, to_crops
+from mien.evaluation import predict, to_crops
 from mien.faces.quality import sharpness
 from mien.plugins import load_classifier
 from mien.types import Image
@@ -30,11 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     faces = load_ferplus(options.data, "validation")
     clear = np.flatnonzero(faces.majority >= 0)[: options.rows]
-    truth, pictures = faces.majority[clear], faces.pictures[clear]
+    truth, pictures = faces.majority[clear], faces.images[clear]
     classifier = load_classifier("mien-mobilenet", threads=1)
 
     def row(name: str, changed: list[Image]) -> None:
-        scores = judge(classifier, np.stack(changed))
+        scores = predict(classifier, np.stack(changed))
         right = (scores.argmax(axis=1) == truth).mean()
         sure = (scores.max(axis=1) >= 0.5).mean()
         sharp = np.median([sharpness(crop) for crop in to_crops(np.stack(changed), 112)])

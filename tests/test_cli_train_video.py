@@ -21,7 +21,7 @@ from mien.cli.commands import app
 from mien.errors import InputError
 from mien.expressions.onnx import OnnxClassifier
 from mien.results.tables import read_table
-from mien.timeline.classifier import FilmCard, FilmModel
+from mien.timeline.classifier import VideoCard, VideoModel
 from mien.timeline.timeline import Timeline
 from mien.types import Image
 
@@ -116,12 +116,12 @@ def mien(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
 @pytest.fixture(scope="module")
 def trained(folder: Path) -> Path:
     """A model of the films in `folder`."""
-    from mien.training.videos.data import read_films
-    from mien.training.videos.train import train_films
+    from mien.training.videos.data import read_videos
+    from mien.training.videos.train import train_videos
 
-    camera = features.Camera(folder / "mood.features", lambda: analyzer_of(folder))
+    camera = features.FeatureCache(folder / "mood.features", lambda: analyzer_of(folder))
     path = folder / "mood.onnx"
-    train_films(read_films(folder / "films.csv"), path, camera)
+    train_videos(read_videos(folder / "films.csv"), path, camera)
     return path
 
 
@@ -131,19 +131,19 @@ def test_the_command_trains_and_the_model_predicts(
     model = tmp_path / "new" / "mood.onnx"
     done = mien("train-video", folder / "films.csv", "-o", model)
     assert done.exit_code == 0, done.output
-    assert "black.mp4 is left out: no face was found in" in done.stderr
-    assert "broken.mkv is left out: " in done.stderr
+    assert "left out: black.mp4: no face was found in" in done.stderr
+    assert "left out: broken.mkv: " in done.stderr
     assert str(model) in done.stdout
-    assert "accuracy, all films" in done.stdout
-    assert "no group of films" in done.stdout
-    card = FilmModel(model).card
+    assert "accuracy_of_all" in done.stdout
+    assert "no group of videos" in done.stderr
+    card = VideoModel(model).card
     assert card.labels == MOODS
     assert (card.kind, card.size, card.model) == ("person", 3, "tiny")
     assert card.figures["accuracy"] > 0.95
     assert card.figures["films"] == 16
     assert card.figures["films_of_all"] == 18
-    assert any("2 films gave no answer" in line for line in card.protocol)
-    assert any("1 films could not be read" in line for line in card.protocol)
+    assert any("2 videos gave no prediction" in line for line in card.protocol)
+    assert any("1 videos could not be read" in line for line in card.protocol)
     assert len(list((tmp_path / "new" / "mood.features").glob("*.npz"))) == 18
 
     for number, mood in ((50, "calm"), (51, "restless")):  # never seen before
@@ -157,7 +157,7 @@ def test_the_command_trains_and_the_model_predicts(
     assert found["track_id"].notna().all()
     assert (found["probability"] > 0.5).all()
     assert found[list(MOODS)].sum(axis=1).tolist() == pytest.approx([1, 1])
-    assert FilmCard.from_json(settings["film_model"]) == card
+    assert VideoCard.from_json(settings["film_model"]) == card
     assert "restless" in done.stdout
     assert "t.films.parquet" in done.stderr
     assert len(Results.load(table)) == 24
@@ -176,7 +176,7 @@ def test_predictions_from_saved_features_are_the_same(
     done = mien("analyze", film, "-o", table, *options)
     assert done.exit_code == 0, done.output
     timeline = Timeline.load(table)
-    again = FilmModel(trained).judge(timeline)
+    again = VideoModel(trained).predict(timeline)
     found, _ = read_table(tmp_path / "t.films.csv")
     assert found["label"].tolist() == again["label"].tolist() == ["restless"]
     assert found["restless"].tolist() == pytest.approx(again["restless"].tolist(), abs=0.01)
@@ -185,8 +185,8 @@ def test_predictions_from_saved_features_are_the_same(
 def test_tables_with_features_can_be_learned_from(
     folder: Path, trained: Path, tmp_path: Path
 ) -> None:
-    from mien.training.videos.data import read_films
-    from mien.training.videos.train import train_films
+    from mien.training.videos.data import read_videos
+    from mien.training.videos.train import train_videos
 
     rows = ["path,label"]
     for mood in MOODS:
@@ -200,10 +200,10 @@ def test_tables_with_features_can_be_learned_from(
     def nothing() -> EmotionAnalyzer:
         raise AssertionError("tables need no analyzer")
 
-    camera = features.Camera(tmp_path / "cache", nothing)
-    made = train_films(read_films(tmp_path / "films.csv"), tmp_path / "m.onnx", camera)
-    assert made.figures.accuracy.value == 1
-    assert made.card.model_sha256 == FilmModel(trained).card.model_sha256
+    camera = features.FeatureCache(tmp_path / "cache", nothing)
+    made = train_videos(read_videos(tmp_path / "films.csv"), tmp_path / "m.onnx", camera)
+    assert made["accuracy"].value == 1
+    assert made.card.model_sha256 == VideoModel(trained).card.model_sha256
     assert not (tmp_path / "cache").exists()
 
 
@@ -218,24 +218,24 @@ def test_a_stopped_run_loses_no_video(folder: Path, tmp_path: Path) -> None:
         looked.append("film")
         yield from results
 
-    def camera(watch: object) -> features.Camera:
-        return features.Camera(tmp_path, lambda: analyzer_of(folder), None, watch)  # type: ignore[arg-type]
+    def camera(watch: object) -> features.FeatureCache:
+        return features.FeatureCache(tmp_path, lambda: analyzer_of(folder), None, watch)  # type: ignore[arg-type]
 
     first, second = folder / "calm0.mp4", folder / "calm1.mp4"
-    one = camera(counting).look(first, "person")
+    one = camera(counting).compute(first, "person")
     with pytest.raises(KeyboardInterrupt):
-        camera(stopping).look(second, "person")
-    again = camera(stopping).look(first, "group")
+        camera(stopping).compute(second, "person")
+    again = camera(stopping).compute(first, "group")
     assert looked == ["film"]
     for kind in ("person", "group"):
         assert again.values[kind].tolist() == one.values[kind].tolist()
     assert (again.model, again.sha256, again.problem) == (one.model, one.sha256, one.problem)
-    slower = features.Camera(tmp_path, lambda: analyzer_of(folder), 5, counting)  # type: ignore[arg-type]
-    slower.look(first, "person")
+    slower = features.FeatureCache(tmp_path, lambda: analyzer_of(folder), 5, counting)  # type: ignore[arg-type]
+    slower.compute(first, "person")
     assert looked == ["film", "film"], "another frame rate is another look"
     for kept in tmp_path.glob("calm0*.npz"):
         truncate(kept, 0.5)
-    camera(counting).look(first, "person")
+    camera(counting).compute(first, "person")
     assert looked == ["film"] * 3, "what is broken is looked at again"
 
 
@@ -244,7 +244,7 @@ def test_every_person_of_a_video_has_a_prediction(
 ) -> None:
     """The one to the left is restless, the one to the right stays blue."""
     film = write_video(tmp_path / "two.mp4", pictures("restless", 4, two=True))
-    found = FilmModel(trained).judge(analyzer_of(folder).video(film))
+    found = VideoModel(trained).predict(analyzer_of(folder).video(film))
     assert found["label"].tolist() == ["restless", "calm"]
     assert found["track_id"].nunique() == 2
     assert found["frames"].between(8, 12).all()
@@ -269,14 +269,14 @@ def test_wrong_use_of_the_commands(
     fails(2, "there is none among the inputs", "analyze", photo, *model)
     fails(
         4,
-        "is no model of films",
+        "is not a video model",
         "analyze",
         folder / "calm0.mp4",
         "--film-model",
         folder / "tiny.onnx",
     )
     other = video_model(tmp_path / "o.onnx", "person", np.random.default_rng(0), d=3)
-    fails(2, "trained on the features", "analyze", folder / "calm0.mp4", "--film-model", other)
+    fails(2, "trained on 3 features", "analyze", folder / "calm0.mp4", "--film-model", other)
 
 
 def test_analyze_reports_videos_without_a_face(mien: Command, folder: Path, trained: Path) -> None:
@@ -305,16 +305,16 @@ def test_a_table_of_two_videos_is_not_one(folder: Path, tmp_path: Path) -> None:
     tables = (pd.concat([getattr(t, name) for t in (one, other)]) for name in ("faces", "images"))
     joined_faces, joined_images = tables
     Timeline(joined_faces, joined_images, one.settings, one.labels).save(tmp_path / "t.parquet")
-    camera = features.Camera(tmp_path, lambda: analyzer_of(folder))
-    with pytest.raises(InputError, match="is a table of 2 films: give one of each"):
-        camera.look(tmp_path / "t.parquet", "person")
+    camera = features.FeatureCache(tmp_path, lambda: analyzer_of(folder))
+    with pytest.raises(InputError, match="is a table of 2 videos: give one of each"):
+        camera.compute(tmp_path / "t.parquet", "person")
 
 
 @pytest.mark.slow
 def test_real_faces_of_people_that_it_never_saw(shared: Path, tmp_path: Path) -> None:
     """Eight people, calm and smiling: each is judged by what the other people taught."""
-    from mien.training.videos.data import read_films
-    from mien.training.videos.train import train_films
+    from mien.training.videos.data import read_videos
+    from mien.training.videos.train import train_videos
 
     film = shared / "media" / "videos" / "london_timeline.mp4"
     analyzer = EmotionAnalyzer(also=("features",), threads=1)
@@ -325,11 +325,11 @@ def test_real_faces_of_people_that_it_never_saw(shared: Path, tmp_path: Path) ->
         seen.save(tmp_path / name)
         rows.append(f"{name},{part['label']},{part['id']}")
     (tmp_path / "films.csv").write_text("\n".join(rows))
-    camera = features.Camera(tmp_path / "cache", lambda: analyzer)
-    made = train_films(read_films(tmp_path / "films.csv"), tmp_path / "mood.onnx", camera)
-    assert made.figures.accuracy.faces == 16
-    assert made.figures.accuracy.value >= 15 / 16
+    camera = features.FeatureCache(tmp_path / "cache", lambda: analyzer)
+    made = train_videos(read_videos(tmp_path / "films.csv"), tmp_path / "mood.onnx", camera)
+    assert made["accuracy"].count == 16
+    assert made["accuracy"].value >= 15 / 16
     assert made.card.model == "mien-mobilenet"
     man = shared / "media" / "videos" / "head-pose-face-detection-male.gif"
-    found = FilmModel(made.path).judge(analyzer.video(man, fps=4))
+    found = VideoModel(made.path).predict(analyzer.video(man, fps=4))
     assert found["label"][0] == "happiness"

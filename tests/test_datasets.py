@@ -56,7 +56,7 @@ def test_a_folder_a_label(folder: Path) -> None:
     assert faces.majority.tolist() == faces.votes.argmax(axis=1).tolist()
     assert not faces.missed.any()
     assert faces.broken == ()
-    np.testing.assert_array_equal(faces.picture(3), face(1))
+    np.testing.assert_array_equal(faces.image(3), face(1))
 
 
 def test_folders_of_splits_are_found_inside_a_wrapping_folder(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_broken_images_are_listed_and_no_crash(folder: Path) -> None:
     assert len(faces[:2].broken) == 2
     told = faces.describe()
     assert told[0] == "12 faces: 3 happiness, 3 surprise, 3 anger, 3 fear."
-    assert told[1] == "2 broken pictures left out:"
+    assert told[1] == "2 broken images left out:"
     assert told[2].startswith("  happy/bad.jpg: ")
 
 
@@ -102,7 +102,7 @@ def test_unknown_labels_are_named_with_the_known_ones(folder: Path) -> None:
     assert len(faces) == 13
     assert faces.unlabelled == ("sleepy/1.png",)
     assert "neutral" in faces.labels
-    assert faces.describe()[1] == "1 pictures without an expression left out."
+    assert faces.describe()[1] == "1 images without an expression left out."
 
 
 def test_numbers_need_a_numbering(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_numbers_need_a_numbering(tmp_path: Path) -> None:
 def test_nothing_to_read_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputNotFoundError, match="there is nothing at"):
         load_faces(tmp_path / "none")
-    with pytest.raises(InputError, match="holds no labelled pictures"):
+    with pytest.raises(InputError, match="holds no labelled images"):
         load_faces(tmp_path)
     (tmp_path / "data.bin").write_bytes(b"x")
     with pytest.raises(InputError, match="no data that mien reads"):
@@ -204,7 +204,7 @@ def test_tables_named_by_their_split(tmp_path: Path) -> None:
 
 
 def test_a_table_without_the_columns_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="has the columns path, mood: one with the picture"):
+    with pytest.raises(InputError, match="has the columns path, mood: one with the image"):
         load_faces(sheet(tmp_path, "path,mood\npictures/0.png,sad\n"))
     with pytest.raises(InputError, match=r"has the columns \(none\)"):
         load_faces(sheet(tmp_path, ""))
@@ -227,12 +227,12 @@ def test_crops_keep_the_whole_image_and_arrays_are_for_training(tmp_path: Path) 
     np.testing.assert_array_equal(crops[0][:, :20], np.repeat(crops[0][:, 20:21], 20, axis=1))
     np.testing.assert_array_equal(faces.crops(60, [1])[0], face(2))
     arrays = faces.arrays(48)
-    assert arrays.pictures.shape == (2, 48, 48)
+    assert arrays.images.shape == (2, 48, 48)
     assert arrays.majority.tolist() == faces.majority.tolist()
     assert arrays.groups.tolist() == [-1, -1]
     color = faces.arrays(48, color=True)
-    assert color.pictures.shape == (2, 3, 48, 48)
-    np.testing.assert_array_equal(color.pictures[1].transpose(1, 2, 0), faces.crops(48)[1])
+    assert color.images.shape == (2, 3, 48, 48)
+    np.testing.assert_array_equal(color.images[1].transpose(1, 2, 0), faces.crops(48)[1])
 
 
 def test_faces_in_whole_photos_are_found_and_misses_marked(tmp_path: Path) -> None:
@@ -263,7 +263,7 @@ def test_a_detector_of_mien_finds_the_face_of_a_photo(tmp_path: Path, photo: Pat
     assert faces.missed.tolist() == [False, True]
     assert faces.found is not None
     x1, y1, x2, y2 = faces.found[0].boxes[0]
-    whole = faces.picture(0)
+    whole = faces.image(0)
     assert 0.02 < (x2 - x1) * (y2 - y1) / (whole.shape[0] * whole.shape[1]) < 0.6
 
 

@@ -65,7 +65,7 @@ def test_the_same_photo_is_found_in_another_guise(how: str) -> None:
     found = duplicates(train, test)
     assert np.flatnonzero(found.shared(0, 1)).tolist() == [4]
     assert np.flatnonzero(found.shared(1, 0)).tolist() == [1]
-    assert found.summary() == ["1 of 3 pictures of test have a twin in train."]
+    assert found.summary() == ["1 of 3 images of test have a twin in train."]
 
 
 def test_different_photos_are_no_twins() -> None:
@@ -77,7 +77,7 @@ def test_repeats_within_a_set_and_images_without_contrast() -> None:
     found = duplicates(faces_of([photo(1), *flat, photo(1)]), names=("all",))
     assert found.groups[0].tolist() == [0, 1, 1, 1, -1, -1, 0]
     assert found.surplus(0).tolist() == [False, False, True, True, False, False, True]
-    assert found.summary() == ["3 of 7 pictures repeat within all."]
+    assert found.summary() == ["3 of 7 images repeat within all."]
     assert duplicates(faces_of([photo(1), photo(2)])).summary() == []
 
 

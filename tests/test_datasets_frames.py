@@ -12,7 +12,7 @@ import pytest
 from mien.datasets.frames.labels import FrameLabels, unit_name
 from mien.datasets.frames.reading import read_frame_labels
 from mien.errors import InputError, InputNotFoundError, UsageError
-from mien.training.heads.alignment import Matched, match
+from mien.training.heads.alignment import LabelledFeatures, match
 from mien.training.heads.features import Features
 
 UNITS = "AU1,AU2,AU4,AU6,AU7,AU10,AU12,AU15,AU23,AU24,AU25,AU26"
@@ -50,7 +50,7 @@ def seen(*tables: pd.DataFrame) -> Features:
     return Features(np.arange(len(rows), dtype=np.float32)[:, None], rows, "tiny", "abc")
 
 
-def rows_of(found: Matched) -> list[int]:
+def rows_of(found: LabelledFeatures) -> list[int]:
     return [int(row) for row in found.features[:, 0]]
 
 
@@ -73,9 +73,9 @@ def test_affwild2_counts_frames_from_one(tmp_path: Path) -> None:
         assert rows_of(found) == expected
         assert found.values.tolist() == [[0.5, pytest.approx(0.1)], [-1, 1]]
         assert set(found.splits) == {"train"}
-        assert any("1 labels without a known value" in line for line in found.told)
+        assert any("1 labels without a value" in line for line in found.notes)
         assert any(
-            "films that are not in the table left out (the first: other" in x for x in found.told
+            "videos that are not in the table left out (the first: other" in x for x in found.notes
         )
 
 
@@ -194,7 +194,7 @@ def test_a_table_by_frame_time_and_person(tmp_path: Path) -> None:
     late = csv(tmp_path, head, "a,,9,,0.2,0", "a,0,,1,0,0")
     found = match(features, late)
     assert rows_of(found) == [0]
-    assert found.told == (
+    assert found.notes == (
         "1 labels of frames or people that are not in it left out (the first: a, 9 s).",
     )
 

@@ -60,7 +60,7 @@ def test_the_kaggle_table_of_pixels(tmp_path: Path) -> None:
     assert faces.splits.tolist() == ["train", "train", "train", "validation", "test"]
     named = [EMOTIONS[place] for place in faces.majority]
     assert named == ["anger", "happiness", "fear", "surprise", "neutral"]
-    np.testing.assert_array_equal(faces.picture(1), rgb(PIXELS[1]))
+    np.testing.assert_array_equal(faces.image(1), rgb(PIXELS[1]))
     assert len(load_faces(tmp_path, "PrivateTest")) == 1
     without = load_faces(path, labels={"6": ""})
     assert without.labels == ("happiness", "surprise", "anger", "fear")
@@ -88,7 +88,7 @@ def test_ferplus_votes_beside_the_pixels(tmp_path: Path) -> None:
     assert faces.columns["fer2013_label"].tolist() == ["anger", "happiness", "surprise", "neutral"]
     assert faces.columns["unknown"].tolist() == [0, 1, 0, 0]
     assert faces.unlabelled == ("fer2013.csv:4",)
-    np.testing.assert_array_equal(faces.picture(2), rgb(PIXELS[3]))
+    np.testing.assert_array_equal(faces.image(2), rgb(PIXELS[3]))
     (tmp_path / "fer2013new.csv").write_text("\n".join(VOTES[:-1]) + "\n")
     with pytest.raises(InputError, match=r"has 4 rows and .* 5, but they must go row by row"):
         load_faces(tmp_path)
@@ -101,7 +101,7 @@ def test_ferplus_folders_with_their_label_files(tmp_path: Path, box: bool) -> No
     assert faces.splits.tolist() == ["train", "train", "validation", "test"]
     assert faces.votes[0].tolist() == [4, 0, 0, 1, 3, 2, 0, 0]
     assert faces.columns["votes_unknown"].tolist() == [0, 1, 0, 0]
-    np.testing.assert_array_equal(faces.picture(3), rgb(PIXELS[4]))
+    np.testing.assert_array_equal(faces.image(3), rgb(PIXELS[4]))
     alone = load_faces(tmp_path / "FER2013Train")
     assert alone.names.tolist() == ["fer0000000.png", "fer0000001.png"]
 
@@ -109,7 +109,7 @@ def test_ferplus_folders_with_their_label_files(tmp_path: Path, box: bool) -> No
 def test_ferplus_votes_beside_the_folders(tmp_path: Path) -> None:
     path = tmp_path / "fer2013new.csv"
     path.write_text("\n".join(VOTES) + "\n")
-    with pytest.raises(InputError, match=r"votes but no pictures: put Kaggle's fer2013\.csv or"):
+    with pytest.raises(InputError, match=r"votes but no images: put Kaggle's fer2013\.csv or"):
         load_faces(path)
     write_folders(tmp_path / "images", box=False)
     faces = load_faces(path)
@@ -132,7 +132,7 @@ def test_parquet_with_an_image_column_and_hard_labels(tmp_path: Path) -> None:
     assert faces.labels == ("happiness", "sadness", "anger", "fear")
     assert faces.columns["age"].tolist() == [1, 2, 3, 4]
     assert faces.unlabelled == ("4.png",)
-    np.testing.assert_array_equal(faces.picture(2), rgb(PIXELS[2]))
+    np.testing.assert_array_equal(faces.image(2), rgb(PIXELS[2]))
 
 
 def test_parquet_names_its_classes_in_the_metadata(tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_a_list_chooses_rows(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="its first line must name image and label"):
         load_faces(tmp_path, "few")
     (tmp_path / "lists" / "few.csv").write_text("image,label\n9.png,happiness\n")
-    with pytest.raises(InputError, match="lacks 1 of the 1 pictures of the list few, such as 9"):
+    with pytest.raises(InputError, match="lacks 1 of the 1 images of the list few, such as 9"):
         load_faces(tmp_path, "few")
 
 
@@ -191,7 +191,7 @@ def test_the_ferplus_of_this_project_reads_as_before(shared: Path) -> None:
     folder = shared / "data" / "ferplus"
     faces, before = load_faces(folder, "test"), load_ferplus(folder, "test")
     arrays = faces.arrays(48)
-    np.testing.assert_array_equal(arrays.pictures, before.pictures)
+    np.testing.assert_array_equal(arrays.images, before.images)
     np.testing.assert_array_equal(arrays.groups, before.groups)
     np.testing.assert_array_equal(arrays.fer2013, before.fer2013)
     np.testing.assert_array_equal(faces.votes, before.votes)

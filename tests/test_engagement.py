@@ -39,8 +39,8 @@ def written(path: Path, networks: int = 3, **known: Any) -> EngagementModel:
         last=np.tile(np.array([4, 0], np.float32), (networks, 1)),
         last_bias=(tilt - 3.2).astype(np.float32),
     )
-    told: dict[str, Any] = {"residual": 0.1, "features_sha256": SHA, "features_model": "acted"}
-    card = EngagementCard("by-hand", features=FEATURES, **{**told, **known})
+    defaults: dict[str, Any] = {"residual": 0.1, "model_sha256": SHA, "model": "acted"}
+    card = EngagementCard("by-hand", size=FEATURES, **{**defaults, **known})
     write_networks(weights, card, path)
     return EngagementModel(path)
 
@@ -120,7 +120,7 @@ def test_a_group_of_five_has_values_and_four_have_none(model: EngagementModel) -
     assert four.table["engagement"].isna().all()
     assert set(four.table["n_people"]) == {4}
     assert set(four.table["why"]) == {"fewer than 5 people"}
-    assert four.told().startswith("0 of 4 windows have a value for the group; 4: fewer than 5")
+    assert four.summary().startswith("0 of 4 windows have a value for the group; 4: fewer than 5")
 
 
 def test_a_person_who_is_absent_does_not_count_in_that_window(model: EngagementModel) -> None:
@@ -144,7 +144,7 @@ def test_a_gap_is_left_out_and_not_filled(model: EngagementModel) -> None:
     assert first.loc[2, "engagement"] == pytest.approx(first.loc[1, "engagement"], abs=1e-3)
     assert first.loc[2, "seen"] == pytest.approx(0.75)
     assert first["engagement"].isna()[3]
-    assert first.loc[3, "why"] == "seen for half of it or less"
+    assert first.loc[3, "why"] == "visible for half of it or less"
     assert 3 not in set(table[table["start_s"] == 4]["track_id"]), "no row where nobody is"
 
 
@@ -204,27 +204,15 @@ def test_a_purpose_goes_into_the_table_and_the_file(tmp_path: Path, model: Engag
     assert PURPOSE in found.save(tmp_path / "one.csv").read_text()
 
 
-@pytest.mark.parametrize(
-    "purpose", ["", "   ", "test", "x x x x", "n/a", "aaaa aaaa aaaa", "1234 5678 9012 3456"]
-)
+@pytest.mark.parametrize("purpose", ["", "   \n", True])
 def test_no_purpose_no_person(model: EngagementModel, purpose: str) -> None:
-    with pytest.raises(UsageError, match="only told for a written purpose"):
+    with pytest.raises(UsageError, match="needs a purpose, one sentence"):
         engagement(engagement_timeline(people(1)), model, purpose=purpose)
-    with pytest.raises(UsageError, match="written purpose"):
-        engagement(engagement_timeline(people(1)), model, purpose=True)  # type: ignore[arg-type]
-
-
-def test_a_purpose_may_be_in_any_script(model: EngagementModel) -> None:
-    for purpose in ("Исследование публики концерта с согласия", "经同意的音乐会观众研究"):
-        assert (
-            engagement(engagement_timeline(people(1)), model, purpose=purpose).settings["purpose"]
-            == purpose
-        )
 
 
 def test_a_video_shorter_than_a_window(model: EngagementModel) -> None:
     found = engagement(engagement_timeline(people(5, seconds=3.0)), model)
-    assert found.table["why"].tolist() == ["the film is shorter than a window"]
+    assert found.table["why"].tolist() == ["the video is shorter than a window"]
     assert found.table["end_s"].tolist() == pytest.approx([3.0])
     assert found.table["engagement"].isna().all()
 
@@ -232,16 +220,18 @@ def test_a_video_shorter_than_a_window(model: EngagementModel) -> None:
 def test_a_video_with_no_face(model: EngagementModel) -> None:
     found = engagement(engagement_timeline({}, frames=200), model)
     assert found.table["n_people"].tolist() == [0] * 4
-    assert set(found.table["why"]) == {"nobody is seen for more than half of it"}
+    assert set(found.table["why"]) == {"nobody is visible for more than half of it"}
 
 
 def test_features_of_another_model_and_none_at_all(model: EngagementModel) -> None:
-    with pytest.raises(UsageError, match=r"of the model acted .*of another model"):
+    with pytest.raises(
+        UsageError, match=r"trained on 8 features of acted \(abababab\), not on .*\(cdcdcdcd\)"
+    ):
         engagement(engagement_timeline(people(5), sha="cd" * 32), model)
     film = engagement_timeline(people(5))
     assert film.embeddings is not None
     narrow = replace(film.embeddings, vectors={"features": np.zeros((1000, 5), np.float32)})
-    with pytest.raises(UsageError, match=r"needs 8 features .*, not 5: analyse"):
+    with pytest.raises(UsageError, match=r"8 features .*, not on 5 features: analyze"):
         engagement(replace(film, embeddings=narrow), model)
     with pytest.raises(UsageError, match="--embeddings features"):
         engagement(replace(film, embeddings=None), model)
@@ -261,9 +251,9 @@ def test_photos_and_nonsense_are_one_sentence(model: EngagementModel) -> None:
     with pytest.raises(UsageError, match="lasts more than 0 seconds"):
         model.rescaled(0)
     with pytest.raises(UsageError, match="windows must have shape"):
-        model.judge(np.zeros((1, 5, FEATURES), np.float32))
+        model.predict(np.zeros((1, 5, FEATURES), np.float32))
     with pytest.raises(ModelError, match="window_s of 'x' must be above 0"):
-        EngagementCard("x", features=3, window_s=0)
+        EngagementCard("x", size=3, window_s=0)
     with pytest.raises(ModelError, match="cannot be read"):
         EngagementCard.from_json("no card")
 

@@ -93,7 +93,7 @@ def test_a_model_that_predicts_neutral_for_anger(faces: LabelledFaces) -> None:
     assert group.gap.is_beyond_chance
     ages = [name for name, _ in found.groups[1].parts]
     assert len(ages) == 4  # many numbers become quarters
-    assert sum(figure.faces for _, figure in found.groups[1].parts) == 60
+    assert sum(figure.count for _, figure in found.groups[1].parts) == 60
 
 
 def test_labels_that_the_data_lacks_are_left_out(faces: LabelledFaces) -> None:
@@ -112,7 +112,7 @@ def test_less_sure_answers_are_uncertain(faces: LabelledFaces) -> None:
 def test_wrong_use_is_a_usage_error(faces: LabelledFaces) -> None:
     with pytest.raises(UsageError, match="no column 'sex'; it has group, age"):
         evaluate(reader(), faces, by=["sex"])
-    with pytest.raises(UsageError, match="knows none of the data's labels"):
+    with pytest.raises(UsageError, match="has none of the data's labels"):
         evaluate(reader(("fear", "contempt")), faces)
     with pytest.raises(UsageError, match="none of the model's labels"):
         evaluate(reader(("yes", "no")), faces)
@@ -181,9 +181,9 @@ def test_of_many_groups_the_unknown_stays_separate(faces: LabelledFaces) -> None
     names[0] = ""  # rarer than any
     some = replace(faces, columns={"where": names})
     parts = dict(evaluate(reader(), some, by=["where"]).groups[0].parts)
-    assert parts[""].faces == 1
-    assert parts["others"].faces > 0
-    assert sum(figure.faces for figure in parts.values()) == 60
+    assert parts[""].count == 1
+    assert parts["others"].count > 0
+    assert sum(figure.count for figure in parts.values()) == 60
 
 
 def test_a_gap_that_chance_makes_is_no_finding(

@@ -11,7 +11,7 @@ import pytest
 from mien.evaluation.intervals import (
     FEW,
     FEW_PEOPLE,
-    Measured,
+    Estimate,
     jackknifed,
     largest_gap,
     mcnemar,
@@ -34,7 +34,7 @@ def test_students_t_is_that_of_the_tables(freedom: int, level: float, bound: flo
 def test_wilsons_interval_by_hand() -> None:
     figure = share([1] * 8 + [0] * 2)
     assert (figure.low, figure.high) == pytest.approx((0.4902, 0.9433), abs=1e-4)
-    assert (figure.value, figure.faces, figure.people) == (0.8, 10, 0)
+    assert (figure.value, figure.count, figure.people) == (0.8, 10, 0)
 
 
 def test_nothing_is_certain_because_every_answer_was_right() -> None:
@@ -55,7 +55,7 @@ def test_nothing_is_certain_because_every_answer_was_right() -> None:
         jackknifed(lambda rows: 1.0, range(40)),
     ],
 )
-def test_a_handful_has_no_interval(figure: Measured) -> None:
+def test_a_handful_has_no_interval(figure: Estimate) -> None:
     assert math.isnan(figure.low)
     assert math.isnan(figure.high)
 
@@ -77,7 +77,7 @@ def test_intervals_over_people_hold_the_truth(people: int) -> None:
     assert held_by_faces / 400 < 0.75
 
 
-def _mean_by_jackknife(right: npt.NDArray[np.bool_], who: npt.NDArray[np.int64]) -> Measured:
+def _mean_by_jackknife(right: npt.NDArray[np.bool_], who: npt.NDArray[np.int64]) -> Estimate:
     return jackknifed(lambda rows: float(right[rows].mean()), who)
 
 

@@ -45,7 +45,7 @@ def test_an_interval_holds_the_value_and_is_always_the_same() -> None:
     figure = measured(table, accuracy)
     assert figure.low < figure.value < figure.high
     assert figure == measured(table, accuracy)
-    assert figure.faces == 24
+    assert figure.count == 24
     assert math.isnan(measured(confusion(TRUTH, TOLD, 3), accuracy).low)
     assert math.isnan(measured(np.zeros((2, 3), np.int64), accuracy).value)
 

@@ -9,7 +9,7 @@ import pytest
 from mien import CustomClassifier, load_classifier
 from mien.datasets import load_ferplus, read_list
 from mien.errors import InputError, InputNotFoundError
-from mien.evaluation import calibration_error, divergence, evaluate_ferplus, judge
+from mien.evaluation import calibration_error, divergence, evaluate_ferplus, predict
 from mien.labels import EMOTIONS
 from mien.types import Crops
 
@@ -35,7 +35,7 @@ def test_labels_are_matched_by_name_not_by_place() -> None:
         return np.tile([0.2, 0.7, 0.1], (len(crops), 1))
 
     model = CustomClassifier(happy, ("Sad", "Happy", "bored"), 8)
-    scores = judge(model, np.zeros((3, 48, 48), np.uint8))
+    scores = predict(model, np.zeros((3, 48, 48), np.uint8))
     assert scores.shape == (3, 8)
     assert scores[0, EMOTIONS.index("happiness")] == pytest.approx(0.7)
     assert scores[0, EMOTIONS.index("sadness")] == pytest.approx(0.2)
@@ -46,7 +46,7 @@ def test_the_data_is_read_as_published(shared: Path) -> None:
     folder = shared / "data" / "ferplus"
     test = load_ferplus(folder, "test")
     assert len(test) == 3573
-    assert test.pictures.shape == (3573, 48, 48)
+    assert test.images.shape == (3573, 48, 48)
     assert test.distribution.sum(axis=1) == pytest.approx(1)
     listed = read_list(folder / "lists" / "literature_test.csv")
     assert len(listed) == 3137
@@ -65,7 +65,7 @@ def test_the_shipped_model_is_as_right_as_its_card_says(shared: Path) -> None:
     found = {f.name: f for f in evaluate_ferplus(model, shared / "data" / "ferplus")}
     card = getattr(model, "card", None)
     assert card is not None
-    assert found["literature_test"].faces == 3137
+    assert found["literature_test"].count == 3137
     for name, figure in found.items():
         assert card.accuracy[name] == pytest.approx(figure.value, abs=0.004), name
     assert found["ece_votes"].value <= 0.03

@@ -112,7 +112,7 @@ def test_the_hub_converts_it_on_arrival_and_it_runs(
     hub.pull("engagement_single_attention")
     assert hub.verify() == [("engagement_single_attention", True)]
     model = EngagementModel("engagement_single_attention")
-    assert (model.card.features, model.card.steps, model.card.engaged_is) == (1280, 128, 1)
+    assert (model.card.size, model.card.steps, model.card.engaged_is) == (1280, 128, 1)
     assert model.card.residual is None, "nobody has measured it"
     seen = rng.normal(0, 1, (2, 128, 1280)).astype(np.float32)
     both = np.concatenate([np.repeat(seen.std(axis=1)[:, None], 128, axis=1), seen], axis=2)
@@ -122,9 +122,9 @@ def test_the_hub_converts_it_on_arrival_and_it_runs(
     inner = np.maximum(context @ w["hidden_FC/kernel:0"] + w["hidden_FC/bias:0"], 0)
     logits = inner @ w["dense/kernel:0"] + w["dense/bias:0"]
     wanted = 1 / (1 + np.exp(logits[:, 0] - logits[:, 1]))  # the column of "engaged"
-    assert model.judge(seen)[:, 0] == pytest.approx(wanted, abs=1e-4)
+    assert model.predict(seen)[:, 0] == pytest.approx(wanted, abs=1e-4)
     film = engagement_timeline({1: np.zeros((200, FEATURES), np.float32)})
-    with pytest.raises(UsageError, match="needs 1280 features a face of the model enet_b0"):
+    with pytest.raises(UsageError, match="trained on 1280 features of enet_b0, not on 8 features"):
         engagement(film, model)
 
 
@@ -134,10 +134,10 @@ def test_the_sign_is_what_the_card_says(tmp_path: Path, golden: dict[str, Any]) 
     write(tmp_path / "net.h5", shapes)
     said = {}
     for sign in (1, 0):
-        card = EngagementCard("net", features=5, steps=12, engaged_is=sign)
+        card = EngagementCard("net", size=5, steps=12, engaged_is=sign)
         path = tmp_path / f"{sign}.onnx"
         convert_attention(tmp_path / "net.h5", path, {"mien.engagement": card.to_json()})
-        said[sign] = EngagementModel(path).judge(random_windows(12, 5))
+        said[sign] = EngagementModel(path).predict(random_windows(12, 5))
     assert said[0] == pytest.approx(1 - said[1], abs=1e-6)
     assert np.abs(said[0] - 0.5).max() > 0.05
 
@@ -148,9 +148,9 @@ def test_a_file_that_is_no_model_is_an_error(
     monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "cache"))
     write(tmp_path / "net.h5", golden["shapes"])
     convert_attention(tmp_path / "net.h5", tmp_path / "net.onnx", {})
-    with pytest.raises(ModelError, match="is no engagement model"):
+    with pytest.raises(ModelError, match="is not an engagement model"):
         EngagementModel(tmp_path / "net.onnx")
-    card = EngagementCard("net", features=7, steps=12)
+    card = EngagementCard("net", size=7, steps=12)
     convert_attention(
         tmp_path / "net.h5", tmp_path / "net.onnx", {"mien.engagement": card.to_json()}
     )

@@ -48,7 +48,7 @@ def test_the_last_layers_input_comes_out(tmp_path: Path, ending: str) -> None:
 
 
 def test_other_networks_are_errors(tmp_path: Path) -> None:
-    with pytest.raises(InputNotFoundError, match="there is no model file"):
+    with pytest.raises(InputNotFoundError, match="no such model file"):
         give_features(tmp_path / "none.onnx", tmp_path / "out.onnx")
     (tmp_path / "text.onnx").write_text("no network")
     with pytest.raises(ModelError, match="is not an ONNX network"):

@@ -133,7 +133,7 @@ def _write_features(folder: Path) -> None:
     crowd = {who: moving_features(1.0, 6, rng) for who in range(6)}
     engagement_timeline(crowd).save(folder / "crowd.parquet")
     write_networks(
-        blank_networks(FEATURES), EngagementCard("net", features=FEATURES), folder / "engaged.onnx"
+        blank_networks(FEATURES), EngagementCard("net", size=FEATURES), folder / "engaged.onnx"
     )
 
 

@@ -12,7 +12,7 @@ from helpers.features import timeline_with_features
 from helpers.networks import channel_network
 
 from mien.errors import ModelError, UsageError
-from mien.timeline.classifier import FilmModel
+from mien.timeline.classifier import VideoModel
 from mien.timeline.timeline import Timeline
 
 pytest.importorskip("sklearn", reason="scikit-learn (the extra video) is not installed")
@@ -21,57 +21,57 @@ from helpers.video_models import video_model
 
 
 def test_a_group_has_one_prediction(tmp_path: Path, rng: np.random.Generator) -> None:
-    model = FilmModel(video_model(tmp_path / "g.onnx", "group", rng))
+    model = VideoModel(video_model(tmp_path / "g.onnx", "group", rng))
 
     def torn(i: int) -> dict[int, npt.ArrayLike]:
         return {1: [0.2, 0.1], 2: [2.8, 2.9]}
 
-    found = model.judge(timeline_with_features(torn))
+    found = model.predict(timeline_with_features(torn))
     assert found["label"].tolist() == ["torn"]
     assert found["track_id"].isna().all()
-    alike = model.judge(timeline_with_features(lambda i: {1: [1.5, 1.5], 2: [1.5, 1.5]}))
+    alike = model.predict(timeline_with_features(lambda i: {1: [1.5, 1.5], 2: [1.5, 1.5]}))
     assert alike["label"].tolist() == ["even"]
-    alone = model.judge(timeline_with_features(lambda i: {1: [1.5, 1.5]}))
+    alone = model.predict(timeline_with_features(lambda i: {1: [1.5, 1.5]}))
     assert alone["label"].tolist() == ["even"], "one person only has no spread"
 
 
 def test_what_cannot_be_predicted_has_a_row_that_says_why(
     tmp_path: Path, rng: np.random.Generator
 ) -> None:
-    model = FilmModel(video_model(tmp_path / "p.onnx", "person", rng))
-    nobody = model.judge(timeline_with_features(lambda i: {}))
+    model = VideoModel(video_model(tmp_path / "p.onnx", "person", rng))
+    nobody = model.predict(timeline_with_features(lambda i: {}))
     assert nobody["problem"].tolist() == ["no face was found in film.mp4."]
     assert nobody[["label", "probability", "even"]].isna().all(axis=None)
-    short = model.judge(
+    short = model.predict(
         timeline_with_features(lambda i: {1: [1, 1]} | ({2: [1, 1]} if i == 3 else {}))
     )
     assert short["track_id"].tolist() == [1, 2]
     assert short["label"].isna().tolist() == [False, True]
     assert "person 2 of film.mp4 is too short: 1 frame with a face" in short["problem"][1]
-    empty = model.judge(Timeline.from_results([]))
+    empty = model.predict(Timeline.from_results([]))
     assert len(empty) == 0
     assert list(empty.columns)[-3:] == ["even", "torn", "problem"]
 
 
 def test_where_nothing_is_likely_it_is_uncertain(tmp_path: Path, rng: np.random.Generator) -> None:
-    model = FilmModel(video_model(tmp_path / "p.onnx", "person", rng))
+    model = VideoModel(video_model(tmp_path / "p.onnx", "person", rng))
     film = timeline_with_features(lambda i: {1: [1, 1]})
-    sure = float(model.judge(film)["probability"][0])
-    assert model.judge(film, uncertain_below=sure + 1e-6)["label"].tolist() == ["uncertain"]
-    assert model.judge(film, uncertain_below=sure - 1e-6)["label"].tolist() == ["even"]
+    sure = float(model.predict(film)["probability"][0])
+    assert model.predict(film, uncertain_below=sure + 1e-6)["label"].tolist() == ["uncertain"]
+    assert model.predict(film, uncertain_below=sure - 1e-6)["label"].tolist() == ["even"]
 
 
 def test_features_of_another_model(tmp_path: Path, rng: np.random.Generator) -> None:
-    model = FilmModel(video_model(tmp_path / "p.onnx", "person", rng))
+    model = VideoModel(video_model(tmp_path / "p.onnx", "person", rng))
     other = timeline_with_features(lambda i: {1: [1, 1]}, model="cd" * 32)
-    told = r"trained on the features of stand-in \(5e5e5e5e\), these are of stand-in \(cdcdcdcd\)"
+    told = r"trained on 2 features of stand-in \(5e5e5e5e\), not on stand-in \(cdcdcdcd\)"
     with pytest.raises(UsageError, match=told):
-        model.judge(other)
+        model.predict(other)
     with pytest.raises(UsageError, match=r"features of length 2, those of film\.mp4 have 3"):
-        model.judge(timeline_with_features(lambda i: {1: [1, 1, 1]}))
+        model.predict(timeline_with_features(lambda i: {1: [1, 1, 1]}))
     unkept = timeline_with_features(lambda i: {1: [1, 1]})
     with pytest.raises(UsageError, match="not kept: analyse it again with --embeddings features"):
-        model.judge(Timeline(unkept.faces, unkept.images, unkept.settings, unkept.labels))
+        model.predict(Timeline(unkept.faces, unkept.images, unkept.settings, unkept.labels))
     with pytest.raises(UsageError, match=r"shape \(n, 8\), got \(8,\)"):
         model.probabilities(np.zeros(8))
     with pytest.raises(UsageError, match="finite"):
@@ -81,8 +81,8 @@ def test_features_of_another_model(tmp_path: Path, rng: np.random.Generator) -> 
 def test_unknown_models_are_accepted_with_a_warning(
     tmp_path: Path, rng: np.random.Generator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    model = FilmModel(video_model(tmp_path / "p.onnx", "person", rng))
-    assert len(model.judge(timeline_with_features(lambda i: {1: [1, 1]}, model="")))
+    model = VideoModel(video_model(tmp_path / "p.onnx", "person", rng))
+    assert len(model.predict(timeline_with_features(lambda i: {1: [1, 1]}, model="")))
     assert "whether the features fit p.onnx is not known" in caplog.text
 
 
@@ -90,15 +90,15 @@ def test_files_that_are_no_models_of_videos(tmp_path: Path, rng: np.random.Gener
     import onnx
 
     with pytest.raises(ModelError, match="there is no model file"):
-        FilmModel(tmp_path / "none.onnx")
-    with pytest.raises(ModelError, match="is no model of films"):
-        FilmModel(channel_network(tmp_path / "tiny.onnx"))
+        VideoModel(tmp_path / "none.onnx")
+    with pytest.raises(ModelError, match="is not a video model"):
+        VideoModel(channel_network(tmp_path / "tiny.onnx"))
     good = video_model(tmp_path / "p.onnx", "person", rng)
     for field, value, told in (
         ("size", 3, "but its card says"),
         ("kind", "crowd", "kind is one of person, group, got 'crowd'"),
-        ("labels", ["even"], "needs two different labels"),
-        ("labels", ["even", "frames"], "none called as"),
+        ("labels", ["even"], "needs at least two labels"),
+        ("labels", ["even", "frames"], "none of them called"),
         ("labels", None, "card of the model of films 'p' is wrong: labels is a list"),
     ):
         file = onnx.load(str(good))
@@ -106,4 +106,4 @@ def test_files_that_are_no_models_of_videos(tmp_path: Path, rng: np.random.Gener
         file.metadata_props[0].value = json.dumps({**card, field: value, "later": 1})
         onnx.save(file, str(tmp_path / "bad.onnx"))
         with pytest.raises(ModelError, match=told):
-            FilmModel(tmp_path / "bad.onnx")
+            VideoModel(tmp_path / "bad.onnx")

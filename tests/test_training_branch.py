@@ -20,8 +20,8 @@ from mien.expressions.onnx import OnnxClassifier  # noqa: E402
 from mien.plugins import model_path  # noqa: E402
 from mien.training.expressions import distill as growing  # noqa: E402
 from mien.training.expressions import train as whole  # noqa: E402
-from mien.training.expressions.attach import graft  # noqa: E402
-from mien.training.expressions.branch import Branch, Knowledge  # noqa: E402
+from mien.training.expressions.attach import attach_branch  # noqa: E402
+from mien.training.expressions.branch import Branch, TeacherOutputs  # noqa: E402
 from mien.training.expressions.recipe import load_branch  # noqa: E402
 
 TRUNK = model_path("mien-mobilenet")
@@ -33,13 +33,13 @@ class Teacher:
     def __init__(self, folder: Path) -> None:
         pass
 
-    def __call__(self, x: Any) -> Knowledge:
+    def __call__(self, x: Any) -> TeacherOutputs:
         left, top = x[:, 0, :, :112].mean((1, 2)) / 255, x[:, 0, :112].mean((1, 2)) / 255
         identity = torch.zeros(len(x), 1024)
         identity[:, 0], identity[:, 1], identity[:, 2] = left, top, 1
         ages = torch.full((len(x), 100), -20.0)
         ages[torch.arange(len(x)), (60 * left).long()] = 5.0
-        return Knowledge(identity, ages, 20 * (left - 0.5))
+        return TeacherOutputs(identity, ages, 20 * (left - 0.5))
 
 
 def data(folder: Path, count: int = 192) -> Path:
@@ -97,13 +97,13 @@ def test_a_stopped_run_goes_on_and_another_recipe_does_not(
     assert recipe is not None
     grown[0].unlink()
     lines: list[dict[str, Any]] = []
-    growing.grow(recipe, tmp_path / "faces", out, tmp_path, None, lines.append)
+    growing.distill(recipe, tmp_path / "faces", out, tmp_path, None, lines.append)
     assert not any("loss" in line for line in lines), "everything was there already"
     (tmp_path / "r.toml").write_text('name="grown"\ntrunk="mien-mobilenet"\nwidth=32\n')
     other = load_branch(tmp_path / "r.toml")
     assert other is not None
     with pytest.raises(UsageError, match="comes from another recipe"):
-        growing.grow(other, tmp_path / "faces", out, tmp_path, None, lines.append)
+        growing.distill(other, tmp_path / "faces", out, tmp_path, None, lines.append)
 
 
 @pytest.mark.slow
@@ -114,7 +114,7 @@ def test_predictions_of_other_images_are_not_reused(
     assert recipe is not None
     others = data(tmp_path / "others", 128)
     with pytest.raises(UsageError, match=r"teacher-train.pt is about other pictures"):
-        growing.grow(recipe, others, grown[0].parent, tmp_path, None, lambda line: None)
+        growing.distill(recipe, others, grown[0].parent, tmp_path, None, lambda line: None)
 
 
 def test_file_and_network_agree(tmp_path: Path) -> None:
@@ -132,11 +132,10 @@ def test_file_and_network_agree(tmp_path: Path) -> None:
     card = OnnxClassifier(TRUNK).card
     path = tmp_path / "g.onnx"
 
-    graft(
+    attach_branch(
         TRUNK,
         branch.eval(),
-        12,
-        7,
+        (12, 7),
         replace(card, identity="identity"),
         path,
     )

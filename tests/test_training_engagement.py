@@ -27,14 +27,15 @@ pytest.importorskip("onnx", reason="onnx is not installed (extra train)")
 from mien.training.engagement.data import (
     Clips,
     LabelledClip,
-    divided,
+    divide,
     labelled,
     parse_levels,
     read_clips,
 )
 from mien.training.engagement.export import write_networks
 from mien.training.engagement.metrics import measure
-from mien.training.engagement.train import Plan, Trained, train_engagement
+from mien.training.engagement.train import Plan, train_engagement
+from mien.training.trained import Trained
 
 LEVELS = (0.0, 1 / 3, 2 / 3, 1.0)
 QUICK = Plan(window_s=3.0, steps=32, hidden=64, least=200, passes=1, batch=24, lr=5e-3)
@@ -57,22 +58,21 @@ def clips(people: int, seed: int = 3, levels: tuple[float, ...] = LEVELS) -> Cli
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained[EngagementCard]:
     return train_engagement(clips(40), tmp_path_factory.mktemp("model") / "net.onnx", QUICK)
 
 
 @pytest.mark.slow
-def test_predictions_for_new_people_follow_their_movement(trained: Trained) -> None:
-    figures = trained.figures
-    assert figures["mse"] < figures["mse_of_mean"] / 4
-    assert figures["mse_gain_low"] > 0.5
-    assert figures["accuracy"] > figures["accuracy_of_commonest"] + 0.2
-    assert figures["uar"] > 0.5
-    assert figures["people"] == 12
+def test_predictions_for_new_people_follow_their_movement(trained: Trained[EngagementCard]) -> None:
+    assert trained["mse"].value < trained["mse_of_mean"].value / 4
+    assert trained["mse_gain"].low > 0.5
+    assert trained["accuracy"].value > trained["accuracy_of_commonest"].value + 0.2
+    assert trained["uar"].value > 0.5
+    assert trained["accuracy"].people == 12
     model = EngagementModel(trained.path)
     assert model.networks == 6
     assert model.card.says == "level"
-    assert model.card.accuracy["mse"] == pytest.approx(figures["mse"], abs=1e-4)
+    assert model.card.figures["mse"] == pytest.approx(trained["mse"].value, abs=1e-4)
     rng = np.random.default_rng(99)
     film = engagement_timeline({k: moving_features(k / 6, 8, rng) for k in range(1, 7)})
     table = engagement(film, model, purpose="A test of what the model has learned.").table
@@ -83,12 +83,12 @@ def test_predictions_for_new_people_follow_their_movement(trained: Trained) -> N
 
 
 @pytest.mark.slow
-def test_uncertainties_hold_for_strangers(trained: Trained) -> None:
+def test_uncertainties_hold_for_strangers(trained: Trained[EngagementCard]) -> None:
     """Of people never seen, about two thirds lie within one and nearly all within two."""
     held_out = clips(60, seed=77).clips
-    figures = measure(EngagementModel(trained.path), clips(40).clips, held_out)
-    assert 0.5 < figures["within_1"] < 0.95
-    assert figures["within_2"] > 0.88
+    figures = {f.name: f for f in measure(EngagementModel(trained.path), clips(40).clips, held_out)}
+    assert 0.5 < figures["within_1"].value < 0.95
+    assert figures["within_2"].value > 0.88
 
 
 @pytest.mark.slow
@@ -98,11 +98,11 @@ def test_two_classes_and_a_given_split(tmp_path: Path) -> None:
         clip(who, float(who % 2), rng, split="test" if who >= 20 else "train") for who in range(30)
     ]
     done = train_engagement(Clips(tuple(made), True), tmp_path / "two.onnx", QUICK)
-    assert done.figures["clips"] == 10
-    assert done.figures["accuracy"] >= 0.9
-    assert done.figures["accuracy_of_commonest"] == 0.5
+    assert done["accuracy"].count == 10
+    assert done["accuracy"].value >= 0.9
+    assert done["accuracy_of_commonest"].value == 0.5
     assert EngagementModel(done.path).card.says == "probability"
-    assert "the split of the table" in done.protocol[0]
+    assert "the list's split" in done.card.protocol[0]
     assert [path.name for path in tmp_path.iterdir()] == ["two.onnx"], "no draft is left behind"
 
 
@@ -113,7 +113,7 @@ def test_the_metrics_show_that_there_is_nothing_to_learn(tmp_path: Path) -> None
     levels = rng.permutation([c.level for c in shuffled.clips])
     made = [replace(c, level=float(v)) for c, v in zip(shuffled.clips, levels, strict=True)]
     done = train_engagement(replace(shuffled, clips=tuple(made)), tmp_path / "no.onnx", QUICK)
-    assert done.figures["mse_gain_low"] < 0
+    assert done["mse_gain"].low < 0
     residual = EngagementModel(done.path).card.residual
     assert residual is not None
     assert residual > 0.25, "what cannot be known is uncertain"
@@ -124,7 +124,7 @@ def test_the_same_seed_is_the_same_model(tmp_path: Path) -> None:
     said = []
     for name in ("a", "b"):
         path = train_engagement(data, tmp_path / f"{name}.onnx", plan).path
-        said.append(EngagementModel(path).judge(np.ones((1, 32, FEATURES), np.float32)))
+        said.append(EngagementModel(path).predict(np.ones((1, 32, FEATURES), np.float32)))
     assert said[0] == pytest.approx(said[1], abs=1e-6)
 
 
@@ -151,7 +151,7 @@ def test_a_table_of_several_videos_is_no_clip() -> None:
             for name in ("a.mp4", "b.mp4")
         ]
     )
-    with pytest.raises(InputError, match="it is of 2 films: give a table a film"):
+    with pytest.raises(InputError, match="a table of 2 videos: give one of each"):
         labelled(both, 0.5, {"path": "both.parquet"})
 
 
@@ -159,7 +159,7 @@ def test_an_empty_split_is_an_error() -> None:
     rng = np.random.default_rng(2)
     some = [clip(1, 0.0, rng, split="train"), clip(2, 1.0, rng, split="foo")]
     with pytest.raises(InputError, match="'foo': say train or test for each"):
-        divided(some, 0.3, 0)
+        divide(some, 0.3, 0)
 
 
 def test_too_few_people_or_one_level_is_one_sentence(tmp_path: Path) -> None:
@@ -179,14 +179,14 @@ def test_too_few_people_or_one_level_is_one_sentence(tmp_path: Path) -> None:
 
 def test_people_are_never_on_both_sides() -> None:
     made = clips(20).clips
-    told, held = divided(made, 0.3, seed=0)
+    told, held = divide(made, 0.3, seed=0)
     assert not {c.group for c in told} & {c.group for c in held}
     assert len({c.group for c in held}) == 6
     spread = [np.mean([c.level for c in side]) for side in (told, held)]
     assert abs(spread[0] - spread[1]) < 0.15, "both sides have all levels"
     mixed = [replace(c, split="train" if i % 2 else "test") for i, c in enumerate(made)]
     with pytest.raises(InputError, match="is in train and in test"):
-        divided(mixed, 0.3, seed=0)
+        divide(mixed, 0.3, seed=0)
 
 
 def test_levels_are_numbers_or_names() -> None:
@@ -226,10 +226,12 @@ def test_a_table_of_clips_is_read(tmp_path: Path) -> None:
         tmp_path / "other.parquet"
     )
     table.write_text("path,level\ntwo.parquet,1\nother.parquet,0\n")
-    with pytest.raises(UsageError, match="features of different models"):
+    with pytest.raises(UsageError, match="are of different models"):
         read_clips(table, Timeline.load)
     table.write_text("film,mood\ntwo.parquet,1\n")
-    with pytest.raises(InputError, match=r"needs a row a clip with .* it has 1 rows with film"):
+    with pytest.raises(
+        InputError, match=r"needs a row for each video with .* it has 1 rows with film"
+    ):
         read_clips(table, Timeline.load)
     with pytest.raises(InputError, match="no such file"):
         read_clips(tmp_path / "nothing.csv", Timeline.load)
@@ -252,9 +254,10 @@ def test_from_the_command_line_end_to_end(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, timeout=900, check=False)
     told = done.stderr.decode()
     assert done.returncode == 0, told
-    assert done.stdout.decode().strip() == str(model)
+    figures = done.stdout.decode()
+    assert figures.splitlines()[-1] == str(model)
     assert "left out: gone.mp4" in told
-    assert "of predicting the mean" in told
+    assert "mse_of_mean" in figures
     assert "do not use it" not in told
     table, out = tmp_path / "film.parquet", tmp_path / "out.parquet"
     engagement_timeline({k: moving_features(float(k > 2), 8, rng) for k in range(6)}).save(table)
@@ -273,15 +276,15 @@ def test_a_handful_of_people_has_no_figures(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Two people held out: it used to save "100% of it, 95 % interval 100% to 100%"."""
-    from mien.cli.commands.train_engagement import _report
+    from mien.cli.output.training import show_trained
 
     done = train_engagement(clips(8, levels=(0.0, 1.0)), tmp_path / "few.onnx", QUICK)
-    assert done.figures == {"clips": 4, "people": 2}
+    assert done.figures == ()
     card = EngagementModel(done.path).card
-    assert card.accuracy == done.figures
+    assert card.figures == {"clips": 4, "people": 2}
     assert card.residual is not None
     assert card.residual > 0.15, "six people do not make a level certain"
-    _report(done)
+    show_trained(done)
     said = capsys.readouterr().err
     assert "people held out: 2; figures of fewer than 5" in said
     assert "%" not in said.split("protocol:")[0]
@@ -293,41 +296,41 @@ def test_a_handful_of_people_has_no_figures(
 
 
 @pytest.mark.slow
-def test_intervals_over_people_are_not_of_clips(trained: Trained) -> None:
-    figures = trained.figures
-    assert figures["accuracy_low"] < figures["accuracy"] <= figures["accuracy_high"]
-    assert figures["accuracy_high"] - figures["accuracy_low"] > 0.1
-    assert figures["mse_gain_low"] < figures["mse_gain"] < figures["mse_gain_high"]
+def test_intervals_over_people_are_not_of_clips(trained: Trained[EngagementCard]) -> None:
+    accuracy, gain = trained["accuracy"], trained["mse_gain"]
+    assert accuracy.low < accuracy.value <= accuracy.high
+    assert accuracy.high - accuracy.low > 0.1
+    assert gain.low < gain.value < gain.high
 
 
 @pytest.mark.slow
 def test_wrong_use_of_the_command_is_one_sentence(tmp_path: Path, photo: Path) -> None:
     model = tmp_path / "net.onnx"
-    write_networks(blank_networks(FEATURES), EngagementCard("net", features=FEATURES), model)
+    write_networks(blank_networks(FEATURES), EngagementCard("net", size=FEATURES), model)
     alone = tmp_path / "alone.parquet"
     engagement_timeline({1: moving_features(1.0, 6, np.random.default_rng(0))}).save(alone)
     out = tmp_path / "out.csv"
     for more, code, told in (
         ([alone], 3, "0 of 2 windows have a value for the group; 2: fewer than 5 people"),
         ([alone, "--person"], 2, "--person and --purpose go together"),
-        ([alone, "--person", "--purpose", "because"], 2, "only told for a written purpose"),
-        ([photo], 2, "is neither a film nor a table"),
+        ([alone, "--person", "--purpose", " "], 2, "needs a purpose, one sentence"),
+        ([photo], 2, "is neither a video nor a table"),
         ([tmp_path / "none.parquet"], 3, "there is no file"),
     ):
-        done = run_mien("engagement", *more, "--model", model, "-o", out)
+        done = run_mien("engagement", *more, "--model", model, "-o", out, "--overwrite")
         assert done.returncode == code, done.stderr
         assert told in done.stderr.decode()
         assert b"Traceback" not in done.stderr
     done = run_mien(
         "engagement", alone, "--model", model, "-o", out,
-        "--person", "--purpose", "A study with informed consent of this person.",
+        "--person", "--purpose", "A study with informed consent of this person.", "--overwrite",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert out.read_text().count("informed consent") == 2
     done = run_mien("train-engagement", tmp_path / "none.csv", "-o", tmp_path / "x.onnx")
     assert (done.returncode, b"no such file" in done.stderr) == (3, True)
     done = run_mien("train-engagement", tmp_path / "none.csv", "-o", tmp_path / "x.h5")
-    assert (done.returncode, b"a model is an .onnx file" in done.stderr) == (2, True)
+    assert (done.returncode, b"must end in .onnx, got x.h5" in done.stderr) == (2, True)
 
 
 def test_a_video_of_five_faces_from_pixels_to_a_value(tmp_path: Path, photo: Path) -> None:
@@ -338,7 +341,7 @@ def test_a_video_of_five_faces_from_pixels_to_a_value(tmp_path: Path, photo: Pat
     frames = [np.roll(row, int(rng.integers(0, 3)), axis=0) for _ in range(8)]
     film = write_video(tmp_path / "five.mp4", [f[:130, :650] for f in frames], fps=8)
     model = tmp_path / "net.onnx"
-    write_networks(blank_networks(1024), EngagementCard("net", features=1024), model)
+    write_networks(blank_networks(1024), EngagementCard("net", size=1024), model)
     out = tmp_path / "out.parquet"
     done = run_mien("engagement", film, "--model", model, "-o", out, "--window", 1)
     assert done.returncode == 0, done.stderr
@@ -346,7 +349,7 @@ def test_a_video_of_five_faces_from_pixels_to_a_value(tmp_path: Path, photo: Pat
     assert table["n_people"].tolist() == [5]
     assert table["engagement"].tolist() == pytest.approx([0.5])
     write_networks(
-        blank_networks(1024), EngagementCard("net", features=1024, features_sha256="ab" * 32), model
+        blank_networks(1024), EngagementCard("net", size=1024, model_sha256="ab" * 32), model
     )
     done = run_mien("engagement", film, "--model", model, "-o", out, "--window", 1)
-    assert (done.returncode, b"of another model" in done.stderr) == (2, True)
+    assert (done.returncode, b"was trained on 1024 features of" in done.stderr) == (2, True)

@@ -21,7 +21,7 @@ from mien.expressions.onnx import OnnxClassifier  # noqa: E402
 from mien.plugins import model_path  # noqa: E402
 from mien.training.expressions import train as whole  # noqa: E402
 from mien.training.expressions.augment import Augmentation, augment, to_input  # noqa: E402
-from mien.training.expressions.finetune import tune  # noqa: E402
+from mien.training.expressions.finetune import finetune  # noqa: E402
 from mien.training.expressions.loop import fit  # noqa: E402
 from mien.training.expressions.losses import (  # noqa: E402
     attention_consistency,
@@ -30,7 +30,7 @@ from mien.training.expressions.losses import (  # noqa: E402
     soft_cross_entropy,
 )
 from mien.training.expressions.recipe import Recipe, Stage  # noqa: E402
-from mien.training.expressions.targets import for_training, lesson  # noqa: E402
+from mien.training.expressions.targets import for_training, training_set  # noqa: E402
 
 
 def test_soft_targets_weigh_by_votes() -> None:
@@ -50,7 +50,7 @@ def test_the_majority_rule_drops_single_votes() -> None:
 
 
 def test_augmentation_is_repeatable_and_switched_off_changes_nothing() -> None:
-    pictures = torch.from_numpy(voted_faces(6).pictures)
+    pictures = torch.from_numpy(voted_faces(6).images)
     none = Augmentation(0, 0, 0, 0, 0, 0, 0, 0)
     calm = augment(pictures, 64, none, torch.Generator().manual_seed(1))
     assert torch.allclose(calm, to_input(pictures, 64), atol=1e-2)
@@ -91,7 +91,7 @@ def test_a_training_learns_stops_and_goes_on(tmp_path: Path) -> None:
     for name, weights in stopped.items():
         assert torch.allclose(weights, straight[name], atol=1e-5), name
     classifier = OnnxClassifier(path)
-    found = classifier.classify(to_crops(voted_faces(4).pictures, 32))
+    found = classifier.classify(to_crops(voted_faces(4).images, 32))
     assert found.values.shape == (4, 8)
 
 
@@ -143,8 +143,8 @@ def test_training_reports_its_data_and_keeps_its_colors(tmp_path: Path) -> None:
     data = face_folder(tmp_path / "data", 8)
     recipe = Recipe("r", size=48)
     told: list[dict[str, Any]] = []
-    train, validation = whole.read_lessons(recipe, data, told.append)
-    assert train.pictures.shape == validation.pictures.shape == (8, 48, 48)
+    train, validation = whole.read_data(recipe, data, told.append)
+    assert train.images.shape == validation.images.shape == (8, 48, 48)
     (data / "train" / "sadness" / "torn.png").write_bytes(b"no picture")
     (data / "test" / "sadness").mkdir(parents=True)
     twin = next((data / "train" / "sadness").glob("[0-9]*.png"))
@@ -154,10 +154,10 @@ def test_training_reports_its_data_and_keeps_its_colors(tmp_path: Path) -> None:
         bright = rng.integers(0, 255, (40, 40, 3)).astype(np.uint8)
         PILImage.fromarray(bright).save(data / split / "sadness" / "bright.png")
     told.clear()
-    train, validation = whole.read_lessons(recipe, data, told.append)
-    assert train.pictures.shape == validation.pictures.shape == (9, 3, 48, 48)
-    words = "\n".join(line["told"] for line in told)
-    assert "train: 1 broken picture" in words
+    train, validation = whole.read_data(recipe, data, told.append)
+    assert train.images.shape == validation.images.shape == (9, 3, 48, 48)
+    words = "\n".join(line["note"] for line in told)
+    assert "train: 1 broken image" in words
     assert "torn.png" in words
     assert "1 of 1 pictures of test have a twin in train" in words
     small = Recipe("colour", network="rca", start="", size=32, batch=4, stages=(Stage(1, 32),))
@@ -211,26 +211,26 @@ def test_targets_are_votes_the_majority_or_the_older_label() -> None:
     told = replace(
         voted_faces(4), votes=votes, fer2013=np.array(["anger", "", "happiness", "sadness"])
     )
-    soft = lesson(Recipe("r"), told)
+    soft = training_set(Recipe("r"), told)
     assert soft.targets[0, :2].tolist() == [0.5, 0.5]
     assert soft.weights.tolist() == pytest.approx([0.8, 1.0, 0.8, 0.6])
     assert soft.answers.tolist() == [-1, 1, 7, 3]
-    hard = lesson(Recipe("r", targets="majority"), told)
+    hard = training_set(Recipe("r", targets="majority"), told)
     assert hard.answers.tolist() == [1, 7, 3]
     seven = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
-    older = lesson(Recipe("r", targets="fer2013", labels=seven), told)
+    older = training_set(Recipe("r", targets="fer2013", labels=seven), told)
     assert older.answers.tolist() == [0, 3, 4]
     assert older.targets.shape == (3, 7)
-    view = lesson(Recipe("r", labels=seven), told)  # contempt drops out, and so does its face
+    view = training_set(Recipe("r", labels=seven), told)  # contempt drops out, and so does its face
     assert view.answers.tolist() == [-1, 3, 4]
     with pytest.raises(UsageError, match="targets are votes, majority, fer2013"):
-        lesson(Recipe("r", targets="guess"), told)
+        training_set(Recipe("r", targets="guess"), told)
 
 
 def test_class_weights_and_smoothing() -> None:
     told = replace(voted_faces(4), votes=np.eye(8, dtype=np.float32)[[1, 1, 1, 3]] * 10)
     two = Recipe("r", labels=("happiness", "sadness"), class_weights=1.0, label_smoothing=0.2)
-    found = for_training(two, lesson(two, told))
+    found = for_training(two, training_set(two, told))
     assert found.weights == pytest.approx(np.array([2, 2, 2, 6]) / 3)  # each class weighs the same
     assert found.targets[0].tolist() == pytest.approx([0.9, 0.1])
 
@@ -245,15 +245,15 @@ def test_fine_tuning_learns_from_few_faces(tmp_path: Path, monkeypatch: pytest.M
     start = whole.run(recipe, folder, tmp_path / "out", None, None, lambda line: None)
     # What the network learned to call happiness is called sadness here, and the other way.
     data = load_faces(folder, labels={"happiness": "sadness", "sadness": "happiness"})[:160]
-    tuned = tune(start, data, tmp_path / "mine.onnx", lambda line: None)
-    assert (tuned.learned, tuned.held_out) == (96, 64)
+    tuned = finetune(start, data, tmp_path / "mine.onnx", lambda line: None)
+    assert (tuned.train, tuned.test) == (96, 64)
     assert tuned.gain.overall.one < 0.9 < tuned.gain.overall.other
     card = OnnxClassifier(tuned.path).card
     assert card.name == "mine"
     assert "fine-tuned on 96 faces" in card.training_data
     assert sorted(path.name for path in tmp_path.glob("mine*")) == ["mine.onnx"]
     with pytest.raises(InputError, match="at least 40 faces"):
-        tune(start, data[:30], tmp_path / "few.onnx", lambda line: None)
+        finetune(start, data[:30], tmp_path / "few.onnx", lambda line: None)
 
 
 @pytest.mark.slow
@@ -263,11 +263,11 @@ def test_the_default_model_can_be_tuned(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr("mien.training.expressions.finetune.ALL_STEPS", 1)
     data = load_faces(face_folder(tmp_path / "data", 24))
     told: list[dict[str, Any]] = []
-    tuned = tune(model_path("mien-mobilenet"), data, tmp_path / "mine.onnx", told.append)
+    tuned = finetune(model_path("mien-mobilenet"), data, tmp_path / "mine.onnx", told.append)
     card = OnnxClassifier(tuned.path).card
     assert card.identity == ""
     distances = [line["val_kl"] for line in told if "loss" in line]
     best = distances.index(min(distances))
     depth = "the last layer" if best < 4 else "all layers"  # four epochs of each at least
-    chosen = [line["told"] for line in told if "told" in line][-1]
+    chosen = [line["note"] for line in told if "told" in line][-1]
     assert chosen.startswith(f"{depth}, epoch {best + 1} of 8: {distances[best]:.3f} from")

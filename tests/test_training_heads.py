@@ -31,7 +31,7 @@ from helpers.heads import (  # noqa: E402
     labeled_rows,
 )
 
-from mien.training.heads.data import Wanted, load_rows  # noqa: E402
+from mien.training.heads.data import Selection, load_rows  # noqa: E402
 from mien.training.heads.export import Last, apply, write_head  # noqa: E402
 from mien.training.heads.splits import divide  # noqa: E402
 from mien.training.heads.train import HeadRecipe, concordances, train_head  # noqa: E402
@@ -137,8 +137,10 @@ def test_what_cannot_be_learned_is_an_error(tmp_path: Path) -> None:
         labeled_rows(values, ("a", "b"), features), recipe, tmp_path / "m.onnx", **QUIET
     )
     assert trained.card.columns == ("a",)
-    assert trained.told == ("too few faces with and without b: left out.",)
-    with pytest.raises(InputError, match="nothing can be learned: too few faces with b in one"):
+    assert trained.notes == ("too few faces with and without b: left out.",)
+    with pytest.raises(
+        InputError, match="nothing can be learned: too few faces with b in the training"
+    ):
         train_head(
             labeled_rows(values[:, 1:], ("b",), features), recipe, tmp_path / "n.onnx", **QUIET
         )
@@ -154,27 +156,27 @@ def test_no_person_is_in_two_parts() -> None:
     values[:200] = 1  # only the first two of ten people
     told = labeled_rows(values, ("x",), features)
     parts = divide(told)
-    shares = [part.tolist() for part in (parts.learn, parts.choose, parts.measure)]
+    shares = [part.tolist() for part in (parts.train, parts.validation, parts.test)]
     assert sorted(row for part in shares for row in part) == list(range(1000))
     people = [set(told.people[part]) for part in shares]
     assert not people[0] & people[1] | people[0] & people[2] | people[1] & people[2]
     assert [len(part) for part in shares] == pytest.approx([600, 200, 200], abs=20)
-    assert "30 people or films, none in two parts" in parts.protocol[0]
+    assert "30 people or videos, none in two parts" in parts.protocol[0]
     given = np.full(1000, "train", dtype=object)
     given[600:] = "validation"
     parts = divide(replace(told, splits=given))
-    assert parts.measure.tolist() == list(range(600, 1000))
-    assert not set(told.people[parts.learn]) & set(told.people[parts.choose])
+    assert parts.test.tolist() == list(range(600, 1000))
+    assert not set(told.people[parts.train]) & set(told.people[parts.validation])
     given[800:] = "test"
     parts = divide(replace(told, splits=given))
-    assert (parts.choose.tolist(), parts.measure.tolist()) == (
+    assert (parts.validation.tolist(), parts.test.tolist()) == (
         list(range(600, 800)),
         list(range(800, 1000)),
     )
     alone = np.full(1000, "she", dtype=object)
-    parts = divide(replace(told, people=alone, films=alone))
-    assert parts.learn.max() < parts.choose.min() <= parts.choose.max() < parts.measure.min()
-    assert "one person or film only" in parts.protocol[0]
+    parts = divide(replace(told, people=alone, videos=alone))
+    assert parts.train.max() < parts.validation.min() <= parts.validation.max() < parts.test.min()
+    assert "one person or video only" in parts.protocol[0]
 
 
 def test_figures_of_agreement() -> None:
@@ -194,25 +196,25 @@ def test_figures_of_agreement() -> None:
 
 def test_figures_have_intervals_over_people() -> None:
     """Fifty faces a person: what a person is like, all of them are."""
-    from mien.training.heads.metrics import Predicted, figures_of
+    from mien.training.heads.metrics import Predictions, figures_of
 
     rng = np.random.default_rng(0)
     people = np.repeat(np.arange(12), 50)
     truth = (rng.random((600, 1)) < 0.5).astype(np.float32)
     astray = rng.random(12)[people] < 0.3
     values = np.where(astray, 1 - truth[:, 0], truth[:, 0])[:, None].astype(np.float32)
-    units = figures_of("action-units", Predicted(("AU12",), values, truth, (0.5,), people))
-    numbers = figures_of("regression", Predicted(("AU12",), values, truth, (), people))
+    units = figures_of("action-units", Predictions(("AU12",), values, truth, (0.5,), people))
+    numbers = figures_of("regression", Predictions(("AU12",), values, truth, (), people))
     for figure in (*units, *numbers):
         assert figure.people == 12
         assert figure.low < figure.value < figure.high
         if figure.name != "mean_f1_always":
             assert figure.high - figure.low > 0.2, figure.name
-    alone = figures_of("action-units", Predicted(("AU12",), values, truth, (0.5,)))
+    alone = figures_of("action-units", Predictions(("AU12",), values, truth, (0.5,)))
     named = {figure.name: figure for figure in alone}
     assert named["f1_AU12"].value == pytest.approx(f1_score(truth[:, 0] > 0.5, values[:, 0] > 0.5))
     assert np.isnan(named["f1_AU12"].low)
-    perfect = figures_of("action-units", Predicted(("AU12",), truth, truth, (0.5,), people))
+    perfect = figures_of("action-units", Predictions(("AU12",), truth, truth, (0.5,), people))
     assert next(f for f in perfect if f.name == "f1_AU12").low < 0.9
 
 
@@ -226,9 +228,9 @@ def bias_head(path: Path, model: Path, card: HeadCard, values: list[float]) -> P
 
 def test_heads_on_a_model(tmp_path: Path) -> None:
     path = color_network(tmp_path / "tiny.onnx")
-    faces = HeadCard("mood", "expression", ("calm", "lively"), "tiny", "", 3)
-    ages = HeadCard("ages", "regression", ("years",), "tiny", "", 3)
-    units = HeadCard("au", "action-units", ("AU01",), "tiny", "", 3, (0.4,))
+    faces = HeadCard("mood", "expression", ("calm", "lively"), size=3, model="tiny")
+    ages = HeadCard("ages", "regression", ("years",), size=3, model="tiny")
+    units = HeadCard("au", "action-units", ("AU01",), (0.4,), size=3, model="tiny")
     heads = [
         bias_head(tmp_path / "mood.onnx", path, faces, [0, np.log(3)]),
         bias_head(tmp_path / "ages.onnx", path, ages, [30]),
@@ -252,9 +254,9 @@ def test_heads_on_a_model(tmp_path: Path) -> None:
     scores = asked.classify(crops)
     assert scores.embeddings["features"].shape == (5, 3)
     assert scores.labels == ("neutral", "happiness", "sadness")
-    with pytest.raises(UsageError, match="two heads give the column 'years'"):
+    with pytest.raises(UsageError, match="two heads have the column 'years'"):
         load_classifier(path, heads=[heads[1], heads[1]])
-    with pytest.raises(UsageError, match="mood and mood both tell expressions"):
+    with pytest.raises(UsageError, match="mood and mood both predict expressions"):
         load_classifier(path, heads=[heads[0], heads[0]])
     with pytest.raises(UsageError, match="heads need an"):
         load_classifier(model, heads=heads)
@@ -262,19 +264,19 @@ def test_heads_on_a_model(tmp_path: Path) -> None:
 
 def test_features_of_another_model_are_one_sentence(tmp_path: Path) -> None:
     path, other = color_network(tmp_path / "tiny.onnx"), color_network(tmp_path / "other.onnx")
-    card = HeadCard("ages", "regression", ("years",), "tiny", "", 3)
+    card = HeadCard("ages", "regression", ("years",), size=3, model="tiny")
     head = bias_head(tmp_path / "ages.onnx", path, card, [30])
     with pytest.raises(
-        ModelError, match=r"ages.onnx was trained on features of tiny \(\w{8}\), not"
+        ModelError, match=r"ages was trained on 3 features of tiny \(\w{8}\), not on other"
     ):
         load_classifier(other, heads=[head])
-    with pytest.raises(ModelError, match=r"tiny.onnx is no head"):
+    with pytest.raises(ModelError, match=r"tiny.onnx is not a head"):
         load_classifier(path, heads=[path])
-    with pytest.raises(ModelError, match="wants 3 features of tiny a face, got 4"):
+    with pytest.raises(ModelError, match="takes 3 features of tiny for each face, got 4"):
         Head(head).values(np.zeros((2, 4), np.float32))
     with pytest.raises(ModelError, match="needs 1 thresholds, got 0"):
         replace(card, task="multilabel")
-    with pytest.raises(ModelError, match="the card of the head cannot be read"):
+    with pytest.raises(ModelError, match="the card of a head cannot be read"):
         HeadCard.from_json("{}")
     again = HeadCard.from_json(json.dumps({**json.loads(card.to_json()), "later": 1}))
     assert again == card
@@ -295,13 +297,13 @@ def test_from_videos_to_columns_of_a_table(tmp_path: Path) -> None:
     table = pd.DataFrame(told, columns=["source", "frame", "warmth", "AU09"])
     labels = tmp_path / "labels.csv"
     table.to_csv(labels, index=False)
-    rows_ = load_rows(folder, labels, Wanted("action-units"))
+    rows_ = load_rows(folder, labels, Selection("action-units"))
     assert len(rows_) == 600
     assert rows_.sha256 == file_sha256(model)
     au = train_head(rows_, HeadRecipe("action-units", rounds=12), tmp_path / "au.onnx", **QUIET)
     assert figures(au) == {} == au.card.figures, "one film measured says nothing about others"
-    assert "people or films held out: 1" in au.told[-1]
-    rows_ = load_rows(folder, labels, Wanted("regression", ("warmth",)))
+    assert "people or videos held out: 1" in au.notes[-1]
+    rows_ = load_rows(folder, labels, Selection("regression", ("warmth",)))
     warm = train_head(rows_, HeadRecipe("regression", rounds=12), tmp_path / "warm.onnx", **QUIET)
     assert figures(warm) == {}
     classifier = load_classifier(model, heads=[au.path, warm.path])
@@ -323,23 +325,23 @@ def test_data_that_does_not_fit_is_one_sentence(tmp_path: Path) -> None:
     labels = tmp_path / "labels.csv"
     labels.write_text("source,frame,x\nfilm.mp4,700,1\n")
     with pytest.raises(InputError, match=r"the first: film.mp4, frame 700"):
-        load_rows(path, labels, Wanted("regression"))
+        load_rows(path, labels, Selection("regression"))
     with pytest.raises(UsageError, match="a table needs labels"):
-        load_rows(path, None, Wanted("regression"))
+        load_rows(path, None, Selection("regression"))
     labels.write_text("source,frame,expression\nfilm.mp4,7,sad\n")
     with pytest.raises(InputError, match="there is no person 9; the track ids are: none"):
-        load_rows(path, labels, Wanted("expression", person="9"))
+        load_rows(path, labels, Selection("expression", person="9"))
     with pytest.raises(UsageError, match="--person is a track_id, or all; got 'Eve'"):
-        load_rows(path, labels, Wanted("expression", person="Eve"))
+        load_rows(path, labels, Selection("expression", person="Eve"))
     (tmp_path / "film.embeddings.parquet").unlink()
-    with pytest.raises(UsageError, match="has no features beside it: analyse its pictures or"):
-        load_rows(path, labels, Wanted("expression"))
+    with pytest.raises(UsageError, match="has no features beside it: analyze its images or"):
+        load_rows(path, labels, Selection("expression"))
 
 
 def test_a_model_without_features_takes_no_head(tmp_path: Path) -> None:
     path = color_network(tmp_path / "tiny.onnx")
-    card = HeadCard("ages", "regression", ("years",), "tiny", "", 3)
+    card = HeadCard("ages", "regression", ("years",), size=3, model="tiny")
     head = bias_head(tmp_path / "ages.onnx", path, card, [30])
     model = OnnxClassifier(path, replace(OnnxClassifier(path).card, embedding=""))
-    with pytest.raises(ModelError, match="tiny gives no features, so no head fits it"):
+    with pytest.raises(ModelError, match="tiny has no features output, so no head fits it"):
         load_classifier(model, heads=[head])

@@ -37,7 +37,7 @@ def test_torch_and_onnx_agree(tmp_path: Path, name: str, attention: str, size: i
     path = tmp_path / "net.onnx"
     card = whole.default_card(Recipe("net", network=name, size=size), model, 1.0)
     export(model, card, path, half=False)
-    pictures = voted_faces(4).pictures
+    pictures = voted_faces(4).images
     assert whole.parity(model, path, pictures) < 1e-3
     classifier = OnnxClassifier(path)
     check_classifier(classifier)
@@ -52,7 +52,7 @@ def test_torch_and_onnx_agree(tmp_path: Path, name: str, attention: str, size: i
 
 def test_batchnorm_comes_back_without_changing_the_function() -> None:
     model = random_network()
-    images = to_input(torch.from_numpy(voted_faces(32).pictures), 64)
+    images = to_input(torch.from_numpy(voted_faces(32).images), 64)
     with torch.no_grad():
         before = model(images)[0]
         restore_batchnorm(model, images)
@@ -111,7 +111,7 @@ def test_an_exported_model_can_be_taken_up_again(tmp_path: Path) -> None:
     export(model, whole.default_card(Recipe("net", size=64), model, 1.0), path, half=False)
     again = make_network("mobilenet", 3)
     load_exported(again, path, ("sadness", "happiness", "boredom"))
-    batch = to_input(torch.from_numpy(voted_faces(4).pictures), 64)
+    batch = to_input(torch.from_numpy(voted_faces(4).images), 64)
     with torch.no_grad():
         before, after = model(batch)[0], again.eval()(batch)[0]
     assert torch.allclose(after[:, 0], before[:, 3], atol=1e-3)
@@ -139,7 +139,7 @@ def test_no_part_of_a_network_is_lost_between_trainings(
     again, told = open_exported(path, card.labels, 0.1)
     assert told == card
     assert type(again) is type(model)
-    batch = to_input(torch.from_numpy(voted_faces(4).pictures), size)
+    batch = to_input(torch.from_numpy(voted_faces(4).images), size)
     with torch.no_grad():
         before, after = model(batch)[0], again.eval()(batch)[0]
     assert torch.allclose(after, before, atol=1e-3 * before.abs().max())
@@ -162,7 +162,7 @@ def test_attention_is_put_on_a_plain_network(tmp_path: Path) -> None:
     export(model, card, path, half=False)
     again = make_network("mobilenet", 8, attention="cbam")
     load_exported(again, path, card.labels)
-    batch = to_input(torch.from_numpy(voted_faces(4).pictures), 64)
+    batch = to_input(torch.from_numpy(voted_faces(4).images), 64)
     with torch.no_grad():
         before, after = model(batch)[0], again.eval()(batch)[0]
     assert (before.argmax(1) == after.argmax(1)).all()

@@ -23,9 +23,9 @@ from mien.expressions.heads import Head  # noqa: E402
 from mien.expressions.onnx import OnnxClassifier  # noqa: E402
 from mien.models.session import file_sha256  # noqa: E402
 from mien.plugins import load_classifier, model_path  # noqa: E402
-from mien.training.heads.alignment import Matched, match  # noqa: E402
+from mien.training.heads.alignment import LabelledFeatures, match  # noqa: E402
 from mien.training.heads.features import features_of  # noqa: E402
-from mien.training.heads.personalize import LastLayer, adapt, moved  # noqa: E402
+from mien.training.heads.personalize import LastLayer, adapt, fit_layer  # noqa: E402
 from mien.training.heads.train import HeadRecipe, train_head  # noqa: E402
 from mien.types import FloatArray  # noqa: E402
 
@@ -37,7 +37,7 @@ def mien(*arguments: object) -> Any:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-def person(model: Path, features: FloatArray, labels: list[str]) -> Matched:
+def person(model: Path, features: FloatArray, labels: list[str]) -> LabelledFeatures:
     """Pictures of one person."""
     values = np.eye(3, dtype=np.float32)[[LABELS.index(label) for label in labels]]
     told = labeled_rows(values, LABELS, features)
@@ -45,7 +45,7 @@ def person(model: Path, features: FloatArray, labels: list[str]) -> Matched:
     names = np.array([f"{i}.jpg" for i in range(n)], dtype=object)
     alone = np.full(n, "she", dtype=object)
     unknown = np.full(n, np.nan)
-    return replace(told, films=names, people=alone, times=unknown, sha256=file_sha256(model))
+    return replace(told, videos=names, people=alone, times=unknown, sha256=file_sha256(model))
 
 
 def blue(n: int, seed: int = 0) -> FloatArray:
@@ -65,7 +65,7 @@ def test_the_last_layer_is_the_model_itself(tmp_path: Path) -> None:
     told = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     assert told == pytest.approx(model.classify(crops).values, abs=1e-4)
     hidden = OnnxClassifier(model.path, replace(model.card, head=""))
-    with pytest.raises(ModelError, match="tiny does not show its last layer"):
+    with pytest.raises(ModelError, match="tiny does not export its last layer"):
         LastLayer.of(hidden)
 
 
@@ -78,12 +78,12 @@ def test_a_resting_face_is_learned_from_a_few_images(tmp_path: Path) -> None:
     trained = adapt(model, told, tmp_path / "she.onnx")
     found = figures(trained)
     assert found["loss_after"] < found["loss_before"] - 0.2
-    assert "fits these labels better" in trained.told[0]
+    assert "fits these labels better" in trained.notes[0]
     right = next(figure for figure in trained.figures if figure.name == "accuracy_after")
     assert right.low < 1, "twelve moments prove no 100 %"
     few = adapt(model, person(path, blue(8), ["neutral"] * 8), tmp_path / "few.onnx")
     assert few.figures == ()
-    assert "8 moments are too few for figures" in few.told[1]
+    assert "8 moments are too few for figures" in few.notes[1]
     adapted = load_classifier(path, heads=[trained.path])
     fresh, before = colored(blue(20, seed=5)), model.classify(colored(blue(20, seed=5)))
     after = adapted.classify(fresh)
@@ -101,7 +101,7 @@ def test_frames_that_say_nothing_new_change_nothing(tmp_path: Path) -> None:
     rng = np.random.default_rng(4)
     noisy = [str(rng.choice(LABELS)) if rng.random() < 0.5 else label for label in own]
     trained = adapt(model, person(path, colors, noisy), tmp_path / "none.onnx")
-    assert "so the head tells what the model tells" in trained.told[0]
+    assert "so the head is the model's last layer unchanged" in trained.notes[0]
     features = np.random.default_rng(5).random((9, 3)).astype(np.float32)
     crops = colored(features)
     same = load_classifier(path, heads=[trained.path]).classify(crops).values
@@ -113,11 +113,11 @@ def test_the_more_frames_the_further_it_moves(tmp_path: Path) -> None:
     away = []
     for n in (2, 10, 50):
         truth = np.tile(np.array([[1, 0, 0]], np.float32), (n, 1))
-        kernel, bias = moved(start, blue(n), truth, np.ones(n))
+        kernel, bias = fit_layer(start, blue(n), truth, np.ones(n))
         away.append(np.abs(kernel - start.weights).max() + np.abs(bias - start.biases).max())
     assert away[0] < away[1] < away[2] < 5
     truth = np.tile(np.array([[1, 0, 0]], np.float32), (50, 1))
-    shared = moved(start, blue(50), truth, np.full(50, 1 / 50))  # one moment, fifty frames
+    shared = fit_layer(start, blue(50), truth, np.full(50, 1 / 50))  # one moment, fifty frames
     assert np.abs(shared[0] - start.weights).max() < away[0]
 
 
@@ -126,8 +126,8 @@ def test_too_little_of_a_person_is_one_sentence(tmp_path: Path) -> None:
     model = OnnxClassifier(path)
     told = person(path, blue(6), ["neutral"] * 6)
     film = np.full(6, "film.mp4", dtype=object)
-    moment = replace(told, films=film, times=np.arange(6, dtype=np.float64) / 25)
-    with pytest.raises(InputError, match="at 4 moments or more are needed, there are 1"):
+    moment = replace(told, videos=film, times=np.arange(6, dtype=np.float64) / 25)
+    with pytest.raises(InputError, match="at 4 or more moments are needed, there are 1"):
         adapt(model, moment, tmp_path / "a.onnx")
     adapt(model, replace(moment, times=np.arange(6, dtype=np.float64) * 3), tmp_path / "a.onnx")
     with pytest.raises(ModelError, match="features of another model"):
@@ -153,9 +153,9 @@ def test_the_command_from_table_to_analysis(tmp_path: Path, photo: Path) -> None
         *("--hidden", 16, "-o", head, "--model", model),
     )
     assert done.exit_code == 0, done.stderr
-    assert "people or films held out: 1" in done.stderr
+    assert "people or videos held out: 1" in done.stderr
     assert done.stdout.splitlines()[-1] == str(head)
-    assert "3 people or films, none in two parts" in done.stderr
+    assert "3 people or videos, none in two parts" in done.stderr
     table = tmp_path / "t.csv"
     done = mien("analyze", photo, "--model", model, "--head", head, "-o", table)
     assert done.exit_code == 0, done.stderr
@@ -169,7 +169,11 @@ def test_the_command_from_table_to_analysis(tmp_path: Path, photo: Path) -> None
     for wrong, code, sentence in (
         ((folder, "--task", "valence-arousal"), 2, "mien: a table needs labels: name a CSV"),
         ((folder, labels, "--task", "smiles"), 2, "mien: the task is one of expression, val"),
-        ((folder, labels, "-o", "h.pt"), 2, "mien: the head's name must end in .onnx, got h.pt"),
+        (
+            (folder, labels, "-o", "h.pt"),
+            2,
+            "mien: the name of the new model must end in .onnx, got h.pt",
+        ),
         ((folder, tmp_path / "no.csv"), 3, "mien: there are no labels at"),
         ((tmp_path / "no", labels), 3, "mien: there is no table or folder"),
         ((folder, labels, "--person", "4"), 3, "mien: there is no person 4"),
@@ -179,7 +183,7 @@ def test_the_command_from_table_to_analysis(tmp_path: Path, photo: Path) -> None
         assert (done.exit_code, done.stderr.startswith(sentence)) == (code, True), done.stderr
     done = mien("analyze", photo, "--head", head)
     assert done.exit_code == 4
-    assert "va.onnx was trained on features of tiny" in done.stderr
+    assert "va was trained on 3 features of tiny" in done.stderr
 
 
 def test_votes_of_real_faces(shared: Path, tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_every_recipe_trains_to_the_end(
     assert sum("loss" in line for line in lines) == len(told.stages)
     small = OnnxClassifier(path.with_name(f"{told.name}-int8.onnx"))
     assert small.card.name == f"{told.name}-int8"
-    crops = to_crops(voted_faces(8).pictures, told.size)
+    crops = to_crops(voted_faces(8).images, told.size)
     assert small.classify(crops).values == pytest.approx(
         classifier.classify(crops).values, abs=0.15
     )

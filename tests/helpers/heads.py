@@ -9,9 +9,10 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from mien import EmotionAnalyzer, ModelCard, load_classifier
+from mien.expressions.heads import HeadCard
 from mien.sinks.tables import TableSink
-from mien.training.heads.alignment import Matched
-from mien.training.heads.train import Trained
+from mien.training.heads.alignment import LabelledFeatures
+from mien.training.trained import Trained
 from mien.types import Crops, FloatArray, Frame, Image
 
 QUIET = {"report": lambda line: None}
@@ -56,15 +57,19 @@ def colored(colors: FloatArray) -> Crops:
     return np.ascontiguousarray(np.broadcast_to(squares, (len(colors), 8, 8, 3)))
 
 
-def labeled_rows(values: FloatArray, columns: tuple[str, ...], features: FloatArray) -> Matched:
+def labeled_rows(
+    values: FloatArray, columns: tuple[str, ...], features: FloatArray
+) -> LabelledFeatures:
     """Labelled rows of thirty people, a film each."""
     n = len(values)
     people = np.array([f"p{i * 30 // n}" for i in range(n)], dtype=object)
     nothing, times = np.full(n, "", dtype=object), np.arange(n) / 25
-    return Matched(features, values, columns, people, people, nothing, times, "tiny", "abc")
+    return LabelledFeatures(
+        features, values, columns, people, people, nothing, times, "tiny", "abc"
+    )
 
 
-def figures(trained: Trained) -> dict[str, float]:
+def figures(trained: Trained[HeadCard]) -> dict[str, float]:
     return {figure.name: figure.value for figure in trained.figures}
 
 

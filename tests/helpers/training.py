@@ -41,7 +41,7 @@ def voted_faces(count: int) -> VotedFaces:
 def face_folder(folder: Path, count: int) -> Path:
     """The same faces as a folder a label, once for training and once for validation."""
     told = voted_faces(2 * count)
-    for row, picture in enumerate(told.pictures):
+    for row, picture in enumerate(told.images):
         split = "train" if row < count else "validation"
         label = "happiness" if told.votes[row, 1] else "sadness"
         path = folder / split / label / f"{row}.png"

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from helpers.features import SHA
-from mien.timeline.classifier import FilmCard
-from mien.training.videos.export import export_machine
-from mien.training.videos.svm import Films
+from mien.timeline.classifier import VideoCard
+from mien.training.videos.export import export_svm
+from mien.training.videos.svm import KernelMatrix
 
 
 def video_model(
@@ -20,7 +20,15 @@ def video_model(
     steady[:, d : 2 * d if kind == "person" else 4 * d] = 0
     moved = steady.copy()
     moved[:, d : 2 * d] = rng.uniform(1, 2, (40, d))
-    films = Films(np.concatenate([steady, moved]), np.repeat([0, 1], 40), 2, "linear")
-    card = FilmCard(path.stem, kind, ("even", "torn"), d, "stand-in", sha, temperature=0.2)  # type: ignore[arg-type]
-    export_machine(films.fit(np.arange(80), 100.0), card, path)
+    films = KernelMatrix(np.concatenate([steady, moved]), np.repeat([0, 1], 40), 2, "linear")
+    card = VideoCard(
+        path.stem,
+        kind,  # type: ignore[arg-type]
+        ("even", "torn"),
+        temperature=0.2,
+        size=d,
+        model="stand-in",
+        model_sha256=sha,
+    )
+    export_svm(films.fit(np.arange(80), 100.0), card, path)
     return path

@@ -1,4 +1,4 @@
-"""Pictures listed in CSV tables: a path and a label a row, and whatever else is known of each."""
+"""Images listed in CSV tables: a path and a label a row, and whatever else is known of each."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SUFFIXES = (".csv", ".tsv")
-PICTURE = (
+IMAGE = (
     *("path", "file", "image", "filename", "file_name", "file_path", "filepath", "image_path"),
     *("image_name", "image_file", "img", "img_path", "picture", "photo", "pth"),
     *("subdirectory_filepath", "name"),
@@ -39,14 +39,14 @@ def read_sheet(path: Path) -> Records:
     with votes or shares: ``votes_happiness`` or ``happiness``.
 
     Raises:
-        InputError: no table, or the column of pictures or labels is not there.
+        InputError: no table, or the column of images or labels is not there.
     """
     header = sheet_header(path)
     columns = Columns(header)
     if not columns.complete:
         raise InputError(
-            f"{path} has the columns {', '.join(header) or '(none)'}: one with the picture"
-            f" ({', '.join(PICTURE[:4])} or {PIXELS}) and one with the label"
+            f"{path} has the columns {', '.join(header) or '(none)'}: one with the image"
+            f" ({', '.join(IMAGE[:4])} or {PIXELS}) and one with the label"
             f" ({', '.join(LABEL[:4])}) or a column of votes a label are needed."
         )
     records = Records(str(path))
@@ -57,7 +57,7 @@ def read_sheet(path: Path) -> Records:
         records.labels = []
     line = 2
     for chunk in _chunks(path):
-        _add_pictures(records, chunk, columns, path, line)
+        _add_images(records, chunk, columns, path, line)
         columns.add_to(records, chunk)
         line += len(chunk)
     return records
@@ -67,26 +67,26 @@ class Columns:
     """Which column holds what, by its name.
 
     Attributes:
-        pixels, picture, label, split: names of columns, or None.
+        pixels, image, label, split: names of columns, or None.
         votes: name of a column to the label that its votes are for; empty if not two or more.
         others: the rest, and the votes for no expression.
     """
 
-    def __init__(self, header: Sequence[str], picture: Sequence[str] = PICTURE) -> None:
+    def __init__(self, header: Sequence[str], image: Sequence[str] = IMAGE) -> None:
         self.pixels = first_column(header, (PIXELS,))
-        self.picture = None if self.pixels else first_column(header, picture)
+        self.image = None if self.pixels else first_column(header, image)
         label = first_column(header, LABEL)
         self.votes = vote_columns(header, bare=label is None)
         self.label = None if self.votes else label
         self.split = first_column(header, SPLIT)
-        used = {self.pixels, self.picture, self.label, self.split}
+        used = {self.pixels, self.image, self.label, self.split}
         used |= {name for name, label in self.votes.items() if known_as(label)}
         self.others = [n for n in header if n not in used and not n.startswith("Unnamed: ")]
 
     @property
     def complete(self) -> bool:
-        """Whether there are pictures and labels."""
-        return bool((self.pixels or self.picture) and (self.label or self.votes))
+        """Whether there are images and labels."""
+        return bool((self.pixels or self.image) and (self.label or self.votes))
 
     def add_to(self, records: Records, table: Mapping[str, Any] | pd.DataFrame) -> None:
         """Add labels, votes, splits and further columns of a table to `records`.
@@ -132,7 +132,7 @@ def vote_columns(header: Sequence[str], bare: bool) -> dict[str, str]:
 
 
 def read_sheets(folder: Path) -> list[tuple[Path, str]]:
-    """The CSV files in a folder that list labelled pictures, each with the split it is named by.
+    """The CSV files in a folder that list labelled images, each with the split it is named by.
 
     Raises:
         InputError: there are several, and their names do not say which split each is.
@@ -142,12 +142,12 @@ def read_sheets(folder: Path) -> list[tuple[Path, str]]:
     named = [path for path in useful if is_split(path.stem)]
     if len(useful) > 1 and len(named) != len(useful):
         names = ", ".join(path.name for path in useful)
-        raise InputError(f"{folder} holds several tables of pictures ({names}): give one of them.")
+        raise InputError(f"{folder} holds several tables of images ({names}): give one of them.")
     return [(path, path.stem if path in named else "") for path in useful]
 
 
 def pixel_rows(texts: Sequence[Any]) -> Iterator[np.ndarray[Any, Any] | Exception]:
-    """Square grey pictures from text: ``"70 80 82 ..."``, as in ``fer2013.csv``."""
+    """Square grey images from text: ``"70 80 82 ..."``, as in ``fer2013.csv``."""
     for text in texts:
         try:
             values = np.frombuffer(bytes(map(int, str(text).split())), np.uint8)
@@ -156,21 +156,21 @@ def pixel_rows(texts: Sequence[Any]) -> Iterator[np.ndarray[Any, Any] | Exceptio
             continue
         side = int(len(values) ** 0.5)
         if not side or side * side != len(values):
-            yield ImageError(f"{len(values)} pixels are no square picture.")
+            yield ImageError(f"{len(values)} pixels are no square image.")
         else:
             yield values.reshape(side, side)
 
 
-def _add_pictures(
+def _add_images(
     records: Records, chunk: pd.DataFrame, columns: Columns, path: Path, line: int
 ) -> None:
     if columns.pixels:
         records.sources.extend(pixel_rows(chunk[columns.pixels].tolist()))
         records.names += [f"{path.name}:{line + row}" for row in range(len(chunk))]
         return
-    for name in chunk[columns.picture].astype(str):
+    for name in chunk[columns.image].astype(str):
         records.names.append(name)
-        missing = ImageError("the row names no picture.")
+        missing = ImageError("the row names no image.")
         records.sources.append(_at(path.parent, name) if name else missing)
 
 

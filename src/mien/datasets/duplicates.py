@@ -1,4 +1,4 @@
-"""Pictures that occur twice: found by a perceptual hash, then by their pixels.
+"""Images that occur twice: found by a perceptual hash, then by their pixels.
 
 A face that is in training and in test makes the test easier than life. FER2013 has hundreds of
 such twins: the same photo from two sites, with another frame, contrast or watermark.
@@ -16,7 +16,7 @@ import numpy.typing as npt
 from mien.datasets.faces import LabelledFaces
 from mien.types import FloatArray, IntArray
 
-#: How alike two pictures must be. Set by eye on FER+ (35,710 pictures), see docs/data.md: of 48
+#: How alike two images must be. Set by eye on FER+ (35,710 images), see docs/data.md: of 48
 #: pairs that correlate by 0.93 to 0.95 all were the same photo, of 96 by 0.90 to 0.93 seven of
 #: eight; of 20 pairs that do so by 0.94 to 0.96 once aligned all were, of 20 below 0.92 four.
 HASH_BITS = 12
@@ -26,17 +26,17 @@ MIRRORED_BITS, MIRRORED = 8, 0.95
 _WORTH_ALIGNING = 0.8
 _INNER = slice(3, 29)  # what is left of a thumbnail to be moved about on the other one
 _SIDES = (26, 24, 25, 27, 28)  # and how large, 26 being as it is
-_FLAT = 1.0  # mean difference, grey levels, under which pictures without contrast are the same
+_FLAT = 1.0  # mean difference, grey levels, under which images without contrast are the same
 _BLOCK = 16
 
 
 @dataclass(frozen=True, eq=False)
 class Duplicates:
-    """Which pictures of one or several sets are the same photo.
+    """Which images of one or several sets are the same photo.
 
     Attributes:
         groups: for each set ``(n,)`` int64: twins share a number, within and across the sets; -1
-            for a picture without a twin.
+            for an image without a twin.
         names: what the sets are called.
     """
 
@@ -44,12 +44,12 @@ class Duplicates:
     names: tuple[str, ...]
 
     def shared(self, first: int, second: int) -> npt.NDArray[np.bool_]:
-        """``(n,)``: which pictures of set `first` have a twin in set `second`."""
+        """``(n,)``: which images of set `first` have a twin in set `second`."""
         other = self.groups[second]
         return np.isin(self.groups[first], other[other >= 0])
 
     def surplus(self, which: int) -> npt.NDArray[np.bool_]:
-        """``(n,)``: which pictures of a set repeat one that stands earlier in the same set."""
+        """``(n,)``: which images of a set repeat one that stands earlier in the same set."""
         groups = self.groups[which]
         again = np.ones(len(groups), np.bool_)
         again[np.unique(groups, return_index=True)[1]] = False
@@ -61,20 +61,18 @@ class Duplicates:
         for i, name in enumerate(self.names):
             repeated = int(self.surplus(i).sum())
             if repeated:
-                told.append(
-                    f"{repeated:,} of {len(self.groups[i]):,} pictures repeat within {name}."
-                )
+                told.append(f"{repeated:,} of {len(self.groups[i]):,} images repeat within {name}.")
         for i, name in enumerate(self.names):
             for j, other in list(enumerate(self.names))[:i]:
                 both = int(self.shared(i, j).sum())
                 if both:
                     of = len(self.groups[i])
-                    told.append(f"{both:,} of {of:,} pictures of {name} have a twin in {other}.")
+                    told.append(f"{both:,} of {of:,} images of {name} have a twin in {other}.")
         return told
 
 
 def duplicates(*sets: LabelledFaces, names: tuple[str, ...] = ()) -> Duplicates:
-    """Find the pictures that are the same photo, also mirrored, within and across sets.
+    """Find the images that are the same photo, also mirrored, within and across sets.
 
     Every pair is compared by a 64-bit difference hash, which takes time with the square of the
     number: seconds for 30,000. Those that differ in at most `HASH_BITS` bits are compared by the
@@ -120,8 +118,8 @@ def difference_hash(thumbnails: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]
     import cv2
 
     small = np.zeros((len(thumbnails), 8, 9), np.int16)
-    for row, picture in zip(small, thumbnails, strict=True):
-        row[:] = cv2.resize(picture, (9, 8), interpolation=cv2.INTER_AREA)
+    for row, image in zip(small, thumbnails, strict=True):
+        row[:] = cv2.resize(image, (9, 8), interpolation=cv2.INTER_AREA)
     brighter = (small[:, :, 1:] > small[:, :, :-1]).reshape(-1, 64)
     return np.packbits(brighter, axis=1).view(np.uint64).ravel()
 
@@ -182,7 +180,7 @@ def _aligned(first: FloatArray, second: FloatArray) -> bool:
 
 
 def _normalised(thumbnails: npt.NDArray[np.uint8]) -> FloatArray:
-    """``(n, 32, 32)`` with mean 0 and length 1; all 0 where a picture has no contrast."""
+    """``(n, 32, 32)`` with mean 0 and length 1; all 0 where an image has no contrast."""
     values = thumbnails.astype(np.float32)
     values -= values.mean(axis=(1, 2), keepdims=True)
     length = np.linalg.norm(values, axis=(1, 2), keepdims=True)

@@ -1,11 +1,11 @@
-"""`LabelledFaces`: pictures of faces and what people called them, whatever they were read from.
+"""`LabelledFaces`: images of faces and what people called them, whatever they were read from.
 
-The pictures stay as they lie in the files (paths, encoded bytes, or pixels where the file holds
+The images stay as they lie in the files (paths, encoded bytes, or pixels where the file holds
 pixels) and are decoded when they are asked for. Training then decodes each once, straight into one
 uint8 array of the size it wants; evaluation decodes batch by batch at full resolution, because
 models differ in input size and a whole photo must be cut as the model's card says. Held in
-between is only what is small: votes, names, columns and a grey thumbnail of 1 kB a picture, made
-on the one pass that also found out which pictures are broken.
+between is only what is small: votes, names, columns and a grey thumbnail of 1 kB an image, made
+on the one pass that also found out which images are broken.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from mien.media.images import ImageSource, read_image
 from mien.models.card import CropSpec
 from mien.types import Crops, Faces, FloatArray, Image, IntArray
 
-#: Side of the thumbnails by which near-identical pictures are found.
+#: Side of the thumbnails by which near-identical images are found.
 THUMBNAIL = 32
 VIEWERS = 10
-TOLD = 10
+MAX_NAMED = 10
 
 Rows = slice | Sequence[int] | npt.NDArray[np.bool_] | npt.NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True)
 class Broken:
-    """A picture that cannot be used, why, and of which split it is."""
+    """An image that cannot be used, why, and of which split it is."""
 
     name: str
     reason: str
@@ -47,7 +47,7 @@ class LabelledFaces:
 
     Attributes:
         names: ``(n,)`` the key of each row: a path relative to the data, or a name in a table.
-        sources: n pictures as they were stored: paths, bytes of files, or uint8 arrays.
+        sources: n images as they were stored: paths, bytes of files, or uint8 arrays.
         votes: ``(n, 8)`` float32, in the order of `mien.labels.EMOTIONS`: people a label; 1 for a
             hard label; or shares. Every row has something above 0.
         kind: which of these three the votes are.
@@ -55,9 +55,9 @@ class LabelledFaces:
         columns: the further columns of the data by name, each ``(n,)``: numbers or text.
         thumbnails: ``(n, 32, 32)`` uint8 grey.
         found: where faces were looked for in whole photos, one `Faces` a row that holds the
-            largest face, or none where the detector missed it; None where the pictures are crops.
-        broken: pictures that could not be read; they are no rows here.
-        unlabelled: names of pictures that nobody gave an expression; no rows here either.
+            largest face, or none where the detector missed it; None where the images are crops.
+        broken: images that could not be read; they are no rows here.
+        unlabelled: names of images that nobody gave an expression; no rows here either.
     """
 
     names: npt.NDArray[np.str_]
@@ -110,7 +110,7 @@ class LabelledFaces:
     def missed(self) -> npt.NDArray[np.bool_]:
         """``(n,)``: no face was found in the photo; a detector's miss, to be counted as an error.
 
-        All False where the pictures are crops.
+        All False where the images are crops.
         """
         if self.found is None:
             return np.zeros(len(self), np.bool_)
@@ -125,16 +125,16 @@ class LabelledFaces:
         if self.missed.any():
             lines.append(f"{int(self.missed.sum()):,} photos in which no face was found.")
         if self.unlabelled:
-            lines.append(f"{len(self.unlabelled):,} pictures without an expression left out.")
+            lines.append(f"{len(self.unlabelled):,} images without an expression left out.")
         if self.broken:
-            lines.append(f"{len(self.broken):,} broken pictures left out:")
-            lines += [f"  {broken.name}: {broken.reason}" for broken in self.broken[:TOLD]]
-            if len(self.broken) > TOLD:
-                lines.append(f"  and {len(self.broken) - TOLD:,} more.")
+            lines.append(f"{len(self.broken):,} broken images left out:")
+            lines += [f"  {broken.name}: {broken.reason}" for broken in self.broken[:MAX_NAMED]]
+            if len(self.broken) > MAX_NAMED:
+                lines.append(f"  and {len(self.broken) - MAX_NAMED:,} more.")
         return lines
 
     def split(self, name: str) -> LabelledFaces:
-        """The rows of one split, and its broken pictures.
+        """The rows of one split, and its broken images.
 
         Raises:
             UsageError: there is no such split; the message names those there are.
@@ -143,21 +143,21 @@ class LabelledFaces:
         broken = tuple(one for one in self.broken if one.split.casefold() == wanted)
         return replace(self[rows], broken=broken)
 
-    def picture(self, row: int) -> Image:
-        """``(H, W, 3)`` uint8 RGB: one picture at full resolution."""
+    def image(self, row: int) -> Image:
+        """``(H, W, 3)`` uint8 RGB: one image at full resolution."""
         return read_image(self.sources[row], name=str(self.names[row]))
 
     def crops(self, size: int, rows: Rows | None = None, spec: CropSpec | None = None) -> Crops:
         """Squares ``(m, size, size, 3)`` uint8 RGB of the given rows, or of all.
 
         Where faces were found in whole photos, each is cut as `spec` says; a missed one gives a
-        grey square. A picture that is a crop already is the square itself; one that is not
+        grey square. An image that is a crop already is the square itself; one that is not
         square is continued at its shorter sides by repeating its edge.
         """
         chosen = self if rows is None else self[rows]
         out = np.full((len(chosen), size, size, 3), 128, np.uint8)
         for row, crop in enumerate(out):
-            image = chosen.picture(row)
+            image = chosen.image(row)
             if chosen.found is None:
                 crop[:] = fit(image, size)
             elif len(chosen.found[row]):
@@ -165,7 +165,7 @@ class LabelledFaces:
         return out
 
     def arrays(self, size: int, color: bool = False) -> VotedFaces:
-        """All pictures decoded, for training: ``(n, size, size)`` grey, or ``(n, 3, size, size)``.
+        """All images decoded, for training: ``(n, size, size)`` grey, or ``(n, 3, size, size)``.
 
         A hard label and shares count as those of ten viewers, so that they weigh as FER+ rows do.
         Rows whose face was missed are left out.
@@ -174,16 +174,16 @@ class LabelledFaces:
 
         kept = self[~self.missed]
         shape = (len(kept), size, size, 3) if color else (len(kept), size, size)
-        pictures: npt.NDArray[np.uint8] = np.empty(shape, np.uint8)
+        images: npt.NDArray[np.uint8] = np.empty(shape, np.uint8)
         for start in range(0, len(kept), 256):
             squares = kept.crops(size, slice(start, start + 256))
             for row, square in enumerate(squares, start):
-                pictures[row] = square if color else cv2.cvtColor(square, cv2.COLOR_RGB2GRAY)
+                images[row] = square if color else cv2.cvtColor(square, cv2.COLOR_RGB2GRAY)
         groups = kept.columns.get("duplicate_group", np.full(len(kept), np.nan))
         fer2013 = kept.columns.get("fer2013_label", np.full(len(kept), ""))
         return VotedFaces(
             names=kept.names,
-            pictures=np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)) if color else pictures,
+            images=np.ascontiguousarray(images.transpose(0, 3, 1, 2)) if color else images,
             votes=kept.votes if kept.kind == "votes" else kept.distribution * VIEWERS,
             fer2013=np.asarray(fer2013, np.str_),
             groups=np.nan_to_num(np.asarray(groups, np.float64), nan=-1).astype(np.int64),
@@ -191,7 +191,7 @@ class LabelledFaces:
 
 
 def fit(image: Image, size: int) -> Image:
-    """A picture ``(H, W, 3)`` as a square of `size`, centred, edges repeated, nothing cut off."""
+    """An image ``(H, W, 3)`` as a square of `size`, centred, edges repeated, nothing cut off."""
     import cv2
 
     height, width = image.shape[:2]
@@ -208,18 +208,18 @@ def fit(image: Image, size: int) -> Image:
 
 @dataclass(frozen=True, eq=False)
 class VotedFaces:
-    """Face pictures and what viewers called them.
+    """Face images and what viewers called them.
 
     Attributes:
         names: ``(n,)`` file names, the key of the published lists.
-        pictures: ``(n, h, w)`` uint8 grey, 48 pixels in FER+; or ``(n, 3, h, w)`` in colour.
+        images: ``(n, h, w)`` uint8 grey, 48 pixels in FER+; or ``(n, 3, h, w)`` in colour.
         votes: ``(n, 8)`` float32, people a label, in the order of `mien.labels.EMOTIONS`.
         fer2013: ``(n,)`` the older single label, "" where unknown.
-        groups: ``(n,)`` int64, rows that are near-identical pictures share a number; -1 for none.
+        groups: ``(n,)`` int64, rows that are near-identical images share a number; -1 for none.
     """
 
     names: npt.NDArray[np.str_]
-    pictures: npt.NDArray[np.uint8]
+    images: npt.NDArray[np.uint8]
     votes: npt.NDArray[np.float32]
     fer2013: npt.NDArray[np.str_]
     groups: npt.NDArray[np.int64]

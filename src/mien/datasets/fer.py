@@ -1,4 +1,4 @@
-"""FER+ as its authors lay it out: votes in one place, the FER2013 pictures in another.
+"""FER+ as its authors lay it out: votes in one place, the FER2013 images in another.
 
 Barsoum et al. 2016 (arXiv 1608.01041), https://github.com/microsoft/FERPlus: ``fer2013new.csv``
 has the votes, row by row those of Kaggle's ``fer2013.csv``, which holds the pixels. The authors'
@@ -46,25 +46,25 @@ def read_fer(folder: Path) -> Records | None:
 
 
 def read_votes(path: Path) -> Records:
-    """``fer2013new.csv`` with the pixels of ``fer2013.csv`` beside it, or the folders of pictures.
+    """``fer2013new.csv`` with the pixels of ``fer2013.csv`` beside it, or the folders of images.
 
     Raises:
-        InputError: no pictures beside it, or the two tables differ in length.
+        InputError: no images beside it, or the two tables differ in length.
     """
     records = read_sheet(path)
     pixels = path.parent / PIXELS
     if pixels.is_file():
-        pictures = read_sheet(pixels)
-        if len(pictures.names) != len(records.names):
+        images = read_sheet(pixels)
+        if len(images.names) != len(records.names):
             raise InputError(
-                f"{path} has {len(records.names)} rows and {pixels} {len(pictures.names)}, but"
+                f"{path} has {len(records.names)} rows and {pixels} {len(images.names)}, but"
                 " they must go row by row: use the two files as published."
             )
         numbers = NUMBERINGS["fer2013"]
         known = dict(zip(map(str, range(len(numbers))), numbers, strict=True))
-        records.columns["fer2013_label"] = [known.get(label, "") for label in pictures.labels or []]
-        records.sources = pictures.sources
-        pairs = zip(records.names, pictures.names, strict=True)
+        records.columns["fer2013_label"] = [known.get(label, "") for label in images.labels or []]
+        records.sources = images.sources
+        pairs = zip(records.names, images.names, strict=True)
         records.names = [name or other for name, other in pairs]
         return records
     for root in _roots(path.parent):
@@ -74,7 +74,7 @@ def read_votes(path: Path) -> Records:
             records.sources = [str(folder / name) for folder, name in both]
             return records
     raise InputError(
-        f"{path} has votes but no pictures: put Kaggle's {PIXELS} or the folders"
+        f"{path} has votes but no images: put Kaggle's {PIXELS} or the folders"
         f" {', '.join(_FOLDERS.values())} beside it."
     )
 
@@ -107,7 +107,7 @@ def _rows(table: Path) -> list[list[str]]:
             return []
     for row in rows:
         if len(row) == len(_COUNTS) + 2:
-            del row[1]  # the box, which is always the whole picture
+            del row[1]  # the box, which is always the whole image
         if len(row) != len(_COUNTS) + 1 or not all(c.strip().isdecimal() for c in row[1:]):
             return []
     return rows
@@ -138,12 +138,12 @@ def load_ferplus(folder: Path, split: str) -> VotedFaces:
         raise InputError(
             f"{path} has another layout than FER+: the column {min(missing)} is not there."
         )
-    pictures = np.stack([_gray(image["bytes"]) for image in table["image"]])
+    images = np.stack([_gray(image["bytes"]) for image in table["image"]])
     votes = np.array([table[name] for name in columns], np.float32).T
     groups = [-1 if group is None else group for group in table["duplicate_group"]]
     return VotedFaces(
         names=np.array([image["path"] for image in table["image"]]),
-        pictures=pictures,
+        images=images,
         votes=votes,
         fer2013=np.array([label or "" for label in table["fer2013_label"]]),
         groups=np.array(groups, np.int64),

@@ -1,4 +1,4 @@
-"""Pictures in folders: one folder a label, with or without folders of splits above."""
+"""Images in folders: one folder a label, with or without folders of splits above."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def read_folder(folder: Path) -> Records | None:
     """One folder a label: ``angry/*.jpg``, ``happy/*.jpg``; or the same below ``train``, ``test``.
 
     A single folder that wraps the rest (as archives often have) is looked into. Names of rows are
-    paths relative to `folder`. None where there are no pictures in folders.
+    paths relative to `folder`. None where there are no images in folders.
     """
     top = folder
     while len(below := _folders(top)) == 1 and not _named(below[0]):
@@ -35,7 +35,7 @@ def read_folder(folder: Path) -> Records | None:
 
 
 def pictures_in(folder: Path) -> Iterator[Path]:
-    """Every file below `folder` that is named as a picture, in the order people count in."""
+    """Every file below `folder` that is named as an image, in the order people count in."""
     for here, below, names in os.walk(folder):
         below[:] = sorted((name for name in below if not hidden(name)), key=natural)
         for name in sorted(names, key=natural):

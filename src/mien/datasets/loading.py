@@ -38,7 +38,7 @@ def load_faces(
     find: Find | None = None,
     progress: Progress | None = None,
 ) -> LabelledFaces:
-    """Read labelled pictures of faces, whatever layout they lie in.
+    """Read labelled images of faces, whatever layout they lie in.
 
     Args:
         path: a folder with a folder a label, also below ``train``, ``validation``, ``test``; a CSV
@@ -51,14 +51,14 @@ def load_faces(
             that counts like this: "fer2013", "ferplus", "rafdb" or "affectnet".
         find: for whole photos: the ``detect`` of a face detector. The largest face counts; where
             none is found the row stays and is marked as missed.
-        progress: wraps the loop over batches of pictures; gets it and the number of batches.
+        progress: wraps the loop over batches of images; gets it and the number of batches.
 
     Returns:
-        The faces in the order of the data; broken pictures and those without a label are listed.
+        The faces in the order of the data; broken images and those without a label are listed.
 
     Raises:
         InputNotFoundError: there is nothing at `path`.
-        InputError: another layout, labels that are not known, or not one usable picture.
+        InputError: another layout, labels that are not known, or not one usable image.
         UsageError: no such split, or an unknown numbering.
     """
     listed = _listed(Path(path), split)
@@ -78,7 +78,7 @@ def load_faces(
     )
     if not len(kept):
         first = f"; the first: {broken[0].reason.rstrip('.')}" if broken else ""
-        raise InputError(f"{records.origin} has no labelled picture that can be read{first}.")
+        raise InputError(f"{records.origin} has no labelled image that can be read{first}.")
     return LabelledFaces(
         names=np.array(records.names, np.str_)[kept],
         sources=tuple(records.sources[i] for i in kept),
@@ -124,7 +124,7 @@ def _read(path: Path, split: str | None) -> Records:
             return _joined(path, [(read(file), name) for file, name in files])
     records = read_folder(path)
     if records is None:
-        raise InputError(f"{path} holds no labelled pictures: expected {LAYOUTS}.")
+        raise InputError(f"{path} holds no labelled images: expected {LAYOUTS}.")
     return records
 
 
@@ -146,7 +146,7 @@ def _wanted(
     missing = set(listed) - set(records.names)
     if missing:
         raise InputError(
-            f"{records.origin} lacks {len(missing):,} of the {len(listed):,} pictures of the list"
+            f"{records.origin} lacks {len(missing):,} of the {len(listed):,} images of the list"
             f" {split}, such as {min(missing)}."
         )
     return np.isin(records.names, list(listed))
@@ -188,7 +188,7 @@ def _joined_votes(whole: Records, more: Records) -> dict[str, list[float]]:
 def _look(
     records: Records, rows: npt.NDArray[np.int64], find: Find | None, progress: Progress | None
 ) -> list[tuple[Faces | Broken | None, npt.NDArray[np.uint8]]]:
-    """Decode every picture once: is it whole, where is its face, what does it look like small."""
+    """Decode every image once: is it whole, where is its face, what does it look like small."""
 
     def one(row: int) -> tuple[Faces | Broken | None, npt.NDArray[np.uint8]]:
         name, source = records.names[row], records.sources[row]
@@ -202,7 +202,7 @@ def _look(
 
     starts: Iterable[int] = range(0, len(rows), _BATCH)
     starts = progress(starts, len(range(0, len(rows), _BATCH))) if progress else starts
-    # More threads gain nothing: pictures wait for each other in Python.
+    # More threads gain nothing: images wait for each other in Python.
     # A user's detector may not be safe in threads, and most use several of their own.
     workers = 1 if find else min(4, os.cpu_count() or 1)
     with ThreadPoolExecutor(workers) as pool:
@@ -214,11 +214,11 @@ def _look(
 
 
 def thumbnail(image: Image) -> npt.NDArray[np.uint8]:
-    """``(32, 32)`` grey of a picture ``(H, W, 3)``, the whole of it."""
+    """``(32, 32)`` grey of an image ``(H, W, 3)``, the whole of it."""
     import cv2
 
     height, width = image.shape[:2]
-    if min(height, width) > 4 * THUMBNAIL:  # grey is cheaper to make once the picture is small
+    if min(height, width) > 4 * THUMBNAIL:  # grey is cheaper to make once the image is small
         side = 2 * THUMBNAIL
         image = np.asarray(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)

@@ -1,4 +1,4 @@
-"""Pictures in Parquet files, as the datasets library stores them, and mien's own FER+ files.
+"""Images in Parquet files, as the datasets library stores them, and mien's own FER+ files.
 
 The convention: a column ``image`` that is a struct of ``bytes`` and ``path``
 (https://huggingface.co/docs/datasets/image_dataset), files named ``train-00000-of-00002.parquet``,
@@ -25,7 +25,7 @@ _BINARY = (
     "img",
     "img.bytes",
     "bytes",
-    "picture",
+    "image",
     "jpg",
     "png",
 )
@@ -36,7 +36,7 @@ def read_parquet(path: Path) -> Records:
     """One Parquet file: an image column (or paths), and labels, votes or shares.
 
     Raises:
-        InputError: no Parquet, or no column of pictures or labels.
+        InputError: no Parquet, or no column of images or labels.
     """
     import pyarrow.parquet as pq
 
@@ -71,7 +71,7 @@ def _read(path: Path, file: Any) -> Records:
     schema = file.schema_arrow
     image = next((name for name in _BINARY if name in schema.names and _holds(schema, name)), None)
     columns = Columns([name for name in schema.names if name != image])
-    if not (image or columns.picture) or not (columns.label or columns.votes):
+    if not (image or columns.image) or not (columns.label or columns.votes):
         raise InputError(
             f"{path} has the columns {', '.join(schema.names)}: an image column with bytes (or a"
             " path), and a label (emotion, expression, label) or votes_<label> are needed."
@@ -81,10 +81,10 @@ def _read(path: Path, file: Any) -> Records:
     records.numbering = _class_names(schema, columns.label)
     for batch in file.iter_batches(_BATCH):
         table = {name: batch.column(name).to_pylist() for name in schema.names}
-        paths = table[columns.picture] if columns.picture else [None] * len(batch)
-        pictures = table.pop(image) if image else [None] * len(batch)
-        for picture, beside in zip(pictures, paths, strict=True):
-            data, name = _parts(picture, beside)
+        paths = table[columns.image] if columns.image else [None] * len(batch)
+        images = table.pop(image) if image else [None] * len(batch)
+        for value, beside in zip(images, paths, strict=True):
+            data, name = _parts(value, beside)
             row = len(records.names)
             records.names.append(name or f"{path.name}:{row}")
             records.sources.append(_source(data, name, path))
@@ -101,17 +101,17 @@ def _holds(schema: Any, name: str) -> bool:
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
 
 
-def _parts(picture: Any, beside: Any) -> tuple[bytes | None, str]:
-    if isinstance(picture, dict):
-        return picture.get("bytes"), str(picture.get("path") or beside or "")
-    return picture, str(beside or "")
+def _parts(image: Any, beside: Any) -> tuple[bytes | None, str]:
+    if isinstance(image, dict):
+        return image.get("bytes"), str(image.get("path") or beside or "")
+    return image, str(beside or "")
 
 
 def _source(data: bytes | None, name: str, path: Path) -> ImageSource | Exception:
     if data is not None:
         return data
     if not name:
-        return ImageError("the row holds neither the bytes of a picture nor a path.")
+        return ImageError("the row holds neither the bytes of an image nor a path.")
     return os.path.join(path.parent, name)
 
 

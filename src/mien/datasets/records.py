@@ -1,4 +1,4 @@
-"""`Records`: what a reader found in the files, before labels are mapped and pictures decoded."""
+"""`Records`: what a reader found in the files, before labels are mapped and images decoded."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Records:
     Attributes:
         origin: what they were read from, for messages.
         names: key of each row.
-        sources: picture of each row; an exception where the file itself says it is broken.
+        sources: image of each row; an exception where the file itself says it is broken.
         labels: hard labels as written, or None where there are votes.
         votes: votes a label name as written, or None where there are hard labels.
         splits: as written, "" for none.

@@ -1,4 +1,4 @@
-"""Apparent engagement over windows of a film: of a group; of one person for a stated purpose only.
+"""Apparent engagement over windows of a video: of a group; of one person for a stated purpose.
 
 In the European Union this must not be used on people at work or in education: see
 docs/engagement.md.

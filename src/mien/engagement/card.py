@@ -1,70 +1,68 @@
-"""EngagementCard: what an engagement model needs to be used rightly, inside its file."""
+"""`EngagementCard`: the card inside the file of an engagement model."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 from mien.errors import ModelError
-from mien.models.card import Card, Commercial
+from mien.models.card import ENGAGEMENT_KEY, Commercial
+from mien.models.feature_model import FeatureCard
 
-#: Frames of a window in the literature (Savchenko et al. 2022), and the rate at which they count.
+#: Frames of a window in the literature (Savchenko et al. 2022), and their rate.
 STEPS, RATE = 128, 30.0
 _MOST = 100_000
 _LONGEST_S = 86_400.0
 
 
 @dataclass(frozen=True)
-class EngagementCard(Card):
-    """Everything about an engagement model that its weights do not say.
+class EngagementCard(FeatureCard):
+    """The card of an engagement model.
 
-    The network's input is ``(n, steps, 2 features)``: the standard deviation of each feature over
-    the window, repeated, beside the features of each moment. Its output is ``(n, m, c)`` or
-    ``(n, c)``: what m networks say, in c columns that sum to 1, or one.
+    The network's input is ``(n, steps, 2 size)``: the standard deviation of each feature over the
+    window, repeated, beside the features of each moment. Its output is ``(n, m, c)`` or ``(n, c)``:
+    the estimates of m networks, in c columns that sum to 1, or one.
 
     Attributes:
-        name: what the model is called.
-        features: how many numbers describe a face.
         steps: moments of a window.
-        window_s: how long a window lasts, seconds.
+        window_s: length of a window, seconds.
         engaged_is: the column that means engaged; of a single column: 1 where high means engaged,
             0 where high means distracted, as in the notebooks of the literature.
-        says: ``probability`` that people would say "engaged", or the ``level`` they would give,
-            0 to 1, by what it learned from.
-        residual: how far levels of unknown people lie from what the networks agree on, one
-            standard deviation, measured on people that they did not learn from; None: not
-            measured.
-        features_model: name of the expression model that the features must come from.
-        features_sha256: hash of its file; "" where it is not known, then only their number counts.
-        licence, commercial, training_data, source: as in `mien.ModelCard`.
-        accuracy: measured figures by name.
+        says: ``probability`` that viewers would say "engaged", or the ``level`` they would give,
+            0 to 1, depending on the training labels.
+        residual: how far levels of unknown people lie from the networks' mean, one standard
+            deviation, measured on people that the networks were not trained on; None: unmeasured.
+        commercial: whether commercial use is clear: yes, no or unclear.
+        source: where it comes from.
+        name, size, model, model_sha256, training_data, licence, figures, protocol: see
+            `FeatureCard`.
     """
 
-    what = "the engagement model"
+    key = ENGAGEMENT_KEY
+    what = "an engagement model"
+    made_by = "mien train-engagement"
+    renamed: ClassVar = {
+        "features": "size",
+        "features_model": "model",
+        "features_sha256": "model_sha256",
+        "accuracy": "figures",
+    }
 
-    name: str
-    features: int
     steps: int = STEPS
     window_s: float = STEPS / RATE
     engaged_is: int = 1
     says: Literal["probability", "level"] = "probability"
     residual: float | None = None
-    features_model: str = ""
-    features_sha256: str = ""
-    licence: str = "unknown"
     commercial: Commercial = "unclear"
-    training_data: str = "unknown"
     source: str = ""
-    accuracy: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if min(self.features, self.steps) < 1 or not self.window_s > 0:
-            raise ModelError(f"features, steps and window_s of {self.name!r} must be above 0.")
-        if max(self.features, self.steps) > _MOST or self.window_s > _LONGEST_S:
+        if self.steps < 1 or not self.window_s > 0:
+            raise ModelError(f"steps and window_s of {self.name!r} must be above 0.")
+        if max(self.size, self.steps) > _MOST or self.window_s > _LONGEST_S:
             raise ModelError(
-                f"features and steps of {self.name!r} are at most {_MOST:,}, window_s at most "
+                f"size and steps of {self.name!r} are at most {_MOST:,}, window_s at most "
                 f"{_LONGEST_S:.0f} seconds."
             )
         if self.engaged_is not in (0, 1):

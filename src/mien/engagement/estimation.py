@@ -1,8 +1,8 @@
-"""From a film's people to engagement over its windows, with an uncertainty for every value."""
+"""Engagement of the people of a video over its windows, with an uncertainty for every value."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mien.engagement.model import EngagementModel
-from mien.engagement.purpose import stated
 from mien.engagement.windows import LEAST_SEEN, moments, shown, stretched, window_starts
 from mien.errors import UsageError
+from mien.evaluation import Progress
 from mien.results import tables
 from mien.timeline.tracks import Presence, extent
 from mien.types import FloatArray, Floats, IntArray
@@ -22,11 +22,10 @@ if TYPE_CHECKING:
 
     from mien.timeline.timeline import Timeline
 
-#: So many people must be seen together before a group has a value. There is no option for less.
+#: The fewest people that are visible together where a group has a value. There is no option.
 LEAST_PEOPLE = 5
 NOT_FOR = "people at work or in education: forbidden in the EU, AI Act Art. 5(1)(f)"
 
-Progress = Callable[[Iterable[int], int], Iterable[int]]
 _BLOCKS = 8  # parts of a window that are left out in turn, where there is one network only
 _AT_ONCE = 32
 _TYPES = {"source": "string", "track_id": "Int64", "start_s": "float64", "end_s": "float64"}
@@ -34,31 +33,31 @@ _TYPES |= {"engagement": "float32", "uncertainty": "float32", "n_people": "int64
 _TYPES |= {"seen": "float32", "why": "string", "purpose": "string"}
 #: Columns of `Engagement.table`.
 COLUMNS = tuple(_TYPES)
-_SHORT, _NOBODY = "the film is shorter than a window", "nobody is seen for more than half of it"
+_SHORT, _NOBODY = "the video is shorter than a window", "nobody is visible for more than half of it"
 _FEW = f"fewer than {LEAST_PEOPLE} people"
-_UNSEEN = "seen for half of it or less"
+_UNSEEN = "visible for half of it or less"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Engagement:
-    """Engagement over the windows of one or more films.
+    """Engagement over the windows of one or more videos.
 
     Attributes:
         table: source, track_id (missing for the group), start_s, end_s, engagement (0 distracted
-            to 1 engaged), uncertainty (one standard deviation), n_people (who have a value in this
-            window), seen (share of the window with a face that counts), why (there is no value;
-            else missing), purpose (missing for the group). A row a window; with a purpose, also
-            one for each person in it.
-        settings: what it was made with.
+            to 1 engaged), uncertainty (one standard deviation), n_people (with a value), seen
+            (share of the window with a face that counts), why (there is no value; else missing),
+            purpose (missing for the group). One row for each window; with a purpose, also one
+            for each person in it.
+        settings: of the run.
     """
 
     table: pd.DataFrame
     settings: Mapping[str, str]
 
     def __repr__(self) -> str:
-        return f"Engagement({self.told()})"
+        return f"Engagement({self.summary()})"
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """How many windows of the group have a value, and why not more, in a sentence."""
         group = self.table[self.table["track_id"].isna()]
         good = int(group["engagement"].notna().sum())
@@ -93,63 +92,78 @@ def engagement(
     hop_s: float = 1.0,
     progress: Progress | None = None,
 ) -> Engagement:
-    """Judge windows of a film: apparent engagement of the group, as its viewers would rate it.
+    """Estimate apparent engagement of the group in each window, as viewers would rate it.
 
     The single-attention network of Savchenko, Savchenko and Makarov (IEEE Trans. Affective
     Computing, 2022) over the features of each person's face, then the mean over the people. A
-    window counts for a person who is seen for more than half of it; a group has a value where at
-    least five people have one. Where there is none, the row says why.
+    window counts for a person who is visible for more than half of it; a group has a value where
+    at least five people have one. Where there is none, the row says why.
 
-    The uncertainty is one standard deviation of a value around the level that people would give.
+    The uncertainty is one standard deviation of a value around the level that viewers would give.
     For one person: the spread between the model's networks (of a single network: a jackknife over
-    eighths of the window), and how far levels of unknown people lie from what the networks agree
-    on, where that was measured. For a group: the spread between the networks' means over the
-    people, and the standard error of that mean, as if those seen were drawn from more. Windows that
-    overlap err together.
+    eighths of the window), and how far levels of unknown people lie from the networks' mean,
+    where that was measured. For a group: the spread between the networks' means over the
+    people, and the standard error of that mean, as if those visible were drawn from more. Errors of
+    overlapping windows are correlated.
 
     Args:
-        timeline: of films that were analysed with ``also=("features",)``.
+        timeline: of videos that were analyzed with ``also=("features",)``.
         model: an `EngagementModel`, its file, or the name of a fetched one.
-        purpose: what single people's values are needed for, in a sentence, which is kept in the
+        purpose: one sentence, who needs single people's values and why, which is stored in the
             table and the settings; None: the group alone. For people at work or in education the
             EU forbids this whatever the purpose (AI Act, Art. 5(1)(f)), medical and safety uses
             aside.
         hop_s: from the start of one window to that of the next, seconds.
-        progress: wraps the loop over batches, such as to show how far it is.
+        progress: wraps the loop over batches.
 
     Raises:
-        UsageError: no purpose to speak of, a table of photos, one without people or features, or
-            with features of another model.
+        UsageError: an empty purpose, a table of images, one without people or features, or with
+            features of another model.
         ModelError: the model cannot be used.
     """
     import pandas as pd
 
-    purpose = None if purpose is None else stated(purpose)
+    purpose = None if purpose is None else check_purpose(purpose)
     if not 0.01 <= hop_s < np.inf:
         raise UsageError(f"hop_s is at least 0.01 seconds, got {hop_s}.")
-    judge = model if isinstance(model, EngagementModel) else EngagementModel(model)
+    network = model if isinstance(model, EngagementModel) else EngagementModel(model)
     all_faces = timeline.all_faces
     presence = Presence(timeline.faces, timeline.images, timeline.labels, all_faces=all_faces)
     presence.need_people()
     people: dict[tuple[str, int], _Person] = {}
-    grids = {film: _grid(timeline.images, film, judge, hop_s) for film in timeline.sources}
+    grids = {video: _grid(timeline.images, video, network, hop_s) for video in timeline.sources}
     if presence.people:
-        judge.need(timeline.embeddings)
+        network.check_embeddings(timeline.embeddings)
         assert timeline.embeddings is not None
         features = timeline.embeddings.of(timeline.faces, "features")
-        work = _Work(judge, presence, features)
+        work = _Work(network, presence, features)
         people = work.all({who: grids[who[0]] for who in presence.people}, progress)
     rows: list[dict[str, Any]] = []
-    for film in timeline.sources:
-        here = {who[1]: found for who, found in people.items() if who[0] == film}
-        rows += _rows(film, grids[film], here, judge, purpose)
+    for video in timeline.sources:
+        here = {who[1]: person for who, person in people.items() if who[0] == video}
+        rows += _rows(video, grids[video], here, network, purpose)
     table = pd.DataFrame(rows, columns=list(_TYPES)).astype(_TYPES)
-    return Engagement(table, _settings(timeline, judge, purpose, hop_s))
+    return Engagement(table, _settings(timeline, network, purpose, hop_s))
+
+
+def check_purpose(purpose: object) -> str:
+    """The purpose of estimating single people, as one line of text.
+
+    Raises:
+        UsageError: it is empty, or no text.
+    """
+    text = " ".join(purpose.split()) if isinstance(purpose, str) else ""
+    if not text:
+        raise UsageError(
+            "per-person engagement needs a purpose, one sentence: who needs it and why; it is "
+            "stored with every value."
+        )
+    return text
 
 
 @dataclass(frozen=True)
 class _Grid:
-    """The windows of one film."""
+    """The windows of one video."""
 
     starts: Floats
     start_s: float
@@ -158,7 +172,7 @@ class _Grid:
 
 @dataclass(frozen=True)
 class _Person:
-    """One person in the w windows of a film; NaN where they have no value.
+    """One person in the w windows of a video; NaN where they have no value.
 
     `members` ``(w, m)``, `spread` ``(w,)`` between networks or of the jackknife, `seen` ``(w,)``.
     """
@@ -168,42 +182,42 @@ class _Person:
     seen: FloatArray
 
 
-def _grid(images: pd.DataFrame, film: str, judge: EngagementModel, hop_s: float) -> _Grid:
-    first, end = extent(images[images["source"] == film])
+def _grid(images: pd.DataFrame, video: str, network: EngagementModel, hop_s: float) -> _Grid:
+    first, end = extent(images[images["source"] == video])
     if first == end:
         return _Grid(np.zeros(0), 0.0, 0.0)
-    card = judge.card
+    card = network.card
     return _Grid(window_starts(first, end, card.window_s, hop_s, card.steps), first, end)
 
 
 class _Work:
-    """Judges the windows of people, some at once."""
+    """Estimates the windows of people in batches."""
 
-    def __init__(self, judge: EngagementModel, presence: Presence, features: FloatArray) -> None:
-        self.judge, self.presence, self.features = judge, presence, features
-        self.networks = judge.networks
+    def __init__(self, network: EngagementModel, presence: Presence, features: FloatArray) -> None:
+        self.network, self.presence, self.features = network, presence, features
+        self.networks = network.networks
 
     def all(
         self, grids: Mapping[tuple[str, int], _Grid], progress: Progress | None
     ) -> dict[tuple[str, int], _Person]:
         """Everybody."""
-        found = {who: self._person(who, grid) for who, grid in grids.items()}
+        blank = {who: self._person(who, grid) for who, grid in grids.items()}
         jobs = [
             (who, windows[first : first + _AT_ONCE])
-            for who, (_, _, windows) in found.items()
+            for who, (_, _, windows) in blank.items()
             for first in range(0, len(windows), _AT_ONCE)
         ]
         steps: Iterable[int] = range(len(jobs))
         for job in progress(steps, len(jobs)) if progress else steps:
             who, windows = jobs[job]
-            person, shown_rows, _ = found[who]
-            members, spread = self._judged([shown_rows[window] for window in windows])
+            person, rows, _ = blank[who]
+            members, spread = self._estimate([rows[window] for window in windows])
             person.members[windows], person.spread[windows] = members, spread
-        return {who: person for who, (person, _, _) in found.items()}
+        return {who: person for who, (person, _, _) in blank.items()}
 
     def _person(self, who: tuple[str, int], grid: _Grid) -> tuple[_Person, IntArray, IntArray]:
-        """Somebody without values yet, the rows shown in their windows, and which can be judged."""
-        rows, card = self.presence.judged[who], self.judge.card
+        """A person without values, the row of each step of their windows, and the valid windows."""
+        rows, card = self.presence.judged[who], self.network.card
         starts, ends = (edge[rows] for edge in self.presence.spans)
         places = shown(starts, ends, moments(grid.starts, card.window_s, card.steps))
         seen = (places >= 0).mean(axis=1).astype(np.float32)
@@ -211,47 +225,47 @@ class _Work:
         person = _Person(blank, blank[:, 0].copy(), seen)
         return person, np.append(rows, -1)[places], np.flatnonzero(seen > LEAST_SEEN)
 
-    def _judged(self, windows: list[IntArray]) -> tuple[FloatArray, FloatArray]:
-        """Values ``(n, m)`` and spread ``(n,)`` of windows given by the rows shown in them."""
-        steps = self.judge.card.steps
-        seen = [rows[rows >= 0] for rows in windows]
-        members = self._of([stretched(rows, steps) for rows in seen])
+    def _estimate(self, windows: list[IntArray]) -> tuple[FloatArray, FloatArray]:
+        """Values ``(n, m)`` and spread ``(n,)`` of windows given by their rows."""
+        steps = self.network.card.steps
+        valid = [rows[rows >= 0] for rows in windows]
+        members = self._predict([stretched(rows, steps) for rows in valid])
         if members.shape[1] > 1:
             return members, members.std(axis=1, ddof=1)
         spreads = []
-        for rows in seen:
+        for rows in valid:
             parts = np.array_split(np.arange(len(rows)), min(_BLOCKS, len(rows)))
             left = [stretched(np.delete(rows, part), steps) for part in parts if len(rows) > 1]
-            if not left:  # one frame over the whole window: how sure that is cannot be said
+            if not left:  # one frame over the whole window: its uncertainty is unknown
                 spreads.append(np.nan)
                 continue
-            told = self._of(left)[:, 0]
-            spreads.append(np.sqrt((len(told) - 1) * told.var()))
+            values = self._predict(left)[:, 0]
+            spreads.append(np.sqrt((len(values) - 1) * values.var()))
         return members, np.array(spreads, np.float32)
 
-    def _of(self, rows: list[IntArray]) -> FloatArray:
-        return self.judge.judge(self.features[np.stack(rows)])
+    def _predict(self, rows: list[IntArray]) -> FloatArray:
+        return self.network.predict(self.features[np.stack(rows)])
 
 
 def _rows(
-    film: str,
+    video: str,
     grid: _Grid,
     people: Mapping[int, _Person],
-    judge: EngagementModel,
+    network: EngagementModel,
     purpose: str | None,
 ) -> Iterator[dict[str, Any]]:
-    """The rows of one film: of each window the group, then, for a purpose, each person in it."""
+    """The rows of one video: of each window the group, then, for a purpose, each person in it."""
     if not len(grid.starts):
         nothing = {"engagement": np.nan, "uncertainty": np.nan, "n_people": 0, "why": _SHORT}
-        yield {"source": film, "start_s": grid.start_s, "end_s": grid.end_s, **nothing}
+        yield {"source": video, "start_s": grid.start_s, "end_s": grid.end_s, **nothing}
         return
     everyone = list(people.values())
     for window, start in enumerate(grid.starts):
-        place = {"source": film, "start_s": start, "end_s": start + judge.card.window_s}
+        place = {"source": video, "start_s": start, "end_s": start + network.card.window_s}
         known = [p for p in everyone if np.isfinite(p.spread[window])]
         yield (
             place
-            | of_group([(p.members[window], p.spread[window]) for p in known], judge)
+            | of_group([(p.members[window], p.spread[window]) for p in known], network)
             | {"seen": np.mean([p.seen[window] for p in known]) if known else np.nan}
         )
         for track_id, person in people.items() if purpose else ():
@@ -262,7 +276,7 @@ def _rows(
                 **place,
                 "track_id": track_id,
                 "engagement": value,
-                "uncertainty": np.hypot(person.spread[window], judge.card.residual or 0.0),
+                "uncertainty": np.hypot(person.spread[window], network.card.residual or 0.0),
                 "n_people": int(np.isfinite(value)),
                 "seen": person.seen[window],
                 "why": None if np.isfinite(value) else _UNSEEN,
@@ -270,23 +284,26 @@ def _rows(
             }
 
 
-def of_group(known: list[tuple[FloatArray, float]], judge: EngagementModel) -> dict[str, Any]:
-    """Value and uncertainty of the people who have a value in one window.
+def of_group(known: list[tuple[FloatArray, float]], network: EngagementModel) -> dict[str, Any]:
+    """Value and uncertainty of a group in one window.
 
     Args:
-        known: of each, what the m networks say ``(m,)``, and the spread of a single network.
-        judge: the model.
+        known: of each person with a value, the estimates of m networks ``(m,)``, and the spread
+            of a single network.
+        network: the model.
     """
     n = len(known)
     if n < LEAST_PEOPLE:
         why = _FEW if n else _NOBODY
         return {"engagement": np.nan, "uncertainty": np.nan, "n_people": n, "why": why}
     members = np.array([values for values, _ in known], np.float64)
-    if members.shape[1] > 1:  # networks err alike on all people, so their means are compared
+    if (
+        members.shape[1] > 1
+    ):  # errors of a network are shared by all people, so its means are compared
         shared = members.mean(axis=0).var(ddof=1)
     else:
         shared = np.sum([spread**2 for _, spread in known]) / n**2
-    apart = members.mean(axis=1).var(ddof=1) + (judge.card.residual or 0.0) ** 2
+    apart = members.mean(axis=1).var(ddof=1) + (network.card.residual or 0.0) ** 2
     return {
         "engagement": members.mean(),
         "uncertainty": np.sqrt(shared + apart / n),
@@ -296,15 +313,15 @@ def of_group(known: list[tuple[FloatArray, float]], judge: EngagementModel) -> d
 
 
 def _settings(
-    timeline: Timeline, judge: EngagementModel, purpose: str | None, hop_s: float
+    timeline: Timeline, network: EngagementModel, purpose: str | None, hop_s: float
 ) -> dict[str, str]:
-    card = judge.card
+    card = network.card
     known = timeline.embeddings.model if timeline.embeddings else ""
-    checked = bool(known and card.features_sha256)
+    checked = bool(known and card.model_sha256)
     how = "networks" if card.residual is not None else "window alone, not calibrated"
     return {
         "model": card.name,
-        "model_sha256": judge.sha256,
+        "model_sha256": network.sha256,
         "says": f"{card.says}, 1 engaged, 0 distracted",
         "window_s": f"{card.window_s:.6g}",
         "steps": str(card.steps),

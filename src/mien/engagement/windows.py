@@ -1,11 +1,10 @@
-"""Windows of frame features, measured in seconds: the same whatever the frame rate.
+"""Windows of frame features, measured in seconds, whatever the frame rate.
 
-The features of a person are taken for what they are: one vector from each frame's start to its end
-(see `mien.timeline.tracks`), and nothing where the person is not seen. A window looks at this
-signal at
-equally spaced moments, so a film of 10 frames a second repeats vectors where one of 60 leaves some
-out. Nothing is blended: a mean of neighbours would lower the standard deviation that the model
-looks at, the more the lower the frame rate.
+The features of a person are a step function: one vector from each frame's start to its end (see
+`mien.timeline.tracks`), and nothing where the person is not visible. A window samples it at equally
+spaced moments, so a video of 10 frames per second repeats vectors where one of 60 skips some.
+Nothing is interpolated: a mean of neighbors would lower the standard deviation that the model
+takes, the more the lower the frame rate.
 """
 
 from __future__ import annotations
@@ -14,15 +13,15 @@ import numpy as np
 
 from mien.types import FloatArray, Floats, IntArray
 
-#: A window of which a person is seen this share or less has no value. More than half, so that
-#: nobody is counted twice in a window when the tracker loses and finds them.
+#: Where a person is visible for this share of a window or less, it has no value. More than half,
+#: so that nobody counts twice in a window when the tracker gives them a new id.
 LEAST_SEEN = 0.5
 
 
 def window_starts(
     start_s: float, end_s: float, window_s: float, hop_s: float, steps: int
 ) -> Floats:
-    """When the windows of a film begin, ``(w,)`` seconds; a film of just one window has one.
+    """When the windows of a video begin, ``(w,)`` seconds; a video as long as a window has one.
 
     Args:
         start_s, end_s: beginning of the first frame, end of the last.
@@ -35,17 +34,17 @@ def window_starts(
 
 
 def shown(starts: Floats, ends: Floats, at: Floats) -> IntArray:
-    """Which of a person's frames is seen at each moment of `at`: its row, or -1 for none.
+    """The row of a person's frame at each moment of `at`, or -1 for none.
 
     Args:
-        starts, ends: ``(n,)`` seconds, ascending: from when to when each row is seen.
+        starts, ends: ``(n,)`` seconds, ascending: from when to when each row is shown.
         at: moments, any shape.
     """
     if not len(starts):
         return np.full(at.shape, -1, np.int64)
     rows = np.searchsorted(starts, at, side="right") - 1
-    seen = (rows >= 0) & (at < ends[np.maximum(rows, 0)])
-    return np.asarray(np.where(seen, rows, -1), np.int64)
+    there = (rows >= 0) & (at < ends[np.maximum(rows, 0)])
+    return np.asarray(np.where(there, rows, -1), np.int64)
 
 
 def moments(start_s: Floats, window_s: float, steps: int) -> Floats:
@@ -54,16 +53,16 @@ def moments(start_s: Floats, window_s: float, steps: int) -> Floats:
 
 
 def stretched(rows: IntArray, steps: int) -> IntArray:
-    """`steps` rows, for some that are seen: each repeated equally often, in order.
+    """`steps` rows, made of fewer: each repeated equally often, in order.
 
-    The network knows no order and weighs moments by a softmax, so repeating all alike leaves its
-    answer as if only these moments had been looked at.
+    The network has no order and weights moments by a softmax, so equal repetition leaves its
+    output as it is for these moments alone.
     """
     return np.asarray(rows[np.arange(steps) * len(rows) // steps], np.int64)
 
 
 def described(windows: FloatArray) -> FloatArray:
-    """What the network sees of windows ``(n, steps, d)``: ``(n, steps, 2 d)`` float32.
+    """The network's input for windows ``(n, steps, d)``: ``(n, steps, 2 d)`` float32.
 
     First the standard deviation of each feature over the window, at every moment the same, then
     the features of the moment.

@@ -1,4 +1,4 @@
-"""Two classifiers on the same faces: is one better, or was it luck?"""
+"""Comparison of two classifiers on the same faces: is the difference significant?"""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Difference:
         difference: of the other from the one; above 0 the other is better.
         low, high: its 95 % interval, which holds 0 wherever p is 0.05 or more, and only there;
             NaN below 10 faces. See `mien.evaluation.intervals.paired_difference`.
-        only_one, only_other: faces that only this one gets right.
+        only_one, only_other: faces that only the one, or only the other, predicts right.
         p: of McNemar's exact test that both err equally often.
     """
 
@@ -45,12 +45,12 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What `compare` found.
+    """The result of `compare`.
 
     Attributes:
         overall: over all faces.
         by_label: over the faces of each label.
-        protocol: what was done, a sentence each.
+        protocol: how they were compared, a sentence each.
     """
 
     overall: Difference
@@ -72,7 +72,7 @@ def compare(
     faces: LabelledFaces,
     progress: Progress | None = None,
 ) -> Comparison:
-    """Judge the same faces by two classifiers.
+    """Compare two classifiers on the same faces.
 
     Only faces count whose label both models have, and both choose among the labels that both
     have; labels are matched by name.
@@ -99,20 +99,20 @@ def compare(
         for label, place in zip(shared, columns, strict=True)
         if (truth == place).any()
     }
-    told = [
+    lines = [
         line
         for line in first.protocol
         if not line.startswith(("left out", "uncertain", "intervals"))
     ]
     left = int((faces.majority >= 0).sum() - len(truth))
     if left:
-        told.append(f"{left:,} faces left out, whose label one of the models does not have")
-    told.append("p: McNemar's exact test on the faces that only one of them gets right")
-    told.append(
+        lines.append(f"{left:,} faces left out, whose label one of the models does not have")
+    lines.append("p: McNemar's exact test on the faces that only one of them predicts right")
+    lines.append(
         "intervals of the difference: 95 %, the wider of Tango's score interval and the exact one; "
         f"none below {FEW} faces"
     )
-    return Comparison(_difference(first.right, second.right), by_label, tuple(told))
+    return Comparison(_difference(first.right, second.right), by_label, tuple(lines))
 
 
 def _difference(one: npt.NDArray[np.bool_], other: npt.NDArray[np.bool_]) -> Difference:

@@ -1,4 +1,4 @@
-"""How right is a classifier on labelled faces: every figure with its interval and its protocol."""
+"""Evaluation of a classifier on labelled faces: figures with intervals and protocols."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.datasets import LabelledFaces
-from mien.datasets.faces import TOLD
+from mien.datasets.faces import MAX_NAMED
 from mien.errors import InputError, UsageError
 from mien.evaluation.intervals import (
     DRAWS,
     FEW,
     FEW_PEOPLE,
     Counts,
+    Estimate,
     Gap,
-    Measured,
     jackknifed,
     largest_gap,
     measured,
@@ -34,14 +34,14 @@ from mien.evaluation.metrics import (
     divergence,
     macro_f1,
 )
-from mien.evaluation.predictions import Progress, judge_faces, vocabulary
+from mien.evaluation.predictions import Progress, predict_faces, vocabulary
 from mien.expressions.base import EmotionClassifier
 from mien.labels import EMOTIONS
 from mien.types import FloatArray, Floats, IntArray
 
-_LEAST = 20  # faces that a group must have to count for the gap
-_POINTS = 101  # of the curve of coverage, in JSON
-_MOST = 12  # groups told apart in a column of numbers or text
+_LEAST = 20  # the fewest faces of a group that counts for the gap
+_POINTS = 101  # of the coverage curve, in JSON
+_MOST = 12  # the most groups of a column of numbers or text
 
 
 @dataclass(frozen=True)
@@ -56,36 +56,36 @@ class Groups:
     """
 
     column: str
-    parts: tuple[tuple[str, Measured], ...]
+    parts: tuple[tuple[str, Estimate], ...]
     gap: Gap | None
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What was measured.
+    """The figures of an evaluation.
 
     Attributes:
-        labels: of the vocabulary, those that the data uses.
+        labels: those of the vocabulary that the data uses.
         table: ``(k, k + 1)`` confusion counts, see `mien.evaluation.metrics.confusion`.
-        accuracy, macro_f1: over all judged faces.
+        accuracy, macro_f1: over all faces with a majority label.
         recalls: by label.
         votes: figures against the votes: ``kl_votes``, ``ece_votes``; empty for hard labels.
         ece: calibration error against the label.
-        reliability: mean confidence, share that is right, and count, of each used bin.
+        reliability: mean confidence, accuracy, and count, of each used bin.
         selective: threshold, share of faces at or above it, and their accuracy.
         sure: share of the faces that are not uncertain, and their accuracy.
         groups: for each column asked for.
-        missed: photos in which no face was found; each counts as an error.
-        protocol: what was done, a sentence each.
-        rows: places in the data of the judged faces.
-        right: ``(n,)`` whether each was told right.
+        missed: photos in which no face was detected; each counts as an error.
+        protocol: how it was measured, a sentence each.
+        rows: places in the data of the evaluated faces.
+        right: ``(n,)`` whether each prediction is right.
     """
 
     labels: tuple[str, ...]
     table: Counts
-    accuracy: Measured
-    macro_f1: Measured
-    recalls: Mapping[str, Measured]
+    accuracy: Estimate
+    macro_f1: Estimate
+    recalls: Mapping[str, Estimate]
     votes: Mapping[str, float]
     ece: float
     reliability: tuple[tuple[float, float, int], ...]
@@ -98,11 +98,11 @@ class Evaluation:
     right: npt.NDArray[np.bool_] = field(repr=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything but the rows, for JSON; what is not known is None."""
+        """Everything but the rows, for JSON; what is unknown is None."""
         return {
-            "accuracy": _told(self.accuracy),
-            "macro_f1": _told(self.macro_f1),
-            "recalls": {label: _told(figure) for label, figure in self.recalls.items()},
+            "accuracy": _json(self.accuracy),
+            "macro_f1": _json(self.macro_f1),
+            "recalls": {label: _json(figure) for label, figure in self.recalls.items()},
             "votes": {name: round(value, 5) for name, value in self.votes.items()},
             "ece": _known(self.ece),
             "sure": {"share": _known(self.sure[0]), "accuracy": _known(self.sure[1])},
@@ -110,14 +110,14 @@ class Evaluation:
             "labels": list(self.labels),
             "confusion": self.table.tolist(),
             "reliability": [
-                {"confidence": round(told, 5), "right": round(true, 5), "faces": count}
-                for told, true, count in self.reliability
+                {"confidence": round(confidence, 5), "right": round(right, 5), "faces": count}
+                for confidence, right, count in self.reliability
             ],
             "coverage": _curve(*self.selective),
             "groups": {
                 part.column: {
                     "gap": None if part.gap is None else _gap(part.gap),
-                    "groups": {name: _told(figure) for name, figure in part.parts},
+                    "groups": {name: _json(figure) for name, figure in part.parts},
                 }
                 for part in self.groups
             },
@@ -133,18 +133,18 @@ def evaluate(
     uncertain_below: float = 0.5,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Judge labelled faces and compare with their labels.
+    """Predict labelled faces and compare with their labels.
 
-    One crop, no flip, one model. Only faces count of which more than half of the viewers chose
-    one label. The answer is the most probable of the labels that the data uses; a label that the
-    model does not have is an error each time. Intervals: see `mien.evaluation.intervals`; where
+    One crop, no flip, one model. Only faces count for which more than half of the annotators chose
+    one label. The prediction is the most probable of the labels that the data uses; a label that
+    the model does not have is an error each time. Intervals: see `mien.evaluation.intervals`; where
     the data has a column ``person``, they are over people.
 
     Args:
         classifier: any expression classifier; its labels are mapped by name.
         faces: as from `mien.datasets.load_faces`.
-        by: columns of the data for which groups are told apart.
-        uncertain_below: a face whose top probability is lower counts as not answered in `sure`.
+        by: columns of the data; accuracy is reported for each of their values.
+        uncertain_below: a face whose top probability is lower is left out of `sure`.
         progress: wraps the loop over batches; gets it and the number of batches.
 
     Raises:
@@ -153,34 +153,34 @@ def evaluate(
     """
     for column in by:
         if column not in faces.columns:
-            there = ", ".join(faces.columns) or "none but picture and label"
+            there = ", ".join(faces.columns) or "none but image and label"
             raise UsageError(f"the data has no column {column!r}; it has {there}.")
     rows = np.flatnonzero(faces.majority >= 0)
     if not len(rows):
-        raise InputError("no face of the data has a label that most of its viewers chose.")
+        raise InputError("no face of the data has a label that most of its annotators chose.")
     labels = faces.labels
-    known = [label for label in vocabulary(classifier) if label in labels]
-    if not known:
+    shared = [label for label in vocabulary(classifier) if label in labels]
+    if not shared:
         raise UsageError(
-            f"the model knows none of the data's labels: {', '.join(labels)}; "
+            f"the model has none of the data's labels: {', '.join(labels)}; "
             f"it has {', '.join(classifier.labels)}."
         )
     judged = faces[rows]
-    scores = _normal(judge_faces(classifier, judged, progress), labels)
+    scores = _normal(predict_faces(classifier, judged, progress), labels)
     place = np.array([EMOTIONS.index(label) for label in labels])
     truth = np.searchsorted(place, judged.majority)
-    told = np.where(judged.missed, -1, scores.argmax(axis=1))
-    table = confusion(truth, told, len(labels))
+    predicted = np.where(judged.missed, -1, scores.argmax(axis=1))
+    table = confusion(truth, predicted, len(labels))
     confidence = np.where(judged.missed, 0, scores.max(axis=1)).astype(np.float32)
-    right, people = told == truth, _people(judged)
+    right, people = predicted == truth, _people(judged)
     agreed = right.astype(np.float32)
-    _, mean_told, mean_true, counts = calibration(confidence, agreed)
+    _, mean_confidence, mean_right, counts = calibration(confidence, agreed)
     answered = confidence >= uncertain_below
     return Evaluation(
         labels=labels,
         table=table,
         accuracy=share(right, people),
-        macro_f1=_macro_f1(truth, told, len(labels), people),
+        macro_f1=_macro_f1(truth, predicted, len(labels), people),
         recalls={
             label: share(right[truth == row], None if people is None else people[truth == row])
             for row, label in enumerate(labels)
@@ -188,7 +188,7 @@ def evaluate(
         votes=_votes(scores, judged, place) if faces.kind != "label" else {},
         ece=calibration_error(confidence, agreed),
         reliability=tuple(
-            zip(mean_told.tolist(), mean_true.tolist(), counts.tolist(), strict=True)
+            zip(mean_confidence.tolist(), mean_right.tolist(), counts.tolist(), strict=True)
         ),
         selective=coverage(confidence, right),
         sure=(
@@ -197,7 +197,7 @@ def evaluate(
         ),
         groups=tuple(_groups(column, judged.columns[column], right, people) for column in by),
         missed=int(judged.missed.sum()),
-        protocol=_protocol(classifier, faces, judged, known, uncertain_below),
+        protocol=_protocol(classifier, faces, judged, shared, uncertain_below),
         rows=rows,
         right=right,
     )
@@ -211,7 +211,7 @@ def _normal(scores: FloatArray, labels: Sequence[str]) -> FloatArray:
 
 
 def _people(faces: LabelledFaces) -> npt.NDArray[np.str_] | None:
-    """Whose each face is, by the column ``person``; a face of nobody known is a person alone."""
+    """The person of each face, by the column ``person``; an unknown one counts as another."""
     if "person" not in faces.columns:
         return None
     names = faces.columns["person"].astype(np.str_)
@@ -220,22 +220,22 @@ def _people(faces: LabelledFaces) -> npt.NDArray[np.str_] | None:
 
 
 def _macro_f1(
-    truth: IntArray, told: IntArray, labels: int, people: npt.NDArray[np.str_] | None
-) -> Measured:
+    truth: IntArray, predicted: IntArray, labels: int, people: npt.NDArray[np.str_] | None
+) -> Estimate:
     if people is None:
-        return measured(confusion(truth, told, labels), macro_f1)
+        return measured(confusion(truth, predicted, labels), macro_f1)
     return jackknifed(
-        lambda rows: float(macro_f1(confusion(truth[rows], told[rows], labels))), people
+        lambda rows: float(macro_f1(confusion(truth[rows], predicted[rows], labels))), people
     )
 
 
 def _votes(scores: FloatArray, faces: LabelledFaces, place: IntArray) -> dict[str, float]:
     shares = faces.distribution[:, place]
-    seen = ~faces.missed
+    detected = ~faces.missed
     agreed = shares[np.arange(len(scores)), scores.argmax(axis=1)]
     return {
-        "kl_votes": divergence(scores[seen], shares[seen]),
-        "ece_votes": calibration_error(scores.max(axis=1)[seen], agreed[seen]),
+        "kl_votes": divergence(scores[detected], shares[detected]),
+        "ece_votes": calibration_error(scores.max(axis=1)[detected], agreed[detected]),
     }
 
 
@@ -250,7 +250,7 @@ def _groups(
     for name in dict.fromkeys(sorted(set(names.tolist()), key=_order)):
         rows = names == name
         parts.append((name, share(right[rows], None if people is None else people[rows])))
-    enough = [name for name, figure in parts if name and figure.faces >= _LEAST]
+    enough = [name for name, figure in parts if name and figure.count >= _LEAST]
     rows = np.isin(names, enough)
     known = None if people is None else people[rows]
     return Groups(column, tuple(parts), largest_gap(right[rows], names[rows], known))
@@ -264,9 +264,9 @@ def _named(values: npt.NDArray[Any]) -> npt.NDArray[np.str_]:
         if len(np.unique(known)) > _MOST:
             edges = np.quantile(known, [0, 0.25, 0.5, 0.75, 1])
             part = np.clip(np.searchsorted(edges, numbers, side="right") - 1, 0, 3)
-            told = [f"{edges[i]:g} to {edges[i + 1]:g}" for i in range(4)]
+            ranges = [f"{edges[i]:g} to {edges[i + 1]:g}" for i in range(4)]
             return np.array(
-                ["" if np.isnan(n) else told[p] for n, p in zip(numbers, part, strict=True)],
+                ["" if np.isnan(n) else ranges[p] for n, p in zip(numbers, part, strict=True)],
                 np.str_,
             )
         return np.array(["" if np.isnan(n) else f"{n:g}" for n in numbers], np.str_)
@@ -289,42 +289,46 @@ def _protocol(
     classifier: EmotionClassifier,
     faces: LabelledFaces,
     judged: LabelledFaces,
-    known: Sequence[str],
+    shared: Sequence[str],
     uncertain_below: float,
 ) -> tuple[str, ...]:
     people = _people(judged)
-    agree = "on which more than half of the viewers agree"
-    told = [
+    agree = "on which more than half of the annotators agree"
+    lines = [
         f"{len(judged):,} faces with one label each"
         if faces.kind == "label"
         else f"{len(judged):,} faces, of {len(faces):,}, {agree}",
         *_splits(judged),
         "one crop, no flip, one model",
-        "the answer is the most probable of the data's labels: " + ", ".join(faces.labels),
+        "the prediction is the most probable of the data's labels: " + ", ".join(faces.labels),
         _intervals(people),
         f"uncertain: top probability below {uncertain_below:g}",
         "macro F1: the mean over the labels that occur, each counting the same",
         f"calibration error: over {BINS} bins of the top probability, against the label",
     ]
     if faces.kind != "label":
-        told.append("figures of votes: KL divergence in nats and calibration error, on these faces")
-    lacking = [label for label in faces.labels if label not in known]
+        lines.append(
+            "figures of votes: KL divergence in nats and calibration error, on these faces"
+        )
+    lacking = [label for label in faces.labels if label not in shared]
     if lacking:
-        told.append(f"the model has no {', '.join(lacking)}: an error each time")
+        lines.append(f"the model has no {', '.join(lacking)}: an error each time")
     others = [label for label in classifier.labels if label not in faces.labels]
     left_out = [label for label in vocabulary(classifier) if label not in faces.labels]
     if left_out and others:
-        told.append(f"left out before the softmax, since the data lacks it: {', '.join(left_out)}")
+        lines.append(f"left out before the softmax, since the data lacks it: {', '.join(left_out)}")
     if faces.found is not None:
-        told.append(
-            "faces were looked for in whole photos, the largest counts; "
+        lines.append(
+            "faces were detected in whole photos, the largest counts; "
             f"{int(judged.missed.sum())} photos without one count as errors"
         )
     if faces.broken:
-        some = ", ".join(broken.name for broken in faces.broken[:TOLD])
-        more = f" and {len(faces.broken) - TOLD:,} more" if len(faces.broken) > TOLD else ""
-        told.append(f"{len(faces.broken):,} broken pictures left out: {some}{more}")
-    return tuple(told)
+        some = ", ".join(broken.name for broken in faces.broken[:MAX_NAMED])
+        more = (
+            f" and {len(faces.broken) - MAX_NAMED:,} more" if len(faces.broken) > MAX_NAMED else ""
+        )
+        lines.append(f"{len(faces.broken):,} broken images left out: {some}{more}")
+    return tuple(lines)
 
 
 def _intervals(people: npt.NDArray[np.str_] | None) -> str:
@@ -341,7 +345,7 @@ def _intervals(people: npt.NDArray[np.str_] | None) -> str:
 
 
 def _curve(thresholds: Floats, shares: Floats, right: Floats) -> list[dict[str, float]]:
-    """Some points of the accuracy that is reached when only sure answers count."""
+    """Some points of the accuracy over the most confident predictions."""
     places = np.linspace(0, len(shares) - 1, min(_POINTS, len(shares))).astype(int)
     return [
         {
@@ -354,15 +358,15 @@ def _curve(thresholds: Floats, shares: Floats, right: Floats) -> list[dict[str, 
 
 
 def _splits(judged: LabelledFaces) -> list[str]:
-    """Which splits the faces are of: a model that learned from them is no judge of itself."""
+    """Which splits the faces are of: accuracy on training data would flatter."""
     names, counts = np.unique(judged.splits, return_counts=True)
-    told = [f"{count:,} of {name}" for name, count in zip(names, counts, strict=True) if name]
-    return [f"splits: {', '.join(told)}"] if told else []
+    splits = [f"{count:,} of {name}" for name, count in zip(names, counts, strict=True) if name]
+    return [f"splits: {', '.join(splits)}"] if splits else []
 
 
-def _told(figure: Measured) -> dict[str, Any]:
+def _json(figure: Estimate) -> dict[str, Any]:
     values = {"value": figure.value, "low": figure.low, "high": figure.high}
-    counts = {"faces": figure.faces} | ({"people": figure.people} if figure.people else {})
+    counts = {"faces": figure.count} | ({"people": figure.people} if figure.people else {})
     return {**{name: _known(value) for name, value in values.items()}, **counts}
 
 

@@ -1,4 +1,4 @@
-"""Confidence intervals and tests: the one place that decides how much a figure says.
+"""Confidence intervals and significance tests of all figures.
 
 Faces of one person resemble each other, so where people (or groups of videos) are known, they are
 the independent units, not their faces. All intervals are 95 % intervals.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 import numpy as np
@@ -29,22 +29,33 @@ _BLOCKS = 50  # that people are dealt into for the jackknife, at most
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One figure with its 95 % interval.
+class Estimate:
+    """One measured figure with its 95 % interval.
 
     Attributes:
         value: the figure; NaN where it was not measured.
-        low, high: the interval; NaN below 10 faces, below 5 people where people are known, and
-            where leaving out data changes nothing, which cannot say how sure the figure is.
-        faces: how many faces (clips, videos, moments) it is about.
-        people: how many people, or groups of videos; 0 where they are not known.
+        low, high: the interval; NaN below 10 faces, below 5 people where people are known, where
+            leaving out data changes nothing, which cannot say how certain the figure is, and for
+            figures without one.
+        count: how many faces (clips, videos, moments) it is about.
+        people: how many people, or groups of videos; 0 where they are unknown.
+        name: what it is called; "" where its place says it.
+        protocol: how it was measured, in words.
+        is_share: whether it is shown in percent; distances and correlations are plain numbers.
     """
 
     value: float
-    low: float
-    high: float
-    faces: int
+    low: float = math.nan
+    high: float = math.nan
+    count: int = 0
     people: int = 0
+    name: str = ""
+    protocol: str = ""
+    is_share: bool = True
+
+    def named(self, name: str, protocol: str, *, is_share: bool = True) -> Estimate:
+        """The same figure with a name and its protocol."""
+        return replace(self, name=name, protocol=protocol, is_share=is_share)
 
 
 def refusal(people: float, what: str = "people") -> str:
@@ -73,17 +84,17 @@ def student_t(freedom: int, level: float = LEVEL) -> float:
 
 def share(
     hits: npt.ArrayLike, people: npt.ArrayLike | None = None, sizes: npt.ArrayLike | None = None
-) -> Measured:
+) -> Estimate:
     """A share, sum of `hits` over sum of `sizes`, with Wilson's score interval (Wilson 1927).
 
-    Unlike a bootstrap it does not shrink to nothing where every answer is right. With people it
+    Unlike a bootstrap it does not shrink to nothing where every prediction is right. With people it
     is Wilson's interval for the effective number of rows (Korn and Graubard 1998): as many
     independent ones as would scatter like the people do, one a person where none differs from
     another, with Student's t for their number.
 
     Args:
-        hits: ``(n,)``, such as 1 where an answer is right.
-        people: ``(n,)`` whose each row is; None: every row is independent.
+        hits: ``(n,)``, such as 1 where a prediction is right.
+        people: ``(n,)`` the person of each row; None: every row is independent.
         sizes: ``(n,)`` what each row could reach; 1 each by default.
     """
     hit = np.asarray(hits, np.float64)
@@ -97,14 +108,14 @@ def share(
         hit = np.bincount(place, hit).astype(np.float64)
         size = np.bincount(place, size).astype(np.float64)
     if not total or n < FEW or (people is not None and units < FEW_PEOPLE):
-        return Measured(value, math.nan, math.nan, n, units)
+        return Estimate(value, math.nan, math.nan, n, units)
     if people is not None:
         spread = float(np.square(hit - value * size).sum()) * units / (units - 1) / total**2
         alike = total**2 / float(np.square(size).sum())  # Kish: what unequal sizes leave of them
         count = min(total, value * (1 - value) / spread) if spread > 1e-12 else alike
         scale = student_t(units - 1)
     low, high = _wilson(value, count, scale)
-    return Measured(value, low, high, n, units)
+    return Estimate(value, low, high, n, units)
 
 
 def _wilson(value: float, count: float, scale: float) -> tuple[float, float]:
@@ -115,12 +126,12 @@ def _wilson(value: float, count: float, scale: float) -> tuple[float, float]:
     return max(0.0, min(value, middle - half)), min(1.0, max(value, middle + half))
 
 
-def jackknifed(figure: Callable[[IntArray], float], people: npt.ArrayLike) -> Measured:
+def jackknifed(figure: Callable[[IntArray], float], people: npt.ArrayLike) -> Estimate:
     """Any figure with the interval of a jackknife over people, Student's t for their number.
 
     Args:
         figure: of rows, given by their places.
-        people: ``(n,)`` whose each row is. More than 50 are left out in 50 groups (Kott 2001).
+        people: ``(n,)`` the person of each row. More than 50 are left out in 50 groups (Kott 2001).
     """
     _, place = np.unique(np.asarray(people).astype(str), return_inverse=True)
     n, units = len(place), int(place.max(initial=-1)) + 1
@@ -136,7 +147,7 @@ def jackknifed(figure: Callable[[IntArray], float], people: npt.ArrayLike) -> Me
         if error > 1e-9:
             half = student_t(len(values) - 1) * error
             low, high = value - half, value + half
-    return Measured(value, low, high, n, units)
+    return Estimate(value, low, high, n, units)
 
 
 def resampled(table: Counts, draws: int = DRAWS, seed: int = 0) -> Counts:
@@ -152,14 +163,14 @@ def resampled(table: Counts, draws: int = DRAWS, seed: int = 0) -> Counts:
     return np.asarray(drawn, np.int64).reshape(draws, *table.shape)
 
 
-def measured(table: Counts, figure: Callable[[Counts], Floats], seed: int = 0) -> Measured:
+def measured(table: Counts, figure: Callable[[Counts], Floats], seed: int = 0) -> Estimate:
     """A figure of a confusion table that is no share, with its bootstrap interval."""
     faces = int(table.sum())
     if not faces:
-        return Measured(math.nan, math.nan, math.nan, 0)
+        return Estimate(math.nan, math.nan, math.nan, 0)
     drawn = figure(resampled(table, seed=seed)) if faces >= FEW else np.zeros(0)
     low, high = interval(drawn)
-    return Measured(float(figure(table)), low, high, faces)
+    return Estimate(float(figure(table)), low, high, faces)
 
 
 def interval(values: Floats) -> tuple[float, float]:
@@ -175,7 +186,7 @@ def mcnemar(only_one: int, only_other: int) -> float:
     """Exact two-sided p-value that two classifiers err equally often (McNemar 1947).
 
     Args:
-        only_one, only_other: faces that only the one, or only the other, gets right.
+        only_one, only_other: faces that only the one, or only the other, predicts right.
     """
     fewer = min(only_one, only_other)
     return min(1.0, 2 * _binomial_tail(fewer, only_one + only_other, 0.5))
@@ -207,8 +218,8 @@ def paired_difference(only_one: int, only_other: int, faces: int) -> tuple[float
     is 0.05 or more, and only there. NaN below 10 faces.
 
     Args:
-        only_one, only_other: faces that only the one, or only the other, gets right.
-        faces: how many both judged.
+        only_one, only_other: faces that only the one, or only the other, predicts right.
+        faces: how many both predicted.
     """
     if faces < FEW:
         return math.nan, math.nan
@@ -277,7 +288,7 @@ def largest_gap(
     Args:
         right: ``(n,)`` whether each face was predicted right.
         names: ``(n,)`` the group of each.
-        people: ``(n,)`` whose each face is; faces of one person in one group are dealt together.
+        people: ``(n,)`` the person of each face; those of one person and group stay together.
         draws: random divisions; the same ones each time.
     """
     groups, group = np.unique(names, return_inverse=True)

@@ -1,4 +1,4 @@
-"""What a classifier says of many labelled faces, on the vocabulary's labels."""
+"""Predictions of a classifier for labelled faces, on the labels of the vocabulary."""
 
 from __future__ import annotations
 
@@ -18,57 +18,57 @@ Progress = Callable[[Iterable[int], int], Iterable[int]]
 _BATCH = 64
 
 
-def judge(
+def predict(
     classifier: EmotionClassifier,
-    pictures: npt.NDArray[np.uint8],
+    images: npt.NDArray[np.uint8],
     progress: Progress | None = None,
 ) -> FloatArray:
-    """``(n, 8)`` probabilities in the order of `EMOTIONS` for ``(n, h, w)`` grey pictures.
+    """``(n, 8)`` probabilities in the order of `EMOTIONS` for ``(n, h, w)`` gray images.
 
-    The picture itself is the square. A label that the model lacks gets 0.
+    The image itself is the crop. A label that the model lacks gets 0.
     """
     size = classifier.input_size
-    return _judged(classifier, lambda rows: to_crops(pictures[rows], size), len(pictures), progress)
+    return _predicted(classifier, lambda rows: to_crops(images[rows], size), len(images), progress)
 
 
-def judge_faces(
+def predict_faces(
     classifier: EmotionClassifier, faces: LabelledFaces, progress: Progress | None = None
 ) -> FloatArray:
-    """The same for faces of any kind, each cut as the model's card wants it."""
+    """The same for faces of any kind, each cut as the model's card says."""
     spec = getattr(classifier, "crop", CropSpec())
     size = classifier.input_size
-    return _judged(classifier, lambda rows: faces.crops(size, rows, spec), len(faces), progress)
+    return _predicted(classifier, lambda rows: faces.crops(size, rows, spec), len(faces), progress)
 
 
 def vocabulary(classifier: EmotionClassifier) -> tuple[str, ...]:
-    """The vocabulary's labels that a classifier knows.
+    """The vocabulary's labels that a classifier has.
 
     Raises:
-        UsageError: it knows none.
+        UsageError: it has none.
     """
-    known = [label for label in canonical_labels(classifier.labels) if label in EMOTIONS]
-    if not known:
+    labels = [label for label in canonical_labels(classifier.labels) if label in EMOTIONS]
+    if not labels:
         raise UsageError(
             f"none of the model's labels ({', '.join(classifier.labels)}) is one of "
             f"{', '.join(EMOTIONS)}, so it cannot be measured on such data."
         )
-    return tuple(label for label in EMOTIONS if label in known)
+    return tuple(label for label in EMOTIONS if label in labels)
 
 
-def to_crops(pictures: npt.NDArray[np.uint8], size: int) -> Crops:
-    """Resize ``(n, h, w)`` or ``(n, 3, h, w)`` to ``(n, size, size, 3)`` squares, bilinear."""
+def to_crops(images: npt.NDArray[np.uint8], size: int) -> Crops:
+    """Resize ``(n, h, w)`` or ``(n, 3, h, w)`` to ``(n, size, size, 3)`` crops, bilinear."""
     import cv2
 
-    if pictures.ndim == 3:
-        pictures = np.repeat(pictures[:, None], 3, axis=1)
-    crops = np.empty((len(pictures), size, size, 3), np.uint8)
-    for crop, picture in zip(crops, pictures.transpose(0, 2, 3, 1), strict=True):
-        whole = np.ascontiguousarray(picture)
+    if images.ndim == 3:
+        images = np.repeat(images[:, None], 3, axis=1)
+    crops = np.empty((len(images), size, size, 3), np.uint8)
+    for crop, image in zip(crops, images.transpose(0, 2, 3, 1), strict=True):
+        whole = np.ascontiguousarray(image)
         crop[:] = cv2.resize(whole, (size, size), interpolation=cv2.INTER_LINEAR)
     return crops
 
 
-def _judged(
+def _predicted(
     classifier: EmotionClassifier,
     crops: Callable[[slice], Crops],
     count: int,

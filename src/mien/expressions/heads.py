@@ -1,16 +1,15 @@
 """Heads: small networks on the features of a model, each in a file of its own.
 
-A head is trained on what the model's last layer sees (`mien.training.heads.train`) and fits that
-one
-model file: its card names it. The network in front of it runs once, whatever the number of heads.
+A head is trained on the input of the model's last layer (`mien.training.heads.train`), see
+`mien.models.feature_model`. The model itself runs once, whatever the number of heads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -18,13 +17,13 @@ from mien.errors import ModelError, UsageError
 from mien.expressions.base import Activations
 from mien.expressions.onnx import OnnxClassifier
 from mien.labels import FEATURES
-from mien.models.card import Card, CropSpec, ModelCard, card_of, check_labels
-from mien.models.session import Session, file_sha256
+from mien.models.card import CropSpec, ModelCard, check_labels
+from mien.models.feature_model import FeatureCard, FeatureModel
+from mien.models.session import file_sha256
 from mien.types import Crops, FloatArray, Scores
 
-METADATA_KEY = "mien.head"
 INPUT, OUTPUT = "features", "values"
-#: What the second column of something that is there or not is called: "AU12_present".
+#: Ends the name of the column that says whether something is present: "AU12_present".
 PRESENT = "_present"
 
 Task = Literal["expression", "valence-arousal", "action-units", "regression", "multilabel"]
@@ -38,47 +37,34 @@ TASKS: tuple[Task, ...] = (
 
 
 @dataclass(frozen=True)
-class HeadCard(Card):
-    """Everything about a head that its weights do not say.
+class HeadCard(FeatureCard):
+    """The card of a head.
 
     Attributes:
-        name: what the head is called.
         task: one of `TASKS`.
         columns: names of the outputs; for "expression" the labels.
-        model, model_sha256: name and SHA-256 of the model file whose features it takes; the hash
-            is "" where it was not known.
-        d: how many features there are.
         thresholds: for "action-units" and "multilabel" the probability from which on a column
-            counts as present, one a column; () for the other tasks.
-        training_data: what it was trained on, in words.
-        licence: of the weights and of the labels behind them.
-        figures: measured on rows that it did not learn from, by name.
-        protocol: how they were measured, a sentence each.
+            counts as present, one for each column; () for the other tasks.
+        name, size, model, model_sha256, training_data, licence, figures, protocol: see
+            `FeatureCard`.
     """
 
-    what = "the head"
+    key = "mien.head"
+    what = "a head"
+    made_by = "mien train-head"
+    renamed: ClassVar = {"d": "size"}
 
-    name: str
     task: Task
     columns: tuple[str, ...]
-    model: str
-    model_sha256: str
-    d: int
     thresholds: tuple[float, ...] = ()
-    training_data: str = "unknown"
-    licence: str = "unknown"
-    figures: Mapping[str, float] = field(default_factory=dict)
-    protocol: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_labels(self.columns, f"the head {self.name!r}")
-        if self.d < 1:
-            raise ModelError(f"the head {self.name!r} takes {self.d} features: 1 is the least.")
-        wanted = len(self.columns) if self.task in ("action-units", "multilabel") else 0
-        if len(self.thresholds) != wanted:
+        needed = len(self.columns) if self.task in ("action-units", "multilabel") else 0
+        if len(self.thresholds) != needed:
             raise ModelError(
-                f"the head {self.name!r} needs {wanted} thresholds, got {len(self.thresholds)}."
+                f"the head {self.name!r} needs {needed} thresholds, got {len(self.thresholds)}."
             )
 
     @property
@@ -89,7 +75,7 @@ class HeadCard(Card):
         return (*self.columns, *(name + PRESENT for name in self.columns if self.thresholds))
 
 
-class Head:
+class Head(FeatureModel[HeadCard]):
     """One head, opened from its file.
 
     Args:
@@ -99,27 +85,19 @@ class Head:
         ModelError: the file is missing or broken, or is no head.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self._net = Session(path, threads=1)
-        text = self._net.metadata.get(METADATA_KEY)
-        if text is None:
-            raise ModelError(f"{path} is no head: mien train-head writes those.")
-        with card_of(self.path):
-            self.card = HeadCard.from_json(text)
-        self._net.check((self.card.d,), {OUTPUT: len(self.card.columns)})
-        self.sha256 = file_sha256(self.path)
+    card_type = HeadCard
+    mismatch = ModelError
 
-    @property
-    def path(self) -> Path:
-        """The file."""
-        return self._net.path
+    def __init__(self, path: str | Path) -> None:
+        super().__init__(path, threads=1)
+        self._net.check((self.card.size,), {OUTPUT: len(self.card.columns)})
 
     @property
     def summary(self) -> dict[str, Any]:
-        """What a table's settings keep of it: name, SHA-256, task and thresholds by column."""
+        """The head in the settings of a table: name, SHA-256, task and thresholds by column."""
         least = dict(zip(self.card.columns, self.card.thresholds, strict=False))
-        told = {"name": self.card.name, "sha256": self.sha256, "task": self.card.task}
-        return told | ({"thresholds": least} if least else {})
+        head = {"name": self.card.name, "sha256": self.sha256, "task": self.card.task}
+        return head | ({"thresholds": least} if least else {})
 
     def values(self, features: FloatArray) -> FloatArray:
         """``(n, k)`` outputs for ``(n, d)`` features: a distribution, probabilities or numbers.
@@ -127,10 +105,10 @@ class Head:
         Raises:
             ModelError: the features are not d long.
         """
-        if features.ndim != 2 or features.shape[1] != self.card.d:
+        if features.ndim != 2 or features.shape[1] != self.card.size:
             raise ModelError(
-                f"{self.path.name} wants {self.card.d} features of {self.card.model} a face, "
-                f"got {features.shape[-1]}."
+                f"{self.path.name} takes {self.card.size} features of {self.card.model} for each "
+                f"face, got {features.shape[-1]}."
             )
         if not len(features):
             return np.zeros((0, len(self.card.columns)), np.float32)
@@ -141,44 +119,37 @@ class Head:
         if self.card.task == "expression":
             return {}
         values = self.values(features)
-        told = dict(zip(self.card.columns, values.T, strict=True))
+        columns = dict(zip(self.card.columns, values.T, strict=True))
         for name, least in zip(self.card.columns, self.card.thresholds, strict=False):
-            told[name + PRESENT] = (told[name] >= least).astype(np.float32)
-        return told
+            columns[name + PRESENT] = (columns[name] >= least).astype(np.float32)
+        return columns
 
     def check(self, model: OnnxClassifier) -> None:
-        """Make sure that this model's features are those that the head learned from.
+        """Make sure that this model's features are those that the head was trained on.
 
         Raises:
-            ModelError: they are another model's.
+            ModelError: they are another model's, or it has none.
         """
-        found = file_sha256(model.path)
-        if self.card.model_sha256 not in ("", found):
-            raise ModelError(
-                f"{self.path.name} was trained on features of {self.card.model} "
-                f"({self.card.model_sha256[:8]}), not of {model.card.name} ({found[:8]}): "
-                "train it again on features of this model."
-            )
         if not model.card.embedding:
-            raise ModelError(f"{model.card.name} gives no features, so no head fits it.")
+            raise ModelError(f"{model.card.name} has no features output, so no head fits it.")
+        self.check_features(model.card.name, file_sha256(model.path))
 
 
 class HeadedClassifier:
     """A model with heads on its features: the plug `EmotionClassifier`.
 
     An expression head replaces the model's distribution and its labels. Every other head adds
-    columns: numbers by their names, and for what is there or not its probability and, as
+    columns: numbers by their names; for what is present or absent its probability and, as
     ``NAME_present``, 1 where that reaches the threshold chosen in training, else 0 (as OpenFace
-    gives ``AU12_r`` and ``AU12_c``: a threshold that no table shows is not used). A column that
-    the model gives too is the head's.
+    has ``AU12_r`` and ``AU12_c``). A column that the model has too is replaced by the head's.
 
     Args:
-        model: gives the features.
+        model: computes the features.
         heads: at most one for expressions, and no column twice.
 
     Raises:
         ModelError: a head was trained on the features of another model.
-        UsageError: two heads give the same.
+        UsageError: two heads have the same column.
     """
 
     def __init__(self, model: OnnxClassifier, heads: Sequence[Head]) -> None:
@@ -187,16 +158,15 @@ class HeadedClassifier:
         names = [name for head in heads for name in head.card.measures]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
-            raise UsageError(f"two heads give the column {twice!r}: leave one out.")
-        told = [head for head in heads if head.card.task == "expression"]
-        if len(told) > 1:
-            raise UsageError(
-                f"{told[0].card.name} and {told[1].card.name} both tell expressions: leave one out."
-            )
+            raise UsageError(f"two heads have the column {twice!r}: leave one out.")
+        of_expressions = [head for head in heads if head.card.task == "expression"]
+        if len(of_expressions) > 1:
+            both = " and ".join(head.card.name for head in of_expressions[:2])
+            raise UsageError(f"{both} both predict expressions: leave one out.")
         self.heads = tuple(heads)
-        self._expression = told[0] if told else None
-        self._model, self._asked = model, model.also
-        self._seeing = model.asked(FEATURES)
+        self._expression = of_expressions[0] if of_expressions else None
+        self._model, self._also = model, model.also
+        self._with_features = model.asked(FEATURES)
 
     @property
     def card(self) -> ModelCard:
@@ -210,8 +180,8 @@ class HeadedClassifier:
 
     @property
     def also(self) -> tuple[str, ...]:
-        """What the model was asked for besides."""
-        return self._asked
+        """The further outputs that the model was asked for."""
+        return self._also
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -227,25 +197,25 @@ class HeadedClassifier:
 
     @property
     def input_size(self) -> int:
-        """Side of the squares, pixels."""
+        """Side of the crops, pixels."""
         return self._model.input_size
 
     @property
     def crop(self) -> CropSpec:
-        """How the squares are cut."""
+        """How the crops are cut."""
         return self._model.crop
 
     def classify(self, crops: Crops) -> Scores:
-        """Judge ``(n, S, S, 3)`` uint8 RGB squares, in one pass of the model."""
-        scores = self._seeing.classify(crops)
+        """Classify ``(n, S, S, 3)`` uint8 RGB crops, in one pass of the model."""
+        scores = self._with_features.classify(crops)
         features = scores.embeddings[FEATURES]
         measures = dict(scores.measures)
         for head in self.heads:
             measures |= head.measures(features)
-        told = self._expression
-        values = scores.values if told is None else told.values(features)
-        kept = {name: v for name, v in scores.embeddings.items() if name in self._asked}
-        return Scores(values, self.labels, measures=measures, embeddings=kept)
+        replacing = self._expression
+        values = scores.values if replacing is None else replacing.values(features)
+        embeddings = {name: v for name, v in scores.embeddings.items() if name in self._also}
+        return Scores(values, self.labels, measures=measures, embeddings=embeddings)
 
     def activations(self, crops: Crops) -> Activations:
         """Those of the model itself, without the heads."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 METADATA_KEY = "mien.card"
-#: The same for engagement models, which see windows of features: `mien.engagement.EngagementCard`.
+#: The same for engagement models, see `mien.engagement.EngagementCard`.
 ENGAGEMENT_KEY = "mien.engagement"
 #: Sides of a network's square input, pixels, that are possible.
 MAX_SIDE = 1024
@@ -40,6 +40,8 @@ class Card:
 
     #: What it is the card of, for messages.
     what: ClassVar[str] = "the model"
+    #: Fields that older files call otherwise: former name to name.
+    renamed: ClassVar[Mapping[str, str]] = {}
 
     def to_json(self) -> str:
         """The card as one JSON object."""
@@ -53,9 +55,10 @@ class Card:
             ModelError: not JSON, or a field is missing or does not make sense.
         """
         table = parse_card(text, f"the card of {cls.what}")
-        known = {f.name for f in fields(cast("type[DataclassInstance]", cls))}
+        names = {f.name for f in fields(cast("type[DataclassInstance]", cls))}
+        table = {cls.renamed.get(key, key): value for key, value in table.items()}
         try:
-            return cls(**{key: value for key, value in table.items() if key in known})
+            return cls(**{key: value for key, value in table.items() if key in names})
         except TypeError as error:  # a field is missing
             raise ModelError(f"the card of {cls.what} cannot be read: {error}.") from error
 

@@ -10,8 +10,7 @@ from typing import Any
 
 from mien.errors import UsageError
 from mien.evaluation.evaluation import Evaluation, Groups
-from mien.evaluation.ferplus import Figure
-from mien.evaluation.intervals import Measured
+from mien.evaluation.intervals import Estimate
 from mien.labels import color_of, hex_color
 from mien.plots import write_page
 from mien.plots.metrics import calibration_plot, confusion_plot, coverage_plot
@@ -24,7 +23,7 @@ def write_evaluation(
     *,
     model: str,
     data: str,
-    figures: Sequence[Figure] = (),
+    figures: Sequence[Estimate] = (),
     overwrite: bool = False,
 ) -> list[Path]:
     """Write ``report.html`` and ``report.json`` into a folder, which is made if necessary.
@@ -53,17 +52,17 @@ def write_evaluation(
     ]
 
 
-def table(evaluation: Evaluation, figures: Sequence[Figure] = ()) -> dict[str, Any]:
+def table(evaluation: Evaluation, figures: Sequence[Estimate] = ()) -> dict[str, Any]:
     """All figures of an evaluation, and further ones with their protocols, for JSON."""
     others = {
-        f.name: {"value": round(f.value, 5), "faces": f.faces, "protocol": f.protocol}
+        f.name: {"value": round(f.value, 5), "faces": f.count, "protocol": f.protocol}
         for f in figures
     }
     return {**evaluation.to_dict(), "figures": others}
 
 
 def evaluation_page(
-    evaluation: Evaluation, *, model: str, data: str, figures: Sequence[Figure] = ()
+    evaluation: Evaluation, *, model: str, data: str, figures: Sequence[Estimate] = ()
 ) -> str:
     """The page as text."""
     return render(
@@ -71,36 +70,27 @@ def evaluation_page(
         model=model,
         data=data,
         evaluation=evaluation,
-        interval=interval,
+        interval_of=interval_of,
         gap_sentence=gap_sentence,
         colors={label: hex_color(color_of(label)) for label in evaluation.labels},
         confusion=confusion_plot(evaluation.table, evaluation.labels).svg,
         calibration=calibration_plot(evaluation.reliability).svg,
         coverage=coverage_plot(*evaluation.selective[1:], evaluation.sure).svg,
-        figures=[(f.name, figure_text(f), f"{f.faces:,}", f.protocol) for f in figures],
+        figures=[(f.name, value_of(f), f"{f.count:,}", f.protocol) for f in figures],
     )
 
 
-#: Beginnings of the names of figures that are distances or correlations, no shares.
-_PLAIN = ("kl", "ece_", "loss_", "ccc_", "mean_ccc", "r_", "mae_")
-
-
-def figure_text(figure: Figure) -> str:
+def value_of(figure: Estimate) -> str:
     """A figure in its own unit: percent, or a plain number for distances and correlations."""
-    return f"{figure.value:.4f}" if figure.name.startswith(_PLAIN) else percent(figure.value, 2)
+    return percent(figure.value, 2) if figure.is_share else f"{figure.value:.4f}"
 
 
-def figure_interval(figure: Figure) -> str:
+def interval_of(figure: Estimate) -> str:
     """The interval of a figure in its own unit; empty where there is none."""
-    if figure.name.startswith(_PLAIN) and not math.isnan(figure.low):
-        return f"{figure.low:.3f} to {figure.high:.3f}"
-    return interval(figure)
-
-
-def interval(figure: Measured | Figure) -> str:
-    """The interval of a share in percent; empty where there is none."""
     if math.isnan(figure.low):
         return ""
+    if not figure.is_share:
+        return f"{figure.low:.3f} to {figure.high:.3f}"
     return f"{100 * figure.low:.1f} to {100 * figure.high:.1f}"
 
 

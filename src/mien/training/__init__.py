@@ -1,6 +1,8 @@
-"""Training: the only room that knows PyTorch; needs the extra ``train``."""
+"""Training: the only room that imports PyTorch and scikit-learn; needs an extra."""
 
 import os
+
+import onnx  # noqa: F401  every trainer writes a file: better missed at once than at the end
 
 from mien.hub.cache import cache_folder
 

@@ -19,7 +19,7 @@ def compare(
     photos: options.Photos = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Tell whether one of two models is better on the same faces, or whether it may be luck."""
+    """Test whether one of two models is significantly better on the same faces."""
     from mien import evaluation
     from mien.cli.console import steps, tell
     from mien.cli.output.evaluation import faces_to_measure, show_comparison
@@ -32,5 +32,5 @@ def compare(
     faces = faces_to_measure(data, split, labels, find)
     for line in () if json else faces.describe():
         tell(line)
-    found = evaluation.compare(*models, faces, progress=steps("judging"))
+    found = evaluation.compare(*models, faces, progress=steps("evaluating"))
     show_comparison(found, one, other, json=json)

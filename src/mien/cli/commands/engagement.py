@@ -1,4 +1,4 @@
-"""``mien engagement``: apparent engagement of a group over a film."""
+"""``mien engagement``: apparent engagement of a group over a video."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from mien.engagement import EngagementModel
     from mien.timeline.timeline import Timeline
 
-#: The expression model whose features are looked at.
+#: The expression model that computes the features.
 Features = Annotated[
-    str, typer.Option("--features", help="Of a film: the expression model that gives features.")
+    str, typer.Option("--features", help="Of a video: the expression model that computes features.")
 ]
 
 
 def engagement(
-    film: Annotated[
-        Path, typer.Argument(help="A film, or a table of `mien analyze --embeddings features`.")
+    video: Annotated[
+        Path, typer.Argument(help="A video, or a table of `mien analyze --embeddings features`.")
     ],
     model: Annotated[
         str, typer.Option(help="An engagement model: .onnx, or engagement_single_attention.")
@@ -34,14 +34,14 @@ def engagement(
         Path, typer.Option("-o", "--output", help="Table: .parquet, .csv or .jsonl.")
     ],
     person: Annotated[
-        bool, typer.Option("--person", help="Also each person alone; needs --purpose.")
+        bool, typer.Option("--person", help="Also each person; needs --purpose.")
     ] = False,
     purpose: Annotated[
-        str | None, typer.Option(help="What single people's values are for, in a sentence.")
+        str | None, typer.Option(help="One sentence: who needs single people's values, and why.")
     ] = None,
-    hop: Annotated[float, typer.Option(help="Seconds from one window to the next.")] = 1.0,
+    hop: Annotated[float, typer.Option(help="Step from one window to the next, seconds.")] = 1.0,
     window: Annotated[
-        float | None, typer.Option(help="Seconds of a window; by default the model's own.")
+        float | None, typer.Option(help="Length of a window, seconds; default: the model's.")
     ] = None,
     detector: options.Detector = "mtcnn",
     features: Features = "mien-mobilenet",
@@ -49,46 +49,48 @@ def engagement(
 ) -> None:
     """Apparent engagement of a group, window by window, with an uncertainty for each value.
 
-    A group has a value where at least five people are seen. Not for people at work or in
+    A group has a value where at least five people are visible. Not for people at work or in
     education: forbidden in the EU (AI Act, Art. 5(1)(f)). Exit code 3: no window has a value.
     """
     from mien.cli.console import steps, tell
     from mien.engagement import NOT_FOR, EngagementModel
-    from mien.engagement import engagement as judged
-    from mien.engagement.estimation import COLUMNS
-    from mien.engagement.purpose import stated
+    from mien.engagement import engagement as estimate
+    from mien.engagement.estimation import COLUMNS, check_purpose
     from mien.evaluation.intervals import refusal
     from mien.results.files import apart, writable_target
     from mien.results.writer import check_table
 
     if person != (purpose is not None):
-        raise UsageError("--person and --purpose go together: say what single values are for.")
+        raise UsageError(
+            "--person and --purpose go together: say who needs single values, and why."
+        )
     if purpose is not None:
-        stated(purpose)  # before a long film is read
-    apart(writable_target(output), Path(film))
-    if not overwrite:  # before a long film is read
-        check_table(output, COLUMNS, (str(film),))
-    judge = EngagementModel(model)
-    judge = judge if window is None else judge.rescaled(window)
-    timeline = read_film(film, detector, features, judge)
-    found = judged(timeline, judge, purpose=purpose, hop_s=hop, progress=steps("judging"))
-    tell(f"{found.told()}.")
-    people = judge.card.accuracy.get("people")
+        check_purpose(purpose)  # before a long video is read
+    apart(writable_target(output), Path(video))
+    if not overwrite:  # before a long video is read
+        check_table(output, COLUMNS, (str(video),))
+    network = EngagementModel(model)
+    network = network if window is None else network.rescaled(window)
+    timeline = read_video(video, detector, features, network)
+    progress = steps("estimating")
+    found = estimate(timeline, network, purpose=purpose, hop_s=hop, progress=progress)
+    tell(f"{found.summary()}.")
+    people = network.card.figures.get("people")
     refused = refusal(people) if isinstance(people, int | float) else ""
     if refused:
-        tell(f"do not rely on these values ({judge.path.name}: {refused})")
+        tell(f"do not rely on these values ({network.path.name}: {refused})")
     tell(f"wrote {found.save(output, overwrite=overwrite)}; not for {NOT_FOR}")
     if not found.table["engagement"].notna().any():
         raise typer.Exit(SOME_FAILED)
 
 
-def read_film(
-    path: Path, detector: str, features: str, judge: EngagementModel | None = None
+def read_video(
+    path: Path, detector: str, features: str, model: EngagementModel | None = None
 ) -> Timeline:
-    """The timeline of a table, or of a film that is analysed now, with features.
+    """The timeline of a table, or of a video that is analyzed now, with features.
 
     Raises:
-        UsageError: it is neither, or `judge` does not know the features of this model.
+        UsageError: it is neither, or `model` was trained on features of another model.
         InputError: it cannot be read.
     """
     from mien.cli.console import progress
@@ -100,17 +102,18 @@ def read_film(
     if path.suffix.lower() in SUFFIXES:
         return Timeline.load(path)
     if path.exists() and not is_moving(str(path)):
-        raise UsageError(f"{path} is neither a film nor a table of one ({', '.join(SUFFIXES)}).")
+        raise UsageError(f"{path} is neither a video nor a table of one ({', '.join(SUFFIXES)}).")
     source = VideoSource(path)
     analyzer = _analyzer(detector, features)
-    if judge is not None:
-        judge.check(analyzer.settings.get("classifier_sha256", ""))
+    if model is not None:
+        used = analyzer.settings
+        model.check_features(used["classifier"], used.get("classifier_sha256", ""))
     return Timeline.from_results(progress(analyzer.stream(source)), keep_faces=False)
 
 
 @cache
 def _analyzer(detector: str, features: str) -> EmotionAnalyzer:
-    """One for all films of a run."""
+    """One for all videos of a run."""
     from mien.cli.inputs import load_analyzer
 
     return load_analyzer(detector, features, None, (), ("features",))

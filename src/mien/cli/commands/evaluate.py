@@ -1,4 +1,4 @@
-"""``mien evaluate``: measured figures, each with its protocol."""
+"""``mien evaluate``: measures a model, each figure with its protocol."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from mien.cli import options
 
 if TYPE_CHECKING:
-    from mien.evaluation import Evaluation, Figure
+    from mien.evaluation import Estimate, Evaluation
 
 
 def evaluate(
@@ -18,7 +18,7 @@ def evaluate(
     data: Annotated[Path, typer.Argument(help="Labelled faces: a folder, a CSV or Parquet file.")],
     split: options.Split = None,
     by: Annotated[
-        list[str] | None, typer.Option(help="Tell the groups of a column of the data apart.")
+        list[str] | None, typer.Option(help="Report accuracy for each value of this column.")
     ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder for report.html and report.json.")
@@ -38,16 +38,16 @@ def evaluate(
     from mien.plugins import load_classifier, load_detector
 
     classifier = load_classifier(model)
-    figures: list[Figure] = []
+    figures: list[Estimate] = []
     literature = data / "lists" / "literature_test.csv"
     if literature.is_file() and split is None:
-        figures = evaluation.evaluate_ferplus(classifier, data, steps("judging"))
+        figures = evaluation.evaluate_ferplus(classifier, data, steps("evaluating"))
         if not json:
             show_figures(f"{model} on {data}", figures)
         split = "literature_test"
     find = load_detector("mtcnn").detect if photos else None
     faces = faces_to_measure(data, split, labels, find)
-    found = evaluation.evaluate(classifier, faces, by=by or (), progress=steps("judging"))
+    found = evaluation.evaluate(classifier, faces, by=by or (), progress=steps("evaluating"))
     splits = set(faces.splits.tolist()) - {""}
     if split is None and len(splits) == 1:
         split = splits.pop()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -14,39 +13,27 @@ from mien.cli.exit_codes import extra
 
 def train(
     recipe: Annotated[Path, typer.Argument(help="A recipe, such as recipes/mien-mobilenet.toml.")],
-    data: Annotated[Path, typer.Option(help="Faces with labels, split in train and validation.")],
+    data: Annotated[
+        Path, typer.Option(help="Labelled faces with the splits train and validation.")
+    ],
     output: Annotated[
         Path, typer.Option("-o", "--output", help="Folder for checkpoints, log and model.")
     ] = Path("runs"),
     backbone: Annotated[
         Path | None,
-        typer.Option(help="Folder with faceres.json and .bin; else of mien models pull faceres."),
+        typer.Option(help="Folder with faceres.json and .bin; default: from mien models pull."),
     ] = None,
     sample: Annotated[
-        int | None, typer.Option(min=64, help="Use so many faces, one epoch a stage: a trial.")
+        int | None, typer.Option(min=64, help="A trial with this many faces, one epoch per stage.")
     ] = None,
     labels: options.Labels = None,
 ) -> None:
-    """Train the model that a recipe describes; starts again from the last checkpoint."""
+    """Train the model that a recipe describes; continues from the last checkpoint."""
     with extra("train"):
         from mien.training.expressions.train import run
 
-    path = run(recipe, data, output, backbone, sample, show, options.meanings(labels))
+    from mien.cli.output.training import training_progress
+
+    report, meanings = training_progress(), options.meanings(labels)
+    path = run(recipe, data, output, backbone, sample, report, meanings)
     print(path)  # noqa: T201
-
-
-def show(line: dict[str, Any]) -> None:
-    """Steps overwrite each other on a terminal; epochs stay."""
-    if "told" in line:
-        print(line["told"], file=sys.stderr)  # noqa: T201
-        return
-    if "step" in line:
-        if sys.stderr.isatty():
-            done = f"\repoch {line['epoch'] + 1}, step {line['step']} of {line['of']}"
-            print(f"{done}, {line['per_s']:.0f} faces/s ", end="", file=sys.stderr)  # noqa: T201
-        return
-    values = ", ".join(
-        f"{key} {value:.4f}" if isinstance(value, float) else f"{key} {value}"
-        for key, value in line.items()
-    )
-    print(f"\r{values}", file=sys.stderr)  # noqa: T201

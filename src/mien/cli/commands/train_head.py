@@ -1,4 +1,4 @@
-"""``mien train-head``: further columns for the table, learned from labelled frames."""
+"""``mien train-head``: trains a head, for further columns of the table, on labelled frames."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import typer
 
 from mien.cli.exit_codes import extra
 from mien.cli.options import Model, Overwrite, named
-from mien.errors import UsageError
 
 
 def train_head(
@@ -25,10 +24,12 @@ def train_head(
         str,
         typer.Option(help="expression, valence-arousal, action-units, regression or multilabel."),
     ] = "expression",
-    columns: Annotated[str, typer.Option(help="Learn only these, such as AU06,AU12.")] = "",
-    hidden: Annotated[int, typer.Option(min=0, help="Units in the middle; 0: linear.")] = 128,
+    columns: Annotated[str, typer.Option(help="Only these columns, such as AU06,AU12.")] = "",
+    hidden: Annotated[
+        int, typer.Option(min=0, help="Size of the hidden layer; 0: linear classifier.")
+    ] = 128,
     class_weights: Annotated[
-        float | None, typer.Option(min=0, max=1, help="1: labels count the same; 0: faces.")
+        float | None, typer.Option(min=0, max=1, help="Class balancing: 0 none, 1 full.")
     ] = None,
     shift: Annotated[
         int, typer.Option(min=-(10**6), max=10**6, help="Add this to the labels' frames.")
@@ -41,34 +42,26 @@ def train_head(
 ) -> None:
     """Train a small head on a model's features; mien analyze --head uses it.
 
-    Figures are measured on films or people that it did not learn from.
+    Its accuracy is measured on people or videos that it was not trained on.
     """
     with extra("train"):
         from mien.training.heads.personalize import adapt
         from mien.training.heads.train import HeadRecipe
         from mien.training.heads.train import train_head as train
-    from mien.cli.commands.train import show
     from mien.cli.console import steps, tell
-    from mien.cli.output.evaluation import show_figures
+    from mien.cli.output.training import new_model, show_trained, training_progress
     from mien.expressions.onnx import OnnxClassifier
-    from mien.files import check_new
     from mien.plugins import find_model
-    from mien.training.heads.data import Wanted, load_rows
+    from mien.training.heads.data import Selection, load_rows
 
-    if output.suffix.lower() != ".onnx":
-        raise UsageError(f"the head's name must end in .onnx, got {output.name}.")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    check_new(output, overwrite=overwrite)
-    wanted = Wanted(task, named(columns), model, shift, person)  # type: ignore[arg-type]
-    rows = load_rows(features, labels, wanted, steps("looking"))
-    for line in rows.told:
+    new_model(output, overwrite=overwrite)
+    selection = Selection(task, named(columns), model, shift, person)  # type: ignore[arg-type]
+    rows = load_rows(features, labels, selection, steps("computing features"))
+    for line in rows.notes:
         tell(line)
     if person is None:
-        recipe = HeadRecipe(wanted.task, hidden=hidden, class_weights=class_weights)
-        trained = train(rows, recipe, output, show)
+        recipe = HeadRecipe(selection.task, hidden=hidden, class_weights=class_weights)
+        trained = train(rows, recipe, output, training_progress())
     else:
         trained = adapt(OnnxClassifier(find_model(model)), rows, output)
-    show_figures(output.name, trained.figures)
-    for line in (*trained.told, *trained.card.protocol):
-        tell(line)
-    print(output)  # noqa: T201
+    show_trained(trained)

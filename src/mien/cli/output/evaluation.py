@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from mien.datasets import LabelledFaces
     from mien.datasets.loading import Find
-    from mien.evaluation import Comparison, Evaluation, Figure
+    from mien.evaluation import Comparison, Estimate, Evaluation
     from mien.evaluation.comparison import Difference
 
 #: What ``--split`` calls every row.
@@ -50,18 +50,26 @@ def faces_to_measure(
     return faces.split(held_out)
 
 
-def show_figures(title: str, figures: Sequence[Figure]) -> None:
-    """Every figure with its protocol."""
-    from mien.reports.evaluation import figure_interval, figure_text
+def show_figures(
+    title: str, figures: Sequence[Estimate], count: str = "faces", people: str = "people"
+) -> None:
+    """Every figure with its protocol.
+
+    Args:
+        title: above the table.
+        figures: its rows; without any, nothing is shown.
+        count, people: what the figures count.
+    """
+    from mien.reports.evaluation import interval_of, value_of
 
     if not figures:
         return
     columns = {
         "figure": [figure.name for figure in figures],
-        "value": [figure_text(figure) for figure in figures],
-        "95 % interval": [figure_interval(figure) for figure in figures],
-        "faces": [f"{figure.faces:,}" for figure in figures],
-        "people": [f"{figure.people:,}" if figure.people else "" for figure in figures],
+        "value": [value_of(figure) for figure in figures],
+        "95 % interval": [interval_of(figure) for figure in figures],
+        count: [f"{figure.count:,}" for figure in figures],
+        people: [f"{figure.people:,}" if figure.people else "" for figure in figures],
         "protocol": [figure.protocol for figure in figures],
     }
     kept = {name: column for name, column in columns.items() if any(column)}
@@ -75,12 +83,12 @@ def show_evaluation(
     found: Evaluation,
     title: str,
     notes: Iterable[str],
-    figures: Sequence[Figure] = (),
+    figures: Sequence[Estimate] = (),
     *,
     json: bool,
 ) -> None:
     """The figures of an evaluation, its groups, and how they were measured."""
-    from mien.reports.evaluation import gap_sentence, interval, table
+    from mien.reports.evaluation import gap_sentence, interval_of, table
     from mien.reports.html import percent
 
     if json:
@@ -94,7 +102,7 @@ def show_evaluation(
         ("macro F1", found.macro_f1),
         *((f"recall of {label}", figure) for label, figure in found.recalls.items()),
     ):
-        shown.add_row(name, percent(figure.value), interval(figure), f"{figure.faces:,}")
+        shown.add_row(name, percent(figure.value), interval_of(figure), f"{figure.count:,}")
     for name, value in {"calibration error": found.ece, **found.votes}.items():
         shown.add_row(name, f"{value:.4f}", "", "")
     sure = f"{percent(found.sure[1])} of {percent(found.sure[0], 0)}"
@@ -104,7 +112,7 @@ def show_evaluation(
         shown = _table(part.column, "accuracy", "95 % interval", "faces")
         for name, figure in part.parts:
             shown.add_row(
-                name or "not known", percent(figure.value), interval(figure), f"{figure.faces:,}"
+                name or "not known", percent(figure.value), interval_of(figure), f"{figure.count:,}"
             )
         _print(shown)
         print(f"{gap_sentence(part)}\n")  # noqa: T201

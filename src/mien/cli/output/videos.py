@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import sys
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,8 +23,6 @@ if TYPE_CHECKING:
     from mien.analyzer import EmotionAnalyzer
     from mien.results.result import Result
     from mien.timeline.timeline import Timeline
-    from mien.training.videos.metrics import FilmFigures
-    from mien.training.videos.train import Step, Trained
 
 
 def as_shown(timeline: Timeline, smooth: float | None = None, all_faces: bool = False) -> Timeline:
@@ -115,18 +111,18 @@ class FilmAnswers:
         if model is None:
             return
         from mien.media.inputs import Inputs
-        from mien.timeline.classifier import FilmModel
+        from mien.timeline.classifier import VideoModel
 
         if all(item.kind == "image" for item in Inputs(paths)):
             raise UsageError("--film-model judges films, and there is none among the inputs.")
-        self._model = FilmModel(model)
+        self._model = VideoModel(model)
         self.also = () if FEATURES in kept else (FEATURES,)
 
     def check(self, analyzer: EmotionAnalyzer) -> None:
         """Say before the run, not after it, when the model is another's."""
         if self._model is not None:
             known = analyzer.settings
-            self._model.fits(known["classifier_sha256"], known["classifier"])
+            self._model.check_features(known["classifier"], known["classifier_sha256"])
 
     def through(self, results: Iterable[Result]) -> Iterator[Result]:
         """Pass results through, and judge each film behind its last frame."""
@@ -173,7 +169,7 @@ class FilmAnswers:
         assert self._model is not None
         timeline = Timeline.from_results(film, keep_faces=False)
         timeline = timeline.with_all_faces(self._all_faces)
-        self._found.append(self._model.judge(timeline))
+        self._found.append(self._model.predict(timeline))
 
     def _without_features(self, result: Result) -> Result:
         if not self.also:
@@ -211,69 +207,3 @@ def show_answers(table: pd.DataFrame, labels: Sequence[str], model: str, *, json
         shares = [f"{100 * row[label]:.0f}" for label in labels]
         shown.add_row(name, who, str(row["label"]), *shares)
     console().print(shown)
-
-
-def show_trained(trained: Trained, *, json: bool) -> None:
-    """The figures of a new model of films, and how they were measured."""
-    figures = trained.figures
-    if json:
-        print(trained.card.to_json())  # noqa: T201
-        return
-    from mien.evaluation.intervals import refusal
-
-    refused = refusal(figures.accuracy.people, "groups of films")
-    if not refused:
-        _show_figures(figures)
-    print("protocol:")  # noqa: T201
-    for line in figures.protocol:
-        print(f"- {line}")  # noqa: T201
-    if refused:
-        tell(refused)
-    elif math.isnan(figures.accuracy.low):
-        tell("these are too few films for an interval: the figures may be luck.")
-    elif figures.accuracy.low <= figures.baseline:
-        tell(f"this may be no better than always saying {figures.common}: label more films.")
-
-
-def _show_figures(figures: FilmFigures) -> None:
-    from rich.table import Table
-
-    from mien.cli.console import console
-    from mien.reports.html import percent
-
-    shown = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("figure", "value", "95 % interval", "films", "groups"):
-        shown.add_column(name, justify="left" if name == "figure" else "right")
-    rows = [("accuracy", figures.accuracy)]
-    if figures.everything.faces > figures.accuracy.faces:
-        rows.append(("accuracy, all films", figures.everything))
-    rows += [(f"recall of {label}", part) for label, part in figures.recalls.items()]
-    for name, part in rows:
-        known = not math.isnan(part.low)
-        span = f"{percent(part.low)} to {percent(part.high)}" if known else "too few films"
-        shown.add_row(name, percent(part.value), span, f"{part.faces:,}", f"{part.people:,}")
-    shown.add_row(f"always saying {figures.common}", percent(figures.baseline), "", "", "")
-    sure = f"{percent(figures.sure[1])} of {percent(figures.sure[0], 0)}"
-    shown.add_row("right where not uncertain", sure, "", "", "")
-    shown.add_row("log loss", f"{figures.loss:.3f}", "", "", "")
-    shown.add_row("log loss of the labels' shares", f"{figures.base_loss:.3f}", "", "", "")
-    console().print(shown)
-
-
-def film_steps() -> Step:
-    """Shows on a terminal how far each stage is and how long it may still take."""
-    loud, began = sys.stderr.isatty(), time.monotonic()
-    stage = ""
-
-    def step(what: str, done: int, total: int) -> None:
-        nonlocal stage, began
-        if what.split()[0] != stage:
-            stage, began = what.split()[0], time.monotonic()
-        spent = time.monotonic() - began
-        left = f", {spent * (total - done) / done / 60:.0f} min left" if done and spent > 5 else ""
-        if loud:
-            end = "\r\033[K" if done == total else ""
-            line = f"\r\033[K{what}, {done} of {total}{left} {end}"
-            print(line, end="", file=sys.stderr, flush=True)  # noqa: T201
-
-    return step

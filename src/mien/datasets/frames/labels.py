@@ -45,7 +45,7 @@ class FrameLabels:
         origin: what they were read from, for messages.
         columns: the k names; for expressions the labels.
         values: ``(m, k)`` float32, NaN where it is not known; for expressions a distribution.
-        films: ``(m,)`` the film's name as the data writes it.
+        videos: ``(m,)`` the video's name as the data writes it.
         frames: ``(m,)`` int64, number of the frame; -1 where the time is told instead.
         times: ``(m,)`` seconds; NaN where the frame is told.
         tracks: ``(m,)`` int64, the person's ``track_id``; -1 where it is not told.
@@ -59,7 +59,7 @@ class FrameLabels:
     origin: str
     columns: tuple[str, ...]
     values: FloatArray
-    films: npt.NDArray[Any]
+    videos: npt.NDArray[Any]
     frames: IntArray
     times: npt.NDArray[np.float64]
     tracks: IntArray
@@ -74,7 +74,7 @@ class FrameLabels:
 
     def rows(self, kept: npt.NDArray[Any]) -> FrameLabels:
         """Fewer rows: positions or a mask."""
-        names = ("values", "films", "frames", "times", "tracks", "faces", "places", "people")
+        names = ("values", "videos", "frames", "times", "tracks", "faces", "places", "people")
         return replace(self, **{n: getattr(self, n)[kept] for n in (*names, "splits")})
 
     def only(self, columns: Sequence[str]) -> FrameLabels:
@@ -96,29 +96,31 @@ def make_labels(
     origin: str,
     columns: Sequence[str],
     values: FloatArray,
-    films: Any,
+    videos: Any,
     frames: Any,
     **others: Any,
 ) -> FrameLabels:
-    """Labels with everything that is not told left open; `people` are the films by default."""
+    """Labels with everything that is not told left open; `people` are the videos by default."""
     m = len(values)
     nowhere = np.full(m, -1, np.int64)
-    films = np.asarray(films, dtype=object)
+    videos = np.asarray(videos, dtype=object)
     given: dict[str, Any] = {
         "times": np.full(m, np.nan),
         "tracks": nowhere,
         "faces": nowhere,
         "places": np.full(m, LARGEST, dtype=object),
-        "people": films,
+        "people": videos,
         "splits": np.full(m, "", dtype=object),
     } | others
-    return FrameLabels(origin, tuple(columns), values, films, np.asarray(frames, np.int64), **given)
+    return FrameLabels(
+        origin, tuple(columns), values, videos, np.asarray(frames, np.int64), **given
+    )
 
 
 def read_table(path: Path, task: str, columns: Sequence[str] = ()) -> FrameLabels:
     """A CSV table, a row a frame or a face.
 
-    ``source`` names the film or picture, as the ``faces`` table does or by its file name;
+    ``source`` names the video or image, as the ``faces`` table does or by its file name;
     ``frame`` counts from 0 as there, or ``time_s`` says when; ``track_id`` or ``face`` say whose
     face, else the largest counts; ``person`` keeps rows in one split, ``split`` says which. The
     other columns are labels:
@@ -138,7 +140,7 @@ def read_table(path: Path, task: str, columns: Sequence[str] = ()) -> FrameLabel
     names = {re.sub(r"[ .-]", "_", str(name).strip().lower()): str(name) for name in table.columns}
     source = next((names[name] for name in _SOURCE if name in names), None)
     if source is None:
-        raise InputError(f"{path} needs a column source with the film or picture of each row.")
+        raise InputError(f"{path} needs a column source with the video or image of each row.")
     where = {name: names[name] for name in _WHERE if name in names}
     labelled = [n for n in table.columns if n not in (source, *where.values())]
     told, values = _labels(path, table[labelled], task, columns)
@@ -149,7 +151,7 @@ def read_table(path: Path, task: str, columns: Sequence[str] = ()) -> FrameLabel
     if (np.isnan(frames) & np.isnan(times)).any():
         row = int(np.flatnonzero(np.isnan(frames) & np.isnan(times))[0])
         raise InputError(f"{path}, line {row + 2}: neither a frame nor a time_s.")
-    films = table[source].to_numpy(object)
+    videos = table[source].to_numpy(object)
     person = where.get("person", where.get("subject"))
     split = where.get("split", where.get("usage"))
     words = [""] * len(table) if split is None else [split_word(str(w)) for w in table[split]]
@@ -157,18 +159,18 @@ def read_table(path: Path, task: str, columns: Sequence[str] = ()) -> FrameLabel
         str(path),
         told,
         values,
-        films,
+        videos,
         _whole(frames),
         times=np.where(np.isnan(frames), times, np.nan),
         tracks=_whole(numbers["track_id"]),
         faces=_whole(numbers["face"]),
-        people=films if person is None else table[person].astype(str).to_numpy(object),
+        people=videos if person is None else table[person].astype(str).to_numpy(object),
         splits=np.array(words, dtype=object),
     )
 
 
 def labels_of(faces: LabelledFaces, task: str, columns: Sequence[str] = ()) -> FrameLabels:
-    """What a set of labelled pictures says itself: its expressions, or its further columns.
+    """What a set of labelled images says itself: its expressions, or its further columns.
 
     For regression without `columns`: ``votes_LABEL``, the share of the votes of each. Twins (see
     `mien.datasets.duplicates`) stay in one split where the data knows them.

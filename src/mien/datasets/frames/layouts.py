@@ -1,7 +1,7 @@
 """Frames coded by people, as Aff-Wild2, BP4D and DISFA lay them out.
 
-All three count frames from 1, so that label n is about the picture called n, or frame n - 1 of a
-film. What each file looks like is in docs/heads.md.
+All three count frames from 1, so that label n is about the image called n, or frame n - 1 of a
+video. What each file looks like is in docs/heads.md.
 """
 
 from __future__ import annotations
@@ -62,30 +62,30 @@ def read_coded(folder: Path, task: str) -> FrameLabels:
     return _affwild(folder, kinds, task)
 
 
-def film_names(source: str, picture: bool) -> tuple[str, ...]:
-    """The names under which a data set may know the film of a row of the ``faces`` table.
+def video_names(source: str, image: bool) -> tuple[str, ...]:
+    """The names under which a data set may know the video of a row of the ``faces`` table.
 
-    A picture belongs to the "film" that its folder is, as in ``VIDEO/00001.jpg`` or
-    ``F001/T1/2440.jpg``, which is F001_T1; or that its name begins with. A film is known by its
+    An image belongs to the "video" that its folder is, as in ``VIDEO/00001.jpg`` or
+    ``F001/T1/2440.jpg``, which is F001_T1; or that its name begins with. A video is known by its
     name, with that of its folder in front or not; both by a SN001 in them.
     """
     path = PurePath(source.replace("\\", "/"))
     above = list(path.parent.parts[-2:])
-    begins = _NUMBERED.sub("", path.stem) if picture else path.stem
+    begins = _NUMBERED.sub("", path.stem) if image else path.stem
     parts = [*above, begins] if begins else above
     names = [*parts[-1:], "_".join(parts[-2:])]
     names += [found[0] for part in reversed(parts) if (found := _SUBJECT.search(part))]
-    if begins and picture:  # frames that are called after their film and lie in its folder
+    if begins and image:  # frames that are called after their video and lie in its folder
         names += above[-1:]
     return tuple(dict.fromkeys(name.casefold() for name in names))
 
 
-def number_of(source: str, frame: int, picture: bool) -> int:
-    """The frame as the data sets count it: a picture's own number, or a film's frame plus 1.
+def number_of(source: str, frame: int, image: bool) -> int:
+    """The frame as the data sets count it: an image's own number, or a video's frame plus 1.
 
-    -1 for a picture without a number.
+    -1 for an image without a number.
     """
-    if not picture:
+    if not image:
         return frame + 1
     found = _NUMBERED.search(PurePath(source.replace("\\", "/")).stem)
     return int(found[1]) if found else -1
@@ -127,17 +127,17 @@ def _affwild(folder: Path, kinds: dict[Path, str], task: str) -> FrameLabels:
         if side == LARGEST:  # the other one of a pair has no suffix of its own
             pair = [end for end in _SIDES if path.stem + end in names]
             side = {"_left": RIGHT, "_right": LEFT}[pair[0]] if len(pair) == 1 else LARGEST
-        m, film = len(values), path.stem
+        m, video = len(values), path.stem
         words = [word for part in path.parts if is_split(word := re.split(r"[_ ]", part)[0])]
         parts.append(
             make_labels(
                 str(path),
                 columns,
                 values,
-                np.full(m, film, dtype=object),
+                np.full(m, video, dtype=object),
                 np.arange(1, m + 1),
                 places=np.full(m, side, dtype=object),
-                people=np.full(m, re.sub(r"_(left|right)$", "", film), dtype=object),
+                people=np.full(m, re.sub(r"_(left|right)$", "", video), dtype=object),
                 splits=np.full(m, split_word(words[-1]) if words else "", dtype=object),
             )
         )
@@ -280,7 +280,7 @@ def _joined(folder: Path, parts: Sequence[FrameLabels]) -> FrameLabels:
         wide = np.full((len(part), len(columns)), np.nan, np.float32)
         wide[:, [columns.index(name) for name in part.columns]] = part.values
         values.append(wide)
-    names = ("films", "frames", "times", "tracks", "faces", "places", "people", "splits")
+    names = ("videos", "frames", "times", "tracks", "faces", "places", "people", "splits")
     joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
     return replace(
         parts[0],

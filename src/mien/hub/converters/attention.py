@@ -1,8 +1,8 @@
-"""The single-attention engagement network in Keras' ``.h5`` files as ONNX, without TensorFlow.
+"""Converter of the single-attention engagement network from Keras to ONNX, without TensorFlow.
 
 The file that is published holds weights only, no layers, so the network is written down here as its
-authors describe it (Savchenko et al. 2022): a score a moment, softmax over the moments, the
-weighted sum, a hidden layer, and two columns, distracted and engaged. Where a file does tell its
+authors describe it (Savchenko et al. 2022): a score for each moment, softmax over the moments, the
+weighted sum, a hidden layer, and two columns, distracted and engaged. Where a file describes its
 layers, they must be these; the code that Keras keeps for a Lambda layer is never run.
 """
 
@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mien.errors import MissingExtraError, ModelError
+from mien.models.graph import Graph, write_model
 
-_OPSET = 17
 _LAYERS = {
     *("Activation", "Dense", "Dropout", "InputLayer", "Lambda", "Multiply", "Permute"),
     *("RepeatVector", "Reshape", "Softmax"),
@@ -48,44 +48,38 @@ def convert_attention(source: Path, target: Path, metadata: Mapping[str, str]) -
     """
     try:
         import h5py
-        import onnx
     except ImportError as error:
         raise MissingExtraError(
             "Keras models need h5py and onnx; install them with: pip install 'mien[keras]'."
         ) from error
     try:
         with h5py.File(source) as file:
-            told = file.attrs.get("model_config")
+            description = file.attrs.get("model_config")
             layers = _layers(file.get("model_weights", file), h5py.Dataset)
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{source} is not a Keras file that can be read: {error}.") from error
     parts = _parts(source, layers)
-    if told is not None:
-        _check(source, told, columns=parts[2].kernel.shape[1])
-    model = _network(source.stem, *parts)
-    onnx.helper.set_model_props(model, dict(metadata))
-    onnx.checker.check_model(model)
-    partial = target.with_name(f"{target.name}.partial")
-    partial.write_bytes(model.SerializeToString(deterministic=True))
-    partial.replace(target)
+    if description is not None:
+        _check(source, description, columns=parts[2].kernel.shape[1])
+    write_model(_network(*parts).model(source.stem), target, metadata)
 
 
 def _layers(stored: Any, dataset: type) -> list[Dense]:
-    """All layers that have a kernel and a bias, whatever they are called."""
-    found: dict[str, dict[str, np.ndarray]] = {}
+    """All layers that have a kernel and a bias, whatever their names."""
+    arrays: dict[str, dict[str, np.ndarray]] = {}
 
     def take(path: str, item: Any) -> None:
         folder, _, name = path.rpartition("/")
         if isinstance(item, dataset) and not path.startswith("optimizer"):
             values = np.asarray(item, np.float32)
-            found.setdefault(folder, {})[name.split(":")[0]] = values
+            arrays.setdefault(folder, {})[name.split(":")[0]] = values
 
     stored.visititems(take)
-    return [Dense(a["kernel"], a["bias"]) for a in found.values() if {"kernel", "bias"} <= set(a)]
+    return [Dense(a["kernel"], a["bias"]) for a in arrays.values() if {"kernel", "bias"} <= set(a)]
 
 
 def _parts(source: Path, layers: list[Dense]) -> tuple[Dense, Dense, Dense]:
-    """Attention, hidden and last layer: told apart by how their sizes fit each other."""
+    """Attention, hidden and last layer, recognized by how their sizes fit each other."""
     fitting = [
         (attention, hidden, last)
         for attention, hidden, last in permutations(layers, 3)
@@ -104,14 +98,14 @@ def _parts(source: Path, layers: list[Dense]) -> tuple[Dense, Dense, Dense]:
     return fitting[0]
 
 
-def _check(source: Path, told: str | bytes, columns: int) -> None:
+def _check(source: Path, description: str | bytes, columns: int) -> None:
     """Refuse a file whose own description is of another network."""
     try:
-        layers = json.loads(told)["config"]["layers"]
+        layers = json.loads(description)["config"]["layers"]
         kinds = [layer["class_name"] for layer in layers]
         ends = [layer["config"]["activation"] for layer in layers if "Dense" in layer["class_name"]]
     except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{source} does not tell its layers: {error}.") from error
+        raise ModelError(f"{source} does not describe its layers: {error}.") from error
     strange = [kind for kind in kinds if kind not in _LAYERS]
     if strange:
         raise ModelError(f"{source}: a layer of kind {strange[0]} cannot be converted.")
@@ -122,33 +116,27 @@ def _check(source: Path, told: str | bytes, columns: int) -> None:
         )
 
 
-def _network(name: str, attention: Dense, hidden: Dense, last: Dense) -> Any:
-    from onnx import TensorProto, helper, numpy_helper
+def _network(attention: Dense, hidden: Dense, last: Dense) -> Graph:
+    graph = Graph()
 
-    size, columns = hidden.kernel.shape[0], last.kernel.shape[1]
-    weights = {"time": np.array([1], np.int64)}
-    for label, layer in (("attention", attention), ("hidden", hidden), ("last", last)):
-        weights |= {f"{label}.kernel": layer.kernel, f"{label}.bias": layer.bias}
-    steps: list[tuple[str, list[str], str, dict[str, Any]]] = [
-        ("MatMul", ["windows", "attention.kernel"], "scores", {}),
-        ("Add", ["scores", "attention.bias"], "scored", {}),
-        ("Softmax", ["scored"], "shares", {"axis": 1}),
-        ("Mul", ["windows", "shares"], "weighted", {}),
-        ("ReduceSum", ["weighted", "time"], "context", {"keepdims": 0}),
-        ("Gemm", ["context", "hidden.kernel", "hidden.bias"], "inner", {}),
-        ("Relu", ["inner"], "outer", {}),
-        ("Gemm", ["outer", "last.kernel", "last.bias"], "logits", {}),
-        ("Softmax", ["logits"], "engagement", {"axis": 1})
-        if columns == 2
-        else ("Sigmoid", ["logits"], "engagement", {}),
-    ]
-    nodes = [helper.make_node(kind, a, [b], name=b, **more) for kind, a, b, more in steps]
-    value = helper.make_tensor_value_info
-    graph = helper.make_graph(
-        nodes,
-        name,
-        [value("windows", TensorProto.FLOAT, ["n", "steps", size])],
-        [value("engagement", TensorProto.FLOAT, ["n", columns])],
-        [numpy_helper.from_array(np.ascontiguousarray(v), key) for key, v in weights.items()],
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=8)
+    def weights(name: str, layer: Dense) -> tuple[str, str]:
+        kernel = graph.weight(f"{name}.kernel", layer.kernel)
+        return kernel, graph.weight(f"{name}.bias", layer.bias)
+
+    graph.input("windows", ["n", "steps", hidden.kernel.shape[0]])
+    kernel, bias = weights("attention", attention)
+    graph.add("Add", [graph.add("MatMul", ["windows", kernel], "scores"), bias], "scored")
+    graph.add("Softmax", ["scored"], "shares", axis=1)
+    graph.add("Mul", ["windows", "shares"], "weighted")
+    time = graph.weight("time", np.array([1], np.int64))
+    graph.add("ReduceSum", ["weighted", time], "context", keepdims=0)
+    graph.add("Gemm", ["context", *weights("hidden", hidden)], "inner")
+    graph.add("Relu", ["inner"], "outer")
+    graph.add("Gemm", ["outer", *weights("last", last)], "logits")
+    columns = last.kernel.shape[1]
+    if columns == 2:
+        graph.add("Softmax", ["logits"], "engagement", axis=1)
+    else:
+        graph.add("Sigmoid", ["logits"], "engagement")
+    graph.output("engagement", ["n", columns])
+    return graph

@@ -1,4 +1,4 @@
-"""Keras' ``.h5`` files as ONNX, without TensorFlow: the layers that MobileNets are made of.
+"""Converter of Keras' ``.h5`` files to ONNX, without TensorFlow, for the layers of MobileNets.
 
 Keras keeps pixels as height, width, channel; the ONNX file wants ``(n, 3, S, S)``.
 """
@@ -8,32 +8,28 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from mien.errors import MissingExtraError, ModelError
+from mien.models.graph import Graph, write_model
 
-if TYPE_CHECKING:
-    import onnx
-
-_OPSET = 17
 SCORES, EMBEDDED = "scores", "embedding"
 
 
 def convert_keras(source: Path, target: Path) -> None:
     """Write `target`, an ``.onnx`` with the outputs ``scores`` and ``embedding``, from `source`.
 
-    The embedding is what the last layer sees. Scores are what the last layer gives, with its
+    The embedding is the input of the last layer. Scores are the output of the last layer, with its
     softmax where it has one.
 
     Raises:
         MissingExtraError: h5py or onnx is not installed.
-        ModelError: it is no Keras model, or holds a layer that is not known here.
+        ModelError: it is no Keras model, or has a layer that cannot be converted.
     """
     try:
         import h5py
-        import onnx
     except ImportError as error:
         raise MissingExtraError(
             "Keras models need h5py and onnx; install them with: pip install 'mien[keras]'."
@@ -42,16 +38,12 @@ def convert_keras(source: Path, target: Path) -> None:
         with h5py.File(source) as file:
             layers = json.loads(file.attrs["model_config"])["config"]["layers"]
             stored = file.get("model_weights", file)
-            graph = _Graph()
+            network = _Network()
             for layer in layers:
-                graph.take(layer, _weights(stored, layer["config"]["name"]))
+                network.add_layer(layer, _weights(stored, layer["config"]["name"]))
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{source} is not a Keras model that can be read: {error}.") from error
-    model = graph.finish(source.stem)
-    onnx.checker.check_model(model)
-    partial = target.with_name(f"{target.name}.partial")
-    partial.write_bytes(model.SerializeToString(deterministic=True))
-    partial.replace(target)
+    write_model(network.finish().model(source.stem), target)
 
 
 def _weights(stored: Any, layer: str) -> dict[str, np.ndarray]:
@@ -77,12 +69,11 @@ def _inputs(inbound: Any) -> list[str]:
     return []
 
 
-class _Graph:
+class _Network:
     """Turns layers into ONNX nodes, one after the other."""
 
     def __init__(self) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[onnx.TensorProto] = []
+        self._graph = Graph()
         self._values: dict[str, str] = {}  # layer -> its output
         self._last = ""
         self._before_last = ""
@@ -93,104 +84,105 @@ class _Graph:
             "DepthwiseConv2D": self._convolution,
             "BatchNormalization": self._normalization,
             "ReLU": self._relu,
-            "Activation": lambda x, told, _: self._activated(x, told["activation"], told["name"]),
+            "Activation": lambda x, config, _: self._activated(
+                x, config["activation"], config["name"]
+            ),
             "GlobalAveragePooling2D": self._mean,
-            "Dropout": lambda x, _told, _weights: x,
+            "Dropout": lambda x, _config, _weights: x,
             "Dense": self._dense,
         }
 
-    def take(self, layer: dict[str, Any], weights: dict[str, np.ndarray]) -> None:
+    def add_layer(self, layer: dict[str, Any], weights: dict[str, np.ndarray]) -> None:
         """Add a layer."""
-        kind, told = layer["class_name"], layer["config"]
+        kind, config = layer["class_name"], layer["config"]
         if kind == "InputLayer":
-            shape = told.get("batch_shape") or told["batch_input_shape"]
+            shape = config.get("batch_shape") or config["batch_input_shape"]
             self._side = (shape[1] or "height", shape[2] or "width")
-            self._values[told["name"]] = "input"
+            self._values[config["name"]] = "input"
             return
         before = _inputs(layer["inbound_nodes"])
         if kind not in self._kinds or len(before) != 1:
-            raise ModelError(f"the layer {told['name']!r} of kind {kind} cannot be converted.")
+            raise ModelError(f"the layer {config['name']!r} of kind {kind} cannot be converted.")
         x = self._values[before[0]]
         if kind == "Dense":
             self._before_last = x
-        self._last = self._values[told["name"]] = self._kinds[kind](x, told, weights)
+        self._last = self._values[config["name"]] = self._kinds[kind](x, config, weights)
 
-    def finish(self, name: str) -> onnx.ModelProto:
-        """The whole model."""
-        from onnx import TensorProto, helper
+    def finish(self) -> Graph:
+        """The whole network."""
+        graph = self._graph
+        graph.input("input", ["n", 3, *self._side])
+        for source, name in ((self._last, SCORES), (self._before_last, EMBEDDED)):
+            graph.add("Identity", [source], name)
+            graph.output(name, ["n", None])
+        return graph
 
-        value = helper.make_tensor_value_info
-        self._add("Identity", [self._last], SCORES)
-        self._add("Identity", [self._before_last], EMBEDDED)
-        pixels = value("input", TensorProto.FLOAT, ["n", 3, *self._side])
-        outputs = [value(end, TensorProto.FLOAT, ["n", None]) for end in (SCORES, EMBEDDED)]
-        graph = helper.make_graph(self.nodes, name, [pixels], outputs, self.constants)
-        opset = helper.make_opsetid("", _OPSET)
-        return helper.make_model(graph, opset_imports=[opset], ir_version=8)
-
-    def _zero_padding(self, x: str, told: dict[str, Any], _: Any) -> str:
-        (top, bottom), (left, right) = told["padding"]
+    def _zero_padding(self, x: str, config: dict[str, Any], _: Any) -> str:
+        (top, bottom), (left, right) = config["padding"]
         pads = np.array([0, 0, top, left, 0, 0, bottom, right], np.int64)
-        return self._add("Pad", [x, self._constant(f"{told['name']}.pads", pads)], told["name"])
+        return self._graph.add(
+            "Pad", [x, self._graph.weight(f"{config['name']}.pads", pads)], config["name"]
+        )
 
-    def _convolution(self, x: str, told: dict[str, Any], weights: dict[str, np.ndarray]) -> str:
-        name, group = told["name"], 1
-        if "depthwise_kernel" in weights or told.get("depth_multiplier"):
+    def _convolution(self, x: str, config: dict[str, Any], weights: dict[str, np.ndarray]) -> str:
+        name, group = config["name"], 1
+        if "depthwise_kernel" in weights or config.get("depth_multiplier"):
             kernel = weights.get("depthwise_kernel", weights.get("kernel"))
             assert kernel is not None
             group = kernel.shape[2]
             kernel = kernel.transpose(2, 3, 0, 1).reshape(-1, 1, *kernel.shape[:2])
         else:
             kernel = weights["kernel"].transpose(3, 2, 0, 1)
-        inputs = [x, self._constant(f"{name}.kernel", kernel)]
+        inputs = [x, self._graph.weight(f"{name}.kernel", kernel)]
         if "bias" in weights:
-            inputs.append(self._constant(f"{name}.bias", weights["bias"]))
-        out = self._add(
+            inputs.append(self._graph.weight(f"{name}.bias", weights["bias"]))
+        out = self._graph.add(
             "Conv",
             inputs,
             f"{name}.conv",
-            auto_pad="SAME_UPPER" if told["padding"] == "same" else "VALID",
-            strides=list(told["strides"]),
-            dilations=list(told.get("dilation_rate", (1, 1))),
+            auto_pad="SAME_UPPER" if config["padding"] == "same" else "VALID",
+            strides=list(config["strides"]),
+            dilations=list(config.get("dilation_rate", (1, 1))),
             group=group,
         )
-        return self._activated(out, told.get("activation", "linear"), name)
+        return self._activated(out, config.get("activation", "linear"), name)
 
-    def _normalization(self, x: str, told: dict[str, Any], weights: dict[str, np.ndarray]) -> str:
-        name, ones = told["name"], np.ones_like(weights["moving_mean"])
+    def _normalization(self, x: str, config: dict[str, Any], weights: dict[str, np.ndarray]) -> str:
+        name, ones = config["name"], np.ones_like(weights["moving_mean"])
         parts = {
             "gamma": weights.get("gamma", ones),
             "beta": weights.get("beta", 0 * ones),
             "mean": weights["moving_mean"],
             "variance": weights["moving_variance"],
         }
-        inputs = [x, *(self._constant(f"{name}.{part}", v) for part, v in parts.items())]
-        return self._add("BatchNormalization", inputs, name, epsilon=float(told["epsilon"]))
+        inputs = [x, *(self._graph.weight(f"{name}.{part}", v) for part, v in parts.items())]
+        return self._graph.add("BatchNormalization", inputs, name, epsilon=float(config["epsilon"]))
 
-    def _relu(self, x: str, told: dict[str, Any], _: Any) -> str:
-        if told.get("negative_slope") or told.get("threshold"):
-            raise ModelError(f"the ReLU {told['name']!r} has a slope or a threshold.")
-        limit = told.get("max_value")
+    def _relu(self, x: str, config: dict[str, Any], _: Any) -> str:
+        if config.get("negative_slope") or config.get("threshold"):
+            raise ModelError(f"the ReLU {config['name']!r} has a slope or a threshold.")
+        limit = config.get("max_value")
         if limit is None:
-            return self._add("Relu", [x], told["name"])
+            return self._graph.add("Relu", [x], config["name"])
         edges = {"low": 0.0, "high": float(limit)}
         inputs = [
-            self._constant(f"{told['name']}.{k}", np.array(v, np.float32)) for k, v in edges.items()
+            self._graph.weight(f"{config['name']}.{k}", np.array(v, np.float32))
+            for k, v in edges.items()
         ]
-        return self._add("Clip", [x, *inputs], told["name"])
+        return self._graph.add("Clip", [x, *inputs], config["name"])
 
-    def _mean(self, x: str, told: dict[str, Any], _: Any) -> str:
-        if told.get("keepdims"):
-            raise ModelError(f"the layer {told['name']!r} keeps its dimensions.")
-        return self._add("ReduceMean", [x], told["name"], axes=[2, 3], keepdims=0)
+    def _mean(self, x: str, config: dict[str, Any], _: Any) -> str:
+        if config.get("keepdims"):
+            raise ModelError(f"the layer {config['name']!r} keeps its dimensions.")
+        return self._graph.add("ReduceMean", [x], config["name"], axes=[2, 3], keepdims=0)
 
-    def _dense(self, x: str, told: dict[str, Any], weights: dict[str, np.ndarray]) -> str:
-        name = told["name"]
-        inputs = [x, self._constant(f"{name}.kernel", weights["kernel"])]
+    def _dense(self, x: str, config: dict[str, Any], weights: dict[str, np.ndarray]) -> str:
+        name = config["name"]
+        inputs = [x, self._graph.weight(f"{name}.kernel", weights["kernel"])]
         if "bias" in weights:
-            inputs.append(self._constant(f"{name}.bias", weights["bias"]))
-        out = self._add("Gemm", inputs, f"{name}.sum")
-        return self._activated(out, told.get("activation", "linear"), name)
+            inputs.append(self._graph.weight(f"{name}.bias", weights["bias"]))
+        out = self._graph.add("Gemm", inputs, f"{name}.sum")
+        return self._activated(out, config.get("activation", "linear"), name)
 
     def _activated(self, x: str, activation: str, name: str) -> str:
         kinds = {"relu": "Relu", "softmax": "Softmax", "sigmoid": "Sigmoid"}
@@ -200,16 +192,4 @@ class _Graph:
             return self._relu(x, {"name": name, "max_value": 6.0}, None)
         if activation not in kinds:
             raise ModelError(f"the activation {activation!r} of {name!r} cannot be converted.")
-        return self._add(kinds[activation], [x], name)
-
-    def _constant(self, name: str, values: np.ndarray) -> str:
-        from onnx import numpy_helper
-
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
-        return name
-
-    def _add(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
-        from onnx import helper
-
-        self.nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
-        return output
+        return self._graph.add(kinds[activation], [x], name)

@@ -1,9 +1,9 @@
-"""Clips of one person each with the engagement that people saw in them."""
+"""Clips of one person each, labelled with apparent engagement."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from mien.datasets.csv import LABEL, SPLIT, VIDEO, first_column, read_csv
+from mien.datasets.csv import LABEL, SPLIT, VIDEO
 from mien.engagement.windows import LEAST_SEEN, moments, shown, stretched, window_starts
 from mien.errors import InputError, UsageError
+from mien.evaluation import Progress
 from mien.timeline.tracks import Presence, extent
+from mien.training.listing import read_listing
+from mien.training.trained import Origin, check_disjoint, common_origin
 from mien.types import FloatArray, Floats, IntArray
 
 if TYPE_CHECKING:
     from mien.timeline.timeline import Timeline
-
-Progress = Callable[[Iterable[int], int], Iterable[int]]
 
 _COLUMNS = {
     "path": VIDEO,
@@ -29,7 +30,7 @@ _COLUMNS = {
     "split": SPLIT,
     "person": ("person", "track_id"),
 }
-#: What people call levels; EmotiW's four, DAiSEE's four, and two classes.
+#: Usual names of levels; EmotiW's four, DAiSEE's four, and two classes.
 _NAMES = (
     {"distracted": 0.0, "disengaged": 0.0, "not engaged": 0.0, "engaged": 1.0},
     {"disengaged": 0.0, "not engaged": 0.0, "barely engaged": 1 / 3, "engaged": 2 / 3}
@@ -40,16 +41,16 @@ _NAMES = (
 
 @dataclass(frozen=True, eq=False)
 class LabelledClip:
-    """One person in one film, and how engaged viewers said they looked.
+    """One person in one video, and how engaged viewers judged them to be.
 
     Attributes:
-        name: of the film.
+        name: of the video.
         level: 0 (distracted) to 1 (engaged).
-        starts, ends: ``(n,)`` seconds: from when to when each row is seen.
+        starts, ends: ``(n,)`` seconds: from when to when each row is shown.
         features: ``(n, d)`` float16 or float32.
-        group: who it is: clips of one group are never on both sides of a split.
-        split: "train", "test", or "" where none is given.
-        span: when the film begins and ends, seconds.
+        group: the person: clips of one group are never on both sides of a split.
+        split: "train", "validation" or "test"; "" where none is given.
+        span: when the video begins and ends, seconds.
     """
 
     name: str
@@ -70,23 +71,24 @@ class LabelledClip:
         starts = window_starts(*self.span, window_s, window_s / 2, steps)
         return [r for r in map(_whole, self.rows(starts, window_s, steps)) if r is not None]
 
-    def drawn(
+    def sample(
         self, rng: np.random.Generator, window_s: float, steps: int, tries: int = 8
     ) -> IntArray | None:
-        """The rows of a window at a random moment; None where too little is seen of them all."""
+        """The rows of a random window; None where none of the tried ones shows enough."""
         first, end = self.span
         room = max(end - first - window_s, 0.0)
         starts = first + rng.random(tries) * room
         for rows in self.rows(starts, window_s, steps):
-            found = _whole(rows)
-            if found is not None:
-                return found
+            complete = _whole(rows)
+            if complete is not None:
+                return complete
         return None
 
 
 def _whole(rows: IntArray) -> IntArray | None:
-    seen = rows[rows >= 0]
-    return stretched(seen, len(rows)) if len(seen) > LEAST_SEEN * len(rows) else None
+    """The rows, gaps filled by repeating the others; None where too few are there."""
+    there = rows[rows >= 0]
+    return stretched(there, len(rows)) if len(there) > LEAST_SEEN * len(rows) else None
 
 
 @dataclass(frozen=True)
@@ -96,8 +98,8 @@ class Clips:
     Attributes:
         clips: those that can be used.
         classes: whether the levels are just distracted and engaged.
-        model, sha256: the expression model, and the hash of its file; "" where not known.
-        problems: why each of the others cannot.
+        model, sha256: the expression model, and the hash of its file; "" where unknown.
+        problems: why each of the others cannot be used.
     """
 
     clips: tuple[LabelledClip, ...]
@@ -110,11 +112,11 @@ class Clips:
 def read_clips(
     table: Path, load: Callable[[Path], Timeline], progress: Progress | None = None
 ) -> Clips:
-    """Read a CSV of films, or of tables of films, with a level each.
+    """Read a CSV list of videos, or of their tables, each with a level.
 
     Columns: ``path`` (relative to the CSV), ``level`` (0 to 1, or names such as engaged and
-    distracted), and perhaps ``group`` (who it is), ``split`` (train or test) and ``person`` (the
-    track id; the person seen longest by default).
+    distracted), and optionally ``group`` (the person), ``split`` (train or test) and ``person``
+    (the track id; by default the person who is visible longest).
 
     Args:
         table: the CSV.
@@ -122,12 +124,12 @@ def read_clips(
         progress: wraps the loop over the clips.
 
     Raises:
-        InputError: no such table, or none of its clips can be used.
-        UsageError: features of several models, or levels that are not understood.
+        InputError: no such list, or none of its clips can be used.
+        UsageError: features of several models, or levels that are no numbers or usual names.
     """
-    rows = _read(table)
+    rows = read_listing(table, _COLUMNS)
     levels, classes = parse_levels([row["level"] for row in rows])
-    clips, problems, models = [], [], set()
+    clips, problems, origins = [], [], []
     places: Iterable[int] = range(len(rows))
     for place in progress(places, len(rows)) if progress else places:
         row = rows[place]
@@ -138,35 +140,31 @@ def read_clips(
         except (InputError, UsageError) as error:
             problems.append(f"{row['path']}: {error}")
             continue
-        known = timeline.embeddings
-        models.add((timeline.settings.get("classifier", ""), known.model if known else ""))
+        sha256 = timeline.embeddings.model if timeline.embeddings else ""
+        name, size = timeline.settings.get("classifier", ""), clips[-1].features.shape[1]
+        origins.append((row["path"], Origin(name, sha256, size)))
     if not clips:
         raise InputError(f"none of the clips of {table} can be used; the first: {problems[0]}")
-    if len({sha for _, sha in models if sha}) > 1 or len({c.features.shape[1] for c in clips}) > 1:
-        names = " and ".join(sorted({f"{name} ({sha[:12]}...)" for name, sha in models}))
-        raise UsageError(
-            f"the clips have features of different models, {names}: analyse them with one."
-        )
-    name, sha = max(models, key=lambda pair: pair[1])
-    return Clips(tuple(clips), classes, name, sha, tuple(problems))
+    origin = common_origin(origins)
+    return Clips(tuple(clips), classes, origin.model, origin.sha256, tuple(problems))
 
 
-def labelled(timeline: Timeline, level: float, row: dict[str, str]) -> LabelledClip:
-    """One person of a film: the one that `row` names, or else the one seen longest.
+def labelled(timeline: Timeline, level: float, row: Mapping[str, str]) -> LabelledClip:
+    """One person of a video: the one that `row` names, or else whoever is visible longest.
 
     Raises:
-        InputError: nobody is seen in it, or not this person.
-        UsageError: the features were not kept.
+        InputError: it has no face, or not this person.
+        UsageError: its table has no features.
     """
     if len(timeline.sources) > 1:
-        raise InputError(f"it is of {len(timeline.sources)} films: give a table a film.")
+        raise InputError(f"it is a table of {len(timeline.sources)} videos: give one of each.")
     all_faces = timeline.all_faces
     presence = Presence(timeline.faces, timeline.images, timeline.labels, all_faces=all_faces)
     presence.need_people()
     if not presence.people:
         raise InputError("no face was found in it.")
     if timeline.embeddings is None:
-        raise UsageError("no features were kept; analyse it again with --embeddings features.")
+        raise UsageError("it has no features: analyze it again with --embeddings features.")
     seconds = {who: presence.seconds[rows].sum() for who, rows in presence.judged.items()}
     wanted = row.get("person", "")
     if wanted:
@@ -185,7 +183,7 @@ def labelled(timeline: Timeline, level: float, row: dict[str, str]) -> LabelledC
         ends,
         vectors.astype(np.float16),
         row.get("group", "") or row["path"],
-        row.get("split", "").strip().lower(),
+        row.get("split", ""),
         extent(timeline.images),
     )
 
@@ -196,11 +194,10 @@ def parse_levels(texts: Sequence[str]) -> tuple[list[float], bool]:
     Raises:
         UsageError: something that is neither, or a number outside 0 to 1.
     """
-    names = {" ".join(text.lower().replace("_", " ").replace("-", " ").split()) for text in texts}
+    names = [" ".join(text.lower().replace("_", " ").replace("-", " ").split()) for text in texts]
     for known in _NAMES:
-        if names <= set(known):
-            plain = [" ".join(t.lower().replace("_", " ").replace("-", " ").split()) for t in texts]
-            levels = [known[name] for name in plain]
+        if set(names) <= set(known):
+            levels = [known[name] for name in names]
             return levels, set(levels) <= {0.0, 1.0}
     levels = []
     for text in texts:
@@ -218,48 +215,27 @@ def parse_levels(texts: Sequence[str]) -> tuple[list[float], bool]:
     return levels, set(levels) <= {0.0, 1.0}
 
 
-def _read(path: Path) -> list[dict[str, str]]:
-    table = read_csv(path)
-    header = [str(name) for name in table.columns]
-    named = {name: first_column(header, words) for name, words in _COLUMNS.items()}
-    if named["path"] is None or named["level"] is None or not len(table):
-        raise InputError(
-            f"{path} needs a row a clip with the columns path and level; it has "
-            f"{len(table)} rows with {', '.join(header) or 'none'}."
-        )
-    columns = {
-        name: table[column].str.strip() for name, column in named.items() if column is not None
-    }
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-
-
-def divided(
+def divide(
     clips: Sequence[LabelledClip], share: float, seed: int
 ) -> tuple[list[LabelledClip], list[LabelledClip]]:
-    """Clips to learn from, and clips of other people to measure on.
+    """Clips to train on, and clips of other people to test on.
 
-    Where the clips have splits, "test" (or "validation", "val") measures. Otherwise `share` of the
-    groups do, spread over the levels: groups in order of their level, every so many-th.
+    Where the clips have splits, "test" and "validation" are tested on. Otherwise `share` of the
+    groups are, spread over the levels: groups in order of their level, at equal distances.
 
     Raises:
         InputError: a group is on both sides of the given split.
     """
     if any(clip.split for clip in clips):
-        teach, hold = ("train", "training"), ("test", "validation", "val", "valid", "dev")
-        strange = [clip for clip in clips if clip.split not in (*teach, *hold)]
+        strange = [clip for clip in clips if clip.split not in ("train", "validation", "test")]
         if strange:
             raise InputError(
                 f"{strange[0].name} has the split {strange[0].split!r}: say train or test for each."
             )
-        told = [clip for clip in clips if clip.split in teach]
-        held = [clip for clip in clips if clip.split in hold]
-        both = {clip.group for clip in told} & {clip.group for clip in held}
-        if both:
-            raise InputError(
-                f"{min(both)!r} is in train and in test: a model must not be measured on people "
-                "that it knows."
-            )
-        return told, held
+        train = [clip for clip in clips if clip.split == "train"]
+        test = [clip for clip in clips if clip.split != "train"]
+        check_disjoint([c.group for c in train], [c.group for c in test], "the clips")
+        return train, test
     groups = by_level(clips, seed)
     count = round(share * len(groups))
     start = np.random.default_rng(seed).random()

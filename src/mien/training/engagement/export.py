@@ -4,26 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
 
 from mien.engagement import EngagementCard
-from mien.files import write_bytes
-from mien.models.card import ENGAGEMENT_KEY
+from mien.models.graph import Graph, write_model
 from mien.types import FloatArray
-
-_OPSET = 17
 
 
 @dataclass(frozen=True)
 class Networks:
-    """The weights of m networks over f numbers a moment (twice the features), h of them hidden.
+    """Weights of m networks over f numbers a moment (twice the features) with h hidden units.
 
     Attributes:
-        mean, scale: ``(f,)``; the networks see ``(value - mean) / scale``.
+        mean, scale: ``(f,)``; the networks take ``(value - mean) / scale``.
         attention: ``(m, f)``.
         hidden, hidden_bias: ``(m, f, h)``, ``(m, h)``.
         last, last_bias: ``(m, h)``, ``(m,)``.
@@ -43,41 +35,21 @@ def write_networks(networks: Networks, card: EngagementCard, path: Path) -> None
 
     The input is ``(n, steps, f)``, the output ``engagement`` ``(n, m, 1)``.
     """
-    weights = {
-        "mean": networks.mean,
-        "scale": networks.scale,
-        "attention": networks.attention.T,
-        "hidden.half": networks.hidden.astype(np.float16),
-        "hidden_bias": networks.hidden_bias[:, None],
-        "last": networks.last[:, :, None],
-        "last_bias": networks.last_bias[:, None, None],
-    }
-    steps: list[tuple[str, list[str], str, dict[str, Any]]] = [
-        ("Cast", ["hidden.half"], "hidden", {"to": TensorProto.FLOAT}),
-        ("Sub", ["windows", "mean"], "shifted", {}),
-        ("Div", ["shifted", "scale"], "seen", {}),
-        ("MatMul", ["seen", "attention"], "scores", {}),
-        ("Softmax", ["scores"], "shares", {"axis": 1}),
-        ("Transpose", ["shares"], "of_moments", {"perm": [0, 2, 1]}),
-        ("MatMul", ["of_moments", "seen"], "contexts", {}),
-        ("Transpose", ["contexts"], "by_network", {"perm": [1, 0, 2]}),
-        ("MatMul", ["by_network", "hidden"], "inner", {}),
-        ("Add", ["inner", "hidden_bias"], "biased", {}),
-        ("Relu", ["biased"], "outer", {}),
-        ("MatMul", ["outer", "last"], "sums", {}),
-        ("Add", ["sums", "last_bias"], "logits", {}),
-        ("Sigmoid", ["logits"], "levels", {}),
-        ("Transpose", ["levels"], "engagement", {"perm": [1, 0, 2]}),
-    ]
-    value = helper.make_tensor_value_info
-    graph = helper.make_graph(
-        [helper.make_node(kind, a, [b], name=b, **more) for kind, a, b, more in steps],
-        card.name,
-        [value("windows", TensorProto.FLOAT, ["n", "steps", len(networks.mean)])],
-        [value("engagement", TensorProto.FLOAT, ["n", len(networks.attention), 1])],
-        [numpy_helper.from_array(np.ascontiguousarray(v), name) for name, v in weights.items()],
-    )
-    file = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=8)
-    helper.set_model_props(file, {ENGAGEMENT_KEY: card.to_json()})
-    onnx.checker.check_model(file)
-    write_bytes(path, file.SerializeToString(deterministic=True))
+    graph = Graph()
+    graph.input("windows", ["n", "steps", len(networks.mean)])
+    graph.add("Sub", ["windows", graph.weight("mean", networks.mean)], "shifted")
+    graph.add("Div", ["shifted", graph.weight("scale", networks.scale)], "scaled")
+    graph.add("MatMul", ["scaled", graph.weight("attention", networks.attention.T)], "scores")
+    graph.add("Softmax", ["scores"], "shares", axis=1)
+    graph.add("Transpose", ["shares"], "of_moments", perm=[0, 2, 1])
+    graph.add("MatMul", ["of_moments", "scaled"], "contexts")
+    graph.add("Transpose", ["contexts"], "by_network", perm=[1, 0, 2])
+    graph.add("MatMul", ["by_network", graph.half("hidden", networks.hidden)], "inner")
+    bias = graph.weight("hidden_bias", networks.hidden_bias[:, None])
+    graph.add("Relu", [graph.add("Add", ["inner", bias], "biased")], "outer")
+    graph.add("MatMul", ["outer", graph.weight("last", networks.last[:, :, None])], "sums")
+    bias = graph.weight("last_bias", networks.last_bias[:, None, None])
+    graph.add("Sigmoid", [graph.add("Add", ["sums", bias], "logits")], "levels")
+    graph.add("Transpose", ["levels"], "engagement", perm=[1, 0, 2])
+    graph.output("engagement", ["n", len(networks.attention), 1])
+    write_model(graph.model(card.name), path, card.metadata)

@@ -1,18 +1,17 @@
-"""Training of engagement models on labelled clips, a few minutes on a processor.
+"""Training of engagement models on labelled clips, a few minutes on a CPU.
 
-Several single-attention networks (Savchenko et al. 2022) learn at once from the same random
+Several single-attention networks (Savchenko et al. 2022) are trained at once on the same random
 windows. Each leaves out the people of two of six parts, so that for everybody there are two
-networks that have never seen them: what these get wrong, beyond what they disagree on, is the
-residual of the card. Nothing is chosen on the clips that measure.
+networks that were not trained on them: their error, beyond their disagreement, is the residual of
+the card. Nothing is chosen on the clips that are tested on.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -22,12 +21,12 @@ from mien.engagement import EngagementCard, EngagementModel
 from mien.engagement.card import RATE, STEPS
 from mien.engagement.windows import described
 from mien.errors import InputError, ModelError, UsageError
-from mien.training.engagement.data import Clips, LabelledClip, by_level, divided, windows_of
+from mien.evaluation.intervals import refusal
+from mien.training.engagement.data import Clips, LabelledClip, by_level, divide, windows_of
 from mien.training.engagement.export import Networks, write_networks
 from mien.training.engagement.metrics import groups_of, measure
+from mien.training.trained import Report, Trained, card_figures
 from mien.types import FloatArray
-
-Report = Callable[[dict[str, Any]], None]
 
 NETWORKS = 6  # also the number of parts of the people, of which each network leaves out two
 LEAST_GROUPS = 8
@@ -43,10 +42,10 @@ class Plan:
         window_s: length of a window, seconds; 128 frames at 30 a second by default.
         steps: moments of a window.
         hidden: width of the hidden layer.
-        passes: how often every clip is gone through, a random window for each of its length.
-        least: steps of the optimizer at the least; fewer would leave it half learned.
-        batch: windows a step.
-        lr, weight_decay: of AdamW, with a cosine.
+        passes: epochs, of one random window for each window's length of every clip.
+        least: the fewest optimizer steps; less would leave it half trained.
+        batch: windows in a step.
+        lr, weight_decay: of AdamW, with a cosine schedule.
         seed: the same seed and clips give the same model.
     """
 
@@ -65,64 +64,57 @@ class Plan:
             raise UsageError(f"a window lasts more than 0 seconds, got {self.window_s}.")
 
 
-@dataclass(frozen=True)
-class Trained:
-    """A new model and what it is worth.
-
-    Attributes:
-        path: the ``.onnx``.
-        figures: measured on people that it did not learn from; see `measure`.
-        protocol: how, a sentence each.
-        left_out: clips that could not be used, and why.
-    """
-
-    path: Path
-    figures: dict[str, float]
-    protocol: tuple[str, ...]
-    left_out: tuple[str, ...] = field(default=())
-
-
 def train_engagement(
     data: Clips, path: Path, plan: Plan | None = None, report: Report | None = None
-) -> Trained:
-    """Train networks on labelled clips, write them to `path`, and measure them on other people.
+) -> Trained[EngagementCard]:
+    """Train networks on labelled clips, write them to `path`, and test them on other people.
 
     Args:
         data: see `mien.training.engagement.data.read_clips`.
-        path: where the model goes.
+        path: the new ``.onnx``.
         plan: how to train.
-        report: gets progress: ``{"step": 20, "of": 400, "loss": 0.05}``.
+        report: gets progress.
 
     Raises:
         InputError: too few people, or clips that are shorter than a window.
-        ModelError: the file does not say what the networks say.
+        ModelError: the file does not compute what the networks compute.
     """
     plan = plan or Plan()
     usable, left_out = _usable(data, plan)
-    learned, held_out = divided(usable, HELD_OUT, plan.seed)
-    _need(learned, held_out, left_out)
-    folds = _folds(learned, plan.seed)
-    fitted = _fit(learned, folds, plan, report or (lambda _line: None))
+    train, test = divide(usable, HELD_OUT, plan.seed)
+    _check_enough(train, test, left_out)
+    folds = _folds(train, plan.seed)
+    fitted = _fit(train, folds, plan, report or (lambda _line: None))
     card = EngagementCard(
         path.stem,
-        features=usable[0].features.shape[1],
+        size=usable[0].features.shape[1],
         steps=plan.steps,
         window_s=plan.window_s,
         says="probability" if data.classes else "level",
-        residual=_residual(fitted, learned, folds, plan),
-        features_model=data.model,
-        features_sha256=data.sha256,
-        training_data=f"{len(learned):,} clips of {groups_of(learned):,} people of the user's",
+        residual=_residual(fitted, train, folds, plan),
+        model=data.model,
+        model_sha256=data.sha256,
+        training_data=f"{len(train):,} clips of {groups_of(train):,} people of the user's",
         source="trained by mien; network of Savchenko et al. (doi 10.1109/TAFFC.2022.3188390)",
+        protocol=_protocol(train, test, plan, data),
     )
-    draft = path.with_name(f"{path.stem}.partial.onnx")
-    write_networks(fitted.weights(), card, draft)
-    judge = EngagementModel(draft)
-    _compare(fitted, judge, held_out[0], plan)
-    figures = measure(judge, learned, held_out)
-    write_networks(fitted.weights(), _measured(card, figures), path)
-    draft.unlink()
-    return Trained(path, figures, _protocol(learned, held_out, plan, data), tuple(left_out))
+    with TemporaryDirectory() as folder:  # the file is tested, and its card holds the figures
+        draft = Path(folder) / "draft.onnx"
+        write_networks(fitted.weights(), card, draft)
+        model = EngagementModel(draft)
+        _check_parity(fitted, model, test[0], plan, path)
+        figures = measure(model, train, test)
+    counts = {"clips": len(test), "people": groups_of(test)}
+    card = replace(card, figures=card_figures(figures, counts))
+    write_networks(fitted.weights(), card, path)
+    trained = Trained(path, card, figures, left_out=tuple(left_out))
+    refused = refusal(counts["people"])
+    if refused:
+        return replace(trained, notes=(f"{refused} Do not use this model.",))
+    if trained["mse_gain"].low > 0:
+        return trained
+    doubt = "on these people it is not clearly better than predicting the mean: do not use it."
+    return replace(trained, notes=(doubt,))
 
 
 def _usable(data: Clips, plan: Plan) -> tuple[list[LabelledClip], list[str]]:
@@ -141,20 +133,20 @@ def _usable(data: Clips, plan: Plan) -> tuple[list[LabelledClip], list[str]]:
     return kept, left_out
 
 
-def _need(learned: list[LabelledClip], held_out: list[LabelledClip], left_out: list[str]) -> None:
-    groups, others = groups_of(learned), groups_of(held_out)
+def _check_enough(train: list[LabelledClip], test: list[LabelledClip], left_out: list[str]) -> None:
+    groups, others = groups_of(train), groups_of(test)
     if groups + others < LEAST_GROUPS or groups < NETWORKS or not others:
         why = f" Left out: {left_out[0]}" if left_out else ""
         raise InputError(
-            f"training needs clips of at least {LEAST_GROUPS} people, {NETWORKS} to learn from and "
-            f"others to measure on; got {groups} and {others}.{why}"
+            f"training needs clips of at least {LEAST_GROUPS} people, {NETWORKS} to train on and "
+            f"others to test on; got {groups} and {others}.{why}"
         )
-    if len({clip.level for clip in learned}) < 2:
-        raise InputError("all clips to learn from have the same level: nothing can be learned.")
+    if len({clip.level for clip in train}) < 2:
+        raise InputError("all clips to train on have the same level: nothing can be learned.")
 
 
 def _folds(clips: Sequence[LabelledClip], seed: int) -> Tensor:
-    """``(m, clips)`` bool: which network learns from which clip; two leave each group out."""
+    """``(m, clips)`` bool: which network is trained on which clip; two leave each group out."""
     rng = np.random.default_rng(seed)
     groups = by_level(clips, seed)
     part = {
@@ -170,8 +162,11 @@ def _folds(clips: Sequence[LabelledClip], seed: int) -> Tensor:
 
 
 class _Networks(nn.Module):
-    """m networks side by side. The spread of a window is the same at all its moments, so it has
-    no part in the attention: it would fall out of the softmax."""
+    """m networks side by side.
+
+    The spread of a window is the same at all its moments, so it has no part in the attention: it
+    would cancel in the softmax.
+    """
 
     def __init__(self, features: int, hidden: int, mean: Tensor, scale: Tensor) -> None:
         super().__init__()
@@ -188,9 +183,9 @@ class _Networks(nn.Module):
         """``(m, n)`` levels of ``(n, steps, features)``."""
         spread = windows.std(dim=1, correction=0)
         half = windows.shape[2]
-        seen = (windows - self.mean[half:]) / self.scale[half:]
-        shares = (seen @ self.attention.T).softmax(dim=1)
-        moments = shares.transpose(1, 2) @ seen
+        scaled = (windows - self.mean[half:]) / self.scale[half:]
+        shares = (scaled @ self.attention.T).softmax(dim=1)
+        moments = shares.transpose(1, 2) @ scaled
         spread = ((spread - self.mean[:half]) / self.scale[:half]).expand(NETWORKS, -1, -1)
         both = torch.cat([spread, moments.transpose(0, 1)], dim=2)
         inner = self.dropout((both @ self.hidden + self.hidden_bias).relu())
@@ -215,38 +210,36 @@ class _Networks(nn.Module):
         )
 
 
-def _fit(learned: list[LabelledClip], folds: Tensor, plan: Plan, report: Report) -> _Networks:
+def _fit(train: list[LabelledClip], folds: Tensor, plan: Plan, report: Report) -> _Networks:
     """The networks, trained on random windows with the mean squared error."""
     rng = np.random.default_rng(plan.seed)
     torch.manual_seed(plan.seed)
-    lengths = np.array([clip.span[1] - clip.span[0] for clip in learned]) / plan.window_s
-    tickets = np.repeat(np.arange(len(learned)), np.maximum(lengths.astype(int), 1))
-    some = _batch(learned, rng.choice(tickets, 256).tolist(), rng, plan)
+    lengths = np.array([clip.span[1] - clip.span[0] for clip in train]) / plan.window_s
+    tickets = np.repeat(np.arange(len(train)), np.maximum(lengths.astype(int), 1))
+    some = _batch(train, rng.choice(tickets, 256).tolist(), rng, plan)
     networks = _Networks(some.shape[2], plan.hidden, *_scale(some))
     optimizer = torch.optim.AdamW(networks.parameters(), lr=plan.lr, weight_decay=plan.weight_decay)
     count = max(plan.least, plan.passes * len(tickets) // plan.batch)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, count)
-    levels = torch.tensor([clip.level for clip in learned], dtype=torch.float32)
+    levels = torch.tensor([clip.level for clip in train], dtype=torch.float32)
     order: list[int] = []
-    loss_sum, begun = 0.0, time.monotonic()
+    loss_sum = 0.0
     for step in range(1, count + 1):
         if len(order) < plan.batch:
             order += rng.permutation(tickets).tolist()
         places, order = order[: plan.batch], order[plan.batch :]
-        windows = torch.from_numpy(_batch(learned, places, rng, plan))
-        taught = folds[:, places].float()
-        errors = (networks(windows) - levels[places]).square() * taught
-        loss = (errors.sum(dim=1) / taught.sum(dim=1).clamp(min=1)).sum()
+        windows = torch.from_numpy(_batch(train, places, rng, plan))
+        used = folds[:, places].float()
+        errors = (networks(windows) - levels[places]).square() * used
+        loss = (errors.sum(dim=1) / used.sum(dim=1).clamp(min=1)).sum()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
         schedule.step()
         loss_sum += float(loss.detach()) / NETWORKS
         if step % 20 == 0 or step == count:
-            left = (time.monotonic() - begun) / step * (count - step)
-            report(
-                {"step": step, "of": count, "loss": loss_sum / (step % 20 or 20), "left_s": left}
-            )
+            mean = loss_sum / (step % 20 or 20)
+            report({"stage": "training", "step": step, "of": count, "loss": mean})
             loss_sum = 0.0
     return networks.eval()
 
@@ -254,11 +247,11 @@ def _fit(learned: list[LabelledClip], folds: Tensor, plan: Plan, report: Report)
 def _batch(
     clips: Sequence[LabelledClip], places: Sequence[int], rng: np.random.Generator, plan: Plan
 ) -> FloatArray:
-    """``(n, steps, d)``: a random window of each clip named, one of its grid where luck fails."""
+    """``(n, steps, d)``: a random window of each named clip, else the first of its grid."""
     windows = []
     for place in places:
         clip = clips[place]
-        rows = clip.drawn(rng, plan.window_s, plan.steps)
+        rows = clip.sample(rng, plan.window_s, plan.steps)
         if rows is None:
             rows = clip.grid(plan.window_s, plan.steps)[0]
         windows.append(clip.features[rows])
@@ -266,7 +259,7 @@ def _batch(
 
 
 def _scale(windows: FloatArray) -> tuple[Tensor, Tensor]:
-    """Mean and deviation of what the networks see; features that hardly vary stay small."""
+    """Mean and deviation of the networks' input; features that hardly vary stay small."""
     values = described(windows).reshape(-1, 2 * windows.shape[2])
     half = windows.shape[2]
     deviation = values.std(axis=0)
@@ -277,59 +270,51 @@ def _scale(windows: FloatArray) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def _told(networks: _Networks, clip: LabelledClip, plan: Plan) -> FloatArray:
+def _predict(networks: _Networks, clip: LabelledClip, plan: Plan) -> FloatArray:
     """``(m, w)`` levels of a clip's half-overlapping windows."""
     windows = windows_of(clip, clip.grid(plan.window_s, plan.steps))
     parts = torch.split(torch.from_numpy(windows), 32)
     return np.asarray(torch.cat([networks(part) for part in parts], dim=1))
 
 
-def _residual(networks: _Networks, learned: list[LabelledClip], folds: Tensor, plan: Plan) -> float:
-    """How far unknown people's levels lie from what the networks agree on (root mean square).
+def _residual(networks: _Networks, train: list[LabelledClip], folds: Tensor, plan: Plan) -> float:
+    """How far levels of unknown people lie from the networks' mean (root mean square).
 
-    One more person counts besides, of whom the networks know nothing but the spread of the levels:
-    so few people cannot make it certain, however well they are predicted (Laplace's rule).
+    One more person counts, of whom the networks know nothing but the spread of the levels, so that
+    few people cannot make it certain, however well they are predicted (Laplace's rule).
     """
     excess: dict[str, list[float]] = {}
-    for place, clip in enumerate(learned):
-        strangers = _told(networks, clip, plan)[~folds[:, place].numpy()]
+    for place, clip in enumerate(train):
+        strangers = _predict(networks, clip, plan)[~folds[:, place].numpy()]
         wrong = (strangers.mean(axis=0) - clip.level) ** 2
         more = float((wrong - strangers.var(axis=0, ddof=1)).mean())
         excess.setdefault(clip.group, []).append(more)
     known = sum(float(np.mean(each)) for each in excess.values())
-    unknown = float(np.var([clip.level for clip in learned]))
+    unknown = float(np.var([clip.level for clip in train]))
     return round(float(np.sqrt((max(known, 0.0) + unknown) / (len(excess) + 1))), 4)
 
 
-def _compare(networks: _Networks, judge: EngagementModel, clip: LabelledClip, plan: Plan) -> None:
+def _check_parity(
+    networks: _Networks, model: EngagementModel, clip: LabelledClip, plan: Plan, path: Path
+) -> None:
     windows = windows_of(clip, clip.grid(plan.window_s, plan.steps))
-    difference = float(np.abs(judge.judge(windows).T - _told(networks, clip, plan)).max())
+    difference = float(np.abs(model.predict(windows).T - _predict(networks, clip, plan)).max())
     if difference > PARITY:
-        raise ModelError(f"{judge.path} differs from the trained networks by {difference:.3f}.")
-
-
-def _measured(card: EngagementCard, figures: dict[str, float]) -> EngagementCard:
-    known = {name: round(value, 4) for name, value in figures.items() if not np.isnan(value)}
-    return replace(card, accuracy=known)
+        raise ModelError(f"{path} differs from the trained networks by {difference:.3f}.")
 
 
 def _protocol(
-    learned: list[LabelledClip], held_out: list[LabelledClip], plan: Plan, data: Clips
+    train: list[LabelledClip], test: list[LabelledClip], plan: Plan, data: Clips
 ) -> tuple[str, ...]:
     given = any(clip.split for clip in data.clips)
-    split = (
-        "the split of the table"
-        if given
-        else f"{HELD_OUT:.0%} of the people, spread over the levels"
-    )
-    alone = all(clip.group == clip.name for clip in data.clips)
+    split = "the list's split" if given else f"{HELD_OUT:.0%} of the people, spread over the levels"
     lines = [
-        f"learned from {len(learned):,} clips of {groups_of(learned):,} people, measured on "
-        f"{len(held_out):,} clips of {groups_of(held_out):,} others ({split})",
+        f"trained on {len(train):,} clips of {groups_of(train):,} people, tested on "
+        f"{len(test):,} clips of {groups_of(test):,} others ({split})",
         f"windows of {plan.window_s:.2f} s in {plan.steps} steps; a clip's value is the mean of "
         "its half-overlapping windows; the last step of training, nothing chosen on these clips",
     ]
-    if alone:
+    if all(clip.group == clip.name for clip in data.clips):
         lines.append(
             "no column group: each clip counts as another person; if some are not, the figures "
             "are too good"

@@ -1,6 +1,6 @@
 """Changes to a training batch that keep what the face shows: geometry, light, erased patches.
 
-Everything works on whole batches of tensors; the small source pictures are resampled straight to
+Everything works on whole batches of tensors; the small source images are resampled straight to
 the network's input size, so that augmentation costs one interpolation.
 """
 
@@ -16,7 +16,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far a training picture may be changed; the defaults are the published recipe's."""
+    """How far a training image may be changed; the defaults are the published recipe's."""
 
     flip: float = 0.5
     rotate_deg: float = 15.0
@@ -34,16 +34,16 @@ class Augmentation:
         return replace(self, **{name: strength * getattr(self, name) for name in names})
 
 
-def to_input(pictures: Tensor, size: int) -> Tensor:
+def to_input(images: Tensor, size: int) -> Tensor:
     """Resize ``(n, h, w)`` or ``(n, 3, h, w)`` uint8 to ``(n, 3, size, size)`` float 0..255."""
-    batch = pictures.unsqueeze(1) if pictures.ndim == 3 else pictures
+    batch = images.unsqueeze(1) if images.ndim == 3 else images
     batch = F.interpolate(batch.float(), size=(size, size), mode="bilinear", align_corners=False)
     return batch.expand(-1, 3, -1, -1) if batch.shape[1] == 1 else batch
 
 
-def augment(pictures: Tensor, size: int, how: Augmentation, rng: torch.Generator) -> Tensor:
-    """Like `to_input`, with every picture changed at random."""
-    n = len(pictures)
+def augment(images: Tensor, size: int, how: Augmentation, rng: torch.Generator) -> Tensor:
+    """Like `to_input`, with every image changed at random."""
+    n = len(images)
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
         return torch.rand(*shape, generator=rng) * (high - low) + low
@@ -58,7 +58,7 @@ def augment(pictures: Tensor, size: int, how: Augmentation, rng: torch.Generator
     theta[:, 1, 0] = torch.sin(angle) * zoom_x * mirror
     theta[:, 1, 1] = torch.cos(angle) * zoom_y
     theta[:, :, 2] = uniform(-2 * how.shift, 2 * how.shift, n, 2)
-    batch = pictures.unsqueeze(1) if pictures.ndim == 3 else pictures
+    batch = images.unsqueeze(1) if images.ndim == 3 else images
     grid = F.affine_grid(theta, [n, 1, size, size], align_corners=False)
     batch = F.grid_sample(
         batch.float(), grid, mode="bilinear", padding_mode="border", align_corners=False
@@ -72,7 +72,7 @@ def augment(pictures: Tensor, size: int, how: Augmentation, rng: torch.Generator
 
 
 def _erase(batch: Tensor, how: Augmentation, uniform) -> Tensor:  # type: ignore[no-untyped-def]
-    """Random erasing (Zhong et al. 2017, arXiv 1708.04896), a rectangle of one grey a picture."""
+    """Random erasing (Zhong et al. 2017, arXiv 1708.04896), a rectangle of one grey an image."""
     n, _, height, width = batch.shape
     area = uniform(*how.erase_area, n)
     ratio = torch.exp(uniform(-math.log(3), math.log(3), n))

@@ -1,9 +1,9 @@
-"""A branch that tells of the person: identity, apparent age and gender, on a trunk that stays.
+"""A branch for identity, apparent age and gender, on a frozen trunk.
 
-The face network that the default model started from knew these (Savchenko 2021, arXiv 2103.17107),
-and forgot them as it learned expressions. The branch learns them back from it, by distillation
-(Hinton et al. 2015, arXiv 1503.02531) on faces without any label, and leaves the trunk where the
-expressions are not formed yet. No weight of the trunk moves, so not one probability changes.
+The face network that the default model started from computed these (Savchenko 2021, arXiv
+2103.17107), and lost them in training on expressions. The branch learns them from it again, by
+distillation (Hinton et al. 2015, arXiv 1503.02531) on faces without labels. It starts from an
+earlier layer of the trunk. No weight of the trunk changes, so no probability does.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ FINE = 224
 
 
 @dataclass(frozen=True, eq=False)
-class Knowledge:
-    """What the face network says of n faces.
+class TeacherOutputs:
+    """Outputs of the face network for n faces.
 
     Attributes:
         identity: ``(n, 1024)`` float32, its embedding.
@@ -57,19 +57,19 @@ class FaceNetwork(nn.Module):
                 self.register_buffer(f"{name}_{part}", torch.from_numpy(weights[f"{name}/{part}"]))
         self.eval().requires_grad_(False)
 
-    def forward(self, x: Tensor) -> Knowledge:
-        """Judge ``(n, 3, 224, 224)``, RGB 0..255."""
+    def forward(self, x: Tensor) -> TeacherOutputs:
+        """The outputs for ``(n, 3, 224, 224)``, RGB 0..255."""
         embedding = self.trunk(x)[1].float()
         hidden = F.relu(self._dense("feats", embedding))
         male = self._dense("gender_pred", hidden)[:, 0]
-        return Knowledge(embedding, self._dense("age_pred", hidden), male)
+        return TeacherOutputs(embedding, self._dense("age_pred", hidden), male)
 
     def _dense(self, name: str, x: Tensor) -> Tensor:
         return F.linear(x, getattr(self, f"{name}_kernel").T, getattr(self, f"{name}_bias"))
 
 
 class Branch(nn.Module):
-    """From a map in the middle of the trunk and the trunk's embedding to what is told of a person.
+    """From a feature map of the trunk and its embedding to identity, age and gender.
 
     Some depthwise-separable blocks, the mean over places, and beside it the embedding; from these
     the identity and, through a layer of 256, age and gender.
@@ -99,21 +99,21 @@ class Branch(nn.Module):
         self.ages = nn.Linear(256, AGES)
         self.male = nn.Linear(256, 1)
 
-    def forward(self, maps: Tensor, embedding: Tensor) -> Knowledge:
+    def forward(self, maps: Tensor, embedding: Tensor) -> TeacherOutputs:
         """``(n, channels, h, w)`` and ``(n, embedding)``; the identity has length 1."""
         pooled = torch.cat([self.body(maps).float().mean(dim=(2, 3)), embedding.float()], dim=1)
         pooled = self.dropout(self.norm(pooled))
         hidden = F.relu(self.hidden(pooled)).float()
         identity = F.normalize(self.identity(pooled).float(), dim=1)
-        return Knowledge(identity, self.ages(hidden), self.male(hidden)[:, 0])
+        return TeacherOutputs(identity, self.ages(hidden), self.male(hidden)[:, 0])
 
 
-def ask(teacher: FaceNetwork, pictures: npt.NDArray[np.uint8]) -> Knowledge:
-    """What the face network says of ``(n, h, w)`` or ``(n, 3, h, w)`` uint8 pictures."""
+def teacher_outputs(teacher: FaceNetwork, images: npt.NDArray[np.uint8]) -> TeacherOutputs:
+    """Outputs of the face network for ``(n, h, w)`` or ``(n, 3, h, w)`` uint8 images."""
     with torch.no_grad():
-        seen = torch.split(torch.from_numpy(pictures), 64)
-        parts = [teacher(to_input(part, FINE)) for part in seen]
-    return Knowledge(
+        batches = torch.split(torch.from_numpy(images), 64)
+        parts = [teacher(to_input(part, FINE)) for part in batches]
+    return TeacherOutputs(
         torch.cat([part.identity for part in parts]),
         torch.cat([part.ages for part in parts]),
         torch.cat([part.male for part in parts]),

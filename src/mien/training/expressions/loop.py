@@ -8,7 +8,6 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -27,21 +26,26 @@ from mien.training.expressions.losses import (
     soft_cross_entropy,
 )
 from mien.training.expressions.recipe import Recipe, Stage
-from mien.training.expressions.targets import Lesson, for_training
+from mien.training.expressions.targets import TrainingSet, for_training
 from mien.training.networks import Network
+from mien.training.trained import Report
 
-Report = Callable[[dict[str, Any]], None]
 #: Settings that a checkpoint does not depend on.
-_APART = ("crop_margin", "crop_template", "compile", "bfloat16")
+_INDEPENDENT = ("crop_margin", "crop_template", "compile", "bfloat16")
 
 
 def fit(
-    recipe: Recipe, model: Network, train: Lesson, validation: Lesson, out: Path, report: Report
+    recipe: Recipe,
+    model: Network,
+    train: TrainingSet,
+    validation: TrainingSet,
+    out: Path,
+    report: Report,
 ) -> Network:
     """Train `model` until the recipe's last epoch and return the averaged network.
 
     Writes ``out/checkpoint.pt`` after every epoch and starts from it when it is there, and one
-    line an epoch to ``out/log.jsonl``. `report` gets those lines, and one every 20 steps.
+    line after each epoch to ``out/log.jsonl``. `report` gets those lines, and one every 20 steps.
 
     Raises:
         UsageError: the checkpoint comes from another training, or there are too few faces.
@@ -54,7 +58,7 @@ def fit(
         started = time.monotonic()
         loss = training.epoch(epoch, report)
         line = {"epoch": epoch + 1, "size": recipe.stage_at(epoch).size, "loss": loss}
-        line |= measure(predict(training.average, validation.pictures, recipe.size), validation)
+        line |= measure(predict(training.average, validation.images, recipe.size), validation)
         line["seconds"] = round(time.monotonic() - started)
         training.save(checkpoint, epoch + 1)
         with (out / "log.jsonl").open("a") as log:
@@ -76,14 +80,14 @@ def _narrow(place: torch.device) -> bool:
 
 
 class _Training:
-    """A network, its moving average and its optimizer, on their way through a recipe."""
+    """A network in training, with its moving average and its optimizer."""
 
-    def __init__(self, recipe: Recipe, model: Network, train: Lesson) -> None:
+    def __init__(self, recipe: Recipe, model: Network, train: TrainingSet) -> None:
         self.recipe, self.train = recipe, train
         self.steps = len(train) // recipe.batch
         if not self.steps:
             raise UsageError(f"a batch of {recipe.batch} needs more than {len(train)} faces.")
-        self.pictures = torch.from_numpy(train.pictures)
+        self.images = torch.from_numpy(train.images)
         self.targets = torch.from_numpy(train.targets)
         self.weights = torch.from_numpy(train.weights)
         self.taught = torch.zeros_like(self.targets)
@@ -98,7 +102,7 @@ class _Training:
         self.loss = torch.compile(self._loss) if compiled else self._loss
 
     def resume(self, checkpoint: Path) -> int:
-        """Take everything from a checkpoint; returns the epoch that comes next."""
+        """Restore everything from a checkpoint; returns the next epoch."""
         state = torch.load(checkpoint, weights_only=True, map_location="cpu")
         if state.get("made_with") != self.made_with:
             raise UsageError(
@@ -134,10 +138,10 @@ class _Training:
             self.before = copy.deepcopy(self.average.state_dict())
             if stage.teacher:
                 with self._quickly():
-                    self.taught = _opinion(self.average, self.train.pictures, stage.size)
+                    self.taught = _opinion(self.average, self.train.images, stage.size)
         aims = torch.lerp(self.targets, self.taught, stage.teacher)
         changes = recipe.augmentation.scaled(stage.strength)
-        # Order and changes depend on seed and epoch alone, so that a resumed run is the same run.
+        # Order and augmentation depend on seed and epoch alone, so that a resumed run is the same.
         rng = torch.Generator().manual_seed(recipe.seed * 1000 + epoch)
         torch.manual_seed(recipe.seed * 1000 + epoch)  # dropout draws from the global one
         order = torch.randperm(len(self.train), generator=rng)
@@ -145,7 +149,7 @@ class _Training:
         started, losses = time.monotonic(), 0.0
         for step in range(self.steps):
             rows = order[step * recipe.batch : (step + 1) * recipe.batch]
-            batch, aim = augment(self.pictures[rows], stage.size, changes, rng), aims[rows]
+            batch, aim = augment(self.images[rows], stage.size, changes, rng), aims[rows]
             if recipe.mixup:
                 batch, aim = mix(batch, aim, recipe.mixup, rng)
             losses += self._step(batch, aim, self.weights[rows], epoch * self.steps + step)
@@ -157,7 +161,7 @@ class _Training:
         return losses / self.steps
 
     def _quickly(self) -> torch.autocast:
-        """In here, in bfloat16 where that was asked for and is fast."""
+        """A context that computes in bfloat16 where that was asked for and is fast."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.narrow)
 
     @torch.no_grad()
@@ -168,7 +172,7 @@ class _Training:
                 values.lerp_(self.before[name].to(values.device), share)
 
     def _prepare(self, stage: Stage) -> None:
-        """Set what learns in this stage."""
+        """Set which parameters are trained in this stage."""
         self.model.train()
         if self.recipe.fixed_norm or stage.head_only:
             for module in self.model.modules():
@@ -187,8 +191,8 @@ class _Training:
         batch = batch.to(self.device, memory_format=torch.channels_last)
         aims, weights = aims.to(self.device), weights.to(self.device)
         self.optimizer.zero_grad(set_to_none=True)
-        learning = [p for p in self.model.parameters() if p.requires_grad]
-        loss = sam_gradients(learning, lambda: self.loss(batch, aims, weights), recipe.sam)
+        trainable = [p for p in self.model.parameters() if p.requires_grad]
+        loss = sam_gradients(trainable, lambda: self.loss(batch, aims, weights), recipe.sam)
         self.optimizer.step()
         _average(self.average, self.model, min(recipe.ema, (1 + done) / (10 + done)))
         return float(loss.detach())
@@ -206,49 +210,49 @@ class _Training:
 
 
 @torch.no_grad()
-def predict(model: nn.Module, pictures: npt.NDArray[np.uint8], size: int) -> npt.NDArray[Any]:
-    """Logits ``(n, k)`` of ``(n, h, w)`` or ``(n, 3, h, w)`` uint8 pictures, without any change."""
+def predict(model: nn.Module, images: npt.NDArray[np.uint8], size: int) -> npt.NDArray[Any]:
+    """Logits ``(n, k)`` of ``(n, h, w)`` or ``(n, 3, h, w)`` uint8 images, without augmentation."""
     model.eval()
     place = next(model.parameters()).device
-    parts = torch.split(torch.from_numpy(pictures), 128)
+    parts = torch.split(torch.from_numpy(images), 128)
     logits = [model(to_input(part.to(place), size))[0].float().cpu() for part in parts]
     return torch.cat(logits).numpy()
 
 
-def _opinion(model: nn.Module, pictures: npt.NDArray[np.uint8], size: int) -> Tensor:
-    """Probabilities ``(n, k)``: the mean over each picture, its mirror image and a finer size."""
-    both = (pictures, np.ascontiguousarray(pictures[..., ::-1]))
-    views = [(seen, pixels) for seen in both for pixels in (size, size + 8)]
+def _opinion(model: nn.Module, images: npt.NDArray[np.uint8], size: int) -> Tensor:
+    """Probabilities ``(n, k)``: the mean over each image, its mirror image and a finer size."""
+    both = (images, np.ascontiguousarray(images[..., ::-1]))
+    views = [(view, pixels) for view in both for pixels in (size, size + 8)]
     return torch.stack(
-        [torch.from_numpy(predict(model, seen, pixels)).softmax(dim=1) for seen, pixels in views]
+        [torch.from_numpy(predict(model, view, pixels)).softmax(dim=1) for view, pixels in views]
     ).mean(dim=0)
 
 
-def measure(logits: npt.NDArray[Any], told: Lesson) -> dict[str, float]:
-    """Accuracy where there is a right answer, and mean KL divergence from the targets (nats)."""
+def measure(logits: npt.NDArray[Any], data: TrainingSet) -> dict[str, float]:
+    """Accuracy where there is one label, and mean KL divergence from the targets (nats)."""
     log_p = logits - logits.max(axis=1, keepdims=True)
     log_p = log_p - np.log(np.exp(log_p).sum(axis=1, keepdims=True))
-    kl = (told.targets * (np.log(np.maximum(told.targets, 1e-12)) - log_p)).sum(axis=1)
-    clear = told.answers >= 0
-    right = logits.argmax(axis=1)[clear] == told.answers[clear]
+    kl = (data.targets * (np.log(np.maximum(data.targets, 1e-12)) - log_p)).sum(axis=1)
+    clear = data.answers >= 0
+    right = logits.argmax(axis=1)[clear] == data.answers[clear]
     accuracy = float(right.mean()) if clear.any() else math.nan
     return {"val_accuracy": accuracy, "val_kl": float(kl.mean())}
 
 
-def _fingerprint(recipe: Recipe, train: Lesson) -> str:
-    """Tells whether a checkpoint belongs to this recipe and these faces.
+def _fingerprint(recipe: Recipe, train: TrainingSet) -> str:
+    """A hash by which a checkpoint belongs to this recipe and these faces.
 
-    Settings at their default say nothing, so that a new option does not end old trainings.
+    Settings at their default are left out, so that a new option does not invalidate checkpoints.
     """
     plain = Recipe(recipe.name)
     settings = {field.name: getattr(recipe, field.name) for field in fields(recipe)}
-    told = {
+    changed = {
         name: value
         for name, value in settings.items()
-        if name not in _APART and value != getattr(plain, name)
+        if name not in _INDEPENDENT and value != getattr(plain, name)
     }
     rows = "".join(train.names.tolist())
-    return hashlib.sha256(f"{told}{rows}".encode()).hexdigest()
+    return hashlib.sha256(f"{changed}{rows}".encode()).hexdigest()
 
 
 def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

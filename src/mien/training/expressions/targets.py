@@ -1,4 +1,4 @@
-"""From labelled faces to what a network shall say of each: a `Lesson`."""
+"""Images and targets to train a network on: `TrainingSet`."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ TARGETS = ("votes", "majority", "fer2013")
 
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
-    """n pictures and what to say of them.
+class TrainingSet:
+    """n images and their targets.
 
     Attributes:
-        names: ``(n,)`` the pictures' names.
-        pictures: ``(n, h, w)`` uint8 grey or ``(n, 3, h, w)``.
+        names: ``(n,)`` the images' names.
+        images: ``(n, h, w)`` uint8 gray or ``(n, 3, h, w)``.
         targets: ``(n, k)`` float32, rows sum to 1.
-        weights: ``(n,)`` float32, how much a row counts.
-        answers: ``(n,)`` int64, the label that counts as right; -1 where there is none.
+        weights: ``(n,)`` float32, of the rows.
+        answers: ``(n,)`` int64, the label; -1 where there is none.
     """
 
     names: npt.NDArray[np.str_]
-    pictures: npt.NDArray[np.uint8]
+    images: npt.NDArray[np.uint8]
     targets: npt.NDArray[np.float32]
     weights: npt.NDArray[np.float32]
     answers: npt.NDArray[np.int64]
@@ -36,22 +36,22 @@ class Lesson:
     def __len__(self) -> int:
         return len(self.names)
 
-    def first(self, count: int) -> Lesson:
-        """The same lesson, cut short."""
-        return Lesson(
+    def first(self, count: int) -> TrainingSet:
+        """The first rows."""
+        return TrainingSet(
             self.names[:count],
-            self.pictures[:count],
+            self.images[:count],
             self.targets[:count],
             self.weights[:count],
             self.answers[:count],
         )
 
 
-def lesson(recipe: Recipe, faces: VotedFaces) -> Lesson:
-    """What the recipe makes of the faces: votes as soft labels, or one label a face.
+def training_set(recipe: Recipe, faces: VotedFaces) -> TrainingSet:
+    """The faces with the recipe's targets: votes as soft labels, or one label for each face.
 
-    Faces that say nothing for the recipe's labels are left out: with "majority" those on which
-    viewers disagree, with "fer2013" those without the older label.
+    Faces without any are left out: with "majority" those on which annotators disagree, with
+    "fer2013" those without the older label.
 
     Raises:
         UsageError: an unknown label or kind of target.
@@ -65,7 +65,7 @@ def lesson(recipe: Recipe, faces: VotedFaces) -> Lesson:
     answers = place[faces.majority]
     if recipe.targets == "votes":
         kept = votes.sum(axis=1) > 0
-        # A face on which few of the ten named an emotion says less.
+        # A face for which few of the ten named an emotion counts less.
         targets, weights = votes / np.maximum(votes.sum(axis=1, keepdims=True), 1e-9), votes.sum(1)
         weights = weights / 10
     elif recipe.targets in TARGETS:
@@ -79,18 +79,18 @@ def lesson(recipe: Recipe, faces: VotedFaces) -> Lesson:
         raise UsageError(f"targets are {', '.join(TARGETS)}, got {recipe.targets!r}.")
     if not kept.any():
         raise InputError(f"no face has one of the labels {', '.join(labels)}.")
-    return Lesson(
+    return TrainingSet(
         faces.names[kept],
-        faces.pictures[kept],
+        faces.images[kept],
         targets[kept].astype(np.float32),
         weights[kept].astype(np.float32),
         answers[kept],
     )
 
 
-def for_training(recipe: Recipe, told: Lesson) -> Lesson:
-    """The lesson with the recipe's label smoothing and class weights."""
-    targets, weights = told.targets, told.weights
+def for_training(recipe: Recipe, data: TrainingSet) -> TrainingSet:
+    """The data with the recipe's label smoothing and class weights."""
+    targets, weights = data.targets, data.weights
     count = targets.sum(axis=0)
     if recipe.class_weights:
         share = np.maximum(count, 1) / len(targets) * targets.shape[1]
@@ -99,10 +99,10 @@ def for_training(recipe: Recipe, told: Lesson) -> Lesson:
     if recipe.label_smoothing:
         targets = (1 - recipe.label_smoothing) * targets
         targets = targets + recipe.label_smoothing / targets.shape[1]
-    return Lesson(
-        told.names,
-        told.pictures,
+    return TrainingSet(
+        data.names,
+        data.images,
         targets.astype(np.float32),
         weights.astype(np.float32),
-        told.answers,
+        data.answers,
     )

@@ -19,21 +19,22 @@ from mien.hub import path_of
 from mien.models.card import CropSpec, ModelCard
 from mien.plugins import find_model
 from mien.training.expressions.augment import to_input
-from mien.training.expressions.distill import grow
+from mien.training.expressions.distill import distill
 from mien.training.expressions.export import EMBEDDED, HEAD, MAP, SCORES, export
-from mien.training.expressions.loop import Report, fit, predict
+from mien.training.expressions.loop import fit, predict
 from mien.training.expressions.pretrained import load_exported, load_faceres, restore_batchnorm
 from mien.training.expressions.quantize import compare, quantize
 from mien.training.expressions.recipe import Recipe, load_branch, load_recipe
-from mien.training.expressions.targets import Lesson, lesson
+from mien.training.expressions.targets import TrainingSet, training_set
 from mien.training.networks import MobileNetV1, Network, make_network
+from mien.training.trained import Report
 
 #: Largest difference of a logit between PyTorch and the exported file; float16 weights cost some.
 PARITY = 0.15
-#: How far the channels of a grey picture may lie apart, as JPEG leaves them.
-GREY = 16
+#: The largest difference of the channels of a gray image, as JPEG leaves them.
+GRAY = 16
 _FACERES_WORDS = "face network pre-trained on VGGFace2 identities (a research set); "
-_PICTURE_WORDS = "FER2013 pictures, whose image rights are unresolved; "
+_IMAGE_WORDS = "FER2013 images, whose image rights are unresolved; "
 
 
 def run(
@@ -55,17 +56,17 @@ def run(
             `mien.datasets.load_faces`.
         output: a folder of the recipe's name is made in it, for checkpoints, log and models.
         backbone: folder with the starting weights; None: those of `mien models pull faceres`.
-        sample: use only that many faces and one epoch a stage, to see whether all works.
+        sample: use only this many faces and one epoch for each stage, as a trial.
         report: gets progress, see `mien.training.expressions.loop.fit`.
-        labels: what the data's labels mean, see `mien.datasets.load_faces`.
+        labels: meaning of the data's labels, see `mien.datasets.load_faces`.
     """
-    grown = load_branch(recipe_path)
-    if grown is not None:
-        return grow(grown, data, output / f"{grown.name}-branch", backbone, sample, report)
+    branch = load_branch(recipe_path)
+    if branch is not None:
+        return distill(branch, data, output / f"{branch.name}-branch", backbone, sample, report)
     recipe = load_recipe(recipe_path)
     if recipe.start == "faceres" and backbone is None:
         backbone = path_of("faceres").parent  # says what to run before minutes of reading
-    train, validation = read_lessons(recipe, data, report, labels)
+    train, validation = read_data(recipe, data, report, labels)
     if sample is not None:
         recipe, train, validation = recipe.trial(), train.first(sample), validation.first(sample)
     out = output / (recipe.name if sample is None else f"{recipe.name}-sample{sample}")
@@ -74,34 +75,34 @@ def run(
     return finish(recipe, model, validation, out, report)
 
 
-def read_lessons(
+def read_data(
     recipe: Recipe,
     data: Path,
     report: Report,
     labels: Mapping[str, str] | str | None = None,
-) -> tuple[Lesson, Lesson]:
-    """What to learn and what to be measured by; tells of pictures that lie in both."""
+) -> tuple[TrainingSet, TrainingSet]:
+    """Training and validation faces; reports images that are in both."""
     faces = [load_faces(data, split, labels=labels) for split in ("train", "validation")]
-    with suppress(MienError):  # not all data has one, and only twins are looked for
+    with suppress(MienError):  # not all data has one, and it is only searched for duplicates
         faces.append(load_faces(data, "test", labels=labels))
     for split, some in zip(("train", "validation", "test"), faces, strict=False):
         for line in some.describe():
-            report({"told": f"{split}: {line}"})
+            report({"note": f"{split}: {line}"})
     for line in duplicates(*faces).summary():
-        report({"told": line})
-    # Small pictures stay small until augmentation resamples them once, and grey ones grey.
-    seen = [
-        some.picture(row)
+        report({"note": line})
+    # Small images stay small until augmentation resamples them once, and gray ones gray.
+    images = [
+        some.image(row)
         for some in faces[:2]
         for row in np.linspace(0, len(some) - 1, num=min(64, len(some)), dtype=int)
     ]
-    side = min(recipe.size, max(max(picture.shape[:2]) for picture in seen))
-    color = any(np.ptp(picture, axis=2).max() > GREY for picture in seen)
-    train, validation = (lesson(recipe, read.arrays(side, color=color)) for read in faces[:2])
+    side = min(recipe.size, max(max(image.shape[:2]) for image in images))
+    color = any(np.ptp(image, axis=2).max() > GRAY for image in images)
+    train, validation = (training_set(recipe, some.arrays(side, color=color)) for some in faces[:2])
     return train, validation
 
 
-def starting_network(recipe: Recipe, train: Lesson, backbone: Path | None) -> Network:
+def starting_network(recipe: Recipe, train: TrainingSet, backbone: Path | None) -> Network:
     """The recipe's network with the weights it starts from."""
     torch.manual_seed(recipe.seed)
     model = make_network(
@@ -114,20 +115,19 @@ def starting_network(recipe: Recipe, train: Lesson, backbone: Path | None) -> Ne
     elif recipe.start:
         load_exported(model, find_model(recipe.start), recipe.labels)
     if recipe.start:
-        some = torch.from_numpy(train.pictures[:: len(train) // 512 + 1])
+        some = torch.from_numpy(train.images[:: len(train) // 512 + 1])
         restore_batchnorm(model, to_input(some, recipe.stage_at(0).size))
     return model
 
 
-def finish(recipe: Recipe, model: Network, validation: Lesson, out: Path, report: Report) -> Path:
+def finish(
+    recipe: Recipe, model: Network, validation: TrainingSet, out: Path, report: Report
+) -> Path:
     """Temperature, export, parity and int8 copy of a trained network."""
     path = out / f"{recipe.name}.onnx"
-    logits = predict(model, validation.pictures, recipe.size)
+    logits = predict(model, validation.images, recipe.size)
     card = default_card(recipe, model, fit_temperature(logits, validation.targets))
-    export(model, card, path)
-    difference = parity(model, path, validation.pictures[:64])
-    if difference > PARITY:
-        raise ModelError(f"{path} differs from the trained network by {difference:.3f}.")
+    export(model, card, path, check=lambda file: check_parity(model, file, validation.images))
     plain, small = out / "float32.onnx", out / f"{recipe.name}-int8.onnx"
     export(model, card, plain, half=False)
     quantize(plain, card, validation, small)
@@ -140,8 +140,8 @@ def finish(recipe: Recipe, model: Network, validation: Lesson, out: Path, report
 
 
 def default_card(recipe: Recipe, model: Network, temperature: float) -> ModelCard:
-    """The card of a network of ours, before it is measured."""
-    words = _PICTURE_WORDS
+    """The card of a trained network, before it is evaluated."""
+    words = _IMAGE_WORDS
     words += "FER2013's labels" if recipe.targets == "fer2013" else "FER+ votes (MIT)"
     source = "trained by mien"
     if recipe.start == "faceres":
@@ -182,10 +182,21 @@ def fit_temperature(logits: npt.NDArray[np.float32], votes: npt.NDArray[np.float
     return round(float(min(grid, key=distance)), 4)
 
 
-def parity(model: Network, path: Path, pictures: npt.NDArray[np.uint8]) -> float:
-    """Largest difference of a logit between `model` and the file, over ``(n, h, w)`` pictures."""
+def check_parity(model: Network, path: Path, images: npt.NDArray[np.uint8]) -> None:
+    """Make sure that a file computes the logits of `model`.
+
+    Raises:
+        ModelError: one differs by more than `PARITY`.
+    """
+    difference = parity(model, path, images[:64])
+    if difference > PARITY:
+        raise ModelError(f"the exported file differs from the trained network by {difference:.3f}.")
+
+
+def parity(model: Network, path: Path, images: npt.NDArray[np.uint8]) -> float:
+    """Largest difference of a logit between `model` and the file, over ``(n, h, w)`` images."""
     classifier = OnnxClassifier(path)
-    crops = to_crops(pictures, classifier.input_size)
+    crops = to_crops(images, classifier.input_size)
     with torch.no_grad():
         batch = torch.from_numpy(crops).permute(0, 3, 1, 2)
         expected = model.eval()(to_input(batch, classifier.input_size))[0].numpy()

@@ -1,4 +1,4 @@
-"""From what the user points at to labelled rows: tables or pictures, and their labels."""
+"""Labelled rows to train a head on, from tables with features or from images."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from mien.expressions.heads import TASKS, Task
 from mien.expressions.onnx import OnnxClassifier
 from mien.files import PARTIAL
 from mien.plugins import find_model
-from mien.training.heads.alignment import Matched, match
+from mien.training.heads.alignment import LabelledFeatures, match
 from mien.training.heads.features import features_of, read_features, tables_in
 
-#: Who to adapt to where every labelled face is that person's.
+#: The person to adapt to where every labelled face is that person's.
 EVERYBODY = "all"
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What to take of it.
+class Selection:
+    """Which rows and columns to take.
 
     Attributes:
-        task: what shall be learned.
+        task: the task of the head.
         columns: only these; () for all.
-        model: name or file of the model that looks at pictures.
+        model: name or file of the model that computes features of images.
         shift: added to the labels' frames.
         person: the ``track_id`` of the one person, `EVERYBODY`, or None for a head for all.
 
@@ -51,17 +51,17 @@ class Wanted:
 
 
 def load_rows(
-    features: Path, labels: Path | None, wanted: Wanted, progress: Progress | None = None
-) -> Matched:
+    features: Path, labels: Path | None, selection: Selection, progress: Progress | None = None
+) -> LabelledFeatures:
     """The labelled faces.
 
     Args:
-        features: a table with features beside it, a folder of such tables, or labelled pictures
-            in any layout of `mien.datasets.load_faces`, at which the model then looks.
-        labels: see `mien.datasets.frames.reading.read_frame_labels`; None for labelled pictures,
+        features: a table with features beside it, a folder of such tables, or labelled images
+            in any layout of `mien.datasets.load_faces`, whose features are then computed.
+        labels: see `mien.datasets.frames.reading.read_frame_labels`; None for labelled images,
             which have their own.
-        wanted: which of them.
-        progress: wraps the loops over pictures.
+        selection: which of them.
+        progress: wraps the loops over images.
 
     Raises:
         InputError: one of the two cannot be read, or they do not fit together.
@@ -72,23 +72,23 @@ def load_rows(
     if _is_table(features):
         if labels is None:
             raise UsageError("a table needs labels: name a CSV table or a folder after it.")
-        told = read_frame_labels(labels, wanted.task, wanted.columns)
-        seen = read_features(features)
-        if wanted.person not in (None, EVERYBODY):
-            seen = seen.person(_number(str(wanted.person)))
-        return match(seen, told, wanted.shift)
+        frame_labels = read_frame_labels(labels, selection.task, selection.columns)
+        rows = read_features(features)
+        if selection.person not in (None, EVERYBODY):
+            rows = rows.person(_number(str(selection.person)))
+        return match(rows, frame_labels, selection.shift)
     if labels is not None:
         raise UsageError(
-            f"{features} has no features beside it: analyse its pictures or films first, with "
+            f"{features} has no features beside it: analyze its images or videos first, with "
             "-o TABLE.parquet --embeddings features."
         )
-    if wanted.person not in (None, EVERYBODY):
-        raise UsageError("pictures have no track_id: say --person all.")
+    if selection.person not in (None, EVERYBODY):
+        raise UsageError("images have no track_id: use --person all.")
     faces = load_faces(features, progress=progress)
-    model = OnnxClassifier(find_model(wanted.model))
-    own = labels_of(faces, wanted.task, wanted.columns)
-    rows = match(features_of(model, faces, progress), own)
-    return replace(rows, told=(*faces.describe(), *rows.told))
+    model = OnnxClassifier(find_model(selection.model))
+    own = labels_of(faces, selection.task, selection.columns)
+    labelled = match(features_of(model, faces, progress), own)
+    return replace(labelled, notes=(*faces.describe(), *labelled.notes))
 
 
 def _is_table(path: Path) -> bool:

@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
 
 from mien.errors import ModelError
-from mien.expressions.heads import INPUT, METADATA_KEY, OUTPUT, Head, HeadCard
-from mien.training.expressions.export import OPSET
+from mien.expressions.heads import INPUT, OUTPUT, Head, HeadCard
+from mien.models.graph import Graph, write_model
 from mien.types import FloatArray
 
 Last = Literal["softmax", "sigmoid", "tanh", "none"]
@@ -22,55 +20,43 @@ _PARITY = 1e-3
 
 
 def write_head(path: Path, card: HeadCard, layers: Sequence[Layer], last: Last) -> Head:
-    """Write linear layers with ReLU between them and `last` at the end; returns it, opened.
+    """Write linear layers with ReLU between them and `last` at the end; returns the opened head.
 
     Args:
-        path: where to; a file that is there is replaced.
-        card: see `HeadCard`; `d` and the columns must fit the layers.
+        path: the new file; one that is there is replaced.
+        card: see `HeadCard`; its size and columns must fit the layers.
         layers: weights ``(out, in)`` and biases ``(out,)`` of each.
         last: what turns the last layer's numbers into the outputs.
 
     Raises:
-        ModelError: the file does not give what the layers give.
+        ModelError: the file does not compute what the layers compute.
     """
-    weights, nodes, values = [], [], INPUT
+    graph = Graph()
+    values = graph.input(INPUT, ["n", card.size])
     for number, (kernel, bias) in enumerate(layers):
-        names = f"w{number}", f"b{number}"
-        for name, array in zip(names, (kernel, bias), strict=True):
-            weights.append(numpy_helper.from_array(np.asarray(array, np.float32), name))
-        nodes.append(helper.make_node("Gemm", [values, *names], [f"linear{number}"], transB=1))
-        values = f"linear{number}"
-        if number < len(layers) - 1:
-            nodes.append(helper.make_node("Relu", [values], [f"relu{number}"]))
-            values = f"relu{number}"
+        if number:
+            values = graph.add("Relu", [values], f"relu{number - 1}")
+        weights = (
+            graph.weight(f"w{number}", np.asarray(kernel, np.float32)),
+            graph.weight(f"b{number}", np.asarray(bias, np.float32)),
+        )
+        values = graph.add("Gemm", [values, *weights], f"linear{number}", transB=1)
     options: dict[str, Any] = {"axis": 1} if last == "softmax" else {}
-    nodes.append(helper.make_node(_NODES[last], [values], [OUTPUT], **options))
-    graph = helper.make_graph(
-        nodes,
-        card.name,
-        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["n", card.d])],
-        [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["n", len(card.columns)])],
-        weights,
-    )
-    opset = [helper.make_opsetid("", OPSET)]
-    model = helper.make_model(graph, opset_imports=opset, ir_version=8)
-    helper.set_model_props(model, {METADATA_KEY: card.to_json()})
-    onnx.checker.check_model(model)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.stem}.partial.onnx")
-    partial.write_bytes(model.SerializeToString(deterministic=True))
-    some = np.random.default_rng(0).random((8, card.d), np.float32)
-    wanted = apply(layers, last, some)
-    difference = np.abs(Head(partial).values(some) - wanted).max() / max(1, np.abs(wanted).max())
-    if not difference < _PARITY:
-        partial.unlink()
-        raise ModelError(f"{path} differs from what was trained by {100 * difference:.2g} %.")
-    partial.replace(path)
-    return Head(path)
+    graph.add(_NODES[last], [values], OUTPUT, **options)
+    graph.output(OUTPUT, ["n", len(card.columns)])
+
+    def check(written: Path) -> None:
+        some = np.random.default_rng(0).random((8, card.size), np.float32)
+        wanted = apply(layers, last, some)
+        error = np.abs(Head(written).values(some) - wanted).max() / max(1, np.abs(wanted).max())
+        if not error < _PARITY:
+            raise ModelError(f"{path} differs from the trained head by {100 * error:.2g} %.")
+
+    return Head(write_model(graph.model(card.name), path, card.metadata, check))
 
 
 def apply(layers: Sequence[Layer], last: Last, features: FloatArray) -> FloatArray:
-    """``(n, k)``: what the layers give for ``(n, d)`` features."""
+    """``(n, k)``: what the layers compute of ``(n, d)`` features."""
     values = features
     for number, (kernel, bias) in enumerate(layers):
         values = values @ kernel.T + bias

@@ -1,4 +1,4 @@
-"""`Features`: what a model's last layer sees of many faces, read from tables or looked at anew."""
+"""`Features`: the inputs of a model's last layer for many faces, read from tables or computed."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from mien.types import FloatArray
 if TYPE_CHECKING:
     import pandas as pd
 
-_KEPT = ["source", "frame", "time_s", "face", "track_id", "x1", "y1", "x2", "y2"]
+_COLUMNS = ["source", "frame", "time_s", "face", "track_id", "x1", "y1", "x2", "y2"]
 _BATCH = 256
-_HOW = "analyse with -o TABLE.parquet --embeddings features."
+_HOW = "analyze with -o TABLE.parquet --embeddings features."
 
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """What a model's last layer sees of n faces.
+    """Features of n faces: the input of a model's last layer.
 
     Attributes:
         values: ``(n, d)`` float32.
         faces: n rows with source, frame, time_s, face, track_id and the box of each.
-        model, sha256: name and SHA-256 of the model file; "" where it is not known.
+        model, sha256: name and SHA-256 of the model file; "" where unknown.
     """
 
     values: FloatArray
@@ -51,8 +51,8 @@ class Features:
         """
         rows = (self.faces["track_id"] == track_id).fillna(False).to_numpy(np.bool_)
         if not rows.any():
-            known = ", ".join(map(str, self.faces["track_id"].dropna().unique()[:12])) or "none"
-            raise InputError(f"there is no person {track_id}; the track ids are: {known}.")
+            ids = ", ".join(map(str, self.faces["track_id"].dropna().unique()[:12])) or "none"
+            raise InputError(f"there is no person {track_id}; the track ids are: {ids}.")
         return replace(self, values=self.values[rows], faces=self.faces[rows])
 
 
@@ -60,7 +60,7 @@ def read_features(path: str | Path) -> Features:
     """Read a table of ``mien analyze --embeddings features``, or a folder of such tables.
 
     Raises:
-        InputNotFoundError, InputError: there is none, or its features were not kept.
+        InputNotFoundError, InputError: there is none, or it has no features.
         UsageError: the tables of a folder are of different models.
     """
     import pandas as pd
@@ -71,17 +71,17 @@ def read_features(path: str | Path) -> Features:
     tables = tables_in(place) if place.is_dir() else [place]
     if not tables:
         raise InputError(f"{place} has no table with features beside it: {_HOW}")
-    parts, kept, models = [], [], set()
+    parts, vectors, models = [], [], set()
     for table in tables:
         faces, _, _, settings = load_tables(table)
-        found = read_embeddings(table)
-        if found is None or FEATURES not in found.names:
+        embeddings = read_embeddings(table)
+        if embeddings is None or FEATURES not in embeddings.names:
             raise InputError(f"{table} has no features beside it: {_HOW}")
-        parts.append(faces[_KEPT])
-        kept.append(found)
+        parts.append(faces[_COLUMNS])
+        vectors.append(embeddings)
         models.add(settings.get("classifier", ""))
     rows = pd.concat(parts, ignore_index=True)
-    every = Embeddings.concat(kept)
+    every = Embeddings.concat(vectors)
     values = every.of(rows, FEATURES)
     return Features(values, rows, ", ".join(sorted(models)), every.model)
 
@@ -98,20 +98,20 @@ def tables_in(folder: Path) -> list[Path]:
 def features_of(
     model: OnnxClassifier, faces: LabelledFaces, progress: Progress | None = None
 ) -> Features:
-    """What `model` sees of labelled pictures; those in which no face was found are left out.
+    """Features of labelled images; those in which no face was detected are left out.
 
     Args:
-        model: gives the features.
-        faces: crops, or whole photos with their faces found.
+        model: computes the features.
+        faces: crops, or whole photos with their detected faces.
         progress: wraps the loop over batches; gets it and the number of batches.
 
     Raises:
-        ModelError: the model gives no features.
+        ModelError: the model has no features output.
     """
     import pandas as pd
 
     if not model.card.embedding:
-        raise ModelError(f"{model.card.name} gives no features to train a head on.")
+        raise ModelError(f"{model.card.name} has no features output to train a head on.")
     rows = np.flatnonzero(~faces.missed)
     starts = range(0, len(rows), _BATCH)
     parts = []

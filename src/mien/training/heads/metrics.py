@@ -1,16 +1,16 @@
-"""What is measured of a head, on rows that it neither learned from nor was chosen on."""
+"""Figures of a head, on rows that it was neither trained on nor chosen by."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from mien.evaluation import Figure, divergence
-from mien.evaluation.intervals import jackknifed, share
+from mien.evaluation import divergence
+from mien.evaluation.intervals import Estimate, jackknifed, share
 from mien.evaluation.metrics import (
     concordance,
     confusion,
@@ -25,15 +25,15 @@ Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
-class Predicted:
-    """What a head predicted of n rows, and what is true.
+class Predictions:
+    """Predictions of a head for n rows, and their labels.
 
     Attributes:
         columns: the k names.
         values: ``(n, k)``, by the head.
-        truth: ``(n, k)``, NaN where it is not known.
-        thresholds: one a column, for what is there or not.
-        people: ``(n,)`` whose each row is, which the intervals are over; None: no intervals.
+        truth: ``(n, k)`` labels, NaN where unknown.
+        thresholds: one for each column that is present or absent.
+        people: ``(n,)`` the person of each row, for the intervals; None: no intervals.
     """
 
     columns: tuple[str, ...]
@@ -42,41 +42,46 @@ class Predicted:
     thresholds: Sequence[float] = ()
     people: npt.NDArray[Any] | None = None
 
-    def rows(self, kept: Flags | IntArray) -> Predicted:
+    def rows(self, chosen: Flags | IntArray) -> Predictions:
         """Fewer rows: places or a mask."""
-        people = None if self.people is None else self.people[kept]
-        return Predicted(self.columns, self.values[kept], self.truth[kept], self.thresholds, people)
+        people = None if self.people is None else self.people[chosen]
+        values, truth = self.values[chosen], self.truth[chosen]
+        return Predictions(self.columns, values, truth, self.thresholds, people)
 
     def figure(
         self, name: str, protocol: str, of: Callable[[FloatArray, FloatArray], float]
-    ) -> Figure:
+    ) -> Estimate:
         """A figure of values and truth, with a jackknife over people."""
-        n = len(self.truth)
         if self.people is None:
-            return Figure(name, of(self.values, self.truth), n, protocol)
-        found = jackknifed(lambda rows: of(self.values[rows], self.truth[rows]), self.people)
-        return Figure(name, found.value, n, protocol, found.low, found.high, found.people)
+            estimate = Estimate(of(self.values, self.truth), count=len(self.truth))
+        else:
+            estimate = jackknifed(lambda rows: of(self.values[rows], self.truth[rows]), self.people)
+        return estimate.named(name, protocol, is_share="f1" in name)
 
-    def share(self, name: str, protocol: str, hits: npt.ArrayLike, sizes: npt.ArrayLike) -> Figure:
+    def share(
+        self, name: str, protocol: str, hits: npt.ArrayLike, sizes: npt.ArrayLike
+    ) -> Estimate:
         """A share of the rows' `sizes`, with Wilson's interval over people."""
-        found, n = share(hits, self.people, sizes), len(self.truth)
-        value = found.value if np.any(sizes) else 0.0
+        estimate = share(hits, self.people, sizes)
         if self.people is None:
-            return Figure(name, value, n, protocol)
-        return Figure(name, value, n, protocol, found.low, found.high, found.people)
+            estimate = Estimate(estimate.value, count=len(self.truth))
+        value = estimate.value if np.any(sizes) else 0.0
+        return replace(estimate, value=value).named(name, protocol)
 
-    def f1(self, name: str, protocol: str, there: Flags, told: Flags) -> Figure:
-        """F1 of what is there, ``2 tp / (2 tp + fp + fn)``; 0 where nothing is there or told."""
-        return self.share(name, protocol, 2 * (there & told), there.astype(int) + told)
+    def f1(self, name: str, protocol: str, present: Flags, predicted: Flags) -> Estimate:
+        """F1, ``2 tp / (2 tp + fp + fn)``; 0 where nothing is present or predicted."""
+        return self.share(
+            name, protocol, 2 * (present & predicted), present.astype(int) + predicted
+        )
 
 
-def figures_of(task: Task, found: Predicted) -> list[Figure]:
+def figures_of(task: Task, predictions: Predictions) -> list[Estimate]:
     """The figures of a task."""
     if task == "expression":
-        return _expression(found)
-    if found.thresholds:
-        return _present(found)
-    return _numbers(found)
+        return _expression(predictions)
+    if predictions.thresholds:
+        return _present(predictions)
+    return _numbers(predictions)
 
 
 def is_distribution(values: FloatArray) -> bool:
@@ -86,43 +91,42 @@ def is_distribution(values: FloatArray) -> bool:
     return bool(np.abs(values.sum(axis=1) - 1).max() < 1e-3)
 
 
-def _expression(every: Predicted) -> list[Figure]:
+def _expression(every: Predictions) -> list[Estimate]:
     clear = every.rows(every.truth.max(axis=1) > 0.5)
-    told, right = clear.values.argmax(axis=1), clear.truth.argmax(axis=1)
-    rule = "faces on which more than half say the same"
+    predicted, labels = clear.values.argmax(axis=1), clear.truth.argmax(axis=1)
+    rule = "faces with a majority label"
 
     def macro(values: FloatArray, truth: FloatArray) -> float:
         table = confusion(truth.argmax(axis=1), values.argmax(axis=1), len(every.columns))
         return float(macro_f1(table))
 
-    found = [
-        clear.share("accuracy", rule, told == right, np.ones(len(right))),
+    figures = [
+        clear.share("accuracy", rule, predicted == labels, np.ones(len(labels))),
         clear.figure("macro_f1", f"mean over the labels that occur; {rule}", macro),
     ]
     for place, name in enumerate(every.columns):
-        count = int((right == place).sum())
-        rule = f"{count:,} faces called so"
-        found.append(clear.f1(f"f1_{name}", rule, right == place, told == place))
+        rule = f"{int((labels == place).sum()):,} faces with this label"
+        figures.append(clear.f1(f"f1_{name}", rule, labels == place, predicted == place))
     if every.truth.max(axis=1).min() < 1:
-        found.insert(0, every.figure("kl", "nats, all faces", divergence))
-    return found
+        figures.insert(0, every.figure("kl", "nats, all faces", divergence))
+    return figures
 
 
-def _present(every: Predicted) -> list[Figure]:
-    rows: list[Figure] = []
+def _present(every: Predictions) -> list[Estimate]:
+    rows: list[Estimate] = []
     for place, (name, least) in enumerate(zip(every.columns, every.thresholds, strict=True)):
         known = every.rows(~np.isnan(every.truth[:, place]))
-        there, told = known.truth[:, place] >= 0.5, known.values[:, place]
-        rate = float(there.mean()) if len(there) else np.nan
+        present, values = known.truth[:, place] >= 0.5, known.values[:, place]
+        rate = float(present.mean()) if len(present) else np.nan
         protocol = f"threshold {least:.2f}; prevalence {100 * rate:.1f} %"
-        rows.append(known.f1(f"f1_{name}", protocol, there, told >= least))
+        rows.append(known.f1(f"f1_{name}", protocol, present, values >= least))
 
     def mean(least: Sequence[float]) -> Callable[[FloatArray, FloatArray], float]:
         def of(values: FloatArray, truth: FloatArray) -> float:
             known = ~np.isnan(truth)
-            told = values >= np.asarray(least)
-            columns = zip(known.T, truth.T >= 0.5, told.T, strict=True)
-            return float(np.mean([f1_score(there[k], found[k]) for k, there, found in columns]))
+            predicted = values >= np.asarray(least)
+            columns = zip(known.T, truth.T >= 0.5, predicted.T, strict=True)
+            return float(np.mean([f1_score(one[k], other[k]) for k, one, other in columns]))
 
         return of
 
@@ -130,13 +134,13 @@ def _present(every: Predicted) -> list[Figure]:
     return [
         every.figure("mean_f1", "mean over the columns, chosen thresholds", mean(every.thresholds)),
         every.figure("mean_f1_at_half", "the same, threshold 0.5", mean([0.5] * k)),
-        every.figure("mean_f1_always", "what always predicting yes would get", mean([0.0] * k)),
+        every.figure("mean_f1_always", "of always predicting yes", mean([0.0] * k)),
         *rows,
     ]
 
 
-def _numbers(every: Predicted) -> list[Figure]:
-    rows: list[Figure] = []
+def _numbers(every: Predictions) -> list[Estimate]:
+    rows: list[Estimate] = []
     for place, name in enumerate(every.columns):
         known = every.rows(~np.isnan(every.truth[:, place]))
 
@@ -156,10 +160,10 @@ def _numbers(every: Predicted) -> list[Figure]:
         columns = zip(known.T, truth.T, values.T, strict=True)
         return float(np.nanmean([concordance(one[k], other[k]) for k, one, other in columns]))
 
-    found = [every.figure("mean_ccc", "mean over the columns", mean_ccc)]
+    figures = [every.figure("mean_ccc", "mean over the columns", mean_ccc)]
     if is_distribution(every.truth):
-        found.insert(0, every.figure("kl", "nats, all faces", divergence))
-    return found + rows
+        figures.insert(0, every.figure("kl", "nats, all faces", divergence))
+    return figures + rows
 
 
 def _absolute_error(one: FloatArray, other: FloatArray) -> float:

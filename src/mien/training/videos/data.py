@@ -1,4 +1,4 @@
-"""Films with labels: a CSV file with a row a film, checked before any film is opened."""
+"""Labelled videos: a CSV file that is checked before any video is opened."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mien.datasets.csv import GROUP, LABEL, SPLIT, VIDEO, first_column, read_csv
-from mien.datasets.records import split_word
+from mien.datasets.csv import GROUP, LABEL, SPLIT, VIDEO
 from mien.errors import InputError
 from mien.labels import UNCERTAIN
 from mien.timeline.classifier import COLUMNS
+from mien.training.listing import read_listing
+from mien.training.trained import check_disjoint
 
-_TOLD = 5  # films that are named in a message
-#: How a film takes part; "" where the list has no splits.
-PARTS = ("train", "test")
+_MAX_NAMED = 5  # videos that are named in a message
 
 
 @dataclass(frozen=True, eq=False)
-class FilmList:
-    """Columns of n films.
+class VideoList:
+    """Columns of n videos.
 
     Attributes:
         origin: the file.
-        names: the films as written.
+        names: the videos as written.
         paths: where they lie.
         truth: the label of each.
-        groups: what must not be parted, such as a subject or a movie; else each film its own.
-        parts: of `PARTS`, or "" for all.
-        left_out: films of a split that is neither learned from nor measured on.
+        groups: what must stay in one fold or split, such as a subject or a movie; the video's own
+            name where nothing is given.
+        parts: "train" or "test", or "" for all where the list has no splits.
+        left_out: how many videos are of a split that is neither trained nor tested on.
     """
 
     origin: Path
@@ -45,102 +45,80 @@ class FilmList:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The different ones, by name."""
+        """The different labels in alphabetical order."""
         return tuple(sorted(set(self.truth)))
 
     @property
     def grouped(self) -> bool:
-        """Whether some films belong together."""
+        """Whether some videos belong together."""
         return len(set(self.groups)) < len(self)
 
 
-def read_films(path: Path) -> FilmList:
-    """Read a list of films.
+def read_videos(path: Path) -> VideoList:
+    """Read a list of labelled videos.
 
-    Columns: ``path`` (relative to the list's folder; a film, or a table that ``mien analyze -o``
+    Columns: ``path`` (relative to the list's folder; a video, or a table that ``mien analyze -o``
     wrote with ``--embeddings features``), ``label``, and if wanted ``group`` and ``split``
     (``train``, and ``test`` or ``validation``). Labels stay as they are written.
 
     Raises:
         InputNotFoundError: there is no such list.
-        InputError: it is no such list, names films that are not there, or cannot be learned from.
+        InputError: it is no such list, names videos that do not exist, or cannot be learned from.
     """
-    table = read_csv(path)
-    header = [str(name) for name in table.columns]
-    columns = [first_column(header, names) for names in (VIDEO, LABEL, GROUP, SPLIT)]
-    if columns[0] is None or columns[1] is None:
-        raise InputError(
-            f"{path} has the columns {', '.join(header) or '(none)'}: path and label are needed; "
-            "group and split may be there."
-        )
-    names, written, groups, splits = (
-        [] if column is None else table[column].str.strip().tolist() for column in columns
-    )
-    for place, (name, label) in enumerate(zip(names, written, strict=True), 2):
-        if not name or not label:
-            raise InputError(f"{path}, line {place}: a film and its label are needed.")
+    columns = {"path": VIDEO, "label": LABEL, "group": GROUP, "split": SPLIT}
+    rows = read_listing(path, columns)
+    for line, row in enumerate(rows, 2):
+        if not row["path"] or not row["label"]:
+            raise InputError(f"{path}, line {line}: a video and its label are needed.")
+    names = [row["path"] for row in rows]
     paths = [path.parent / name for name in names]
-    taken = {UNCERTAIN, *COLUMNS}.intersection(written)
+    taken = {UNCERTAIN, *COLUMNS}.intersection(row["label"] for row in rows)
     if taken:
         raise InputError(f"{path}: no label can be called {min(taken)!r}, choose another word.")
-    _check_films(path, names, paths)
-    parts = _parts(path, splits, len(table))
-    groups = groups or names
+    _check_files(path, names, paths)
+    parts = _parts(path, [row["split"] for row in rows])
     kept = [i for i, part in enumerate(parts) if part is not None]
-    found = FilmList(
+    videos = VideoList(
         path,
         tuple(names[i] for i in kept),
         tuple(paths[i] for i in kept),
-        tuple(written[i] for i in kept),
-        tuple(groups[i] or names[i] for i in kept),
+        tuple(rows[i]["label"] for i in kept),
+        tuple(rows[i]["group"] or names[i] for i in kept),
         tuple(parts[i] or "" for i in kept),
-        len(table) - len(kept),
+        len(rows) - len(kept),
     )
-    _check_parts(found)
-    return found
+    pairs = list(zip(videos.groups, videos.parts, strict=True))
+    trained = [group for group, part in pairs if part != "test"]
+    check_disjoint(trained, [group for group, part in pairs if part == "test"], str(path))
+    if len(videos.labels) < 2:
+        raise InputError(f"{path}: at least two labels are needed, it has {videos.labels[0]}.")
+    return videos
 
 
-def _check_films(path: Path, names: Sequence[str], paths: Sequence[Path]) -> None:
-    missing = [name for name, film in zip(names, paths, strict=True) if not film.is_file()]
+def _check_files(path: Path, names: Sequence[str], paths: Sequence[Path]) -> None:
+    missing = [name for name, video in zip(names, paths, strict=True) if not video.is_file()]
     if missing:
-        more = f" and {len(missing) - _TOLD} more" if len(missing) > _TOLD else ""
+        more = f" and {len(missing) - _MAX_NAMED} more" if len(missing) > _MAX_NAMED else ""
         raise InputError(
-            f"{path} has labels for {len(missing)} of {len(names)} films that do not exist: "
-            f"{', '.join(missing[:_TOLD])}{more}."
+            f"{path} has labels for {len(missing)} of {len(names)} videos that do not exist: "
+            f"{', '.join(missing[:_MAX_NAMED])}{more}."
         )
-    twice = [film for film, n in Counter(film.resolve() for film in paths).items() if n > 1]
+    twice = [file for file, n in Counter(file.resolve() for file in paths).items() if n > 1]
     if twice:
-        raise InputError(f"{path} lists a film twice: {twice[0].name}.")
+        raise InputError(f"{path} lists a video twice: {twice[0].name}.")
 
 
-def _parts(path: Path, splits: Sequence[str], count: int) -> list[str | None]:
-    """What each film is for; None for nothing."""
-    words = [split_word(word).lower() for word in splits]
-    if not any(words):
-        return [""] * count
-    known = {"train", "validation", "test"}
-    for place, word in enumerate(words, 2):
-        if word not in known:
+def _parts(path: Path, splits: Sequence[str]) -> list[str | None]:
+    """What each video is for; None for nothing."""
+    if not any(splits):
+        return [""] * len(splits)
+    for line, word in enumerate(splits, 2):
+        if word not in ("train", "validation", "test"):
             raise InputError(
-                f"{path}, line {place}: a split is train, validation or test, not {word!r}."
+                f"{path}, line {line}: a split is train, validation or test, not {word!r}."
             )
-    measured = "test" if "test" in words else "validation"
-    if "train" not in words or measured not in words:
-        raise InputError(f"{path}: a split needs films to train and films to test.")
-    use: dict[str, str | None] = {"train": "train", "validation": None, measured: "test"}
-    return [use[word] for word in words]
-
-
-def _check_parts(films: FilmList) -> None:
-    train = {g for g, part in zip(films.groups, films.parts, strict=True) if part != "test"}
-    test = {g for g, part in zip(films.groups, films.parts, strict=True) if part == "test"}
-    both = sorted(train & test)
-    if both:
-        raise InputError(
-            f"{films.origin}: the group {both[0]!r} is in train and in test "
-            f"({len(both)} such): what is measured would be partly known."
-        )
-    if len(films.labels) < 2:
-        raise InputError(
-            f"{films.origin}: two labels or more are needed, there is {', '.join(films.labels)}."
-        )
+    tested = "test" if "test" in splits else "validation"
+    if "train" not in splits or tested not in splits:
+        raise InputError(f"{path}: a split needs videos to train and videos to test.")
+    use: dict[str, str | None] = {"train": "train", "validation": None, tested: "test"}
+    return [use[word] for word in splits]

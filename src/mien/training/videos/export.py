@@ -1,133 +1,85 @@
-"""A machine that judges films as one ``.onnx`` file, written node by node.
+"""A support-vector machine for videos as one ``.onnx`` file.
 
-The file takes descriptors of any length and brings them to length 1 itself. It computes in
-float64, since differences of nearly equal vectors, times large duals, would lose digits in
-float32; only the many vectors of an RBF machine are stored as float32.
+The file takes descriptors of any length and normalizes them itself. It computes in float64, since
+differences of nearly equal vectors, times large dual coefficients, would lose digits in float32;
+only the many support vectors of an RBF kernel are stored as float32.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnx
-from onnx import TensorProto, helper, numpy_helper
 
 from mien.errors import ModelError
-from mien.files import replacing
-from mien.timeline.classifier import (
-    DESCRIPTOR,
-    MARGINS,
-    METADATA_KEY,
-    PROBABILITIES,
-    FilmCard,
-    FilmModel,
-)
-from mien.training.videos.svm import _TINY, Films, Machine
+from mien.models.graph import DOUBLE, FLOAT, Graph, write_model
+from mien.timeline.classifier import DESCRIPTOR, MARGINS, PROBABILITIES, VideoCard, VideoModel
+from mien.training.videos.svm import TINY, Svm
 
-OPSET = 17
 #: Largest difference of a margin between scikit-learn and the file, relative above 1.
 PARITY = 1e-4
 
 
-def export_machine(machine: Machine, card: FilmCard, path: Path) -> None:
-    """Write the machine and its card to `path`, whole or not at all."""
-    graph = _Graph()
-    graph.node("Cast", [DESCRIPTOR], "wide", to=TensorProto.DOUBLE)
-    graph.node("ReduceSum", [*graph.squared("wide"), graph.weight("axis", [1])], "sum", keepdims=1)
-    graph.node("Sqrt", ["sum"], "length")
-    graph.node("Max", ["length", graph.exact("tiny", [_TINY])], "divisor")
-    graph.node("Div", ["wide", "divisor"], "unit")
-    if machine.kernel == "linear":
-        inputs = [
-            "unit",
-            graph.exact("weights", machine.weights),
-            graph.exact("bias", machine.bias),
-        ]
-        graph.node("Gemm", inputs, "exact", transB=1)
-    else:
-        _rbf(graph, machine)
-    graph.node("Cast", ["exact"], MARGINS, to=TensorProto.FLOAT)
-    graph.node("Div", ["exact", graph.exact("temperature", [card.temperature])], "cooled")
-    graph.node("Softmax", ["cooled"], "shares", axis=1)
-    graph.node("Cast", ["shares"], PROBABILITIES, to=TensorProto.FLOAT)
+def export_svm(
+    svm: Svm,
+    card: VideoCard,
+    path: Path,
+    descriptors: npt.NDArray[np.floating] | None = None,
+    margins: npt.NDArray[np.floating] | None = None,
+) -> None:
+    """Write the machine and its card to `path`, whole or not at all.
 
-    def value(name: str, width: int) -> Any:
-        return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", width])
-
-    body = helper.make_graph(
-        graph.nodes,
-        card.name,
-        [value(DESCRIPTOR, 4 * card.size)],
-        [value(MARGINS, len(card.labels)), value(PROBABILITIES, len(card.labels))],
-        graph.weights,
-    )
-    file = helper.make_model(body, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
-    helper.set_model_props(file, {METADATA_KEY: card.to_json()})
-    onnx.checker.check_model(file)
-    with replacing(path) as temporary:
-        temporary.write_bytes(file.SerializeToString(deterministic=True))
-
-
-def check_parity(
-    path: Path, machine: Machine, films: Films, descriptors: npt.NDArray[np.floating]
-) -> float:
-    """The largest difference of a margin between the file and scikit-learn's machine.
+    Args:
+        svm: a fitted machine.
+        card: its card.
+        path: the new file.
+        descriptors, margins: ``(n, 4 d)`` and the ``(n, k)`` that scikit-learn computes of them,
+            which the file must reproduce; None checks nothing.
 
     Raises:
-        ModelError: it is larger than `PARITY`.
+        ModelError: the file computes something else.
     """
-    wanted = films.margins(machine, np.arange(len(films)))
-    got = FilmModel(path).margins(descriptors)
-    apart = float((np.abs(got - wanted) / np.maximum(np.abs(wanted), 1)).max())
-    if not apart <= PARITY:
-        raise ModelError(f"{path} differs from the machine that was trained by {apart:.2g}.")
-    return apart
+    graph = Graph()
 
+    def exact(name: str, values: npt.ArrayLike) -> str:
+        return graph.weight(name, np.asarray(values, np.float64))
 
-def _rbf(graph: _Graph, machine: Machine) -> None:
-    """exp(-gamma |unit - support|^2), weighed by the duals; |a - b|^2 = |a|^2 - 2 ab + |b|^2."""
-    units = machine.units.astype(np.float32).astype(np.float64)
-    graph.node(
-        "Gemm", ["unit", graph.wide("supports", machine.units)], "near", alpha=-2.0, transB=1
-    )
-    graph.node("ReduceSum", [*graph.squared("unit"), "axis"], "own", keepdims=1)
-    graph.node("Add", ["near", "own"], "nearer")
-    graph.node("Add", ["nearer", graph.exact("squares", (units**2).sum(axis=1))], "apart")
-    graph.node("Mul", ["apart", graph.exact("gamma", [-machine.gamma])], "power")
-    graph.node("Exp", ["power"], "kernel")
-    inputs = ["kernel", graph.exact("duals", machine.duals), graph.exact("bias", machine.bias)]
-    graph.node("Gemm", inputs, "exact")
+    def squared(name: str) -> str:
+        return graph.add("Mul", [name, name], f"{name}.squared")
 
+    graph.add("Cast", [graph.input(DESCRIPTOR, ["n", 4 * card.size])], "wide", to=DOUBLE)
+    graph.add("ReduceSum", [squared("wide"), graph.weight("axis", [1])], "sum", keepdims=1)
+    graph.add("Sqrt", ["sum"], "length")
+    graph.add("Max", ["length", exact("tiny", [TINY])], "divisor")
+    graph.add("Div", ["wide", "divisor"], "unit")
+    if svm.kernel == "linear":
+        inputs = ["unit", exact("weights", svm.weights), exact("bias", svm.bias)]
+        graph.add("Gemm", inputs, "exact", transB=1)
+    else:  # exp(-gamma |unit - support|^2), where |a - b|^2 = |a|^2 - 2 ab + |b|^2
+        stored = svm.units.astype(np.float32)
+        graph.add("Cast", [graph.weight("supports.single", stored)], "supports", to=DOUBLE)
+        graph.add("Gemm", ["unit", "supports"], "products", alpha=-2.0, transB=1)
+        graph.add("ReduceSum", [squared("unit"), "axis"], "own", keepdims=1)
+        graph.add("Add", ["products", "own"], "partial")
+        squares = (stored.astype(np.float64) ** 2).sum(axis=1)
+        graph.add("Add", ["partial", exact("squares", squares)], "distance")
+        graph.add("Mul", ["distance", exact("gamma", [-svm.gamma])], "power")
+        graph.add("Exp", ["power"], "kernel")
+        graph.add("Gemm", ["kernel", exact("duals", svm.duals), exact("bias", svm.bias)], "exact")
+    graph.add("Cast", ["exact"], MARGINS, to=FLOAT)
+    graph.add("Div", ["exact", exact("temperature", [card.temperature])], "cooled")
+    graph.add("Softmax", ["cooled"], "shares", axis=1)
+    graph.add("Cast", ["shares"], PROBABILITIES, to=FLOAT)
+    for name in (MARGINS, PROBABILITIES):
+        graph.output(name, ["n", len(card.labels)])
 
-class _Graph:
-    """Nodes and weights of the file."""
+    def check(written: Path) -> None:
+        if descriptors is None or margins is None:
+            return
+        error = np.abs(VideoModel(written).margins(descriptors) - margins)
+        worst = float((error / np.maximum(np.abs(margins), 1)).max())
+        if not worst <= PARITY:
+            raise ModelError(f"{path} differs from the trained machine by {worst:.2g}.")
 
-    def __init__(self) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.weights: list[onnx.TensorProto] = []
-
-    def node(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
-        """Add a node that is called as its output."""
-        self.nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
-        return output
-
-    def squared(self, name: str) -> list[str]:
-        """The squares of a value."""
-        return [self.node("Mul", [name, name], f"{name}.squared")]
-
-    def weight(self, name: str, values: npt.ArrayLike) -> str:
-        """Whole numbers or float64 as they are."""
-        self.weights.append(numpy_helper.from_array(np.asarray(values), name))
-        return name
-
-    def exact(self, name: str, values: npt.ArrayLike) -> str:
-        """Numbers that are kept in float64."""
-        return self.weight(name, np.asarray(values, np.float64))
-
-    def wide(self, name: str, values: npt.ArrayLike) -> str:
-        """Numbers kept as float32 and widened when the file is opened."""
-        stored = self.weight(f"{name}.single", np.asarray(values, np.float32))
-        return self.node("Cast", [stored], name, to=TensorProto.DOUBLE)
+    write_model(graph.model(card.name), path, card.metadata, check)

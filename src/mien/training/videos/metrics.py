@@ -1,122 +1,84 @@
-"""How right a model of films is, on films that it did not learn from."""
+"""How accurate a video model is, on videos that it was not trained on."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from mien.evaluation.intervals import Measured, refusal, share
+from mien.evaluation.intervals import Estimate, refusal, share
 from mien.training.videos.cross_validation import log_loss
 from mien.types import Floats, IntArray
 
 
-@dataclass(frozen=True)
-class FilmFigures:
-    """What was measured; NaN on fewer than 5 groups of films, which say nothing about others.
-
-    Attributes:
-        accuracy: of the films with an answer: the most probable label is theirs.
-        everything: of all films that could be read; one without an answer is an error.
-        baseline: accuracy of always saying the most common label of the films learned from.
-        common: that label (the most common one of all films).
-        recalls: by label, the share of its films with an answer that were told so.
-        sure: share of the answers with a probability of 0.5 and more, and their accuracy.
-        loss: mean negative log-probability of the true labels, nats.
-        base_loss: that of always giving each label its share of the films learned from.
-        protocol: how it was measured, a sentence each.
-    """
-
-    accuracy: Measured
-    everything: Measured
-    baseline: float
-    common: str
-    recalls: dict[str, Measured]
-    sure: tuple[float, float]
-    loss: float
-    base_loss: float
-    protocol: tuple[str, ...] = field(default=())
-
-    def to_dict(self) -> dict[str, float]:
-        """The numbers of the card; what is not known is left out."""
-        numbers = {
-            "accuracy": self.accuracy.value,
-            "accuracy_low": self.accuracy.low,
-            "accuracy_high": self.accuracy.high,
-            "films": float(self.accuracy.faces),
-            "groups": float(self.accuracy.people),
-            "accuracy_of_all": self.everything.value,
-            "films_of_all": float(self.everything.faces),
-            "most_common_label": self.baseline,
-            **{f"recall_{label}": figure.value for label, figure in self.recalls.items()},
-            "log_loss": self.loss,
-            "log_loss_of_shares": self.base_loss,
-        }
-        return {name: round(v, 5) for name, v in numbers.items() if math.isfinite(v)}
-
-
 @dataclass(frozen=True, eq=False)
-class Answers:
-    """What was told of n films that were held out.
+class Predictions:
+    """What was predicted of n videos that were held out.
 
     Attributes:
         truth: ``(n,)`` numbers of labels.
-        told: ``(n, k)`` probabilities.
-        base: ``(n, k)`` shares of the labels in the films that were learned from.
+        probabilities: ``(n, k)``.
+        prior: ``(n, k)`` shares of the labels in the videos that the model was trained on.
         groups: ``(n,)``.
     """
 
     truth: IntArray
-    told: Floats
-    base: Floats
+    probabilities: Floats
+    prior: Floats
     groups: IntArray
 
 
 def measure(
-    answers: Answers,
-    labels: Sequence[str],
-    silent: IntArray,
-    protocol: Sequence[str],
-) -> FilmFigures:
-    """The figures of some answers.
+    found: Predictions, labels: Sequence[str], silent: IntArray
+) -> tuple[tuple[Estimate, ...], dict[str, int]]:
+    """Figures with intervals over groups of videos, and how many videos and groups they are of.
 
     Args:
-        answers: of films with a face.
+        found: predictions of videos with a face.
         labels: the k names.
-        silent: groups of the further films, those without an answer.
-        protocol: how the answers came about.
+        silent: groups of the further videos, those without a prediction.
+
+    Returns:
+        No figures of fewer than 5 groups, which say nothing about others; else ``accuracy``,
+        ``accuracy_of_all`` (a video without a prediction is an error), ``most_common_label`` (the
+        accuracy of always predicting it), ``recall_LABEL``, ``share_confident`` and
+        ``accuracy_confident`` (of predictions with a probability of 0.5 or more), ``log_loss`` and
+        ``log_loss_of_shares`` (of predicting each label's share), nats.
     """
-    truth, groups = answers.truth, answers.groups
-    told, top = answers.told.argmax(axis=1), answers.told.max(axis=1, initial=0)
-    right = told == truth
-    every = np.append(right, np.zeros(len(silent), bool))
-    counts = np.bincount(truth, minlength=len(labels))
-    sure = top >= 0.5
-    known = not refusal(len(np.unique(groups)))
-    return FilmFigures(
-        accuracy=_share(right, groups),
-        everything=_share(every, np.append(groups, silent)),
-        baseline=float((answers.base.argmax(axis=1) == truth).mean()) if known else math.nan,
-        common=labels[int(answers.base.sum(axis=0).argmax())],
-        recalls={
-            label: _share(right[truth == k], groups[truth == k])
-            for k, label in enumerate(labels)
-            if counts[k]
-        },
-        sure=(
-            float(sure.mean()) if known else math.nan,
-            float(right[sure].mean()) if known and sure.any() else math.nan,
-        ),
-        loss=log_loss(answers.told, truth) if known else math.nan,
-        base_loss=log_loss(answers.base, truth) if known else math.nan,
-        protocol=tuple(protocol),
-    )
+    truth, groups, n = found.truth, found.groups, len(found.truth)
+    right = found.probabilities.argmax(axis=1) == truth
+    confident = found.probabilities.max(axis=1, initial=0) >= 0.5
+    people = len(np.unique(groups))
+    counts = {"films": n, "groups": people, "films_of_all": n + len(silent)}
+    if refusal(people):
+        return (), counts
 
+    def plain(name: str, value: float, protocol: str, count: int = n) -> Estimate:
+        is_share = not name.startswith("log_loss")
+        return Estimate(value, name=name, count=count, protocol=protocol, is_share=is_share)
 
-def _share(right: npt.NDArray[np.bool_], groups: IntArray) -> Measured:
-    """A share of videos with its interval over groups; not given of fewer than 5 groups."""
-    figure = share(right, groups)
-    return replace(figure, value=math.nan) if refusal(figure.people) else figure
+    everything = share(np.append(right, np.zeros(len(silent), bool)), np.append(groups, silent))
+    base = found.prior.argmax(axis=1) == truth
+    common = labels[int(found.prior.sum(axis=0).argmax())]
+    figures = [
+        share(right, groups).named("accuracy", "the most probable label is the video's"),
+        everything.named("accuracy_of_all", "the same, a video without a prediction is an error"),
+        plain("most_common_label", float(base.mean()), f"always predicting {common}"),
+    ]
+    for number, label in enumerate(labels):
+        own = truth == number
+        if own.any():
+            recall = share(right[own], groups[own])
+            if not refusal(recall.people):
+                figures.append(recall.named(f"recall_{label}", f"of the videos labelled {label}"))
+    sure = float(confident.mean())
+    figures.append(plain("share_confident", sure, "top probability 0.5 or more"))
+    if confident.any():
+        accuracy, count = float(right[confident].mean()), int(confident.sum())
+        figures.append(plain("accuracy_confident", accuracy, "of those videos", count))
+    loss = log_loss(found.probabilities, truth)
+    figures.append(plain("log_loss", loss, "of the true label, nats"))
+    loss = log_loss(found.prior, truth)
+    figures.append(plain("log_loss_of_shares", loss, "of predicting each label's share, nats"))
+    return tuple(figures), counts
