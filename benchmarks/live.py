@@ -20,7 +20,7 @@ from video import PHOTO
 
 from mien.analyzer import EmotionAnalyzer
 from mien.cli.viewer.live import Live
-from mien.cli.viewer.view import Look, Stage
+from mien.cli.viewer.view import Renderer, Screen
 from mien.cli.viewer.window import show_in_window
 from mien.media.camera import CameraSource
 from mien.media.images import read_image
@@ -67,10 +67,10 @@ class Timed(Live):
         super().__init__("generated", frames, lambda gate: analyzer.stream(gate, keep=True))
         self.seen: dict[int, float] = {}
 
-    def shown(self, look: Look) -> None:
+    def displayed(self, screen: Screen) -> None:
         """The window has been repainted."""
-        if look.image is not None:
-            self.seen.setdefault(look.index, time.monotonic())
+        if screen.image is not None:
+            self.seen.setdefault(screen.index, time.monotonic())
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -85,11 +85,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with view:
         windowed = show_in_window(view)
         if not windowed:
-            stage = Stage()
+            renderer = Renderer()
             while not view.done:
-                if (look := view.look()) is not None:
-                    stage.draw(look, (1280, 860))
-                    view.shown(look)
+                if (screen := view.next_screen()) is not None:
+                    renderer.draw(screen, (1280, 860))
+                    view.displayed(screen)
                 time.sleep(view.pause_s)
     if view.error is not None:
         raise view.error

@@ -50,7 +50,7 @@ def test_a_folder_of_everything_ends_in_one_table(tmp_path: Path, photo: Path, f
         "left out: 1 annotated copy by mien, 1 file that is neither image nor video,"
         " 1 input named twice" in done.stderr
     )
-    assert "1 picture, 4 frames, 5 faces, 2 could not be read" in done.stderr
+    assert "1 image, 4 frames, 5 faces, 2 could not be read" in done.stderr
     images = pd.read_csv(tmp_path / "t.images.csv")
     names = [name.rpartition("/")[2] for name in images["source"].drop_duplicates()]
     assert names == ["broken.jpg", "photo", "session.mp4", "x.jpg"]

@@ -314,11 +314,11 @@ def test_a_reader_that_leaves_is_no_error(more: list[str], odd: Path) -> None:
     assert b"Traceback" not in done.stderr
 
 
-def test_what_should_not_happen_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_should_not_happen_is_one_sentence() -> None:
     import typer
     from typer.testing import CliRunner
 
-    from mien.cli.exit_codes import BROKEN, told
+    from mien.cli.exit_codes import BROKEN, with_exit_code
 
     problems: list[Exception] = [EOFError("of a codec"), KeyError("of a table")]
 
@@ -326,9 +326,8 @@ def test_what_should_not_happen_is_one_sentence(monkeypatch: pytest.MonkeyPatch)
         raise problems.pop(0)
 
     app = typer.Typer()
-    app.command()(told(fail))
+    app.command()(with_exit_code(fail))
     done = CliRunner().invoke(app)
     assert done.exit_code == BROKEN
     assert done.stderr.startswith("mien: this is a bug of mien: EOFError: of a codec; ")
-    monkeypatch.setenv("MIEN_DEBUG", "1")
-    assert isinstance(CliRunner().invoke(app).exception, KeyError)
+    assert isinstance(CliRunner().invoke(app, ["--verbose"]).exception, KeyError)

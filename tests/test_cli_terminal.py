@@ -73,14 +73,14 @@ from mien.cli.viewer.window import show_in_window
 from mien.errors import InputError
 
 viewer, shown = load(Path(sys.argv[1])), []
-def note(look):
-    shown.append(look.index)
+def note(screen):
+    shown.append(screen.index)
     viewer.press("right" if len(shown) < 3 else "q")
 def fail():
     raise InputError("nothing to see.")
 viewer.shown = note
 if sys.argv[2] == "fail":
-    viewer.look = fail
+    viewer.screen = fail
 try:
     print(show_in_window(viewer), shown)
 except InputError as error:

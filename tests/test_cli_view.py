@@ -14,7 +14,7 @@ from helpers.videos import number_of, numbered_image, write_video
 from typer.testing import CliRunner
 
 from mien.cli.commands.view import load, view
-from mien.cli.exit_codes import told
+from mien.cli.exit_codes import with_exit_code
 from mien.cli.viewer.saved import Viewer
 from mien.errors import InputError
 from mien.labels import color_of
@@ -72,7 +72,7 @@ def test_keys_lead_to_frames(viewer: Viewer) -> None:
     assert press(viewer, "home") == 0
     viewer.at(1.26)
     assert viewer.position == 12
-    viewer.point(1.0)
+    viewer.seek(1.0)
     assert viewer.position == 39
     assert not viewer.done
     press(viewer, "q")
@@ -90,22 +90,25 @@ def test_a_second_is_a_second_whatever_the_frame_rate(tmp_path: Path) -> None:
 
 
 def test_the_view_shows_the_frame_of_the_video_with_its_people(viewer: Viewer) -> None:
-    look = viewer.look()
-    assert look is not None
-    assert look.image is not None
-    assert number_of(look.image) == 0
-    assert viewer.look() is None  # nothing has changed
+    screen = viewer.next_screen()
+    assert screen is not None
+    assert screen.image is not None
+    assert number_of(screen.image) == 0
+    assert viewer.next_screen() is None  # nothing has changed
     press(viewer, "end")
-    look = viewer.look()
-    assert look is not None
-    assert look.image is not None
-    assert number_of(look.image) == 39
-    assert [p.wordings[0] for p in look.people] == ["person 1: sadness 80 %", "person 2: uncertain"]
-    assert [p.box.tolist() for p in look.people] == BOXES
-    assert look.people[0].values.sum() == pytest.approx(1, abs=1e-5)
-    assert "3.90 s" in look.headline
-    assert "frame 39 (40 of 40)" in look.headline
-    assert "2 faces" in look.headline
+    screen = viewer.next_screen()
+    assert screen is not None
+    assert screen.image is not None
+    assert number_of(screen.image) == 39
+    assert [p.wordings[0] for p in screen.people] == [
+        "person 1: sadness 80 %",
+        "person 2: uncertain",
+    ]
+    assert [p.box.tolist() for p in screen.people] == BOXES
+    assert screen.people[0].values.sum() == pytest.approx(1, abs=1e-5)
+    assert "3.90 s" in screen.headline
+    assert "frame 39 (40 of 40)" in screen.headline
+    assert "2 faces" in screen.headline
 
 
 def test_the_selected_person_stays_selected(viewer: Viewer) -> None:
@@ -120,31 +123,31 @@ def test_the_selected_person_stays_selected(viewer: Viewer) -> None:
     assert viewer.selected == 1
     viewer.go(10)
     press(viewer, "down")
-    look = viewer.look()
-    assert look is not None
-    assert look.selected is None
-    assert look.message == "there is no face in this frame"
+    screen = viewer.next_screen()
+    assert screen is not None
+    assert screen.selected is None
+    assert screen.message == "there is no face in this frame"
 
 
 def test_failed_and_dropped_frames_say_why(viewer: Viewer) -> None:
     for position, status in ((5, "error"), (6, "dropped")):
         viewer.go(position)
-        look = viewer.look()
-        assert look is not None
-        assert look.image is None
-        assert look.headline.endswith(status)
-        assert look.message == "the frame is damaged."
-        assert look.picture().shape == (480, 640, 3)
+        screen = viewer.next_screen()
+        assert screen is not None
+        assert screen.image is None
+        assert screen.headline.endswith(status)
+        assert screen.message == "the frame is damaged."
+        assert screen.background().shape == (480, 640, 3)
 
 
 def test_the_strip_has_the_colors_of_the_selected_person(viewer: Viewer) -> None:
     def colors() -> list[tuple[int, ...]]:
         press(viewer, "s" if False else "home" if viewer.position == 0 else "end")
-        look = viewer.look()
-        assert look is not None
-        assert look.strip is not None
-        assert look.cursor == viewer.position / 39
-        return [tuple(color) for color in look.strip.tolist()]
+        screen = viewer.next_screen()
+        assert screen is not None
+        assert screen.strip is not None
+        assert screen.cursor == viewer.position / 39
+        return [tuple(color) for color in screen.strip.tolist()]
 
     first = colors()
     assert len(first) == 40
@@ -164,18 +167,18 @@ def test_playing_follows_the_clock(table: Path) -> None:
     press(viewer, "space")
     for passed, position in ((0.05, 0), (0.1, 1), (0.35, 3), (1.0, 10)):
         now[0] = 100.0 + passed
-        viewer.look()
+        viewer.next_screen()
         assert viewer.position == position
     press(viewer, "space")
     now[0] = 103.0
-    viewer.look()
+    viewer.next_screen()
     assert viewer.position == 10
     press(viewer, "space")
     now[0] = 200.0
-    viewer.look()
+    viewer.next_screen()
     assert viewer.position == 39
     now[0] = 201.0
-    assert viewer.look() is None
+    assert viewer.next_screen() is None
     press(viewer, "space")  # from the end it begins again
     assert viewer.position == 0
 
@@ -199,25 +202,25 @@ def test_photos_are_frames_too(tmp_path: Path) -> None:
     ]
     viewer = load(save_table(made, tmp_path / "t.csv"))
     assert press(viewer, "right", "pagedown") == 11
-    look = viewer.look()
-    assert look is not None
-    assert look.image is not None
-    assert number_of(look.image) == 11
-    assert look.image.shape == (48, 75, 3)
-    assert look.headline.startswith("11.png   picture 12 of 25")
+    screen = viewer.next_screen()
+    assert screen is not None
+    assert screen.image is not None
+    assert number_of(screen.image) == 11
+    assert screen.image.shape == (48, 75, 3)
+    assert screen.headline.startswith("11.png   image 12 of 25")
     press(viewer, "space")
-    assert viewer.look() is not None
+    assert viewer.next_screen() is not None
     assert viewer.position == 11
 
 
 def test_without_its_video_a_table_still_shows_boxes(table: Path, tmp_path: Path) -> None:
     (tmp_path / "film.mp4").unlink()
-    look = load(table).look()
-    assert look is not None
-    assert look.image is None
-    assert "film.mp4 is not there any more" in look.message
-    assert look.picture().shape == (48, 64, 3)
-    assert len(look.people) == 1
+    screen = load(table).next_screen()
+    assert screen is not None
+    assert screen.image is None
+    assert "film.mp4 is not there any more" in screen.message
+    assert screen.background().shape == (48, 64, 3)
+    assert len(screen.people) == 1
 
 
 def test_a_video_that_was_moved_with_its_table_is_found(table: Path, tmp_path: Path) -> None:
@@ -225,9 +228,9 @@ def test_a_video_that_was_moved_with_its_table_is_found(table: Path, tmp_path: P
     moved.mkdir()
     for path in [*tmp_path.glob("film*")]:
         path.rename(moved / path.name)
-    look = load(moved / table.name).look()
-    assert look is not None
-    assert look.image is not None
+    screen = load(moved / table.name).next_screen()
+    assert screen is not None
+    assert screen.image is not None
 
 
 def test_an_empty_table_is_said(tmp_path: Path) -> None:
@@ -275,7 +278,7 @@ def test_memory_for_images_is_bounded(tmp_path: Path, monkeypatch: pytest.Monkey
 @pytest.fixture
 def run() -> Callable[..., Any]:
     app = typer.Typer(pretty_exceptions_enable=False)
-    app.command()(told(view))
+    app.command()(with_exit_code(view))
     return lambda *words: CliRunner().invoke(app, [*map(str, words)])
 
 

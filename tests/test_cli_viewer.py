@@ -8,8 +8,8 @@ from helpers.results import frame_result, mostly
 from helpers.videos import numbered_image
 
 from mien.cli.viewer.keys import names_of
-from mien.cli.viewer.terminal import half_blocks, lines, screen
-from mien.cli.viewer.view import Look, Stage
+from mien.cli.viewer.terminal import half_blocks, layout, lines
+from mien.cli.viewer.view import Renderer, Screen
 from mien.cli.viewer.window import _ppm
 from mien.sinks.stabilizer import people_of
 
@@ -30,12 +30,12 @@ def test_keys_of_terminals() -> None:
     assert names_of("\x1b[1;5Cx") == ["x"]  # Ctrl with an arrow means nothing
 
 
-def seen() -> Look:
+def seen() -> Screen:
     """Two people in one frame, the second selected."""
     people = {1: mostly("happiness"), 2: mostly("fear", 0.4)}
     result = frame_result(1.5, people, boxes=[[5, 5, 20, 20], [30, 5, 50, 25]])
     strip = np.array([[230, 159, 0]] * 5 + [[0, 0, 0]] * 5, np.uint8)
-    return Look(
+    return Screen(
         result.image,
         people_of(result),
         result.labels,
@@ -62,7 +62,7 @@ def test_a_screen_fits_its_terminal(size: tuple[int, int], colors: bool) -> None
         force_terminal=True,
         color_system="truecolor" if colors else None,
     )
-    console.print(screen(seen(), console))
+    console.print(layout(seen(), console))
     text = out.getvalue()
     assert len(text.splitlines()) <= max(size[1], 17)  # the bars need their lines
     assert ("▀" in text) == colors
@@ -91,11 +91,11 @@ def test_lines_name_everybody() -> None:
 
 @pytest.mark.parametrize("room", [(1280, 860), (400, 300), (700, 250), (250, 800)])
 def test_the_stage_fits_its_room(room: tuple[int, int]) -> None:
-    stage = Stage()
-    drawn = stage.draw(seen(), room)
+    renderer = Renderer()
+    drawn = renderer.draw(seen(), room)
     assert drawn.shape[1] <= room[0] + 2
     assert drawn.shape[0] <= max(room[1], 200) + 2
-    row = drawn[stage.strip_rows[len(stage.strip_rows) // 2]]
+    row = drawn[renderer.strip_rows[len(renderer.strip_rows) // 2]]
     assert tuple(row[row.shape[0] // 4]) == (230, 159, 0)
     assert tuple(row[-2]) == (0, 0, 0)
 

@@ -17,9 +17,9 @@ from helpers.videos import numbered_image, write_video
 from typer.testing import CliRunner
 
 from mien.cli.commands.watch import watch
-from mien.cli.exit_codes import told
+from mien.cli.exit_codes import with_exit_code
 from mien.cli.viewer.live import KEYS, Live
-from mien.cli.viewer.view import Look
+from mien.cli.viewer.view import Screen
 from mien.errors import VideoError
 from mien.media.video import VideoSource
 from mien.results.collection import load_tables
@@ -78,35 +78,35 @@ def live(frames: Any, **options: Any) -> Live:
     return Live("camera 0", frames, lambda gate: StubAnalyzer().stream(gate, keep=True), **options)
 
 
-def look_at(view: Live) -> Look:
-    look = view.look()
-    assert look is not None
-    return look
+def look_at(view: Live) -> Screen:
+    screen = view.next_screen()
+    assert screen is not None
+    return screen
 
 
 def test_the_newest_result_is_shown_once(camera: Camera) -> None:
     with live(camera) as view:
         for index in range(10):
             camera.show()
-            look = look_at(view)
-            assert look.index == index
-            assert view.look() is None
+            screen = look_at(view)
+            assert screen.index == index
+            assert view.next_screen() is None
         camera.end()
         wait_until(lambda: view.done)
-    assert look.people[0].wordings[0] == "person 1: happiness 80 %"
-    assert "64 x 48" in look.headline
-    assert "fps" in look.headline
-    assert look.keys == KEYS
+    assert screen.people[0].wordings[0] == "person 1: happiness 80 %"
+    assert "64 x 48" in screen.headline
+    assert "fps" in screen.headline
+    assert screen.keys == KEYS
     assert view.counts == {"ok": 10, "dropped": 0, "error": 0}
     assert view.error is None
 
 
 def test_nothing_waits_in_a_queue(camera: Camera) -> None:
-    """Whoever looks after a while sees the last frame, not the next one."""
+    """Whoever screens after a while sees the last frame, not the next one."""
     with live(camera) as view:
         camera.show(12)
         assert look_at(view).index == 11
-        assert view.look() is None
+        assert view.next_screen() is None
         camera.end()
 
 
@@ -119,11 +119,11 @@ def test_dropped_and_failed_frames_are_counted_and_shown() -> None:
 
     with Live("camera 0", [], analyse) as view:
         wait_until(lambda: view.done)
-        look = look_at(view)
+        screen = look_at(view)
     assert view.counts == {"ok": 2, "dropped": 1, "error": 1}
-    assert "1 dropped" in look.headline
-    assert "1 failed" in look.headline
-    assert look.message == "the frame is damaged."
+    assert "1 dropped" in screen.headline
+    assert "1 failed" in screen.headline
+    assert screen.message == "the frame is damaged."
 
 
 def test_a_video_runs_at_its_own_speed_and_late_frames_are_dropped(
@@ -200,13 +200,13 @@ def test_keys_select_people() -> None:
         return look_at(view).selected
 
     with Live("camera 0", [], analyse) as view:
-        wait_until(lambda: view.look() is not None)
+        wait_until(lambda: view.next_screen() is not None)
         assert [chosen(key) for key in ("down", "down", "down", "down")] == [1, 3, 7, None]
         assert [chosen(key) for key in ("up", "up")] == [7, 3]
         assert chosen("1") == 1
         view.press("5")
-        look = look_at(view)
-        assert (look.selected, look.message) == (1, "there is no face 5 now")
+        screen = look_at(view)
+        assert (screen.selected, screen.message) == (1, "there is no face 5 now")
         view.press("escape")
         assert view.done
         over.set()
@@ -260,10 +260,10 @@ def test_it_ends_by_itself_after_its_time_with_the_source_and_with_an_error(
 ) -> None:
     with live(camera, seconds=0.5) as view:
         camera.show()
-        view.look()
+        view.next_screen()
         assert not view.done
         clock.sleep(0.6)
-        view.look()
+        view.next_screen()
         assert view.done
     broken = Camera(error=VideoError("the camera was unplugged."))
     with live(broken) as view:
@@ -284,7 +284,7 @@ def test_a_source_that_hangs_does_not_hang_the_view(camera: Camera) -> None:
 
 
 class _Never(StubAnalyzer):
-    def __init__(self, *_: object) -> None: ...
+    def __init__(self, *_: object, **__: object) -> None: ...
 
 
 @pytest.fixture
@@ -293,7 +293,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     monkeypatch.setattr("mien.cli.inputs.load_analyzer", _Never)
     monkeypatch.setattr("mien.cli.viewer.window.has_display", lambda: False)
     app = typer.Typer(pretty_exceptions_enable=False)
-    app.command()(told(watch))
+    app.command()(with_exit_code(watch))
     return lambda *words: CliRunner().invoke(app, [*map(str, words)])
 
 

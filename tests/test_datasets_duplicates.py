@@ -13,7 +13,7 @@ import pytest
 from mien.datasets import LabelledFaces, duplicates, load_faces, split_faces
 from mien.datasets.duplicates import twin_groups
 from mien.datasets.loading import thumbnail
-from mien.errors import UsageError
+from mien.errors import InputError, UsageError
 from mien.types import Image
 
 
@@ -105,6 +105,17 @@ def test_people_stay_together_also_through_a_duplicate() -> None:
         assert len(set(faces.splits[people == person])) == 1
     assert faces.splits[0] == faces.splits[79]
     assert set(faces.splits.tolist()) == {"train", "validation", "test"}
+
+
+def test_faces_that_are_all_alike_cannot_be_split() -> None:
+    bright = [np.clip(photo(1).astype(int) + step, 0, 255).astype(np.uint8) for step in range(40)]
+    faces = faces_of(bright, [1, 3] * 20)
+    message = "nothing is left for 'test': 40 of 40 are near-duplicates of each other, and"
+    with pytest.raises(InputError, match=message):
+        split_faces(faces, validation=0)
+    people = faces_of([photo(i) for i in range(40)], columns={"person": np.array(["p"] * 40)})
+    with pytest.raises(InputError, match="or have the same person"):
+        split_faces(people, together="person")
 
 
 def test_shares_and_columns_that_cannot_be() -> None:

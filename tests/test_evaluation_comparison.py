@@ -298,11 +298,11 @@ def test_the_commands(data: Path, tmp_path: Path) -> None:
 
     from mien.cli.commands.compare import compare as compare_command
     from mien.cli.commands.evaluate import evaluate as evaluate_command
-    from mien.cli.exit_codes import told
+    from mien.cli.exit_codes import with_exit_code
 
     def run(command: object, *arguments: str) -> tuple[int, str]:
         app = typer.Typer()
-        app.command()(told(command))  # type: ignore[arg-type]
+        app.command()(with_exit_code(command))  # type: ignore[arg-type]
         done = CliRunner().invoke(app, list(arguments))
         return done.exit_code, done.output
 

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from mien import CustomClassifier, EmotionAnalyzer, ModelCard, Results, Scores, Timeline
 from mien.cli.commands.analyze import analyze
 from mien.cli.commands.export import export
-from mien.cli.exit_codes import told
+from mien.cli.exit_codes import with_exit_code
 from mien.errors import UsageError
 from mien.expressions.affect import PLACES, affect, missing, places, with_affect, with_columns
 from mien.expressions.onnx import OnnxClassifier
@@ -161,7 +161,7 @@ def test_an_analyzer_says_at_once_what_cannot_be_derived(tmp_path: Path) -> None
 
 def run(command: object, *arguments: object) -> tuple[int, str]:
     app = typer.Typer()
-    app.command()(told(command))  # type: ignore[arg-type]
+    app.command()(with_exit_code(command))  # type: ignore[arg-type]
     done = CliRunner().invoke(app, [str(a) for a in arguments])
     assert "Traceback" not in done.output
     return done.exit_code, done.output

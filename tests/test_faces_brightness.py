@@ -48,3 +48,25 @@ def test_a_face_in_dim_light_is_detected_and_predicted(astronaut: Image, light: 
 def test_a_tenth_of_the_light_on_light_and_dark_skin(shared: Path, name: str) -> None:
     result = EmotionAnalyzer()(shared / "cases" / "reports" / "people" / f"{name}.jpg")
     assert result.emotions == ("happiness",)
+
+
+def photographed(image: Image, light: float, electrons: int, rng: np.random.Generator) -> Image:
+    """With so little light and a sensor's noise: `electrons` are those of a white pixel."""
+    linear = (image / 255 * light) ** 2.2 * electrons
+    counted = rng.poisson(linear) + rng.normal(0, 3, image.shape)
+    return np.rint(255 * np.clip(counted / electrons, 0, 1) ** (1 / 2.2)).astype(np.uint8)
+
+
+def test_a_face_lost_in_noise_is_unfit(astronaut: Image, rng: np.random.Generator) -> None:
+    analyzer = EmotionAnalyzer()
+    lit, dim = (
+        analyzer(photographed(astronaut, light, electrons, rng))
+        for light, electrons in ((1, 3_000), (0.1, 3_000))
+    )
+    assert lit.quality.reason.tolist() == [""]
+    assert dim.quality.reason.tolist() == ["noisy"]
+
+
+def test_a_dark_face_without_noise_is_fit(astronaut: Image) -> None:
+    (result,) = EmotionAnalyzer().analyze([dimmed(astronaut, 0.2)])
+    assert result.quality.reason.tolist() == [""]

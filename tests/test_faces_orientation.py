@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from mien import EmotionAnalyzer
+from mien.cli.output.videos import show_people
 from mien.faces.crops import cut
 from mien.faces.detectors.mtcnn import MtcnnDetector
 from mien.faces.detectors.weights import weights
@@ -19,6 +21,8 @@ from mien.faces.detectors.yunet import YunetDetector
 from mien.faces.geometry import iou, quarter_turns
 from mien.media.images import read_image
 from mien.media.video import VideoSource
+from mien.results.collection import Results
+from mien.timeline.timeline import Timeline
 from mien.types import Faces, FloatArray, Frame, Image
 
 ANGLES = range(0, 360, 30)
@@ -165,3 +169,38 @@ def test_photos_have_the_same_predictions_at_every_angle(
     assert len(sure) == 23
     assert right >= 273
     assert wrong == 0
+
+
+@pytest.mark.parametrize(
+    ("quarters", "note"),
+    [
+        (0, ""),
+        (1, "most faces in film.mp4 lie on their side: if it is stored that way, rotate it by 90 "
+            "degrees counterclockwise."),
+        (2, "most faces in film.mp4 are upside down: if it is stored that way, rotate it by 180 "
+            "degrees."),
+        (3, "most faces in film.mp4 lie on their side: if it is stored that way, rotate it by 90 "
+            "degrees clockwise."),
+    ],
+)  # fmt: skip
+def test_a_video_stored_on_its_side_is_noticed(
+    analyzer: EmotionAnalyzer,
+    astronaut: Image,
+    capsys: pytest.CaptureFixture[str],
+    quarters: int,
+    note: str,
+) -> None:
+    image = turned(astronaut, 90 * quarters)
+    frames = [Frame("film.mp4", partial(np.copy, image), i, i / 5) for i in range(5)]
+    timeline = Timeline.from_results(analyzer.stream(frames), keep_faces=False)
+    assert timeline.orientation_note == note
+    show_people(timeline)
+    assert (" ".join(capsys.readouterr().err.split()).endswith(note)) if note else True
+    one_lies = timeline.faces.assign(roll_deg=[90.0, *[5.0] * 4])
+    assert replace(timeline, faces=one_lies).orientation_note == ""
+
+
+def test_photos_are_not_said_to_lie(analyzer: EmotionAnalyzer, astronaut: Image) -> None:
+    result = analyzer(turned(astronaut, 90))
+    faces, images = Results([result]).faces, Results([result]).images
+    assert Timeline(faces, images, {}, result.labels).orientation_note == ""

@@ -154,7 +154,7 @@ def test_info_shows_size_and_address_whole(
     found = told("engagement_single_attention")
     assert found["url"].strip() == hub.find("engagement_single_attention").url
     assert found["size"].strip() == "5.3 MB (5,282,144 bytes)"
-    assert told("enet_b2_7")["size"].strip() == "not told"
+    assert told("enet_b2_7")["size"].strip() == "unknown"
     file = shared / "models" / "facial_expression_recognition_mobilefacenet_2022july_int8.onnx"
     path = hub.add(file, "mine", {"labels": list("abcdefg")})
     assert told("mine")["size"].strip() == "1.4 MB (1,364,007 bytes)"

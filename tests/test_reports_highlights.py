@@ -14,7 +14,7 @@ from helpers.videos import number_of, write_video
 from typer.testing import CliRunner
 
 from mien.cli.commands.summarize import summarize
-from mien.cli.exit_codes import told
+from mien.cli.exit_codes import with_exit_code
 from mien.errors import InputError, UsageError
 from mien.media.images import read_image, write_image
 from mien.media.video import VideoSource
@@ -109,7 +109,7 @@ def test_a_video_that_is_gone(timeline: Timeline, film: Path, tmp_path: Path) ->
 
 def test_the_command_on_a_saved_table(timeline: Timeline, tmp_path: Path) -> None:
     app = typer.Typer()
-    app.command()(told(summarize))
+    app.command()(with_exit_code(summarize))
     table, folder = timeline.save(tmp_path / "t.parquet"), tmp_path / "summary"
     done = CliRunner().invoke(app, [str(table), "-o", str(folder), "--clips", "2"])
     assert done.exit_code == 0, done.output
@@ -195,7 +195,7 @@ def frame_at(index: int) -> Frame:
 
 def summarized(*arguments: object) -> tuple[int, list[str]]:
     app = typer.Typer()
-    app.command()(told(summarize))
+    app.command()(with_exit_code(summarize))
     done = CliRunner().invoke(app, [str(a) for a in arguments])
     assert "Traceback" not in done.output
     return done.exit_code, done.output.strip().splitlines()
@@ -272,7 +272,7 @@ def test_the_crying_and_the_laughing_are_both_among_the_clips(shared: Path, tmp_
 
 def test_a_video_without_a_face(film: Path, tmp_path: Path) -> None:
     app = typer.Typer()
-    app.command()(told(summarize))
+    app.command()(with_exit_code(summarize))
     folder = tmp_path / "summary"
     done = CliRunner().invoke(app, [str(film), "-o", str(folder)])
     assert done.exit_code == 0, done.output

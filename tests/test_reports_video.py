@@ -18,7 +18,7 @@ import typer
 from typer.testing import CliRunner
 
 from mien.cli.commands.report import report
-from mien.cli.exit_codes import told
+from mien.cli.exit_codes import with_exit_code
 from mien.errors import UsageError
 from mien.labels import EMOTIONS
 from mien.models.session import file_sha256
@@ -349,7 +349,7 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
 
 def test_the_command(tmp_path: Path) -> None:
     app = typer.Typer()
-    app.command()(told(report))
+    app.command()(with_exit_code(report))
     run = CliRunner().invoke
     table, out = tmp_path / "t.parquet", tmp_path / "r.html"
     boxed = couple().faces.assign(x1=0.0, y1=0.0, x2=9.0, y2=9.0)

@@ -206,7 +206,7 @@ def table(tmp_path: Path) -> Path:
 
 def mien_export(*arguments: object) -> tuple[int, str]:
     app = typer.Typer(pretty_exceptions_enable=False)
-    app.command()(exit_codes.told(export))
+    app.command()(exit_codes.with_exit_code(export))
     done = CliRunner().invoke(app, [str(a) for a in arguments])
     return done.exit_code, done.output
 
@@ -236,7 +236,7 @@ def test_one_video_of_several_or_a_file_each(tmp_path: Path) -> None:
     assert len(cues(out.read_text())) == 4
     assert mien_export(table, "-o", out, "--video", "walk")[0] == 0
     code, said = mien_export(table, "-o", out, "--video", "talk.mp4")
-    assert (code, "there is no one video 'talk.mp4'" in said) == (2, True)
+    assert (code, "no single video is called 'talk.mp4'" in said) == (2, True)
     assert mien_export(table, "-o", tmp_path / "{video}.eaf")[0] == 0
     names = sorted(path.name for path in tmp_path.glob("*.eaf"))
     assert names == ["talk-2.eaf", "talk.eaf", "walk.eaf"]

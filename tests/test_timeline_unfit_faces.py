@@ -52,10 +52,13 @@ def half() -> Timeline:
 
 
 def test_a_face_says_why_it_is_unfit() -> None:
-    known = {"size_px": [50, 10, 50, 50, 10], "sharpness": [0.03, 0.03, 0.001, 0.03, 0.001]}
-    yaw = [np.nan, 0, 0, 60, 60]
+    known = {
+        "size_px": [50, 10, 50, 50, 50, 10],
+        "sharpness": [0.03, 0.03, 0.001, 0.08, 0.03, 0.001],
+    }
+    yaw = [np.nan, 0, 0, 60, 60, 60]
     found = unfit_reasons(*(np.array(v, np.float32) for v in (*known.values(), yaw)))
-    assert found.tolist() == ["", "too_small", "blurred", "turned", "too_small"]
+    assert found.tolist() == ["", "too_small", "blurred", "noisy", "turned", "too_small"]
     assert set(found) <= {"", *REASONS}
     flat = assess(Faces(np.array([[0, 0, 50, 50]], np.float32)), np.zeros((1, 9, 9, 3), np.uint8))
     assert flat.fit.tolist() == [False]
@@ -263,10 +266,10 @@ def test_captions_and_the_viewer_say_why() -> None:
     tables = timeline.faces, timeline.images, timeline.labels
     viewer = Viewer(*tables, lambda *_: np.zeros((48, 64, 3), np.uint8))
     assert viewer.people(99)[0].wordings[0].endswith("happiness 95 % (blurred)")
-    look = viewer.look()
-    assert look is not None
-    assert look.strip is not None
-    strip = look.strip
+    screen = viewer.next_screen()
+    assert screen is not None
+    assert screen.strip is not None
+    strip = screen.strip
     assert len(np.unique(strip[50:], axis=0)) == 1
     assert not (strip[50:] == strip[0]).all(axis=1).any()
 
@@ -275,7 +278,7 @@ def test_captions_and_the_viewer_say_why() -> None:
 def test_the_terminal_table_fits_and_hides_empty_columns(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int, other: bool
 ) -> None:
-    monkeypatch.setattr("mien.cli.console.console", lambda: Console(width=width))
+    monkeypatch.setattr("mien.cli.output.videos.console", lambda: Console(width=width))
     names = ["neutral", "sadness", "anger", "fear", "disgust", "contempt", "surprise"]
     rows = [frame_result(i, {1: mostly(names[i])}, index=i, unfit={}) for i in range(7)]
     show_people(

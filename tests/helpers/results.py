@@ -69,8 +69,8 @@ def frame_result(
 
 def quality(reasons: Sequence[str]) -> Quality:
     """Of faces that are not usable for these reasons; "" for a usable one."""
-    many, none = np.full(len(reasons), 50, np.float32), np.zeros(len(reasons), np.float32)
-    return Quality(many, many, none, none, reason=np.array(reasons, np.str_))
+    size, sharp, none = (np.full(len(reasons), value, np.float32) for value in (50, 0.03, 0))
+    return Quality(size, sharp, none, none, reason=np.array(reasons, np.str_))
 
 
 def failed_frame(time_s: float, *, index: int = 0, dropped: bool = False) -> Result:

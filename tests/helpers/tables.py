@@ -25,7 +25,7 @@ def face_part(
     scores = Scores(rng.dirichlet(np.ones(8), n).astype(np.float32), EMOTIONS)
     quality = {
         "size_px": np.full(n, 50, np.float32),
-        "sharpness": np.full(n, 0.1, np.float32),
+        "sharpness": np.full(n, 0.03, np.float32),
         "roll_deg": np.full(n, np.nan, np.float32),
         "yaw_deg": np.full(n, -3.5, np.float32),
         "fit": np.ones(n, bool),

@@ -1,4 +1,4 @@
-"""What people see in the terminal: progress, a coloured table, one line of summary."""
+"""The terminal: answers on standard output; progress, notes and problems on standard error."""
 
 from __future__ import annotations
 
@@ -6,46 +6,78 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, TextIO, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TextIO, cast
 
-from mien.cli.streams import CLEAR, PrintableStream, StyledStream
+from mien.cli.streams import PrintableStream, StyledStream
 from mien.escaping import printable, printable_lines
-from mien.labels import ATTRIBUTES, color_of
-from mien.timeline.text import clock
+from mien.labels import color_of
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
+    from rich.progress import Progress as Bar
+    from rich.table import Table
+    from rich.text import Text
 
     from mien.evaluation import Progress
-    from mien.results.result import Result
 
-_TOLD = 20  # failures that are told one by one
-
-
-def progress(results: Iterable[Result]) -> Iterator[Result]:
-    """Pass results through and, on a terminal and after two seconds, count them aloud."""
-    started = said = time.monotonic()
-    loud = sys.stderr.isatty()
-    for count, result in enumerate(results, 1):
-        now = time.monotonic()
-        if loud and now - started > 2 and now - said > 0.5:
-            said = now
-            line = f"\r{count} pictures, {count / (now - started):.1f} a second "
-            if result.time_s is not None:
-                line = f"{line}(at {clock(result.time_s)}) "
-            print(line, end="", file=sys.stderr, flush=True)  # noqa: T201
-        yield result
-    if said != started:
-        print(CLEAR, end="", file=sys.stderr, flush=True)  # noqa: T201
+_WIDE = 160  # columns of a table that goes to a file or another program
+_DELAY_S, _REFRESH_S, _LOG_S = 2.0, 0.2, 60.0
 
 
-def console() -> Console:
-    """Standard output for tables: names are no markup, control characters become escapes.
+@dataclass
+class Verbosity:
+    """How much a command says on standard error; problems are always reported."""
 
-    It is wide where nobody looks.
+    quiet: bool = False
+    verbose: bool = False
+
+
+#: Of the command that is running; set from ``--quiet`` and ``--verbose``.
+verbosity = Verbosity()
+
+
+def answer(line: object) -> None:
+    """Write a line of the result to standard output."""
+    Meter.hide()
+    sys.stdout.write(f"{line}\n")
+
+
+def note(line: str) -> None:
+    """Write a line about the run to standard error, unless the command is to be quiet."""
+    if not verbosity.quiet:
+        _write(printable(line))
+
+
+def warn(problem: str) -> None:
+    """Report a problem on standard error."""
+    _write(f"mien: {printable(problem)}")
+
+
+def _write(line: str) -> None:
+    Meter.hide()
+    sys.stderr.write(f"{line}\n")
+
+
+def wrote(*paths: object) -> None:
+    """Say which files were written."""
+    for path in paths:
+        note(f"wrote {path}")
+
+
+def show(renderable: RenderableType) -> None:
+    """Print a table to standard output."""
+    console().print(renderable)
+
+
+def console(stream: TextIO | None = None) -> Console:
+    """Standard output, or another stream, for tables and bars.
+
+    Names are not markup, and control characters become escapes. What is not a terminal is wide,
+    unless the variable COLUMNS is set.
     """
-    from rich.console import Console, ConsoleOptions, RenderableType
+    import os
+
+    from rich.console import Console, ConsoleOptions
     from rich.segment import Segment
 
     class PrintableConsole(Console):
@@ -57,107 +89,161 @@ def console() -> Console:
                 yield segment if control else Segment(printable_lines(text), style)
 
         def on_broken_pipe(self) -> None:
-            raise  # what it means is said where all errors become exit codes
+            raise  # becomes an exit code where all errors do
 
-    out, width = sys.stdout, None if sys.stdout.isatty() else 160
+    Meter.hide()
+    out = stream or sys.stdout
+    width = None if out.isatty() or os.environ.get("COLUMNS", "").isdigit() else _WIDE
     file = cast(TextIO, StyledStream(out)) if isinstance(out, PrintableStream) else out
     return PrintableConsole(file=file, width=width, highlight=False, markup=False, emoji=False)
 
 
-def show_table(results: Sequence[Result]) -> None:
-    """Print one row a face: where, what, and every probability in percent."""
+def table(*columns: str, left: Sequence[int] = (0,), title: str | None = None) -> Table:
+    """An empty table in the style of all tables; numbers stand at the right.
+
+    Args:
+        columns: their headers; the first gives way where the terminal is narrow.
+        left: which columns hold text.
+        title: a line above the table.
+    """
     from rich.table import Table
     from rich.text import Text
 
-    labels = results[0].labels
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("picture", overflow="ellipsis", no_wrap=True, max_width=28)
-    table.add_column("face", justify="right")
-    table.add_column("apparent expression", no_wrap=True)
-    for label in labels:
-        table.add_column(label[:9], justify="right", no_wrap=True)
-    measures = list(dict.fromkeys(name for r in results for name in r.scores.measures))
-    for name in measures:
-        table.add_column(name.replace("_", " "), justify="right")
-    for result in results:
-        name = printable(Path(result.source).name)
-        if not len(result):
-            table.add_row(name, "-", "no face")
-        for row, emotion in enumerate(result.emotions):
-            red, green, blue = color_of(emotion, labels)
-            shade = f"rgb({red},{green},{blue})"
-            reason = str(result.quality.reason[row]).replace("_", " ")
-            doubt = f" ({reason})" if reason else ""
-            values = [f"{100 * value:.0f}" for value in result.scores.values[row]]
-            known = result.scores.measures
-            values += [f"{known[m][row]:{_format(m)}}" if m in known else "-" for m in measures]
-            table.add_row(name, str(row), Text(emotion + doubt, style=f"bold {shade}"), *values)
-    console().print(table)
+    heading = None if title is None else Text(title, style="bold")
+    made = Table(box=None, pad_edge=False, header_style="bold", title=heading, title_justify="left")
+    for place, name in enumerate(columns):
+        justify: Any = "left" if place in left else "right"
+        made.add_column(name, justify=justify, no_wrap=True, overflow="ellipsis")
+    return made
 
 
-def _format(measure: str) -> str:
-    """Years without a fraction, everything else with two digits of it."""
-    return ".0f" if measure == ATTRIBUTES["age"] else ".2f"
+def colored(text: str, label: str, labels: Sequence[str]) -> Text:
+    """A text in the color of a label."""
+    from rich.text import Text
+
+    red, green, blue = color_of(label, labels)
+    return Text(text, style=f"bold rgb({red},{green},{blue})")
 
 
-@dataclass
-class Tally:
-    """Counts a run, and says aloud what could not be read."""
+class Meter:
+    """Progress of a loop on standard error: count, share, rate, and time left.
 
-    photos: int = 0
-    frames: int = 0
-    faces: int = 0
-    unfit: int = 0
-    failed: int = 0
-    dropped: int = 0
+    On a terminal it is a bar, once two seconds have passed; elsewhere a line each minute; with
+    ``--quiet`` nothing. Other lines push it out of the way: at its next count it is back.
 
-    def add(self, result: Result) -> None:
-        """Count one result; of very many failures only the first are told."""
-        if result.error is None or result.dropped:
-            self.frames += result.time_s is not None
-            self.photos += result.time_s is None
-            self.faces += len(result)
-            self.unfit += int((~result.quality.fit).sum())
-            self.dropped += result.dropped
+    Args:
+        what: what is being done, such as ``reading``; may be empty.
+        unit: what is counted, such as ``faces``.
+        scale: how many make one of the units shown, such as 1e6 for bytes shown in MB.
+    """
+
+    _bar: ClassVar[Bar | None] = None
+
+    def __init__(self, what: str = "", unit: str = "", *, scale: float = 1) -> None:
+        self._what, self._unit, self._scale = what, unit, scale
+        self._began = self._shown = time.monotonic()
+        self._terminal = sys.stderr.isatty()
+
+    def __call__(
+        self,
+        done: float,
+        total: float | None = None,
+        *,
+        what: str | None = None,
+        count: tuple[int, str] | None = None,
+    ) -> None:
+        """Show how far the loop is; cheap, so that it can be called for every step.
+
+        Args:
+            done, total: how far; of a total of None, nobody knows how far it goes.
+            what: replaces the one of the meter.
+            count: what to count instead of `done`, and its unit.
+        """
+        if total and done >= total:
+            self.hide()
+        elif self.is_due():
+            self._shown = time.monotonic()
+            elapsed = self._shown - self._began
+            self._show(done, total, self._text(done, total, what, count, elapsed))
+
+    def is_due(self) -> bool:
+        """Whether a call would show anything now."""
+        now = time.monotonic()
+        if verbosity.quiet:
+            return False
+        if not self._terminal:
+            return now - self._shown >= _LOG_S
+        return now - self._began >= _DELAY_S and now - self._shown >= _REFRESH_S
+
+    def _text(
+        self,
+        done: float,
+        total: float | None,
+        what: str | None,
+        count: tuple[int, str] | None,
+        elapsed: float,
+    ) -> str:
+        amount, unit = count or (done / self._scale, self._unit)
+        of = "" if count or not total else f" of {_number(total / self._scale)}"
+        text = f"{self._what if what is None else what} {_number(amount)}{of} {unit}"
+        if total:
+            text += f" ({100 * done / total:.0f} %)"
+        if unit and amount:
+            text += f", {_number(amount / elapsed, 1)} {unit}/s"
+        if total and done:
+            text += f", {span(elapsed * (total - done) / done)} left"
+        return text.strip()
+
+    def _show(self, done: float, total: float | None, text: str) -> None:
+        if not self._terminal:
+            note(text)
             return
-        self.failed += 1
-        if self.failed <= _TOLD:
-            tell(f"mien: {result.error}")
-        elif self.failed == _TOLD + 1:
-            tell("mien: more could not be read.")
+        if Meter._bar is None:
+            from rich.progress import BarColumn, Progress, TextColumn
+            from rich.table import Column
 
-    def show(self, written: Sequence[Path]) -> None:
-        """One line about the whole run, and where things were written."""
-        kinds = [(self.photos, "picture"), (self.frames, "frame"), (self.faces, "face")]
-        counts = ", ".join(_many(n, noun) for n, noun in kinds if n or noun == "face")
-        if self.unfit:
-            counts += f" ({self.unfit} unfit to be judged)"
-        bad = f", {self.failed} could not be read" if self.failed else ""
-        late = f", {self.dropped} left out to keep up" if self.dropped else ""
-        tell(counts + bad + late)
-        for path in written:
-            tell(f"wrote {path}")
+            name = TextColumn(
+                "{task.description}",
+                markup=False,
+                table_column=Column(no_wrap=True, overflow="ellipsis"),
+            )
+            out = console(sys.stderr)
+            bar = BarColumn(bar_width=16)
+            Meter._bar = Progress(bar, name, console=out, transient=True, auto_refresh=False)
+            Meter._bar.add_task("")
+            Meter._bar.start()
+        task = Meter._bar.task_ids[0]
+        Meter._bar.update(task, description=text, completed=done, total=total, refresh=True)
+
+    @classmethod
+    def hide(cls) -> None:
+        """Take the bar from the terminal, so that something else can be written."""
+        bar, cls._bar = Meter._bar, None
+        if bar is not None:
+            bar.stop()
 
 
-def _many(count: int, noun: str) -> str:
-    return f"{count} {noun}" + ("" if count == 1 else "s")
+def _number(value: float, digits: int = 0) -> str:
+    """A count; small ones that are no whole numbers get a digit."""
+    whole = value >= 10 or (not digits and float(value).is_integer())
+    return f"{value:,.0f}" if whole else f"{value:.1f}"
 
 
-def steps(what: str) -> Progress:
-    """Shows how far a loop over batches is, where somebody sees it."""
+def span(seconds: float) -> str:
+    """A length of time in words: ``40 s``, ``12 min``, ``3.5 h``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def steps(what: str, unit: str = "") -> Progress:
+    """Shows how far a loop over batches is."""
 
     def shown(batches: Iterable[int], total: int) -> Iterator[int]:
-        seen = sys.stderr.isatty()
+        meter = Meter(what, unit)
         for count, batch in enumerate(batches):
-            if seen:
-                print(f"\r{what} {100 * count // total} %", end="", file=sys.stderr)  # noqa: T201
+            meter(count, total)
             yield batch
-        if seen:
-            print(CLEAR, end="", file=sys.stderr)  # noqa: T201
+        meter.hide()
 
     return shown
-
-
-def tell(line: str) -> None:
-    """One line on standard error, whatever characters the names in it have."""
-    print(printable(line), file=sys.stderr)  # noqa: T201

@@ -1,15 +1,14 @@
-"""Faces of people, read again from the films and photos where none was kept."""
+"""Face crops of people, read again from the videos and images where none was saved."""
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mien.cli.console import steps, warn
 from mien.errors import InputError
 from mien.faces.crops import cut
 from mien.media.frame_reader import Rereader
@@ -19,28 +18,29 @@ if TYPE_CHECKING:
     from mien.cli.people_inputs import Gathered
     from mien.people.identities import People
 
-_SIDE = 112  # pixels, as of the faces that are kept
+_SIDE = 112  # pixels, as of saved crops
 _COLUMNS = ["time_s", "x1", "y1", "x2", "y2", "width", "height"]
 
 
 def read_again(gathered: Gathered, who: People, rows: Sequence[int]) -> Iterator[tuple[int, Image]]:
-    """The face most like each track, ``(112, 112, 3)`` uint8 RGB.
+    """The most typical face of each track: its row, and a crop ``(112, 112, 3)`` uint8 RGB.
 
-    What is not there any more is told once, and left out.
+    An input that cannot be read any more is reported once, and left out.
 
     Args:
-        gathered: where the films and photos are.
+        gathered: where the videos and images are.
         who: the people in it.
         rows: of ``who.tracks``.
     """
     faces, images = gathered.timeline.faces, gathered.timeline.images
     wanted = who.tracks.loc[list(rows), ["source", "frame", "face"]]
     sized = faces.merge(images[["source", "frame", "width", "height"]], on=["source", "frame"])
-    found = wanted.merge(sized, on=["source", "frame", "face"], how="left")
+    faces_of = wanted.merge(sized, on=["source", "frame", "face"], how="left")
     readers: dict[Path, Rereader] = {}
     gone: set[str] = set()
+    looking_up = steps("looking up faces,", "faces")
     for row, face, source in zip(
-        _counted(rows), found[_COLUMNS].to_numpy(), found["source"], strict=True
+        looking_up(rows, len(rows)), faces_of[_COLUMNS].to_numpy(), faces_of["source"], strict=True
     ):
         if source in gone:
             continue
@@ -52,19 +52,6 @@ def read_again(gathered: Gathered, who: People, rows: Sequence[int]) -> Iterator
             image = reader(name, moment, (int(width), int(height)))
         except InputError as error:
             gone.add(source)
-            print(f"mien: {error}", file=sys.stderr)  # noqa: T201
+            warn(str(error))
             continue
         yield row, cut(image, Faces(np.array([box], np.float32)), _SIDE)[0]
-
-
-def _counted(rows: Sequence[int]) -> Iterator[int]:
-    """Count aloud on a terminal, after two seconds."""
-    started, said = time.monotonic(), False
-    for count, row in enumerate(rows):
-        if sys.stderr.isatty() and time.monotonic() - started > 2:
-            said = True
-            told = f"\rlooking up faces, {count} of {len(rows)} "
-            print(told, end="", file=sys.stderr, flush=True)  # noqa: T201
-        yield row
-    if said:
-        print("\r\033[K", end="", file=sys.stderr, flush=True)  # noqa: T201

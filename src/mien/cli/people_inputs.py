@@ -1,8 +1,8 @@
-"""What `mien people` works on: films, photos and tables as one timeline."""
+"""The inputs of `mien people`: videos, images and tables as one timeline."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -15,17 +15,16 @@ from mien.results.files import SUFFIXES
 if TYPE_CHECKING:
     from mien.analyzer import EmotionAnalyzer
     from mien.media.inputs import VideoOptions
-    from mien.results.result import Result
     from mien.timeline.timeline import Timeline
 
 
 @dataclass(frozen=True)
 class Gathered:
-    """Everything that was asked about.
+    """All inputs of a command.
 
     Attributes:
-        timeline: of all films and tables, in order.
-        origins: for each of its films, the folder to look in and what it is called there.
+        timeline: of all inputs, in order.
+        origins: for each of its sources, the folder to look in and the name there.
         failed: how many inputs could not be read.
     """
 
@@ -40,13 +39,13 @@ def numbered(names: Iterable[str]) -> dict[int, str]:
     Raises:
         UsageError: a word is not of this form.
     """
-    found: dict[int, str] = {}
+    numbers: dict[int, str] = {}
     for word in names:
         number, _, name = word.partition("=")
         if not number.strip().isdigit() or not name.strip():
             raise UsageError(f"--name is NUMBER=NAME, such as 3=anna, got {word!r}.")
-        found[int(number)] = name.strip()
-    return found
+        numbers[int(number)] = name.strip()
+    return numbers
 
 
 def gather(
@@ -54,14 +53,14 @@ def gather(
 ) -> Gathered:
     """Read the tables, then analyze the videos and images.
 
-    What can be said against the tables is said before any film is begun.
+    Problems of the tables are reported before any video is read.
 
     Raises:
         InputError: a table cannot be read.
         UsageError: a table keeps no identity, or tables or the model do not fit each other.
     """
-    from mien.cli.console import Tally, progress, tell
-    from mien.cli.inputs import results, show_left_out
+    from mien.cli.console import warn
+    from mien.cli.run import Tally, analyzed
     from mien.media.inputs import Inputs
     from mien.timeline.concat import join, new_names
     from mien.timeline.timeline import Timeline
@@ -75,26 +74,21 @@ def gather(
     folders: list[Path] = []
     tally = Tally()
 
-    def counted(paths: Iterable[str]) -> Iterator[Result]:
-        inputs = Inputs(paths)
-        for result in progress(results(analyzer(), inputs, options, keep=False)):
-            tally.add(result)
-            yield result
-        show_left_out(inputs)
-
     for is_table, group in groupby(dict.fromkeys(files), _is_table):
         paths = list(group)
         parts += (
             [tables[path] for path in paths]
             if is_table
-            else [Timeline.from_results(counted(paths))]
+            else [
+                Timeline.from_results(analyzed(analyzer(), Inputs(paths), options, sinks=[tally]))
+            ]
         )
         folders += [Path(path).parent for path in paths] if is_table else [Path()]
     renamed = new_names(parts)
     for part, names in zip(parts, renamed, strict=True):
         for source in part.sources:
             if source not in names:
-                tell(f"mien: {source} is in more than one table, and is used once.")
+                warn(f"{source} is in more than one table, and is used once.")
     origins = {
         new: (folder, old)
         for folder, names in zip(folders, renamed, strict=True)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from mien.datasets.duplicates import join, root, twin_groups
 from mien.datasets.faces import LabelledFaces
-from mien.errors import UsageError
+from mien.errors import InputError, UsageError
 from mien.types import IntArray
 
 
@@ -34,7 +34,8 @@ def split_faces(
         seed: the same seed and the same faces give the same splits.
 
     Raises:
-        UsageError: shares that leave nothing for training, or a column that is not there.
+        UsageError: shares that leave nothing for training, or a column that does not exist.
+        InputError: a split would be empty, because too many of the faces must stay together.
     """
     shares = {"train": 1 - validation - test, "validation": validation, "test": test}
     if validation < 0 or test < 0 or shares["train"] <= 0:
@@ -56,7 +57,16 @@ def split_faces(
         for unit in own:
             places[unit] = open_.argmax()
             open_[places[unit]] -= sizes[unit]
-    return replace(faces, splits=names[places[units]])
+    splits = names[places[units]]
+    for name in names.tolist():
+        if name not in splits and shares[name] * len(faces) >= 1 and len(sizes) < len(faces):
+            same = f" or have the same {together}" if together else ""
+            raise InputError(
+                f"the faces cannot be split, nothing is left for {name!r}: "
+                f"{sizes[sizes > 1].sum():,} of {len(faces):,} are near-duplicates of each other"
+                f"{same}, and those stay in one split; add faces that differ."
+            )
+    return replace(faces, splits=splits)
 
 
 def _units(faces: LabelledFaces, together: str | None) -> IntArray:

@@ -11,12 +11,13 @@ from mien.faces.geometry import roll_deg, yaw_deg
 from mien.types import Crops, Faces, FloatArray
 
 #: Why a face is unfit to be judged; of several reasons the first one is given.
-REASONS = ("too_small", "blurred", "turned")
+REASONS = ("too_small", "blurred", "noisy", "turned")
 #: The reason for an unfit face of a table that does not say why.
 UNKNOWN_REASON = "unknown"
 #: A face is fit when all of these hold; where the numbers come from: docs/quality.md.
 MIN_SIZE_PX = 24.0
 MIN_SHARPNESS = 0.014
+MAX_SHARPNESS = 0.07  # more fine structure is noise, as sensors add in little light
 MAX_YAW_DEG = 45.0
 
 
@@ -74,7 +75,12 @@ def unfit_reasons(
 
     A measure that is not known (NaN) does not make a face unfit: comparisons with NaN are False.
     """
-    found = (size_px < MIN_SIZE_PX, sharpness < MIN_SHARPNESS, np.abs(yaw_deg) > MAX_YAW_DEG)
+    found = (
+        size_px < MIN_SIZE_PX,
+        sharpness < MIN_SHARPNESS,
+        sharpness > MAX_SHARPNESS,
+        np.abs(yaw_deg) > MAX_YAW_DEG,
+    )
     return np.select(found, REASONS, "").astype(np.str_)
 
 

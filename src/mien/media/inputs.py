@@ -132,18 +132,19 @@ class Inputs:
         once: leave out a file that was there before, by another name, link or pattern.
 
     Attributes:
+        paths: as given.
         left_out: how many files were left out so far, by reason.
     """
 
     def __init__(self, paths: Iterable[str | os.PathLike[str]], *, once: bool = True) -> None:
-        self._paths = paths
+        self.paths = paths
         self._once = once
         self.left_out: Counter[str] = Counter()
 
     def __iter__(self) -> Iterator[Input]:
         self.left_out.clear()
         met: set[int] = set()
-        for path in self._paths:
+        for path in self.paths:
             for item in self._named(os.fspath(path)):
                 if self._once and _is_again(item.place, met):
                     self.left_out["again"] += 1

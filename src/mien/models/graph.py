@@ -30,9 +30,7 @@ def _onnx() -> Any:
     try:
         import onnx
     except ImportError as error:
-        raise MissingExtraError(
-            "writing models needs onnx; install it with: pip install 'mien[keras]'."
-        ) from error
+        raise MissingExtraError("writing models needs onnx; run: pip install onnx.") from error
     return onnx
 
 

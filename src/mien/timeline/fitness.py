@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
+from mien.timeline.orientation import orientation_note
 from mien.timeline.tracks import SHORTEST_S, Presence
 
 if TYPE_CHECKING:
@@ -78,3 +79,10 @@ class Fitness:
     def unfit_note(self) -> str:
         """How much of the visible time was unfit to be judged, and why: a sentence, or ""."""
         return self._presence.unfit_note()
+
+    @property
+    def orientation_note(self) -> str:
+        """Which videos seem to be stored on their side or upside down, a sentence each; or ""."""
+        if self.faces["time_s"].isna().all():
+            return ""
+        return orientation_note(self.faces, self._presence.seconds)

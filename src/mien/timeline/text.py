@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mien.labels import UNCERTAIN
+from mien.labels import ATTRIBUTES, UNCERTAIN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
 _FIXED = 16 + 2 + 7 + 2 + 17  # columns of person, visible and peak, and what lies between
 _OTHER = "other"
+_LABELS = 20  # letters that labels need at least, so that measures fit beside them
 
 
 class Block(NamedTuple):
-    """One video: its name, the names of the columns, and a row of cells for each person."""
+    """A table about one video: its name, the names of the columns, and a row for each person."""
 
     name: str
     head: list[str]
@@ -27,22 +28,33 @@ class Block(NamedTuple):
 
 
 def blocks(timeline: Timeline, width: int = 80) -> Iterator[Block]:
-    """The people of each video: how long, which share of that what, the strongest moment.
+    """The people of each video: visible time, shares of it by expression, means, strongest moment.
 
     Labels that nobody shows are left out; where the rest is too wide, the rarest are summed up.
+    Measures, such as apparent age, are means over the faces that count; of several people together
+    none is given.
 
     Args:
         timeline: with times.
         width: in letters.
     """
+    from mien.results.tables import measure_columns
+
     labels = (*timeline.labels, UNCERTAIN)
+    faces = timeline.counted_faces
+    measures = [name for name in measure_columns(faces) if faces[name].notna().any()]
+    heads = measure_heads(measures)
+    means = faces.groupby(["source", "track_id"], observed=True)[measures].mean()
     for source, summary in timeline.summary().groupby("source", sort=False):
         unfit = bool((summary["fit_share"] < 1).any())
         shares = summary[[f"share_{name}" for name in labels]].set_axis([*labels], axis=1)
-        shown, rest = _columns(shares, width - _FIXED - 5 * unfit)
+        room = width - _FIXED - 5 * unfit
+        beside = room - sum(len(head) + 2 for head in heads)
+        inside = heads if beside >= _LABELS else []  # else a table of their own
+        shown, rest = fitting_labels(shares, beside if inside else room)
         others = [_OTHER] * bool(rest)
-        head = ["person", "visible", *["fit"] * unfit, *shown, *others, "peak"]
-        rows = []
+        head = ["person", "visible", *["fit"] * unfit, *shown, *others, *inside, "peak"]
+        rows, further = [], []
         for place, row in enumerate(summary.to_dict("records")):
             last = place == len(summary) - 1
             if last and row["people"] == 1:
@@ -54,8 +66,14 @@ def blocks(timeline: Timeline, width: int = 80) -> Iterator[Block]:
             cells = [_percent(row["fit_share"])] * unfit
             cells += [_percent(row[f"share_{label}"]) for label in shown]
             cells += [_percent(sum(row[f"share_{label}"] for label in rest)) for _ in others]
+            key = source, row["track_id"]
+            values = [measure_text(m, float(means[m].get(key, math.nan))) for m in measures]
+            cells += values[: len(inside)]
+            further.append([name, *values])
             rows.append([name, clock(row["visible_s"]), *cells, _peak(row)])
         yield Block(Path(str(source)).name, head, rows)
+        if len(inside) < len(heads):
+            yield Block(f"{Path(str(source)).name}: means", ["person", *heads], further)
 
 
 def clock(seconds: float) -> str:
@@ -77,11 +95,11 @@ def plain(timeline: Timeline, width: int = 80) -> str:
 
 
 def base(timeline: Timeline) -> str:
-    """What the shares of the expressions are shares of, and how smooth they are."""
+    """What the percentages refer to, and how much they are smoothed."""
     counted = timeline.unfit_note and not timeline.all_faces
     smooth_s = timeline.settings.get("smooth_s")
-    told = "expressions: percent of the visible time" + (" fit to be judged" if counted else "")
-    return told + (f", smoothed over {smooth_s} s" if smooth_s else "")
+    text = "expressions: percent of the visible time" + (" fit to be judged" if counted else "")
+    return text + (f", smoothed over {smooth_s} s" if smooth_s else "")
 
 
 def _everyone(people: int) -> str:
@@ -93,8 +111,23 @@ def _peak(row: dict[Any, Any]) -> str:
     return f"{row['peak_emotion']} {clock(row['peak_s'])}" if known else "-"
 
 
-def _columns(shares: pd.DataFrame, room: int) -> tuple[list[str], list[str]]:
-    """The labels that somebody shows and that fit into so many letters, and those that do not."""
+def measure_heads(names: Sequence[str]) -> list[str]:
+    """Measures as headers of columns: ``age`` for ``apparent_age``."""
+    return [name.removeprefix("apparent_").replace("_", " ") for name in names]
+
+
+def measure_text(name: str, value: float) -> str:
+    """A measure in a table: years without a fraction, all else with two digits of it."""
+    return "-" if math.isnan(value) else f"{value:{'.0f' if name == ATTRIBUTES['age'] else '.2f'}}"
+
+
+def fitting_labels(shares: pd.DataFrame, room: int) -> tuple[list[str], list[str]]:
+    """The labels to give a column each, and those to sum up.
+
+    Args:
+        shares: a column per label, 0 to 1.
+        room: how many letters there are; of what does not fit, the smallest are summed up.
+    """
     top = shares.max().fillna(0.0)
     there = [name for name in top.index if top[name] >= 0.005]
     wanted = sorted(there, key=lambda name: -top[name])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from mien.cli.command_group import Command, CommandGroup
 from mien.cli.commands import (
     analyze,
     compare,
@@ -23,42 +24,47 @@ from mien.cli.commands import (
     view,
     watch,
 )
-from mien.cli.exit_codes import told
+from mien.cli.exit_codes import with_exit_code
+
+_GROUPS = {
+    "Analyze": (analyze.analyze, watch.watch, summarize.summarize, demo.demo),
+    "Look": (view.view, report.report, export.export),
+    "People": (people.people, engagement.engagement),
+    "Measure": (evaluate.evaluate, compare.compare),
+    "Train": (
+        train.train,
+        finetune.finetune,
+        train_head.train_head,
+        train_video.train_video,
+        train_engagement.train_engagement,
+    ),
+}
 
 app = typer.Typer(
     name="mien",
-    help="Faces in, a tidy and honest table of apparent facial expressions out.",
+    cls=CommandGroup,
+    help="Find faces in images and video, and predict their apparent expressions.",
+    epilog="""\b
+Examples:
+  mien analyze holiday/ -o faces.csv
+  mien COMMAND --help""",
+    context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (
-    analyze.analyze,
-    compare.compare,
-    demo.demo,
-    engagement.engagement,
-    export.export,
-    evaluate.evaluate,
-    finetune.finetune,
-    people.people,
-    report.report,
-    summarize.summarize,
-    train.train,
-    train_engagement.train_engagement,
-    train_head.train_head,
-    train_video.train_video,
-    view.view,
-    watch.watch,
-):
-    app.command(command.__name__.replace("_", "-"))(told(command))
-app.add_typer(models.app, name="models")
+for group, commands in _GROUPS.items():
+    for command in commands:
+        name = command.__name__.replace("_", "-")
+        app.command(name, cls=Command, rich_help_panel=group)(with_exit_code(command))
+app.add_typer(models.app, name="models", rich_help_panel="Models")
 
 
 @app.callback(invoke_without_command=True)
 def _root(version: bool = typer.Option(False, "--version", help="Print the version.")) -> None:
     if version:
         from mien import __version__
+        from mien.cli.console import answer
 
-        print(__version__)  # noqa: T201
+        answer(__version__)
         raise typer.Exit

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,17 +10,25 @@ from mien.cli import options
 
 
 def compare(
-    one: Annotated[str, typer.Argument(help="Model name or .onnx file.")],
-    other: Annotated[str, typer.Argument(help="The other model.")],
-    data: Annotated[Path, typer.Argument(help="Labelled faces: a folder, a CSV or Parquet file.")],
+    one: options.ModelArgument,
+    other: Annotated[str, typer.Argument(metavar="OTHER", help="The model to compare with.")],
+    data: options.LabelledFaces,
     split: options.Split = None,
     labels: options.Labels = None,
     photos: options.Photos = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    json: options.Json = False,
 ) -> None:
-    """Test whether one of two models is significantly better on the same faces."""
+    """Compare two models on the same faces.
+
+    Says whether the difference is statistically significant.
+
+    \b
+    Examples:
+      mien compare mien-mobilenet mine.onnx my_faces/
+      mien compare mien-mobilenet enet_b2_8 ferplus/ --json
+    """
     from mien import evaluation
-    from mien.cli.console import steps, tell
+    from mien.cli.console import note, steps
     from mien.cli.output.evaluation import faces_to_measure, show_comparison
     from mien.plugins import load_classifier, load_detector
 
@@ -31,6 +38,6 @@ def compare(
     find = load_detector("mtcnn").detect if photos else None
     faces = faces_to_measure(data, split, labels, find)
     for line in () if json else faces.describe():
-        tell(line)
+        note(line)
     found = evaluation.compare(*models, faces, progress=steps("evaluating"))
     show_comparison(found, one, other, json=json)

@@ -10,30 +10,37 @@ import typer
 
 def demo(
     output: Annotated[
-        Path, typer.Option("-o", "--output", help="Folder for the annotated pictures.")
+        Path, typer.Option("-o", "--output", metavar="FOLDER", help="Where the images go.")
     ] = Path("demo"),
 ) -> None:
-    """Analyse a real photo and show the result."""
+    """Analyze a photo that comes with mien.
+
+    \b
+    Examples:
+      mien demo
+      mien demo -o /tmp/demo
+    """
     from importlib import resources
 
     from mien.analyzer import EmotionAnalyzer
-    from mien.cli.console import show_table
+    from mien.cli.console import answer
+    from mien.cli.output.images import show_faces
     from mien.media.images import write_image
 
     photo = Path(str(resources.files("mien"))) / "assets" / "astronaut.jpg"
     output.mkdir(parents=True, exist_ok=True)
     result = EmotionAnalyzer()(photo)
-    shown = output / "astronaut.annotated.jpg"
-    write_image(shown, result.draw(margin_for=0))
-    heat = output / "astronaut.heatmap.png"
-    write_image(heat, result.heatmaps())
-    show_table([result])
-    lines = (
+    annotated = output / "astronaut.annotated.jpg"
+    write_image(annotated, result.draw(margin_for=0))
+    heatmap = output / "astronaut.heatmap.png"
+    write_image(heatmap, result.heatmaps())
+    show_faces([result])
+    for line in (
         "",
-        "Eileen Collins, astronaut (NASA, public domain): what viewers would call her expression,",
+        "Eileen Collins, astronaut (NASA, public domain): the expression viewers would perceive,",
         "in percent. A likely description of a face, not of what a person feels.",
         "",
-        f"annotated picture:  {shown.resolve()}",
-        f"where it looked:    {heat.resolve()}",
-    )
-    print("\n".join(lines))  # noqa: T201
+        f"annotated image:  {annotated.resolve()}",
+        f"saliency map:     {heatmap.resolve()}",
+    ):
+        answer(line)

@@ -17,42 +17,57 @@ if TYPE_CHECKING:
     from mien.engagement import EngagementModel
     from mien.timeline.timeline import Timeline
 
-#: The expression model that computes the features.
+#: The expression model whose features an engagement model works on.
 Features = Annotated[
-    str, typer.Option("--features", help="Of a video: the expression model that computes features.")
+    str,
+    typer.Option("--features", metavar="NAME", help="Expression model that gives the features."),
 ]
 
 
 def engagement(
     video: Annotated[
-        Path, typer.Argument(help="A video, or a table of `mien analyze --embeddings features`.")
+        Path,
+        typer.Argument(
+            metavar="VIDEO", help="A video, or its table of `mien analyze --embeddings features`."
+        ),
     ],
     model: Annotated[
-        str, typer.Option(help="An engagement model: .onnx, or engagement_single_attention.")
+        str,
+        typer.Option(
+            metavar="NAME", help="Engagement model: .onnx, or engagement_single_attention."
+        ),
     ],
-    output: Annotated[
-        Path, typer.Option("-o", "--output", help="Table: .parquet, .csv or .jsonl.")
-    ],
-    person: Annotated[
-        bool, typer.Option("--person", help="Also each person; needs --purpose.")
-    ] = False,
-    purpose: Annotated[
-        str | None, typer.Option(help="One sentence: who needs single people's values, and why.")
-    ] = None,
-    hop: Annotated[float, typer.Option(help="Step from one window to the next, seconds.")] = 1.0,
-    window: Annotated[
-        float | None, typer.Option(help="Length of a window, seconds; default: the model's.")
-    ] = None,
+    output: options.RequiredTable,
     detector: options.Detector = "mtcnn",
     features: Features = "mien-mobilenet",
+    window: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", help="Length of a window.", show_default="the model's own"),
+    ] = None,
+    hop: Annotated[
+        float, typer.Option(metavar="SECONDS", help="Time from one window to the next.")
+    ] = 1.0,
+    person: Annotated[
+        bool, typer.Option("--person", help="Also each person alone; needs --purpose.")
+    ] = False,
+    purpose: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="One sentence: who needs values of single people, why."),
+    ] = None,
     overwrite: options.Overwrite = False,
 ) -> None:
-    """Apparent engagement of a group, window by window, with an uncertainty for each value.
+    """Estimate a group's engagement over a video.
 
-    A group has a value where at least five people are visible. Not for people at work or in
-    education: forbidden in the EU (AI Act, Art. 5(1)(f)). Exit code 3: no window has a value.
+    Window by window, with an uncertainty for each value, where at least five people are visible.
+    Not for people at work or in education: forbidden in the EU (AI Act, Art. 5(1)(f)). Exit code
+    3: no window has a value.
+
+    \b
+    Examples:
+      mien engagement talk.mp4 --model engagement.onnx -o engagement.csv
+      mien engagement talk.parquet --model engagement.onnx -o engagement.csv --hop 5
     """
-    from mien.cli.console import steps, tell
+    from mien.cli.console import note, steps
     from mien.engagement import NOT_FOR, EngagementModel
     from mien.engagement import engagement as estimate
     from mien.engagement.estimation import COLUMNS, check_purpose
@@ -74,12 +89,12 @@ def engagement(
     timeline = read_video(video, detector, features, network)
     progress = steps("estimating")
     found = estimate(timeline, network, purpose=purpose, hop_s=hop, progress=progress)
-    tell(f"{found.summary()}.")
+    note(f"{found.summary()}.")
     people = network.card.figures.get("people")
     refused = refusal(people) if isinstance(people, int | float) else ""
     if refused:
-        tell(f"do not rely on these values ({network.path.name}: {refused})")
-    tell(f"wrote {found.save(output, overwrite=overwrite)}; not for {NOT_FOR}")
+        note(f"do not rely on these values ({network.path.name}: {refused})")
+    note(f"wrote {found.save(output, overwrite=overwrite)}; not for {NOT_FOR}")
     if not found.table["engagement"].notna().any():
         raise typer.Exit(SOME_FAILED)
 
@@ -93,7 +108,7 @@ def read_video(
         UsageError: it is neither, or `model` was trained on features of another model.
         InputError: it cannot be read.
     """
-    from mien.cli.console import progress
+    from mien.cli.run import counted
     from mien.media.inputs import is_moving
     from mien.media.video import VideoSource
     from mien.results.files import SUFFIXES
@@ -108,7 +123,7 @@ def read_video(
     if model is not None:
         used = analyzer.settings
         model.check_features(used["classifier"], used.get("classifier_sha256", ""))
-    return Timeline.from_results(progress(analyzer.stream(source)), keep_faces=False)
+    return Timeline.from_results(counted(analyzer.stream(source), source), keep_faces=False)
 
 
 @cache
@@ -116,4 +131,4 @@ def _analyzer(detector: str, features: str) -> EmotionAnalyzer:
     """One for all videos of a run."""
     from mien.cli.inputs import load_analyzer
 
-    return load_analyzer(detector, features, None, (), ("features",))
+    return load_analyzer(detector, features, extras=("features",))

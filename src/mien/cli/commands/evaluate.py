@@ -14,23 +14,34 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="Model name or .onnx file.")],
-    data: Annotated[Path, typer.Argument(help="Labelled faces: a folder, a CSV or Parquet file.")],
+    model: options.ModelArgument,
+    data: options.LabelledFaces,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", metavar="FOLDER", help="Folder for report.html and report.json."
+        ),
+    ] = None,
     split: options.Split = None,
     by: Annotated[
-        list[str] | None, typer.Option(help="Report accuracy for each value of this column.")
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Folder for report.html and report.json.")
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN", help="Report accuracy for each value of a column; repeatable."
+        ),
     ] = None,
     labels: options.Labels = None,
     photos: options.Photos = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    json: options.Json = False,
     overwrite: options.Overwrite = False,
 ) -> None:
-    """Measure an expression model on labelled faces.
+    """Measure a model on labeled faces.
 
-    A folder with FER+ and its lists is measured by every list that papers report on.
+    A folder with FER+ and its lists is measured on every list that papers report.
+
+    \b
+    Examples:
+      mien evaluate mien-mobilenet ferplus/
+      mien evaluate mine.onnx faces.csv --by age -o evaluation/
     """
     from mien import evaluation
     from mien.cli.console import steps
@@ -60,9 +71,8 @@ def evaluate(
 def _write(
     found: Evaluation, output: Path, model: str, data: str, figures: Any, overwrite: bool
 ) -> None:
-    from mien.cli.console import tell
+    from mien.cli.console import wrote
     from mien.reports.evaluation import write_evaluation
 
     about: dict[str, Any] = {"model": model, "data": data, "figures": figures}
-    for path in write_evaluation(found, output, **about, overwrite=overwrite):
-        tell(f"wrote {path}")
+    wrote(*write_evaluation(found, output, **about, overwrite=overwrite))

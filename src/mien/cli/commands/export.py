@@ -1,8 +1,7 @@
-"""``mien export``: a saved analysis of a film, for players, annotation tools and spreadsheets."""
+"""``mien export``: a results table for players, annotation tools and spreadsheets."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated
@@ -19,53 +18,63 @@ _VIDEO = "{video}"  # in the name of an output: the name of the video
 
 
 def export(
-    table: Annotated[Path, typer.Argument(help="What `mien analyze -o` wrote.")],
+    table: options.Table,
     output: Annotated[
         Path,
-        typer.Option("-o", "--output", help="File: .vtt, .eaf, .svg, .csv, .jsonl or .parquet."),
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="File: .vtt, .eaf, .svg, .csv, .jsonl or .parquet.",
+        ),
     ],
-    smooth: options.Smooth = None,
-    min_segment: Annotated[
-        float, typer.Option(help="Join what is shorter, seconds (.vtt and .eaf).")
-    ] = 0.5,
-    affect: options.Affect = False,
-    all_faces: options.AllFaces = False,
-    plane: Annotated[
-        bool, typer.Option("--plane", help="An .svg of valence and arousal, not of curves.")
-    ] = False,
     video: Annotated[
-        str | None, typer.Option(help="Of a table of several videos, the one to export.")
+        str | None, typer.Option(metavar="NAME", help="Of several videos, the one to export.")
     ] = None,
+    affect: options.Affect = False,
+    plane: Annotated[
+        bool, typer.Option("--plane", help="An .svg of valence and arousal instead of curves.")
+    ] = False,
+    min_segment: Annotated[
+        float, typer.Option(metavar="SECONDS", help="Shortest segment (.vtt and .eaf).")
+    ] = 0.5,
+    smooth: options.Smooth = None,
+    all_faces: options.AllFaces = False,
     incomplete: Annotated[
-        bool, typer.Option("--incomplete", help="Also of a table that lacks faces, as it is.")
+        bool, typer.Option("--incomplete", help="Also export a table that lacks faces.")
     ] = False,
     overwrite: options.Overwrite = False,
 ) -> None:
-    """Write the expressions of a film as subtitles, an ELAN document, a drawing, or a table.
+    """Export to subtitles, ELAN, a plot or a table.
 
-    A table is the pair of faces and images, each frame as it is after smoothing; tables alone are
-    not smoothed by default. A drawing (.svg) shows everyone's curves, or with --plane everyone's
-    way through valence and arousal. Where no face was found, the file says nothing, and standard
-    error says so; the exit code is 0. Of a table of several videos, an output with {video} in its
-    name, such as '{video}.eaf', is one file each.
+    A table is the pair of faces and images, smoothed frame by frame; tables alone are not smoothed
+    by default. A plot (.svg) shows everyone's curves, or with --plane everyone's path through
+    valence and arousal. With {video} in its name, such as '{video}.eaf', each video gets a file.
+    Without any face the file is empty, which standard error says; the exit code is 0.
+
+    \b
+    Examples:
+      mien export film.parquet -o film.vtt
+      mien export sessions.parquet -o '{video}.eaf'
     """
-    from mien.cli.output.videos import as_shown, tell_unfit
+    from mien.cli.console import wrote
+    from mien.cli.output.videos import as_shown, note_unfit
     from mien.files import check_output
     from mien.results.files import SUFFIXES, apart
     from mien.timeline.timeline import Timeline
 
-    drawn = output.suffix.lower() == ".svg"
-    if plane and not drawn:
-        raise UsageError(f"--plane is a drawing: end the name of {output} in .svg.")
+    plot = output.suffix.lower() == ".svg"
+    if plane and not plot:
+        raise UsageError(f"--plane is a plot: end the name of {output} in .svg.")
     timeline = Timeline.load(table, incomplete=incomplete)
     if video is not None:
         timeline = timeline.film(_named(timeline.sources, video))
-    whole = output.suffix.lower() in SUFFIXES
-    if smooth is None and whole:
+    is_table = output.suffix.lower() in SUFFIXES
+    if smooth is None and is_table:
         smooth = float(timeline.settings.get("smooth_s", 0))
     timeline = as_shown(timeline, smooth, all_faces)
-    if not whole or not len(timeline.faces):
-        tell_unfit(timeline)
+    if not is_table or not len(timeline.faces):
+        note_unfit(timeline)
     if affect:
         timeline = timeline.derive_affect()
     parts = list(_parts(timeline, output))
@@ -74,20 +83,20 @@ def export(
         if target.suffix.lower() not in SUFFIXES:
             check_output(target, inputs=(table,), overwrite=overwrite)
     for part, target in parts:
-        if drawn:
+        if plot:
             (part.plane() if plane else part.plot()).save(target, overwrite=overwrite)
         else:
             part.export(target, min_segment, overwrite=overwrite)
-        print(f"wrote {target}", file=sys.stderr)  # noqa: T201
+        wrote(target)
 
 
 def _named(sources: Sequence[str], name: str) -> str:
-    """The video that is called so: by its whole name, its file name, or that without a suffix."""
+    """The source of this name: its path, its file name, or that without the suffix."""
     for called in (str, lambda s: PurePath(s).name, lambda s: PurePath(s).stem):
         found = [source for source in sources if called(source) == name]
         if len(found) == 1:
             return found[0]
-    raise UsageError(f"there is no one video {name!r}; there are {', '.join(sources)}.")
+    raise UsageError(f"no single video is called {name!r}; there are {', '.join(sources)}.")
 
 
 def _parts(timeline: Timeline, output: Path) -> Iterator[tuple[Timeline, Path]]:

@@ -1,80 +1,133 @@
-"""``mien models``: what is installed, what can be fetched, under which licence, how accurate."""
+"""``mien models``: what is installed, what can be downloaded, licenses and accuracy."""
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mien.cli import options
-from mien.cli.exit_codes import BROKEN, told
+from mien.cli.command_group import Command, ModelsGroup
+from mien.cli.console import Meter, note, wrote
+from mien.cli.exit_codes import BROKEN, with_exit_code
 
 app = typer.Typer(
-    help="List, fetch, check and pack models. Without a command: list those at hand.",
+    cls=ModelsGroup,
+    help="""List, download, add and remove models.
+
+    Without a command: list those that are installed.
+
+    \b
+    Examples:
+      mien models
+      mien models pull yunet""",
     invoke_without_command=True,
 )
+
+Names = Annotated[list[str], typer.Argument(metavar="NAME", help="Names of models.")]
 
 
 @app.callback()
 def models(context: typer.Context) -> None:
-    """List, fetch, check and pack models."""
+    """List, download, add and remove models."""
     if context.invoked_subcommand is None:
-        told(_list)()
+        with_exit_code(_list)()
 
 
 def _list() -> None:
-    """Models at hand, and those that can be fetched by name."""
-    from mien.cli.output.models import show_shelf
+    """List installed models and what can be downloaded.
 
-    show_shelf()
+    \b
+    Examples:
+      mien models list
+      mien models ls
+    """
+    from mien.cli.output.models import show_models
+
+    show_models()
 
 
-def info(name: Annotated[str, typer.Argument(help="Name of a model.")]) -> None:
-    """Everything that is known about one model."""
+def info(name: Annotated[str, typer.Argument(metavar="NAME", help="Name of a model.")]) -> None:
+    """Show the card of a model.
+
+    \b
+    Examples:
+      mien models info mien-mobilenet
+      mien models info yunet
+    """
     from mien.cli.output.models import show_info
 
     show_info(name)
 
 
-def pull(names: Annotated[list[str], typer.Argument(help="Names of models.")]) -> None:
-    """Download published weights, verify them, and keep them for offline use."""
+def pull(names: Names) -> None:
+    """Download models for offline use.
+
+    Each file is compared with its published hash.
+
+    \b
+    Examples:
+      mien models pull yunet
+      mien models pull enet_b2_8 faceres
+    """
     from mien import hub
-    from mien.cli.output.models import bar
 
     for name in names:
-        path = hub.pull(name, bar(name))
-        _say(f"{name}: {path}")
+        path = hub.pull(name, _meter(name))
+        note(f"{name}: {path}")
 
 
 def verify() -> None:
-    """Compare every fetched file with its published hash."""
+    """Compare downloaded files with their hashes.
+
+    \b
+    Examples:
+      mien models verify
+      mien models verify --quiet
+    """
     from mien import hub
 
-    found = hub.verify()
-    for name, good in found:
-        _say(f"{name}: {'as published' if good else 'damaged; run: mien models pull ' + name}")
-    if not found:
-        _say("nothing has been fetched yet")
-    if not all(good for _, good in found):
+    files = hub.verify()
+    for name, good in files:
+        note(f"{name}: {'as published' if good else 'damaged; run: mien models pull ' + name}")
+    if not files:
+        note("nothing has been downloaded yet")
+    if not all(good for _, good in files):
         raise typer.Exit(BROKEN)
 
 
 def add(
-    file: Annotated[Path, typer.Argument(help="An .onnx file, or what `bundle` packed.")],
-    name: Annotated[str | None, typer.Option(help="What the model is called from now on.")] = None,
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="An .onnx file, or a bundle of `models bundle`.")
+    ],
+    name: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Name to register it under.", show_default="that of the file"
+        ),
+    ] = None,
     card: Annotated[
         str,
-        typer.Option(help='Its card, JSON: {"labels": ["sad", "happy"], "mean": 127.5}.'),
+        typer.Option(
+            metavar="JSON",
+            help='Its card: {"labels": ["sad", "happy"], "mean": 127.5}.',
+            show_default="the file's, or NAME.json beside it",
+        ),
     ] = "",
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a model of yours that has this name.")
+        bool, typer.Option("--overwrite", help="Replace your model of this name.")
     ] = False,
 ) -> None:
-    """Keep a model of your own under a name, or take in a bundle.
+    """Register your own model, or import a bundle.
 
-    The model is tried before it is kept, away from its folder, as it will be used.
+    The model is tried before it is copied.
+
+    \b
+    Examples:
+      mien models add mine.onnx --name mine
+      mien models add bundle.tar
     """
     import shutil
     import tempfile
@@ -88,9 +141,9 @@ def add(
     from mien.models.card import parse_card
 
     if file.suffix.lower() != ".onnx":
-        for taken in hub.unpack(file):
-            own = hub.entry(taken) is None
-            _say(f"{taken}: {f'use it as --model {taken}' if own else 'as published'}")
+        for added in hub.unpack(file):
+            own = hub.entry(added) is None
+            note(f"{added}: {f'use it as --model {added}' if own else 'as published'}")
         return
     try:
         fields = parse_card(card, "--card") if card else None
@@ -111,11 +164,17 @@ def add(
             raise ModelError(str(error).replace(str(copy), str(file))) from error
     # The card may lie beside the file: all of it goes along, under the name from now on.
     hub.add(file, name, asdict(replace(model.card, name=name)), overwrite=overwrite)
-    _say(f"{name}: use it as --model {name}")
+    note(f"{name}: use it as --model {name}")
 
 
-def remove(names: Annotated[list[str], typer.Argument(help="Names of models.")]) -> None:
-    """Delete models that were fetched or added from this machine."""
+def remove(names: Names) -> None:
+    """Delete downloaded or added models.
+
+    \b
+    Examples:
+      mien models remove yunet
+      mien models rm mine
+    """
     from mien import hub
 
     for name in names:
@@ -123,17 +182,25 @@ def remove(names: Annotated[list[str], typer.Argument(help="Names of models.")])
             hub.remove_own(name)
         else:
             hub.remove(name)
-        _say(f"{name}: removed")
+        note(f"{name}: removed")
 
 
 def bundle(
-    target: Annotated[Path, typer.Argument(help="A folder, or a .tar file.")],
-    names: Annotated[list[str] | None, typer.Argument(help="Models; all that are here.")] = None,
+    target: Annotated[Path, typer.Argument(metavar="TARGET", help="A folder, or a .tar file.")],
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="NAME", help="Models.", show_default="all downloaded or added"),
+    ] = None,
     overwrite: options.Overwrite = False,
 ) -> None:
-    """Pack models for a machine without a network; `mien models add` takes them in.
+    """Pack models for a machine without a network.
 
-    Those that were fetched, and those of your own that were added.
+    There, `mien models add` imports them.
+
+    \b
+    Examples:
+      mien models bundle bundle.tar
+      mien models bundle bundle.tar yunet mine
     """
     from mien import hub
     from mien.files import check_new
@@ -141,13 +208,15 @@ def bundle(
     if not target.is_dir() and target.suffix == ".tar":
         check_new(target, overwrite=overwrite)
     packed = hub.bundle(names or [], target)
-    _say(f"wrote {target}: {', '.join(packed)}")
+    wrote(f"{target}: {', '.join(packed)}")
 
 
-def _say(line: str) -> None:
-    print(line, file=sys.stderr)  # noqa: T201
+def _meter(name: str) -> Callable[[int, int], None]:
+    """Shows how much of a download has arrived."""
+    meter = Meter(name, "MB", scale=1e6)
+    return lambda have, total: meter(have, total or None)
 
 
-app.command("list")(told(_list))
+app.command("list", cls=Command)(with_exit_code(_list))
 for _command in (info, pull, verify, add, remove, bundle):
-    app.command(_command.__name__)(told(_command))
+    app.command(_command.__name__, cls=Command)(with_exit_code(_command))

@@ -1,8 +1,7 @@
-"""``mien people``: who is in these films, across cuts and across films."""
+"""``mien people``: the same person across cuts, videos and images."""
 
 from __future__ import annotations
 
-import sys
 from functools import cache
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +9,7 @@ from typing import Annotated
 import typer
 
 from mien.cli import options
+from mien.cli.console import wrote
 from mien.cli.exit_codes import SOME_FAILED
 from mien.errors import UsageError
 
@@ -17,61 +17,83 @@ from mien.errors import UsageError
 def people(
     files: Annotated[
         list[str],
-        typer.Argument(help="Videos, images, or tables made with `mien analyze --embeddings`."),
+        typer.Argument(
+            metavar="INPUT",
+            help="Videos, images, or tables made with `mien analyze --embeddings identity`.",
+        ),
     ],
     output: Annotated[
         Path | None,
         typer.Option(
             "-o",
             "--output",
-            help="Folder for all of it; or an .html page, a .csv or .parquet table.",
+            metavar="PATH",
+            help="Folder for page and tables; or an .html page, a .csv or .parquet table.",
         ),
-    ] = None,
-    known: Annotated[
-        list[str] | None,
-        typer.Option(help="A known face: NAME=PICTURE, or a folder with a folder a name."),
-    ] = None,
-    name: Annotated[
-        list[str] | None, typer.Option(help="Name a person by number, such as 3=anna.")
-    ] = None,
-    threshold: Annotated[
-        float | None,
-        typer.Option(min=-1, max=1, help="From which similarity two tracks are one person."),
     ] = None,
     detector: options.Detector = "mtcnn",
     model: options.Model = "mien-mobilenet",
     fps: options.Fps = None,
     every: options.Every = 1,
     width: options.Width = None,
+    known: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=IMAGE",
+            help="A known face; or a folder with a folder per name; repeatable.",
+        ),
+    ] = None,
+    name: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NUMBER=NAME",
+            help="Name a person, such as 3=anna; people of one name are merged; repeatable.",
+        ),
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            min=-1,
+            max=1,
+            metavar="COSINE",
+            help="Similarity from which two tracks are one person.",
+            show_default="the model's",
+        ),
+    ] = None,
     overwrite: options.Overwrite = False,
 ) -> None:
-    """Say who is who, a row a person, and with -o show their faces on a page.
+    """Match the same person across videos and images.
 
-    Who is not like any known face stays unknown. Nothing is kept of any face without -o.
+    Prints one row per person; with -o, writes a page with their faces. Faces below the threshold
+    stay unknown. Nothing is saved unless -o is given.
+
+    \b
+    Examples:
+      mien people session1.mp4 session2.mp4
+      mien people film.parquet --known anna=anna.jpg -o people/
     """
     from mien.cli.inputs import load_analyzer, video_options
-    from mien.cli.output.people import check_people_output, show_who, write
+    from mien.cli.output.people import check_people_output, show_identities, write
     from mien.cli.people_inputs import gather, numbered
     from mien.labels import IDENTITY
     from mien.people.enrollment import known_faces, known_pictures
 
     check_people_output(output, files, overwrite)
-    names, pictures = numbered(name or ()), known_pictures(known or ())
-    analyzer = cache(lambda: load_analyzer(detector, model, None, (), (IDENTITY,)))
-    faces = known_faces(pictures, analyzer().analyze) if pictures else {}
-    wanted = video_options(files, fps=fps, every=every, width=width)
-    gathered = gather(files, wanted, analyzer)
-    who = gathered.timeline.who(threshold, known=faces)
-    wrong = None
+    names, images = numbered(name or ()), known_pictures(known or ())
+    analyzer = cache(lambda: load_analyzer(detector, model, extras=(IDENTITY,)))
+    faces = known_faces(images, analyzer().analyze) if images else {}
+    frames = video_options(files, fps=fps, every=every, width=width)
+    gathered = gather(files, frames, analyzer)
+    identities = gathered.timeline.who(threshold, known=faces)
+    problem = None
     try:
-        who = gathered.timeline.who(threshold, names, faces)
-    except UsageError as error:  # what was found is not lost, and shows which names fit
-        wrong = error
-    show_who(who)
+        identities = gathered.timeline.who(threshold, names, faces)
+    except UsageError as error:  # the result is not lost, and shows which names fit
+        problem = error
+    show_identities(identities)
     if output is not None:
-        for path in write(gathered, who, output, overwrite):
-            print(f"wrote {path}", file=sys.stderr)  # noqa: T201
-    if wrong is not None:
-        raise wrong
+        wrote(*write(gathered, identities, output, overwrite))
+    if problem is not None:
+        raise problem
     if gathered.failed:
         raise typer.Exit(SOME_FAILED)

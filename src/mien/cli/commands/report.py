@@ -1,8 +1,7 @@
-"""``mien report``: a saved analysis of a film as one page to look at and to pass on."""
+"""``mien report``: a results table as one HTML page, to read and to pass on."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -12,17 +11,29 @@ from mien.cli import options
 
 
 def report(
-    table: Annotated[Path, typer.Argument(help="What `mien analyze -o` wrote.")],
+    table: options.Table,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Page to write; TABLE.html if left out.")
+        Path | None,
+        typer.Option(
+            "-o", "--output", metavar="PAGE", help="Page to write.", show_default="TABLE.html"
+        ),
     ] = None,
-    smooth: options.Smooth = None,
     affect: options.Affect = False,
+    smooth: options.Smooth = None,
     all_faces: options.AllFaces = False,
     overwrite: options.Overwrite = False,
 ) -> None:
-    """Write curves, segments, faces and settings as one HTML page that needs no network."""
-    from mien.cli.output.videos import as_shown, tell_unfit
+    """Write one HTML page about a results table.
+
+    Curves, segments, faces and settings, in a file that needs no network.
+
+    \b
+    Examples:
+      mien report film.parquet
+      mien report film.csv -o page.html --smooth 2
+    """
+    from mien.cli.console import wrote
+    from mien.cli.output.videos import as_shown, note_unfit
     from mien.files import check_output
     from mien.reports import write_report
     from mien.timeline.timeline import Timeline
@@ -32,6 +43,5 @@ def report(
     timeline = as_shown(Timeline.load(table), smooth, all_faces)
     if affect:
         timeline = timeline.derive_affect()
-    tell_unfit(timeline)
-    written = write_report(timeline, page, overwrite=overwrite)
-    print(f"wrote {written}", file=sys.stderr)  # noqa: T201
+    note_unfit(timeline)
+    wrote(write_report(timeline, page, overwrite=overwrite))

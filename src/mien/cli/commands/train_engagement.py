@@ -14,19 +14,34 @@ from mien.cli.exit_codes import extra
 
 def train_engagement(
     clips: Annotated[
-        Path, typer.Argument(help="CSV: path, level (0 to 1, or names), group, split, person.")
+        Path,
+        typer.Argument(
+            metavar="LIST", help="CSV: path, level (0 to 1, or names), group, split, person."
+        ),
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The new model, NAME.onnx.")],
-    window: Annotated[float, typer.Option(help="Length of a window, seconds.")] = 128 / 30,
-    seed: Annotated[int, typer.Option(min=0, help="Of the split and the first weights.")] = 0,
+    output: options.ModelOutput,
     detector: options.Detector = "mtcnn",
     features: Features = "mien-mobilenet",
+    window: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS", help="Length of a window.", show_default="128 frames at 30/s, 4.27"
+        ),
+    ] = 128 / 30,
+    seed: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Seed of the split and of the training.")
+    ] = 0,
     overwrite: options.Overwrite = False,
 ) -> None:
-    """Train an engagement model on clips of one person each, and test it on other people.
+    """Train an engagement model from labeled clips.
 
-    A path is a video, or its table from `mien analyze --embeddings features`, which is much
-    faster to read.
+    Each clip shows one person; accuracy is measured on other people. A path is a video, or its
+    table of `mien analyze --embeddings features`, which is read much faster.
+
+    \b
+    Examples:
+      mien train-engagement clips.csv -o engagement.onnx
+      mien train-engagement clips.csv -o engagement.onnx --window 2
     """
     with extra("train"):
         from mien.training.engagement.data import read_clips

@@ -12,30 +12,42 @@ from mien.cli.exit_codes import extra
 
 
 def train_video(
-    videos: Annotated[Path, typer.Argument(help="CSV: path, label; and group, split if wanted.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The new model, NAME.onnx.")],
-    kind: Annotated[
-        options.FilmKind, typer.Option(help="Classify each person of a video, or the group.")
-    ] = options.FilmKind.person,
-    kernel: Annotated[
-        options.FilmKernel, typer.Option(help="SVM kernel.")
-    ] = options.FilmKernel.linear,
+    videos: Annotated[
+        Path,
+        typer.Argument(metavar="LIST", help="CSV: path, label; and group, split if wanted."),
+    ],
+    output: options.ModelOutput,
     detector: options.Detector = "mtcnn",
     model: options.Model = "mien-mobilenet",
     fps: options.Fps = None,
+    kind: Annotated[
+        options.VideoKind, typer.Option(help="Classify each person, or everyone together.")
+    ] = options.VideoKind.person,
+    kernel: Annotated[
+        options.VideoKernel, typer.Option(help="SVM kernel.")
+    ] = options.VideoKernel.linear,
     cache: Annotated[
-        Path | None, typer.Option(help="Folder for features; default: NAME.features.")
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Folder for video features.", show_default="NAME.features"
+        ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the card as JSON.")] = False,
+    json: options.Json = False,
     overwrite: options.Overwrite = False,
 ) -> None:
-    """Train a classifier of whole videos on the features of their faces.
+    """Train a classifier of whole videos.
 
-    Features of each video are cached: the same command continues where it was stopped.
+    It works on the features of their faces, which are cached: the same command continues where it
+    was stopped. `mien analyze --video-model` uses it.
+
+    \b
+    Examples:
+      mien train-video videos.csv -o mood.onnx
+      mien train-video videos.csv -o mood.onnx --kind group --fps 5
     """
     with extra("video"):
         from mien.training.videos.train import train_videos
-    from mien.cli.console import progress, tell
+    from mien.cli.console import answer, note
     from mien.cli.inputs import load_analyzer
     from mien.cli.output.training import (
         new_model,
@@ -43,6 +55,7 @@ def train_video(
         show_trained,
         training_progress,
     )
+    from mien.cli.run import counted
     from mien.training.videos.data import read_videos
     from mien.training.videos.features import FeatureCache
 
@@ -50,14 +63,14 @@ def train_video(
     new_model(output, overwrite=overwrite)
     folder = cache or output.with_suffix(".features")
     features = FeatureCache(
-        folder, lambda: load_analyzer(detector, model, None, (), ("features",)), fps, progress
+        folder, lambda: load_analyzer(detector, model, extras=("features",)), fps, counted
     )
     report = training_progress()
     trained = train_videos(listed, output, features, kind.value, kernel.value, report)
     if json:
         show_left_out(trained.left_out)
-        print(trained.card.to_json())  # noqa: T201
+        answer(trained.card.to_json())
     else:
         show_trained(trained, "videos", "groups")
     if folder.is_dir():
-        tell(f"the features of the videos are cached in {folder}")
+        note(f"the features of the videos are cached in {folder}")

@@ -1,4 +1,4 @@
-"""``mien view``: scroll through a saved analysis."""
+"""``mien view``: browse a results table frame by frame."""
 
 from __future__ import annotations
 
@@ -8,17 +8,26 @@ from typing import Annotated
 
 import typer
 
+from mien.cli import options
 from mien.cli.viewer.saved import Viewer
 
 
 def view(
-    table: Annotated[Path, typer.Argument(help="What `mien analyze -o` wrote.")],
-    at: Annotated[float | None, typer.Option(help="Begin at this second of the film.")] = None,
+    table: options.Table,
+    at: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Begin at this time of the video.")
+    ] = None,
 ) -> None:
-    """Scroll through the frames of a saved analysis, in a window or in the terminal.
+    """Browse a results table frame by frame.
 
-    Keys: left and right for frames, page up and down for a second, home, end, up and down for
-    faces, space to play, s for a snapshot, q to quit. The film or photos are read again.
+    In a window, else in the terminal; the video or the images are read again. Keys: left and right
+    for frames, page up and down for a second, home, end, up and down for faces, space to play, s
+    for a snapshot, q to quit.
+
+    \b
+    Examples:
+      mien view film.parquet
+      mien view film.parquet --at 12.5
     """
     viewer = load(table)
     if at is not None:
@@ -56,20 +65,19 @@ def show(viewer: Viewer) -> None:
 
 
 def _print_one(viewer: Viewer) -> None:
-    from mien.cli.console import console
+    from mien.cli.console import answer, note, warn
+    from mien.cli.console import show as show_table
     from mien.cli.viewer.terminal import faces_table
 
     if viewer.position == 0:
         viewer.go(viewer.first_with_face())
-    look = viewer.look()
-    assert look is not None  # nobody has looked yet
-    out = console()
-    out.print(look.headline)
-    out.print(faces_table(look))
-    if look.message:
-        print(f"mien: {look.message}", file=sys.stderr)  # noqa: T201
-    print(  # noqa: T201
-        f"one of {len(viewer)} frames; call mien view in a terminal to scroll through them, "
-        "or give --at SECONDS.",
-        file=sys.stderr,
+    screen = viewer.next_screen()
+    assert screen is not None  # the first call
+    answer(screen.headline)
+    show_table(faces_table(screen))
+    if screen.message:
+        warn(screen.message)
+    note(
+        f"one of {len(viewer)} frames; run mien view in a terminal to browse them, "
+        "or give --at SECONDS."
     )

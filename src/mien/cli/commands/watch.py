@@ -1,4 +1,4 @@
-"""``mien watch``: a camera, a stream or a film, analysed while it runs."""
+"""``mien watch``: a camera, a stream or a video, analyzed while it plays."""
 
 from __future__ import annotations
 
@@ -19,30 +19,36 @@ if TYPE_CHECKING:
 
 
 def watch(
-    source: Annotated[str, typer.Argument(help="Camera number or device, URL, or film.")] = "0",
+    source: Annotated[
+        str,
+        typer.Argument(metavar="SOURCE", help="Camera number or device, stream URL, or video."),
+    ] = "0",
+    output: options.TableOutput = None,
     record: Annotated[
-        Path | None, typer.Option(help="Write the annotated view to this .mp4 from the start.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Record the annotated view to this .mp4."),
     ] = None,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Table: .parquet, .csv or .jsonl.")
-    ] = None,
-    detector: Annotated[str, typer.Option(help="mtcnn, haar, or a YuNet .onnx file.")] = "mtcnn",
-    model: Annotated[
-        str, typer.Option(help="Model name, or an .onnx file that carries its card.")
-    ] = "mien-mobilenet",
-    min_score: Annotated[
-        float | None, typer.Option(help="Drop faces found with less confidence, 0 to 1.")
-    ] = None,
+    detector: options.Detector = "mtcnn",
+    model: options.Model = "mien-mobilenet",
+    min_score: options.MinScore = None,
     seconds: Annotated[
-        float | None, typer.Option(min=0.1, help="Stop by itself after so many seconds.")
+        float | None,
+        typer.Option(min=0.1, metavar="SECONDS", help="Stop after this time."),
     ] = None,
     overwrite: options.Overwrite = False,
 ) -> None:
-    """Show faces and their apparent expressions live, in a window or in the terminal.
+    """Show a camera, stream or video with expressions.
 
-    Keys: q quit, up and down or a number to select a face, r record, space pause, s snapshot.
-    Late frames are left out and counted; nothing is kept unless -o, --record or r asks for it.
+    In a window, else in the terminal. Keys: q quit, up and down or a number to select a face, r
+    record, space pause, s snapshot. Late frames are dropped and counted; nothing is saved unless
+    -o, --record or r asks for it.
+
+    \b
+    Examples:
+      mien watch
+      mien watch film.mp4 --record annotated.mp4
     """
+    from mien.cli.console import note, wrote
     from mien.cli.inputs import load_analyzer
     from mien.cli.viewer.live import Live
     from mien.files import check_output
@@ -50,7 +56,7 @@ def watch(
     if record is not None:
         check_output(record, inputs=(source,), overwrite=overwrite)
     frames, is_file = _open(source)
-    analyzer = load_analyzer(detector, model, min_score, ())
+    analyzer = load_analyzer(detector, model, min_score=min_score)
     sinks: list[Any] = []
     if output is not None:
         from mien.sinks.checkpoint import Checkpoint
@@ -72,16 +78,15 @@ def watch(
     with live:
         show(live)
     counts = ", ".join(f"{count} {name}" for name, count in live.counts.items() if count)
-    print(f"frames: {counts or 'none'}", file=sys.stderr)  # noqa: T201
-    for path in [*live.recorded, *([output] if output is not None else [])]:
-        print(f"wrote {path}", file=sys.stderr)  # noqa: T201
+    note(f"frames: {counts or 'none'}")
+    wrote(*live.recorded, *([] if output is None else [output]))
     if live.error is not None:
         raise live.error
 
 
 def show(live: Live) -> None:
-    """In a window; else on the terminal; else as lines, one a second for each face."""
-    from mien.cli.console import console
+    """Show it in a window; else in the terminal; else as lines, one per face and second."""
+    from mien.cli.console import answer, console
     from mien.cli.viewer.window import show_in_window
 
     if show_in_window(live):
@@ -95,15 +100,16 @@ def show(live: Live) -> None:
 
     due = 0.0
     while not live.done:
-        look = live.look()
-        if look is not None and look.labels and time.monotonic() >= due:
-            print("\n".join(lines(look)), flush=True)  # noqa: T201
+        screen = live.next_screen()
+        if screen is not None and screen.labels and time.monotonic() >= due:
+            answer("\n".join(lines(screen)))
+            sys.stdout.flush()
             due = time.monotonic() + 1
         time.sleep(0.02)
 
 
 def _open(source: str) -> tuple[Iterable[Frame], bool]:
-    """The frames of a source, and whether it is a file, which has a speed of its own."""
+    """The frames of a source, and whether it is a file, which has its own frame rate."""
     from mien.media.inputs import is_live, is_moving
 
     if source.isdigit() or is_live(source):

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json as writer
 import math
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mien.cli.console import steps, tell
+from mien.cli.console import answer, note, show, steps
+from mien.cli.console import table as new_table
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from rich.table import Table
 
     from mien.datasets import LabelledFaces
     from mien.datasets.loading import Find
@@ -46,7 +45,7 @@ def faces_to_measure(
     if held_out is None:
         return faces
     others = " or ".join(f"--split {name}" for name in (*there, ALL) if name != held_out)
-    tell(f"measured on {held_out} alone; {others} takes other faces.")
+    note(f"measured on {held_out} alone; {others} takes other faces.")
     return faces.split(held_out)
 
 
@@ -73,10 +72,10 @@ def show_figures(
         "protocol": [figure.protocol for figure in figures],
     }
     kept = {name: column for name, column in columns.items() if any(column)}
-    shown = _table(*kept, title=title, left=(0, len(kept) - 1))
+    shown = new_table(*kept, title=title, left=(0, len(kept) - 1))
     for row in zip(*kept.values(), strict=True):
         shown.add_row(*row)
-    _print(shown)
+    show(shown)
 
 
 def show_evaluation(
@@ -92,11 +91,11 @@ def show_evaluation(
     from mien.reports.html import percent
 
     if json:
-        print(writer.dumps(table(found, figures)))  # noqa: T201
+        answer(writer.dumps(table(found, figures)))
         return
     for line in notes:
-        tell(line)
-    shown = _table("figure", "value", "95 % interval", "faces", title=title)
+        note(line)
+    shown = new_table("figure", "value", "95 % interval", "faces", title=title)
     for name, figure in (
         ("accuracy", found.accuracy),
         ("macro F1", found.macro_f1),
@@ -107,24 +106,24 @@ def show_evaluation(
         shown.add_row(name, f"{value:.4f}", "", "")
     sure = f"{percent(found.sure[1])} of {percent(found.sure[0], 0)}"
     shown.add_row("right where not uncertain", sure, "", "")
-    _print(shown)
+    show(shown)
     for part in found.groups:
-        shown = _table(part.column, "accuracy", "95 % interval", "faces")
+        shown = new_table(part.column, "accuracy", "95 % interval", "faces")
         for name, figure in part.parts:
             shown.add_row(
                 name or "not known", percent(figure.value), interval_of(figure), f"{figure.count:,}"
             )
-        _print(shown)
-        print(f"{gap_sentence(part)}\n")  # noqa: T201
+        show(shown)
+        answer(f"{gap_sentence(part)}\n")
     _protocol(found.protocol)
 
 
 def show_comparison(found: Comparison, one: str, other: str, *, json: bool) -> None:
     """Both accuracies, their difference, and whether it may be luck."""
     if json:
-        print(writer.dumps(found.to_dict()))  # noqa: T201
+        answer(writer.dumps(found.to_dict()))
         return
-    shown = _table("faces with label", one, other, "difference", "95 % interval", "p", "faces")
+    shown = new_table("faces with label", one, other, "difference", "95 % interval", "p", "faces")
     rows: list[tuple[str, Difference]] = [("all", found.overall), *found.by_label.items()]
     for name, part in rows:
         span = f"{100 * part.low:+.1f} to {100 * part.high:+.1f}"
@@ -137,8 +136,8 @@ def show_comparison(found: Comparison, one: str, other: str, *, json: bool) -> N
             f"{part.p:.2g}",
             f"{part.faces:,}",
         )
-    _print(shown)
-    print(verdict(found.overall, one, other))  # noqa: T201
+    show(shown)
+    answer(verdict(found.overall, one, other))
     _protocol(found.protocol)
 
 
@@ -152,21 +151,6 @@ def verdict(part: Difference, one: str, other: str) -> str:
 
 
 def _protocol(lines: Iterable[str]) -> None:
-    print("protocol:")  # noqa: T201
+    answer("protocol:")
     for line in lines:
-        print(f"- {line}")  # noqa: T201
-
-
-def _table(*columns: str, title: str | None = None, left: Sequence[int] = (0,)) -> Table:
-    from rich.table import Table
-
-    shown = Table(box=None, pad_edge=False, header_style="bold", title=title, title_justify="left")
-    for place, name in enumerate(columns):
-        shown.add_column(name, justify="left" if place in left else "right")
-    return shown
-
-
-def _print(shown: Any) -> None:
-    from mien.cli.console import console
-
-    console().print(shown)
+        answer(f"- {line}")

@@ -1,8 +1,7 @@
-"""People as `mien people` tells of them in the terminal."""
+"""People in the terminal and in files, as `mien people` gives them."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mien.cli.console import note, show, table
 from mien.errors import UsageError
 from mien.files import check_output, writable_place
 from mien.people.identities import PEOPLE_COLUMNS
@@ -20,59 +20,52 @@ if TYPE_CHECKING:
     from mien.cli.people_inputs import Gathered
     from mien.people.identities import People
 
-if TYPE_CHECKING:
-    from mien.people.identities import People
-
-_ROWS = 100  # persons told in the terminal
-_WIDTHS = {"person": 24, "nearest": 24, "films": 60}  # letters
-
-
-def show_who(who: People) -> None:
-    """Print one row a person: how much was seen of them, and how alike their faces are."""
-    from rich.table import Table
-
-    from mien.cli.console import console
-    from mien.reports.people import short_names
-    from mien.timeline.text import clock
-
-    if not len(who):
-        print("nobody was seen", file=sys.stderr)  # noqa: T201
-        return
-    names = short_names(list(dict.fromkeys(who.tracks["source"])))
-    films = who.tracks.groupby("person")["source"].unique()
-    columns = {"person": "left", "seen": "right", "faces": "right", "tracks": "right"}
-    columns |= {"alike": "right", "nearest": "right", "known": "right", "films": "left"}
-    unused = {"known"} if who.table["known_similarity"].isna().all() else set()
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    shown = [name for name in columns if name not in unused]
-    for name in shown:
-        look = {"no_wrap": True, "overflow": "ellipsis", "max_width": _WIDTHS.get(name)}
-        table.add_column(name, justify=columns[name], **look)  # type: ignore[arg-type]
-    for row in who.table.head(_ROWS).to_dict("records"):
-        near = "-" if np.isnan(row["nearest_similarity"]) else f"{row['nearest_similarity']:.2f}"
-        cells = {
-            "person": row["name"],
-            "seen": clock(row["visible_s"]) if row["visible_s"] else "-",
-            "faces": str(row["n_faces"]),
-            "tracks": str(row["tracks"]),
-            "alike": "-" if np.isnan(row["similarity"]) else f"{row['similarity']:.2f}",
-            "nearest": near if near == "-" else f"{row['nearest']} {near}",
-            "known": "-" if np.isnan(row["known_similarity"]) else f"{row['known_similarity']:.2f}",
-            "films": ", ".join(names[source] for source in films[row["person"]]),
-        }
-        table.add_row(*(cells[name] for name in shown))
-    console().print(table)
-    left = len(who) - _ROWS
-    told = f"{left} more people: -o FILE.csv has all. " if left > 0 else ""
-    if who.absent:
-        told += f"not found: {', '.join(who.absent)}. "
-    told += f"figures: mean cosine; one person from {who.threshold:g}"
-    print(told, file=sys.stderr)  # noqa: T201
-
-
+_ROWS = 100  # people in the terminal's table
+_WIDTHS = {"person": 24, "most similar": 24, "videos": 60}  # letters
 _PAGES = (".html", ".htm")
 _PAGE = "index.html"
 _TABLES = ("people.csv", "tracks.csv", "merged.parquet")
+
+
+def show_identities(identities: People) -> None:
+    """Print one row per person: how long they are visible, and how similar their faces are."""
+    from mien.reports.people import short_names
+    from mien.timeline.text import clock
+
+    if not len(identities):
+        note("no face was found")
+        return
+    names = short_names(list(dict.fromkeys(identities.tracks["source"])))
+    videos = identities.tracks.groupby("person")["source"].unique()
+    matched = not identities.table["known_similarity"].isna().all()
+    columns = ["person", "visible", "faces", "tracks", "alike", "most similar"]
+    columns += [*["match"] * matched, "videos"]
+    made = table(*columns, left=(0, len(columns) - 1))
+    for column in made.columns:
+        column.max_width = _WIDTHS.get(str(column.header))
+    for row in identities.table.head(_ROWS).to_dict("records"):
+        nearest = _cosine(row["nearest_similarity"])
+        made.add_row(
+            row["name"],
+            clock(row["visible_s"]) if row["visible_s"] else "-",
+            str(row["n_faces"]),
+            str(row["tracks"]),
+            _cosine(row["similarity"]),
+            nearest if nearest == "-" else f"{row['nearest']} {nearest}",
+            *[_cosine(row["known_similarity"])] * matched,
+            ", ".join(names[source] for source in videos[row["person"]]),
+        )
+    show(made)
+    if (more := len(identities) - _ROWS) > 0:
+        note(f"{more} more people: -o FILE.csv has all.")
+    if identities.absent:
+        note(f"not found: {', '.join(identities.absent)}.")
+    threshold = f"{identities.threshold:g}"
+    note(f"similarity: mean cosine; tracks are one person at {threshold} or above")
+
+
+def _cosine(value: float) -> str:
+    return "-" if np.isnan(value) else f"{value:.2f}"
 
 
 def check_people_output(output: Path | None, files: Sequence[str], overwrite: bool) -> None:
@@ -102,7 +95,7 @@ def check_people_output(output: Path | None, files: Sequence[str], overwrite: bo
         output.mkdir(parents=True)
 
 
-def write(gathered: Gathered, who: People, output: Path, overwrite: bool) -> list[Path]:
+def write(gathered: Gathered, identities: People, output: Path, overwrite: bool) -> list[Path]:
     """Write what the name asks for: a page, the table of people, or everything into a folder."""
     from mien.cli.people_faces import read_again
     from mien.reports.people import missing_faces, write_people_page
@@ -111,14 +104,14 @@ def write(gathered: Gathered, who: People, output: Path, overwrite: bool) -> lis
     timeline = gathered.timeline
     suffix = output.suffix.lower()
     if suffix in SUFFIXES and not output.is_dir():
-        return [write_table(who.table, output, overwrite=overwrite)]
-    pictures = dict(read_again(gathered, who, missing_faces(timeline, who)))
+        return [write_table(identities.table, output, overwrite=overwrite)]
+    crops = dict(read_again(gathered, identities, missing_faces(timeline, identities)))
     if suffix in _PAGES and not output.is_dir():
-        return [write_people_page(timeline, who, output, pictures, overwrite=overwrite)]
-    merged = replace(timeline.merged(who), embeddings=None)  # nobody asked to keep them
+        return [write_people_page(timeline, identities, output, crops, overwrite=overwrite)]
+    merged = replace(timeline.merged(identities), embeddings=None)  # not asked for
     return [
-        write_people_page(timeline, who, output / _PAGE, pictures, overwrite=overwrite),
-        write_table(who.table, output / _TABLES[0], overwrite=overwrite),
-        write_table(who.tracks, output / _TABLES[1], overwrite=overwrite),
+        write_people_page(timeline, identities, output / _PAGE, crops, overwrite=overwrite),
+        write_table(identities.table, output / _TABLES[0], overwrite=overwrite),
+        write_table(identities.tracks, output / _TABLES[1], overwrite=overwrite),
         merged.save(output / _TABLES[2], overwrite=overwrite),
     ]

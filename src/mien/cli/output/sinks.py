@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from mien.cli.console import warn
 from mien.cli.signals import uninterrupted
 from mien.media.inputs import Input, VideoOptions, is_live
 from mien.media.paths import local_path
@@ -125,11 +125,10 @@ class Outputs:
                 self._stack.__exit__(kind, error, trace)
         finally:
             if self._table is not None and self._table.unfinished:
-                print(  # noqa: T201
-                    f"mien: what is finished is kept in {self._table.unfinished}; the same command "
-                    f"goes on from there, and `mien export {self._table.unfinished} -o NAME.csv` "
-                    "writes it as it is.",
-                    file=sys.stderr,
+                warn(
+                    f"the finished part is in {self._table.unfinished}; the same command continues "
+                    f"from there, and `mien export {self._table.unfinished} -o NAME.csv` writes it "
+                    "as it is."
                 )
 
     def skips(self, item: Input) -> bool:
@@ -155,12 +154,9 @@ class Outputs:
             path, finished = self._checkpoint.path, self._checkpoint.finished
             if finished:
                 many = f"{finished} input{'s were' if finished > 1 else ' was'}"
-                print(  # noqa: T201
-                    f"mien: {many} finished before; --no-resume analyzes everything again.",
-                    file=sys.stderr,
-                )
+                warn(f"{many} finished before; --no-resume analyzes everything again.")
             elif self._table.wrote is None:
-                print(f"mien: nothing could be read; {path} stays as it was.", file=sys.stderr)  # noqa: T201
+                warn(f"nothing could be read; {path} stays as it was.")
             if self._table.wrote is not None:
                 yield path
         if self._annotations is not None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mien.cli.console import tell
-from mien.cli.streams import CLEAR
+from mien.cli.console import Meter, answer, note
 from mien.errors import UsageError
 from mien.files import check_new
 
@@ -32,29 +30,21 @@ def new_model(path: Path, *, overwrite: bool) -> Path:
 
 
 def training_progress(*, epochs: bool = True) -> Report:
-    """Shows progress: notes stay, and `epochs`; everything else only passes by on a terminal."""
-    is_terminal, stage, began = sys.stderr.isatty(), "", time.monotonic()
+    """Shows progress: notes stay, and `epochs`; everything else is a bar that passes by."""
+    meter, stage = Meter(), ""
 
     def show(line: dict[str, Any]) -> None:
-        nonlocal stage, began
-        clear = CLEAR if is_terminal else ""
+        nonlocal meter, stage
         if "note" in line:
-            print(clear, end="", file=sys.stderr)  # noqa: T201
-            tell(line["note"])
+            note(line["note"])
         elif "step" in line:
-            step, total, name = line["step"], line["of"], line.get("stage", "epoch")
+            name = line.get("stage", "epoch")
             if name.split()[0] != stage:
-                stage, began = name.split()[0], time.monotonic()
-            spent = time.monotonic() - began
+                meter, stage = Meter(), name.split()[0]
             what = f"{name} {line['epoch'] + 1}" if "epoch" in line else name
-            left = f", {spent * (total - step) / step:.0f} s left" if step and spent > 5 else ""
-            if is_terminal:
-                end = clear if step == total else ""
-                text = f"{clear}{what}, {step} of {total}{_figures(line)}{left} {end}"
-                print(text, end="", file=sys.stderr, flush=True)  # noqa: T201
-        elif epochs or is_terminal:
-            text = f"{clear}{_figures(line).removeprefix(', ')}"
-            print(text, end="\n" if epochs else "", file=sys.stderr)  # noqa: T201
+            meter(line["step"], line["of"], what=f"{what}{_figures(line)},")
+        elif epochs or sys.stderr.isatty():
+            note(_figures(line).removeprefix(", "))
 
     return show
 
@@ -81,14 +71,14 @@ def show_trained(trained: Trained[Any], count: str = "faces", people: str = "peo
     show_left_out(trained.left_out)
     show_figures(trained.path.name, trained.figures, count, people)
     for line in (*trained.notes, "protocol:", *(f"- {line}" for line in trained.card.protocol)):
-        tell(line)
-    print(trained.path)  # noqa: T201
+        note(line)
+    answer(str(trained.path))
 
 
 def show_left_out(lines: Iterable[str]) -> None:
     """Inputs that could not be used, and why; of very many only the first."""
     every = list(lines)
     for line in every[:_MAX_NAMED]:
-        tell(f"left out: {line}")
+        note(f"left out: {line}")
     if len(every) > _MAX_NAMED:
-        tell(f"and {len(every) - _MAX_NAMED} more")
+        note(f"and {len(every) - _MAX_NAMED} more")

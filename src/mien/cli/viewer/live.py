@@ -1,4 +1,4 @@
-"""The live view, apart from what shows it: frames are analysed in a thread, the newest is shown."""
+"""The live view: a thread analyzes frames, and the newest result is displayed."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from mien.cli.viewer.view import Look, save_snapshot
-from mien.drawing.overlay import Person
+from mien.cli.viewer.view import Screen, save_snapshot
 from mien.errors import FrameDroppedError, MienError
 from mien.escaping import printable
 from mien.media.worker import Worker, awaited
@@ -23,14 +22,14 @@ if TYPE_CHECKING:
     from mien.results.result import Result
     from mien.sinks.base import Sink
 
-KEYS = "q quit  up/down or number: face  r record  space pause  s save picture"
-_LATE_S = 0.1  # a film's frame that is later than this is left out
-_CALM = 0.9  # share of the past in the frames a second that are shown
+KEYS = "q quit  up/down or number: face  r record  space pause  s save image"
+_LATE_S = 0.1  # a frame of a video that is later than this is dropped
+_CALM = 0.9  # weight of the past in the displayed frame rate
 
 
 @dataclass(frozen=True)
-class Choice:
-    """What the user asked for; the thread reads it, the keys replace it."""
+class Controls:
+    """The user's settings; keys replace them, the thread reads them."""
 
     selected: int | None = None
     paused: bool = False
@@ -38,15 +37,15 @@ class Choice:
 
 
 class Live:
-    """Analyses frames as they come, and shows the newest result; nothing waits in a queue.
+    """Analyzes frames as they arrive, and displays the newest result; there is no queue.
 
     Args:
-        name: of the camera, stream or film, for the headline.
-        frames: a camera, which leaves out late frames by itself, or a film.
-        analyse: turns frames into results with pictures, as `EmotionAnalyzer.stream` does.
-        own_speed: show a film at its own speed, leaving out what comes too late.
+        name: of the camera, stream or video, for the headline.
+        frames: a camera, which drops late frames by itself, or a video.
+        analyze: turns frames into results with images, as `EmotionAnalyzer.stream` does.
+        own_speed: play a video at its own frame rate, dropping what comes too late.
         sinks: take every result.
-        record: the film that the key r starts and stops; a number is added for further ones.
+        record: the video that the key r starts and stops; further ones get a number.
         seconds: end by itself after this time.
         overwrite: `record` may replace a file that mien did not write.
     """
@@ -55,7 +54,7 @@ class Live:
         self,
         name: str,
         frames: Iterable[Frame],
-        analyse: Callable[[Iterable[Frame]], Iterator[Result]],
+        analyze: Callable[[Iterable[Frame]], Iterator[Result]],
         *,
         own_speed: bool = False,
         sinks: Iterable[Sink] = (),
@@ -64,14 +63,14 @@ class Live:
         overwrite: bool = False,
     ) -> None:
         self.title, self.pause_s, self.done = f"mien: {name}", 0.004, False
-        self.choice = Choice(recording=record is not None)
+        self.controls = Controls(recording=record is not None)
         self.error: BaseException | None = None
         self.counts = {"ok": 0, "dropped": 0, "error": 0}
-        self._name, self._analyse = printable(name), analyse
+        self._name, self._analyze = printable(name), analyze
         self._gate = _Gate(frames, self, own_speed)
         self._record, self._seconds, self._overwrite = record, seconds, overwrite
         self._message, self._spoken = "", 0.0
-        self._newest: Look | None = None
+        self._newest: Screen | None = None
         self._fresh = False
         self._fps = 0.0
         self._last_at: float | None = None
@@ -92,29 +91,29 @@ class Live:
     def __exit__(self, *_: object) -> None:
         self._worker.finish()
         with self._lock:
-            self._sinks.clear()  # a source that does not end must not write any more
+            self._sinks.clear()  # a source without end must not write any more
             try:
                 self._stop_recording()
             finally:
                 self._stack.close()
 
     def press(self, key: str) -> None:
-        """Answer a key; see `KEYS`."""
+        """React to a key; see `KEYS`."""
         people = sorted(self._newest.people, key=lambda p: p.key) if self._newest else []
         if key in ("q", "escape"):
             self.done = True
         elif key in ("up", "down"):
-            self._select(_next([p.key for p in people], self.choice.selected, key == "down"))
+            self._select(_next([p.key for p in people], self.controls.selected, key == "down"))
         elif key.isdigit():
             if int(key) in [person.key for person in people]:
                 self._select(int(key))
             else:
                 self._say(f"there is no face {key} now")
         elif key == "space":
-            self.choice = replace(self.choice, paused=not self.choice.paused)
-            self._say("paused; space goes on" if self.choice.paused else "")
+            self.controls = replace(self.controls, paused=not self.controls.paused)
+            self._say("paused; space goes on" if self.controls.paused else "")
         elif key == "r":
-            self.choice = replace(self.choice, recording=not self.choice.recording)
+            self.controls = replace(self.controls, recording=not self.controls.recording)
         elif key == "s" and self._newest is not None:
             name = time.strftime("mien-%Y%m%d-%H%M%S")
             try:
@@ -122,28 +121,28 @@ class Live:
             except MienError as error:
                 self._say(str(error))
 
-    def point(self, share: float) -> None:
+    def seek(self, share: float) -> None:
         """There is no strip to click into."""
 
-    def shown(self, look: Look) -> None:
-        """Nothing waits for it."""
+    def displayed(self, screen: Screen) -> None:
+        """Nothing to do: the next frame comes by itself."""
 
-    def look(self) -> Look | None:
-        """The newest result, or None if it has been seen."""
+    def next_screen(self) -> Screen | None:
+        """The newest result; None if it is displayed already."""
         now = time.monotonic()
         if self._seconds is not None and now - self._begun > self._seconds:
             self.done = True
-        if self._message and now - self._spoken > 4 and not self.choice.paused:
+        if self._message and now - self._spoken > 4 and not self.controls.paused:
             self._say("")
         if not self._fresh:
             return None
         self._fresh = False
-        newest = self._newest or Look(None, (), (), self._headline(None), KEYS)
-        selected, message = self.choice.selected, self._message
+        newest = self._newest or Screen(None, (), (), self._headline(None), KEYS)
+        selected, message = self.controls.selected, self._message
         return replace(newest, selected=selected, message=message)
 
     def _select(self, key: int | None) -> None:
-        self.choice = replace(self.choice, selected=key)
+        self.controls = replace(self.controls, selected=key)
         self._fresh = True
 
     def _say(self, message: str) -> None:
@@ -153,9 +152,9 @@ class Live:
         self.done = True
 
     def _work(self) -> None:
-        """The thread: whatever goes wrong here ends the view, and is raised where it is shown."""
+        """The thread: an error ends the view, and is raised where that is displayed."""
         try:
-            for result in self._analyse(self._gate):
+            for result in self._analyze(self._gate):
                 with self._lock:
                     if self.done:
                         break
@@ -168,7 +167,7 @@ class Live:
     def _take(self, result: Result) -> None:
         self.counts[result.status] += 1
         if result.status == "ok":
-            self._show(result)
+            self._display(result)
         elif result.status == "error":
             self._say(result.error or "")
         for sink in self._sinks:
@@ -177,10 +176,10 @@ class Live:
             self._record_it(result)
         except MienError as error:
             self._recorder = None
-            self.choice = replace(self.choice, recording=False)
+            self.controls = replace(self.controls, recording=False)
             self._say(str(error))
 
-    def _show(self, result: Result) -> None:
+    def _display(self, result: Result) -> None:
         now = time.monotonic()
         if self._last_at is not None:
             fps = 1 / max(now - self._last_at, 1e-6)
@@ -188,7 +187,7 @@ class Live:
         else:
             self._stabilizer = Stabilizer(result.labels)
         self._last_at = now
-        self._newest = Look(
+        self._newest = Screen(
             result.image,
             self._stabilizer.people(result),
             result.labels,
@@ -213,8 +212,8 @@ class Live:
         return "   ".join(parts)
 
     def _record_it(self, result: Result) -> None:
-        """Start, continue or end the film, as was asked for."""
-        if not self.choice.recording:
+        """Start, continue or end the recording."""
+        if not self.controls.recording:
             self._stop_recording()
         elif self._recorder is not None or result.status == "ok":
             if self._recorder is None:
@@ -232,11 +231,11 @@ class Live:
 
     @property
     def recorded(self) -> list[Path]:
-        """The films that were written."""
+        """The videos that were written."""
         return list(self._recorded)
 
     def _free_name(self) -> Path:
-        """The film asked for, and numbered ones after it; without one, named after the time."""
+        """The chosen file, then numbered ones; without a choice, a name from the time."""
         if self._record is None:
             return Path(time.strftime("mien-%Y%m%d-%H%M%S.mp4"))
         path, number = self._record, 1
@@ -247,15 +246,15 @@ class Live:
 
 
 class _Gate:
-    """Lets frames through to the analysis: none in a pause, and a film's at its own speed."""
+    """Passes frames on to the analysis: none in a pause, and a video's at its frame rate."""
 
-    live = True  # so that each result comes at once
+    live = True  # each result comes at once
 
-    def __init__(self, frames: Iterable[Frame], view: Live, own_speed: bool) -> None:
-        self._frames, self._view, self._own_speed = frames, view, own_speed
+    def __init__(self, frames: Iterable[Frame], live: Live, own_speed: bool) -> None:
+        self._frames, self._live, self._own_speed = frames, live, own_speed
 
     def __iter__(self) -> Iterator[Frame]:
-        lag: float | None = None  # what the wall clock shows more than the film's
+        lag: float | None = None  # of the wall clock against the video's
         for frame in awaited(self._frames):
             if self._own_speed and frame.time_s is not None:
                 stood = self._stand()
@@ -264,36 +263,31 @@ class _Gate:
                 self._sleep(frame.time_s + lag - now)
                 if now - lag - frame.time_s > _LATE_S:
                     frame = replace(frame, read=_late)
-            elif self._view.choice.paused:
-                continue  # of a camera, what comes in a pause is not looked at
-            if self._view.done:
+            elif self._live.controls.paused:
+                continue  # frames of a camera in a pause are skipped
+            if self._live.done:
                 return
             yield frame
 
     def _stand(self) -> float:
         """Wait until a pause is over; returns its length in seconds."""
         begun = time.monotonic()
-        while self._view.choice.paused and not self._view.done:
+        while self._live.controls.paused and not self._live.done:
             time.sleep(0.01)
         return time.monotonic() - begun
 
     def _sleep(self, seconds: float) -> None:
         until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0 and not self._view.done:
+        while (left := until - time.monotonic()) > 0 and not self._live.done:
             time.sleep(min(left, 0.05))
 
 
 def _late() -> NoReturn:
-    raise FrameDroppedError("the frame came too late to be shown at the film's own speed.")
+    raise FrameDroppedError("the frame came too late to be displayed at the video's frame rate.")
 
 
 def _next(keys: list[int], current: int | None, forward: bool) -> int | None:
-    """The next of some people; after the last comes None, which stands for all."""
+    """The next person; after the last comes None, which stands for all."""
     ring: list[int | None] = [None, *keys]
     place = ring.index(current) if current in ring else 0
     return ring[(place + (1 if forward else -1)) % len(ring)]
-
-
-def people_line(people: Iterable[Person]) -> str:
-    """Who is there, in one line."""
-    return "; ".join(person.wordings[0] for person in people) or "no face"

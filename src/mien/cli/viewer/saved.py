@@ -1,4 +1,4 @@
-"""The viewer of a saved analysis, apart from what shows it: where we are, and who is selected."""
+"""The viewer of a results table: the current frame, and who is selected in it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from mien.cli.viewer.view import Look, save_snapshot
+from mien.cli.viewer.view import Screen, save_snapshot
 from mien.drawing.overlay import Person
 from mien.errors import InputError, MienError
 from mien.escaping import printable
@@ -22,26 +22,26 @@ if TYPE_CHECKING:
 
 KEYS = "q quit  left/right frame  page 1 s  home/end  up/down face  space play  s save"
 _PAGE_S = 1.0
-_PAGE = 10  # pictures, where there is no time
+_PAGE = 10  # images, where there is no time
 _BOX = ["x1", "y1", "x2", "y2"]
-_NOBODY, _UNFIT, _FAILED = (226, 228, 232), (176, 180, 186), (60, 60, 60)  # colours of the strip
+_NOBODY, _UNFIT, _FAILED = (226, 228, 232), (176, 180, 186), (60, 60, 60)  # colors of the strip
 
-#: Reads a picture again: source, seconds or None, width and height that it had in the analysis.
+#: Reads an image again: source, seconds or None, width and height in the analysis.
 Reader = Callable[[str, float | None, tuple[int, int] | None], Image]
 
 
 class Viewer:
-    """Walks through the frames of two tables.
+    """Steps through the frames of a table.
 
     Args:
-        faces, images: row for row in step, as `mien.results.collection.load_tables` returns them.
-        labels: the k names of the score columns.
-        read: gives the picture of a row of `images`, or raises `InputError`.
+        faces, images: with matching rows, as `mien.results.collection.load_tables` returns them.
+        labels: the k names of the probability columns.
+        read: gives the image of a row of `images`, or raises `InputError`.
         name: of the table, for the title.
         clock: seconds, for playing.
 
     Raises:
-        InputError: there is not a single frame in the tables.
+        InputError: the tables hold no frame.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Viewer:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if not len(images):
-            raise InputError(f"there is nothing to see: {name or 'the table'} has no frames.")
+            raise InputError(f"{name or 'the table'} has no frames to show.")
         self.title, self.pause_s, self.done = f"mien: {name}", 0.015, False
         self.labels, self.position = labels, 0
         self._read, self._clock = read, clock
@@ -63,7 +63,7 @@ class Viewer:
         self._ends = np.cumsum(images["n_faces"].to_numpy(np.int64))
         self._times = images["time_s"].to_numpy(np.float64)
         self._sources = images["source"].astype(str).to_numpy()
-        self._films = images["source"].astype("category").cat.codes.to_numpy()
+        self._source_codes = images["source"].astype("category").cat.codes.to_numpy()
         self._status = images["status"].astype(str).to_numpy()
         self._boxes = faces[_BOX].to_numpy(np.float32)
         self._values = faces[list(labels)].to_numpy(np.float32)
@@ -72,13 +72,13 @@ class Viewer:
         reasons = faces.reindex(columns=["unfit_reason"])["unfit_reason"].astype(object)
         self._reasons: list[str] = reasons.fillna("").tolist()
         self._shares = bool(np.allclose(self._values.sum(axis=1), 1, atol=1e-2))
-        followed = len(faces) > 0 and not faces["track_id"].isna().any()
-        self._who = "person" if followed else "face"
-        self._keys = faces["track_id" if followed else "face"].to_numpy(np.int64)
-        self._wanted: int | None = int(self._keys[0]) if len(faces) else None
+        tracked = len(faces) > 0 and not faces["track_id"].isna().any()
+        self._who = "person" if tracked else "face"
+        self._keys = faces["track_id" if tracked else "face"].to_numpy(np.int64)
+        self._chosen: int | None = int(self._keys[0]) if len(faces) else None
         self._message = ""
         self._stale = True
-        self._playing: tuple[float, float] | None = None  # clock and film when it began
+        self._playing: tuple[float, float] | None = None  # clock and video time
         self._strip: tuple[int | None, Image] | None = None
 
     def __len__(self) -> int:
@@ -86,12 +86,12 @@ class Viewer:
 
     @property
     def selected(self) -> int | None:
-        """Key of the selected person, or of another one where that one is not in the frame."""
+        """Key of the selected person; of another one where that one is not in the frame."""
         keys = self._keys[self._rows(self.position)].tolist()
-        return self._wanted if self._wanted in keys else keys[0] if keys else None
+        return self._chosen if self._chosen in keys else keys[0] if keys else None
 
     def press(self, key: str) -> None:
-        """Answer a key; see `KEYS`."""
+        """React to a key; see `KEYS`."""
         self._message, self._stale = "", True
         if key != "s" and key != "space":
             self._playing = None
@@ -111,24 +111,24 @@ class Viewer:
             self._snapshot()
 
     def go(self, position: int) -> None:
-        """Show the frame at this place, or the nearest there is."""
+        """Show the frame at this position, or the nearest."""
         self.position = min(max(position, 0), len(self) - 1)
         self._stale = True
 
-    def point(self, share: float) -> None:
-        """Go to a place in the strip."""
+    def seek(self, share: float) -> None:
+        """Go to a position in the strip, 0 to 1."""
         self._playing = None
         self.go(round(share * (len(self) - 1)))
 
     def at(self, time_s: float) -> None:
-        """Show the frame of a moment of the first source."""
+        """Show the frame at this time of the first source."""
         self.go(self._before(0, time_s))
 
-    def shown(self, look: Look) -> None:
-        """Nothing waits for it."""
+    def displayed(self, screen: Screen) -> None:
+        """Nothing to do: frames change by keys."""
 
-    def look(self) -> Look | None:
-        """What is to be seen, or None if nothing has changed."""
+    def next_screen(self) -> Screen | None:
+        """What to display; None if nothing has changed."""
         self._play_on()
         if not self._stale:
             return None
@@ -146,7 +146,7 @@ class Viewer:
                 image = self._read(str(row["source"]), when, size)
             except InputError as error:
                 message = message or str(error)
-        return Look(
+        return Screen(
             image,
             self.people(self.position),
             self.labels,
@@ -162,15 +162,15 @@ class Viewer:
         )
 
     def people(self, position: int) -> list[Person]:
-        """The faces of a frame, as they stand in the table."""
-        found = []
+        """The faces of a frame, as in the table."""
+        people = []
         for row in range(*self._rows(position).indices(len(self._keys))):
             key = int(self._keys[row])
             percent = round(100 * float(self._probabilities[row])) if self._shares else None
             name, emotion = f"{self._who} {key}", str(self._emotions[row])
             about = emotion, percent, self._values[row], self._reasons[row]
-            found.append(Person(key, name, self._boxes[row], *about))
-        return found
+            people.append(Person(key, name, self._boxes[row], *about))
+        return people
 
     def first_with_face(self) -> int:
         """The first frame with a face, or 0."""
@@ -183,7 +183,7 @@ class Viewer:
     def _headline(self, row: Any, time_s: float) -> str:
         parts = [printable(Path(str(row["source"])).name)]
         if np.isnan(time_s):
-            parts.append(f"picture {self.position + 1} of {len(self)}")
+            parts.append(f"image {self.position + 1} of {len(self)}")
         else:
             parts += [
                 f"{time_s:.2f} s",
@@ -197,17 +197,17 @@ class Viewer:
         return "   ".join(parts)
 
     def _page(self, step: int) -> None:
-        """A second on or back, and always at least one frame."""
+        """A second forward or back, and always at least one frame."""
         now = self._times[self.position]
         if np.isnan(now):
             self.go(self.position + step * _PAGE)
             return
-        place = self._before(self.position, now + step * _PAGE_S)
-        self.go(place if place != self.position else self.position + step)
+        position = self._before(self.position, now + step * _PAGE_S)
+        self.go(position if position != self.position else self.position + step)
 
     def _before(self, position: int, time_s: float) -> int:
-        """The last frame at or before a moment, in the same source as the one at `position`."""
-        same = np.flatnonzero(self._films == self._films[position])
+        """The last frame at or before a time, in the source of the frame at `position`."""
+        same = np.flatnonzero(self._source_codes == self._source_codes[position])
         times = self._times[same]
         place = int(np.searchsorted(times, time_s + 1e-6, side="right")) - 1
         return int(same[max(0, place)])
@@ -216,7 +216,7 @@ class Viewer:
         keys = self._keys[self._rows(self.position)].tolist()
         if keys:
             current = self.selected
-            self._wanted = keys[(keys.index(current) + step) % len(keys)]
+            self._chosen = keys[(keys.index(current) + step) % len(keys)]
         else:
             self._message = "there is no face in this frame"
 
@@ -229,34 +229,34 @@ class Viewer:
         self._playing = self._clock(), float(self._times[self.position])
 
     def _play_on(self) -> None:
-        """Go to the frame that is due; the end of a source is the end of playing."""
+        """Go to the frame that is due; playing stops at the end of a source."""
         if self._playing is None:
             return
-        begun, film = self._playing
-        place = self._before(self.position, film + self._clock() - begun)
-        if place > self.position:
-            self.go(place)
-        last = place == len(self) - 1 or self._films[place + 1] != self._films[place]
-        if last:
+        begun, time_s = self._playing
+        position = self._before(self.position, time_s + self._clock() - begun)
+        if position > self.position:
+            self.go(position)
+        codes = self._source_codes
+        if position == len(self) - 1 or codes[position + 1] != codes[position]:
             self._playing = None
 
     def _snapshot(self) -> None:
-        look = self.look()
-        assert look is not None  # a key was pressed just now
-        name = f"{Path(self._sources[self.position]).stem}-{look.index}"
+        screen = self.next_screen()
+        assert screen is not None  # a key was pressed just now
+        name = f"{Path(self._sources[self.position]).stem}-{screen.index}"
         try:
-            self._message = save_snapshot(look, Path(), name)
+            self._message = save_snapshot(screen, Path(), name)
         except MienError as error:
             self._message = str(error)
         self._stale = True
 
     def _colors(self) -> Image | None:
-        """A colour a frame: the selected person's expression, in the whole table."""
+        """A color per frame of the table: the selected person's expression."""
         if len(self) < 2:
             return None
         who = self.selected if self._who == "person" else None
         if self._who == "person" and who is None:
-            who = self._wanted
+            who = self._chosen
         if self._strip is None or self._strip[0] != who:
             self._strip = who, self._colors_of(who)
         return self._strip[1]

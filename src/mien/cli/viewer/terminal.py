@@ -1,4 +1,4 @@
-"""The same in a terminal: pictures of half blocks, bars, a table, and keys."""
+"""The viewer in a terminal: images of half blocks, bars, a table, and keys."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 
+from mien.cli.console import table as new_table
 from mien.cli.viewer.keys import Keys
-from mien.cli.viewer.view import App, Look, strip_row
+from mien.cli.viewer.view import App, Screen, strip_row
 from mien.drawing.overlay import Person, face_of
 from mien.labels import color_of
 from mien.types import Image
@@ -18,98 +19,93 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-_REFRESH_S = 0.08  # a terminal cannot show more, and would fall behind
+_REFRESH_S = 0.08  # faster, a terminal falls behind
 _BAR = 24  # cells
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
 def show_in_terminal(app: App, console: Console) -> None:
-    """Show an app on the whole terminal until it is done; then the terminal is as before."""
+    """Show an app on the whole terminal until it is done; then restore the terminal."""
     from rich.live import Live
 
-    seen = 0.0
+    refreshed = 0.0
     with (
         Keys() as keys,
         Live(console=console, screen=True, auto_refresh=False, transient=True) as live,
     ):
         while True:
-            look = app.look()
-            if look is not None:
-                live.update(screen(look, console), refresh=True)
-                app.shown(look)
-                seen = time.monotonic()
+            screen = app.next_screen()
+            if screen is not None:
+                live.update(layout(screen, console), refresh=True)
+                app.displayed(screen)
+                refreshed = time.monotonic()
             if app.done:
                 return
-            for key in keys.read(max(app.pause_s, _REFRESH_S - (time.monotonic() - seen))):
+            for key in keys.read(max(app.pause_s, _REFRESH_S - (time.monotonic() - refreshed))):
                 app.press(key)
 
 
-def screen(look: Look, console: Console) -> RenderableType:
-    """One look, arranged for the size and the colours of a console."""
+def layout(screen: Screen, console: Console) -> RenderableType:
+    """One screen, arranged for the size and the colors of a console."""
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
     width, height = console.size
-    parts: list[RenderableType] = [Text(look.headline, style="bold", no_wrap=True)]
-    table = faces_table(look, wide=width >= 40 + 10 * len(look.labels))
-    rows = max(4, height - 5 - max(3, len(look.people)) - (look.strip is not None))
-    colours = console.color_system is not None
-    shown = chosen(look)
+    parts: list[RenderableType] = [Text(screen.headline, style="bold", no_wrap=True)]
+    table = faces_table(screen, wide=width >= 40 + 10 * len(screen.labels))
+    rows = max(4, height - 5 - max(3, len(screen.people)) - (screen.strip is not None))
+    colors = console.color_system is not None
+    shown = chosen(screen)
     middle = Table.grid(padding=(0, 3))
     cells: list[RenderableType] = []
-    if colours and (look.image is not None or look.people):
+    if colors and (screen.image is not None or screen.people):
         room = max(8, width - _BAR - 34)
-        cells.append(half_blocks(_subject(look, shown), min(room, 100), rows))
+        cells.append(half_blocks(_subject(screen, shown), min(room, 100), rows))
     if shown is not None:
-        cells.append(bars(shown, look))
+        cells.append(bars(shown, screen))
     if cells:
         middle.add_row(*cells)
         parts.append(middle)
-    if look.strip is not None and colours:
-        parts.append(_strip(look, width))
-    parts += [table, Text(look.message or look.keys, style="dim", no_wrap=True)]
+    if screen.strip is not None and colors:
+        parts.append(_strip(screen, width))
+    parts += [table, Text(screen.message or screen.keys, style="dim", no_wrap=True)]
     return Group(*parts)
 
 
-def chosen(look: Look) -> Person | None:
-    """Whose probabilities are listed: the selected one, or else the first."""
-    found = [person for person in look.people if person.key == look.selected]
-    return next(iter([*found, *look.people]), None)
+def chosen(screen: Screen) -> Person | None:
+    """Whose probabilities are listed: the selected person, or else the first."""
+    selected = [person for person in screen.people if person.key == screen.selected]
+    return next(iter([*selected, *screen.people]), None)
 
 
-def faces_table(look: Look, *, wide: bool = True) -> Table:
-    """One row a face: who, the apparent expression, and every probability where there is room."""
-    from rich.table import Table
+def faces_table(screen: Screen, *, wide: bool = True) -> Table:
+    """One row per face: who, the apparent expression, and, if wide, every probability."""
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("face", no_wrap=True)
-    table.add_column("apparent expression", no_wrap=True)
-    labels = look.labels if wide else ()
-    for label in labels:
-        table.add_column(label, justify="right", no_wrap=True)
-    for person in look.people:
-        mark = "▸ " if person.key == look.selected else "  "
-        told = Text(person.wordings[1], style=f"bold {_rgb(color_of(person.emotion, labels))}")
+    labels = screen.labels if wide else ()
+    table = new_table("face", "apparent expression", *labels, left=(0, 1))
+    for person in screen.people:
+        mark = "▸ " if person.key == screen.selected else "  "
+        text = Text(person.wordings[1], style=f"bold {_rgb(color_of(person.emotion, labels))}")
         figures = person.bars[1] if wide else []
-        table.add_row(Text(mark + person.name), told, *figures)
-    if not look.people:
+        table.add_row(Text(mark + person.name), text, *figures)
+    if not screen.people:
         table.add_row("  -", "no face")
     return table
 
 
-def bars(person: Person, look: Look) -> Table:
+def bars(person: Person, screen: Screen) -> Table:
     """Every probability of one person as a bar."""
     from rich.table import Table
     from rich.text import Text
 
     table = Table.grid(padding=(0, 1))
     table.add_row(Text(person.name, style="bold"), Text(person.emotion), "")
-    values = zip(look.labels, *person.bars, strict=True)
+    values = zip(screen.labels, *person.bars, strict=True)
     for label, share, figure in values:
         style = "bold" if label == person.emotion else ""
-        color = color_of(label, look.labels)
+        color = color_of(label, screen.labels)
         cells = Text(_bar(float(share)).ljust(_BAR), style=_rgb(color))
         table.add_row(Text(label, style=style), cells, Text(figure.rjust(5), style=style))
     return table
@@ -120,27 +116,27 @@ def _bar(share: float) -> str:
     return "█" * (eighths // 8) + (_EIGHTHS[eighths % 8] if eighths % 8 else "")
 
 
-def _subject(look: Look, shown: Person | None) -> Image:
-    """What the small picture shows: a face close up, or the frame with its boxes."""
-    picture = look.picture()
-    if look.close_up and shown is not None:
-        face = face_of(picture, shown.box)
+def _subject(screen: Screen, shown: Person | None) -> Image:
+    """The image to show: a face close up, or the frame with its boxes."""
+    image = screen.background()
+    if screen.close_up and shown is not None:
+        face = face_of(image, shown.box)
         if face.size:
             return face
-    if not look.people:
-        return picture
-    picture = picture.copy()
-    line = max(1, picture.shape[1] // 120)
-    for person in look.people:
+    if not screen.people:
+        return image
+    image = image.copy()
+    line = max(1, image.shape[1] // 120)
+    for person in screen.people:
         x1, y1, x2, y2 = (round(v) for v in person.box.tolist())
-        thick = line * 2 if person is shown and len(look.people) > 1 else line
-        color = color_of(person.emotion, look.labels)
-        cv2.rectangle(picture, (x1 - thick, y1 - thick), (x2 + thick, y2 + thick), color, thick)
-    return picture
+        thick = line * 2 if person is shown and len(screen.people) > 1 else line
+        color = color_of(person.emotion, screen.labels)
+        cv2.rectangle(image, (x1 - thick, y1 - thick), (x2 + thick, y2 + thick), color, thick)
+    return image
 
 
 def half_blocks(image: Image, columns: int, rows: int) -> Text:
-    """A picture of characters, each two pixels high, at most so many cells wide and high."""
+    """An image of characters, each two pixels high, at most `columns` by `rows` cells."""
     from rich.text import Text
 
     height, width = image.shape[:2]
@@ -156,12 +152,12 @@ def half_blocks(image: Image, columns: int, rows: int) -> Text:
     return text
 
 
-def _strip(look: Look, width: int) -> Text:
+def _strip(screen: Screen, width: int) -> Text:
     from rich.text import Text
 
-    assert look.strip is not None
-    row = strip_row(look.strip, width)
-    at = min(round(look.cursor * (width - 1)), width - 1)
+    assert screen.strip is not None
+    row = strip_row(screen.strip, width)
+    at = min(round(screen.cursor * (width - 1)), width - 1)
     text = Text(no_wrap=True, end="\n")
     for x, color in enumerate(row.tolist()):
         text.append("│" if x == at else " ", style=f"bold white on {_rgb(color)}")
@@ -173,8 +169,8 @@ def _rgb(color: Any) -> str:
     return f"rgb({red},{green},{blue})"
 
 
-def lines(look: Look) -> list[str]:
-    """A look as plain lines, for where there is no terminal: one a face."""
-    if not look.people:
-        return [f"{look.time_s:8.2f} s  no face"]
-    return [f"{look.time_s:8.2f} s  {p.wordings[0]}" for p in look.people]
+def lines(screen: Screen) -> list[str]:
+    """A screen as plain lines, one per face, for where there is no terminal."""
+    if not screen.people:
+        return [f"{screen.time_s:8.2f} s  no face"]
+    return [f"{screen.time_s:8.2f} s  {p.wordings[0]}" for p in screen.people]

@@ -1,4 +1,4 @@
-"""What a live view and a viewer of tables have in common: what is to be seen, and the keys."""
+"""What the live view and the viewer of tables share: a screen, what it is drawn with, and keys."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from mien.labels import BLACK
 from mien.media.images import write_image
 from mien.types import Image
 
-_LETTERS = 13  # of the lines below the picture, pixels
+_LETTERS = 13  # height of the letters below the image, pixels
 _STRIP = 16  # height of the strip, pixels
 
 
 @dataclass(frozen=True)
-class Look:
-    """One thing to be seen: a frame with its people, and the lines around it.
+class Screen:
+    """What is displayed at one moment: a frame with its people, and the lines around it.
 
     Attributes:
-        image: ``(H, W, 3)`` uint8 RGB without drawings, or None where there is none.
-        people: who is in it.
-        selected: key of the person whose every probability is listed; None lists several.
-        labels: the k names of the scores.
-        headline: where we are, such as "film.mp4, frame 3 of 20, 0.12 s".
-        message: one sentence about the last key or about what went wrong; may be empty.
+        image: the frame, ``(H, W, 3)`` uint8 RGB without annotation; None where there is none.
+        people: the people in it.
+        selected: key of the person whose probabilities are listed; None lists those of several.
+        labels: the k names of the probabilities.
+        headline: the position, such as "film.mp4, frame 3 of 20, 0.12 s".
+        message: a sentence about the last key, or about a problem; may be empty.
         keys: the keys and what they do.
         index, time_s: number and time of the frame.
         size: width and height of the frame, also where there is no image of it.
-        strip: ``(n, 3)`` uint8 RGB, a colour for each frame of all there is, or None.
-        cursor: where in the strip this frame is, 0 to 1.
-        close_up: show faces rather than the whole frame, where there is room for little.
+        strip: ``(n, 3)`` uint8 RGB, a color for each frame of the table; or None.
+        cursor: position of this frame in the strip, 0 to 1.
+        close_up: where there is little room, show a face instead of the whole frame.
     """
 
     image: Image | None
@@ -52,8 +52,8 @@ class Look:
     cursor: float = 0.0
     close_up: bool = False
 
-    def picture(self) -> Image:
-        """The image, or a dark one of its size."""
+    def background(self) -> Image:
+        """The image, or a dark one of the same size."""
         if self.image is not None:
             return self.image
         width, height = self.size
@@ -61,11 +61,11 @@ class Look:
 
 
 class App(Protocol):
-    """What a window or a terminal shows. Its methods are called from one thread.
+    """What a window or a terminal displays. Its methods are called from one thread.
 
     Attributes:
-        title: what the window is called.
-        pause_s: seconds to wait before asking for another look.
+        title: title of the window.
+        pause_s: seconds to wait before asking for another screen.
         done: whether it has ended.
     """
 
@@ -74,45 +74,47 @@ class App(Protocol):
     done: bool
 
     def press(self, key: str) -> None:
-        """Answer a key: a character, or ``left right up down pageup pagedown home end escape``."""
+        """A key: a character, or ``left right up down pageup pagedown home end escape``."""
 
-    def point(self, share: float) -> None:
-        """Answer a click into the strip, 0 to 1."""
+    def seek(self, share: float) -> None:
+        """React to a click at this position of the strip, 0 to 1."""
 
-    def look(self) -> Look | None:
-        """What is to be seen now, or None if it is the same as before."""
+    def next_screen(self) -> Screen | None:
+        """What to display now; None if it is the same as before."""
 
-    def shown(self, look: Look) -> None:
-        """Take note that a look can be seen."""
+    def displayed(self, screen: Screen) -> None:
+        """Take note that a screen is visible."""
 
 
-class Stage:
-    """Draws looks as whole pictures that fit a room, one after another."""
+class Renderer:
+    """Draws screens as images that fit a window."""
 
     def __init__(self) -> None:
         self._scene: Overlay | None = None
         self._made_for: tuple[object, ...] = ()
-        self.strip_rows = range(0)  # of the last picture, so that a click can be understood
+        self.strip_rows = range(0)  # of the last image, to interpret clicks
 
-    def draw(self, look: Look, room: tuple[int, int]) -> Image:
-        """The picture of a look, ``(H, W, 3)`` uint8 RGB, at most `room` (width, height) large."""
-        image = look.picture()
+    def draw(self, screen: Screen, room: tuple[int, int]) -> Image:
+        """A screen as an image, ``(H, W, 3)`` uint8 RGB, at most `room` (width, height) large."""
+        image = screen.background()
         size = image.shape[1], image.shape[0]
-        lines = [look.message or look.keys, look.headline]
-        below = len(lines) * line_height(_LETTERS) + (0 if look.strip is None else _STRIP) + 8
-        made_for = (size, room, tuple(look.labels), below)
+        lines = [screen.message or screen.keys, screen.headline]
+        below = len(lines) * line_height(_LETTERS) + (0 if screen.strip is None else _STRIP) + 8
+        made_for = (size, room, tuple(screen.labels), below)
         if self._scene is None or made_for != self._made_for:
-            self._scene = _fitting(look.labels, size, (room[0], room[1] - below))
+            self._scene = _fitting(screen.labels, size, (room[0], room[1] - below))
             self._made_for = made_for
-        drawn = self._scene.draw(image, look.people, time_s=look.time_s, selected=look.selected)
+        drawn = self._scene.draw(
+            image, screen.people, time_s=screen.time_s, selected=screen.selected
+        )
         height, width = drawn.shape[:2]
         canvas = np.full((height + below, width, 3), PAPER[0], np.uint8)
         canvas[:height] = drawn
         y = height
         self.strip_rows = range(0)
-        if look.strip is not None:
+        if screen.strip is not None:
             self.strip_rows = range(y, y + _STRIP)
-            _draw_strip(canvas[y : y + _STRIP], look)
+            _draw_strip(canvas[y : y + _STRIP], screen)
             y += _STRIP
         y += 4
         for text, ink in zip(reversed(lines), (BLACK, QUIET), strict=True):
@@ -123,12 +125,12 @@ class Stage:
 
 
 def _fitting(labels: Sequence[str], size: tuple[int, int], room: tuple[int, int]) -> Overlay:
-    """A scene that with its margin is at most as large as the room, and no larger than needed."""
+    """A scene that fits the room with its margin, and is no larger than needed."""
     scale = min(max(1.0, 640 / size[0]), room[1] / size[1])
     for _ in range(4):
         fitted = max(16, round(size[0] * scale)), max(16, round(size[1] * scale))
         scene = Overlay(labels, fitted)
-        left = room[0] - (scene.full_size[0] - fitted[0])  # what the margin leaves
+        left = room[0] - (scene.full_size[0] - fitted[0])  # beside the margin
         if fitted[0] <= left:
             break
         scale = max(left, 16) / size[0]
@@ -136,32 +138,32 @@ def _fitting(labels: Sequence[str], size: tuple[int, int], room: tuple[int, int]
 
 
 def strip_row(strip: Image, width: int) -> Image:
-    """The colours of a strip at `width` places, ``(width, 3)`` uint8."""
+    """The colors of a strip at `width` positions, ``(width, 3)`` uint8."""
     places = (np.arange(width) + 0.5) / max(1, width) * len(strip)
     row: Image = strip[np.minimum(places.astype(np.int64), len(strip) - 1)]
     return row
 
 
-def _draw_strip(out: Image, look: Look) -> None:
-    assert look.strip is not None
+def _draw_strip(out: Image, screen: Screen) -> None:
+    assert screen.strip is not None
     width = out.shape[1]
-    out[:] = strip_row(look.strip, width)[None]
-    at = min(round(look.cursor * (width - 1)), width - 1)
+    out[:] = strip_row(screen.strip, width)[None]
+    at = min(round(screen.cursor * (width - 1)), width - 1)
     out[:, max(0, at - 2) : at + 3] = 255
     out[:, max(0, at - 1) : at + 2] = BLACK
 
 
-def save_snapshot(look: Look, folder: Path, name: str) -> str:
-    """Write the annotated frame into `folder`; returns what to tell of it.
+def save_snapshot(screen: Screen, folder: Path, name: str) -> str:
+    """Write the annotated frame into `folder`; returns a message about it.
 
     The name gets a number, so that no file is replaced.
     """
-    picture = look.picture()
-    size = picture.shape[1], picture.shape[0]
+    image = screen.background()
+    size = image.shape[1], image.shape[0]
     path, number = folder / f"{name}.png", 1
     while path.exists():
         number += 1
         path = folder / f"{name}-{number}.png"
-    scene = Overlay(look.labels, size)
-    write_image(path, scene.draw(picture, look.people, selected=look.selected))
+    scene = Overlay(screen.labels, size)
+    write_image(path, scene.draw(image, screen.people, selected=screen.selected))
     return f"wrote {path}"

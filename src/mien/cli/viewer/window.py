@@ -1,4 +1,4 @@
-"""A window with Tk, which comes with Python: it shows pictures and hands on keys."""
+"""The viewer in a window of Tk, which comes with Python."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from mien.cli.viewer.view import App, Look, Stage
+from mien.cli.viewer.view import App, Renderer, Screen
 from mien.types import Image
 
 if TYPE_CHECKING:
     import tkinter
 
 _KEYS = {"prior": "pageup", "next": "pagedown", "return": "enter"}
-_SHARE = 0.85  # of the screen that a window may fill at first
-_ROOM = (1280, 860)  # pixels: large enough on any screen
+_SHARE = 0.85  # of the monitor that a window may fill at first
+_ROOM = (1280, 860)  # pixels: large enough on any monitor
 
 
 def has_display() -> bool:
-    """Whether a window can be opened, as far as can be told without opening one."""
+    """Whether a window can be opened, as far as is known without opening one."""
     if sys.platform.startswith("linux") and not (
         os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     ):
@@ -49,8 +49,8 @@ class _Window:
     def __init__(self, root: tkinter.Tk, app: App) -> None:
         import tkinter
 
-        self.root, self.app, self.stage = root, app, Stage()
-        self._last: Look | None = None
+        self.root, self.app, self.renderer = root, app, Renderer()
+        self._last: Screen | None = None
         self._size = (0, 0)
         self._error: BaseException | None = None
         self._photo: Any = None
@@ -81,10 +81,10 @@ class _Window:
 
     def _tick(self) -> None:
         try:
-            look = self.app.look()
-            if look is not None:
-                self._show(look)
-                self.app.shown(look)
+            screen = self.app.next_screen()
+            if screen is not None:
+                self._show(screen)
+                self.app.displayed(screen)
             if self.app.done:
                 self.root.quit()
                 return
@@ -94,20 +94,20 @@ class _Window:
             return
         self.root.after(max(1, round(1000 * self.app.pause_s)), self._tick)
 
-    def _show(self, look: Look) -> None:
-        self._last = look
-        picture = self.stage.draw(look, self._room)
-        size = picture.shape[1], picture.shape[0]
+    def _show(self, screen: Screen) -> None:
+        self._last = screen
+        image = self.renderer.draw(screen, self._room)
+        size = image.shape[1], image.shape[0]
         if self._photo is None or size != self._size:
-            self._photo = _photo(self.root, picture)
+            self._photo = _photo(self.root, image)
             self._label.configure(image=self._photo)
         else:
-            self._photo = _repaint(self._photo, picture, self._label)
+            self._photo = _repaint(self._photo, image, self._label)
         self._size = size
         self.root.update_idletasks()
 
     def _resized(self, event: tkinter.Event[Any]) -> None:
-        """The user made the window larger or smaller: the picture follows."""
+        """Draw the screen again for the new size of the window."""
         if event.widget is not self.root or self._last is None:
             return
         if (event.width, event.height) not in (self._size, self._room):
@@ -122,33 +122,33 @@ class _Window:
     def _click(self, event: tkinter.Event[Any]) -> None:
         left = (self._label.winfo_width() - self._size[0]) // 2
         top = (self._label.winfo_height() - self._size[1]) // 2
-        if event.y - top in self.stage.strip_rows and self._size[0]:
-            self.app.point(min(max((event.x - left) / self._size[0], 0.0), 1.0))
+        if event.y - top in self.renderer.strip_rows and self._size[0]:
+            self.app.seek(min(max((event.x - left) / self._size[0], 0.0), 1.0))
 
 
-def _photo(root: tkinter.Tk, picture: Image) -> Any:
-    """The picture as Tk keeps it: by Pillow's bridge where that was built in."""
+def _photo(root: tkinter.Tk, image: Image) -> Any:
+    """An image of Tk, by way of Pillow where it was built with Tk."""
     try:
         from PIL import Image as Pil
         from PIL import ImageTk
 
-        return ImageTk.PhotoImage(Pil.fromarray(picture), master=root)
+        return ImageTk.PhotoImage(Pil.fromarray(image), master=root)
     except ImportError:
         import tkinter
 
-        return tkinter.PhotoImage(master=root, data=_ppm(picture), format="PPM")
+        return tkinter.PhotoImage(master=root, data=_ppm(image), format="PPM")
 
 
-def _repaint(photo: Any, picture: Image, label: Any) -> Any:
+def _repaint(photo: Any, image: Image, label: Any) -> Any:
     if hasattr(photo, "paste"):
         from PIL import Image as Pil
 
-        photo.paste(Pil.fromarray(picture))
+        photo.paste(Pil.fromarray(image))
     else:
-        photo.configure(data=_ppm(picture))
+        photo.configure(data=_ppm(image))
     return photo
 
 
-def _ppm(picture: Image) -> bytes:
-    height, width = picture.shape[:2]
-    return b"P6 %d %d 255\n" % (width, height) + picture.tobytes()
+def _ppm(image: Image) -> bytes:
+    height, width = image.shape[:2]
+    return b"P6 %d %d 255\n" % (width, height) + image.tobytes()

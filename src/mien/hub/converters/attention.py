@@ -50,7 +50,7 @@ def convert_attention(source: Path, target: Path, metadata: Mapping[str, str]) -
         import h5py
     except ImportError as error:
         raise MissingExtraError(
-            "Keras models need h5py and onnx; install them with: pip install 'mien[keras]'."
+            "Keras models need h5py and onnx; run: pip install h5py onnx."
         ) from error
     try:
         with h5py.File(source) as file:

@@ -1,0 +1,187 @@
+"""A run: inputs are analyzed, each result is written and counted, and progress is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mien.cli.console import Meter, note, verbosity, warn, wrote
+from mien.cli.signals import uninterrupted
+from mien.media.inputs import Input, Inputs, VideoOptions
+
+if TYPE_CHECKING:
+    from mien.analyzer import EmotionAnalyzer
+    from mien.media.frames import VideoInfo
+    from mien.results.result import Result
+    from mien.sinks.base import Sink
+
+_ALL = VideoOptions()
+_NAMED = 20  # failures that are reported one by one
+
+
+@dataclass
+class Tally:
+    """A sink that counts the results of a run, and reports what could not be read."""
+
+    images: int = 0
+    frames: int = 0
+    faces: int = 0
+    unfit: int = 0
+    failed: int = 0
+    dropped: int = 0
+
+    def write(self, result: Result) -> None:
+        """Count one result; of very many failures, only the first are reported one by one."""
+        if result.error is None or result.dropped:
+            self.frames += result.time_s is not None
+            self.images += result.time_s is None
+            self.faces += len(result)
+            self.unfit += int((~result.quality.fit).sum())
+            self.dropped += result.dropped
+            return
+        self.failed += 1
+        if self.failed <= _NAMED or verbosity.verbose:
+            warn(result.error)
+        elif self.failed == _NAMED + 1:
+            warn("more could not be read; --verbose names all.")
+
+    def show(self, files: Sequence[Path]) -> None:
+        """A line about the whole run, and which files were written."""
+        kinds = [(self.images, "image"), (self.frames, "frame"), (self.faces, "face")]
+        counts = ", ".join(_many(n, noun) for n, noun in kinds if n or noun == "face")
+        if self.unfit:
+            counts += f" ({self.unfit:,} unfit to be judged)"
+        failed = f", {self.failed:,} could not be read" if self.failed else ""
+        dropped = f", {self.dropped:,} dropped to keep up" if self.dropped else ""
+        note(counts + failed + dropped)
+        wrote(*files)
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def analyzed(
+    analyzer: EmotionAnalyzer,
+    inputs: Inputs,
+    options: VideoOptions = _ALL,
+    *,
+    sinks: Iterable[Sink | Tally] = (),
+    through: Callable[[Iterator[Result]], Iterator[Result]] = iter,
+    keep: bool = False,
+    adaptive: bool = False,
+    skips: Callable[[Input], bool] = lambda item: False,
+) -> Iterator[Result]:
+    """Results of every input in order, each written before it is given on.
+
+    Neighboring images are classified together. What `inputs` left out is noted at the end.
+
+    Args:
+        analyzer: what finds and classifies the faces.
+        inputs: what to analyze.
+        options: which frames of videos.
+        sinks: take every result; open.
+        through: passes the results on, before they are written.
+        keep: keep the frames of videos with their results.
+        adaptive: analyze fewer frames where nothing changes.
+        skips: asked for each input, in order, whether to pass over it.
+
+    Raises:
+        UsageError: `options` are not for a stream, or out of range.
+    """
+    progress = _Progress(inputs)
+    sinks = list(sinks)
+
+    def results() -> Iterator[Result]:
+        chosen = (item for item in inputs if not progress.passes_over(skips(item)))
+        for is_image, group in groupby(chosen, lambda item: item.kind == "image"):
+            if is_image:
+                yield from analyzer.analyze(frame for item in group for frame in item.frames())
+                continue
+            for item in group:
+                frames = item.frames(options)
+                progress.opens(item.name, getattr(frames, "info", None), options)
+                yield from analyzer.stream(frames, keep=keep, adaptive=adaptive)
+
+    try:
+        for result in through(results()):
+            with uninterrupted():
+                for sink in sinks:
+                    sink.write(result)
+            progress.add(result)
+            yield result
+    finally:
+        Meter.hide()
+    if text := inputs.summary():
+        warn(text)
+
+
+def counted(results: Iterable[Result], source: object = None) -> Iterator[Result]:
+    """Pass results on, and show progress.
+
+    Args:
+        results: of one source.
+        source: where they come from; with an ``info``, it is known how far they go.
+    """
+    progress = _Progress(None)
+    info: VideoInfo | None = getattr(source, "info", None)
+    if info is not None:
+        progress.opens(info.source, info, _ALL)
+    try:
+        for result in results:
+            progress.add(result)
+            yield result
+    finally:
+        Meter.hide()
+
+
+class _Progress:
+    """How far a run is: in a video by its time, among several inputs by their number."""
+
+    def __init__(self, inputs: Inputs | None) -> None:
+        self._inputs, self._meter = inputs, Meter(unit="images")
+        self._ranges: dict[str, tuple[float, float]] = {}  # of videos, seconds
+        self._all: int | None = None
+        self._skipped = self._finished = self._frames = 0
+        self._video: str | None = None
+
+    def passes_over(self, skipped: bool) -> bool:
+        """Count an input that an earlier run has finished."""
+        self._skipped += skipped
+        return skipped
+
+    def opens(self, name: str, info: VideoInfo | None, options: VideoOptions) -> None:
+        """Take note how long a video is."""
+        if info is not None and info.duration_s:
+            end = min(options.end or info.duration_s, info.duration_s)
+            self._ranges[name] = options.start or 0.0, end
+
+    def add(self, result: Result) -> None:
+        """Count a result, and show now and then how far the run is."""
+        video = None if result.time_s is None else result.source
+        if video != self._video:
+            self._finished += self._video is not None
+            self._video = video
+        self._finished += video is None
+        self._frames += video is not None
+        if self._meter.is_due():
+            self._show(result)
+
+    def _show(self, result: Result) -> None:
+        if self._all is None and self._inputs is not None:  # a second walk, once, in long runs
+            self._all = sum(1 for _ in Inputs(self._inputs.paths))
+        total = None if self._all is None else self._all - self._skipped
+        if result.time_s is None:
+            self._meter(self._finished, total)
+            return
+        start, end = self._ranges.get(result.source, (0.0, 0.0))
+        share = min((result.time_s - start) / (end - start), 0.999) if end > start else 0.0
+        name = f"{Path(result.source).name}:"
+        if total is not None and total > 1:
+            name = f"{self._finished + 1:,} of {total:,}, {name}"
+        else:
+            total = 1 if end > start else None
+        self._meter(self._finished + share, total, what=name, count=(self._frames, "frames"))
