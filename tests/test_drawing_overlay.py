@@ -1,4 +1,4 @@
-"""AnnotatedSink of moving people: steady labels, captions, margin, bars."""
+"""Annotations of moving people: steady labels, captions, margin, bars."""
 
 from __future__ import annotations
 
