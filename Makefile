@@ -21,10 +21,11 @@ test: $(VENV)/.dev ## run all tests, on WORKERS=2 cores
 test-quick: $(VENV)/.dev ## run the tests of three seconds or less: two minutes
 	$(PYTEST) -m "not slow"
 
-check: $(VENV)/.dev ## ruff, mypy strict, import-linter; after train-extra
+check: $(VENV)/.dev ## ruff, mypy strict, pyright, import-linter; after train-extra
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/basedpyright --level error tests/typed_user.py
 	$(BIN)/lint-imports
 
 format: $(VENV)/.dev ## tidy the code

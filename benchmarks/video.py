@@ -195,7 +195,7 @@ def _mien(film: Path) -> dict[str, Any]:
             yield frame
 
     started = time.perf_counter()
-    with TableSink(film.with_suffix(".parquet"), analyzer.labels, analyzer.settings) as table:
+    with TableSink(film.with_suffix(".parquet"), analyzer) as table:
         write = clock("write the table", table.write)
         for result in analyzer.stream(waited()):
             frames, faces = frames + 1, faces + len(result)

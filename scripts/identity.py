@@ -107,11 +107,12 @@ def films(folder: Path) -> None:
     )
     assert both.embeddings is not None
     tracks = Tracks(both.faces, np.zeros(len(both.faces)), both.embeddings.of(both.faces, IDENTITY))
-    found = both.who().tracks
+    found = both.identify().tracks
     people = (found["first_s"] // 3).to_numpy()  # three seconds each
     show("tracks of films", tracks.vectors, people)
-    alone = both.film(both.sources[0])
-    print(f"\n{FILMS[0]}: {len(alone.people())} people; both films: {len(both.people())} people")
+    alone = both.source(both.sources[0])
+    counts = len(alone.identify()), len(both.identify())
+    print(f"\n{FILMS[0]}: {counts[0]} people; both videos: {counts[1]} people")
 
 
 def show(what: str, vectors: FloatArray, people: npt.NDArray[np.generic]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers.clock import wait_until
+from helpers.results import Run
 
 from mien import (
     CustomClassifier,
@@ -23,7 +24,7 @@ from mien import (
 from mien.errors import InputNotFoundError, PluginError, UsageError
 from mien.media.photos import photos
 from mien.sinks.images import ImageSink
-from mien.sinks.jsonl import JsonSink
+from mien.sinks.jsonl import JsonlSink
 from mien.sinks.tables import TableSink
 from mien.testing import check_detector, check_sink, check_source
 from mien.types import Crops, Frame, Image, Scores
@@ -124,10 +125,10 @@ def test_a_bad_image_among_good_ones_is_a_row(tmp_path: Path, photo: Path) -> No
 def test_one_image_is_asked_for_and_an_error_is_raised(analyzer: EmotionAnalyzer) -> None:
     with pytest.raises(InputNotFoundError, match="nowhere"):
         analyzer("/nowhere.jpg")
-    with pytest.raises(UsageError, match="more than one picture"):
-        analyzer([spots(1), spots(1)])
-    with pytest.raises(UsageError, match="no picture"):
-        analyzer([])
+    with pytest.raises(UsageError, match="more than one image"):
+        analyzer([spots(1), spots(1)])  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="no image"):
+        analyzer([])  # type: ignore[arg-type]
 
 
 def test_uncertain_where_no_label_has_a_majority() -> None:
@@ -182,9 +183,9 @@ def test_a_users_function_passes_the_public_check() -> None:
 def test_sources_and_sinks_pass_their_checks(tmp_path: Path, photo: Path) -> None:
     check_source(photos([photo, spots(1), "/nowhere.jpg"]))
     check_sink(ImageSink(tmp_path / "pictures"))
-    check_sink(TableSink(tmp_path / "t.csv", ("neutral", "happiness"), {}))
+    check_sink(TableSink(tmp_path / "t.csv", Run(("neutral", "happiness"))))
     with (tmp_path / "lines.jsonl").open("w") as stream:
-        check_sink(JsonSink(stream))
+        check_sink(JsonlSink(stream))
     lines = (tmp_path / "lines.jsonl").read_text().splitlines()
     assert [json.loads(line)["status"] for line in lines] == ["error", "ok", "ok"]
 
@@ -203,7 +204,7 @@ def test_saved_results_come_back(tmp_path: Path, photo: Path, suffix: str) -> No
     assert loaded[1].error == results[1].error
     assert loaded[0].draw().shape == results[0].draw().shape
     if suffix == ".parquet":
-        assert len(loaded[0].settings["classifier_sha256"]) == 64
+        assert len(loaded[0].settings.classifier_sha256) == 64
 
 
 def test_images_of_a_result(smile: Result, astronaut: Image) -> None:
@@ -253,10 +254,13 @@ def test_save_writes_a_folder(smile: Result, analyzer: EmotionAnalyzer, tmp_path
 
 
 def test_the_table_has_the_promised_columns(smile: Result) -> None:
-    table = smile.to_dataframe()
+    table = Results([smile]).faces
     head = "source frame time_s face x1 y1 x2 y2 detection_score track_id emotion probability"
     quality = ["size_px", "sharpness", "roll_deg", "yaw_deg", "fit", "unfit_reason"]
     assert list(table.columns) == [*head.split(), *smile.labels, *quality]
+    shown = smile.to_dataframe()
+    assert list(shown.columns[:3]) == ["emotion", "probability", "source"]
+    assert set(shown.columns) == set(table.columns)
 
 
 def test_loading_keeps_each_row_with_its_image(tmp_path: Path) -> None:
@@ -268,7 +272,7 @@ def test_loading_keeps_each_row_with_its_image(tmp_path: Path) -> None:
         loaded = Results.load(twice.save(tmp_path / f"t{suffix}"))
         assert [len(result) for result in loaded] == [2, 1, 2]
         assert loaded[0].emotions == ("uncertain", "uncertain")
-        with pytest.raises(UsageError, match="squares are not stored"):
+        with pytest.raises(UsageError, match="crops are not stored"):
             loaded[0].square_images()
 
 
@@ -357,7 +361,7 @@ def test_boxes_that_are_already_there() -> None:
 def test_settings_are_plain_and_repeatable() -> None:
     first, second = EmotionAnalyzer().settings, EmotionAnalyzer().settings
     assert first == second
-    assert json.loads(first["detector_settings"])["min_score"] == 0.9
+    assert first.detector_settings["min_score"] == 0.9
 
 
 def test_results_survive_pickling(smile: Result) -> None:

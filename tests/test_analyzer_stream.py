@@ -12,6 +12,7 @@ import pytest
 from mien.analyzer import EmotionAnalyzer
 from mien.errors import UsageError, VideoError
 from mien.expressions.callable import CustomClassifier
+from mien.media.base import Timing
 from mien.timeline.timeline import Timeline
 from mien.types import Crops, Faces, FloatArray, Frame, Image
 
@@ -149,7 +150,7 @@ def test_images_of_adaptive_results_can_be_read_again(analyzer: EmotionAnalyzer)
 
 def test_live_frames_are_not_adaptive(analyzer: EmotionAnalyzer) -> None:
     class Camera:
-        live = True
+        timing = Timing(live=True)
 
         def __iter__(self) -> Iterator[Frame]:
             return film()

@@ -94,7 +94,7 @@ def test_an_image_on_standard_input(photo: Path) -> None:
         (["analyze", "PHOTO", "--model", "enet_b2_8"], 4, "run: mien models pull enet_b2_8"),
         (["analyze", "PHOTO", "--model", "none.onnx"], 4, "no model file none.onnx"),
         (["analyze", "PHOTO", "--min-score", "7"], 2, "between 0 and 1"),
-        (["analyze", "PHOTO", "--without", "joy"], 2, "no label 'joy' to leave out"),
+        (["analyze", "PHOTO", "--without", "joy"], 2, "no label 'joy' to exclude"),
         (["analyze", "/nowhere/*.jpg"], 3, "/nowhere/*.jpg"),
         (["evaluate", "mien-mobilenet", "/nowhere"], 3, "there is nothing at /nowhere"),
         (["train", "none.toml", "--data", "/nowhere"], 3, "there is no recipe none.toml"),

@@ -9,12 +9,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.results import frame_result, mostly
+from helpers.results import Run, frame_result, mostly
 from helpers.videos import write_video
 from typer.testing import CliRunner
 
@@ -25,6 +26,7 @@ from mien.labels import EMOTIONS
 from mien.media.images import write_image
 from mien.results.collection import Results
 from mien.results.files import AnalysisFiles
+from mien.results.settings import RunSettings
 from mien.results.tables import IMAGE_DTYPES, TableWriter, write_table
 from mien.sinks.checkpoint import Checkpoint, Plan
 from mien.sinks.gif import GifSink
@@ -35,6 +37,8 @@ from mien.timeline.timeline import Timeline
 
 SUFFIXES = (".parquet", ".csv", ".jsonl")
 IMAGE = np.zeros((48, 64, 3), np.uint8)
+
+X = Run(EMOTIONS, RunSettings(detector="x"))
 
 
 def mien(*arguments: object) -> tuple[int, str]:
@@ -53,7 +57,10 @@ def video(tmp_path: Path) -> Path:
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
     """The analysis of a video, as `mien analyze` would write it."""
-    results = [frame_result(i / 10, {1: mostly("happiness")}, index=i) for i in range(20)]
+    results = [
+        replace(frame_result(i / 10, {1: mostly("happiness")}, index=i), settings=X.settings)
+        for i in range(20)
+    ]
     return Timeline.from_results(results, keep_faces=False).save(tmp_path / "table.parquet")
 
 
@@ -223,17 +230,18 @@ def test_the_same_command_again_does_only_what_is_new(photo: Path, tmp_path: Pat
 
 
 def test_files_beside_a_table_are_not_deleted(tmp_path: Path) -> None:
-    path, plan = tmp_path / "t.parquet", Plan({"detector": "x"}, (), ["film.mp4"], {"peaks"})
-    with TableSink(path, EMOTIONS, {"detector": "x"}, True, (), Checkpoint(path, plan)) as sink:
+    path = tmp_path / "t.parquet"
+    plan = Plan(X.settings, (), ["film.mp4"], {"peaks"})
+    with TableSink(path, X, keep_faces=True, checkpoint=Checkpoint(path, plan)) as sink:
         sink.write(frame_result(0.0, {1: mostly("anger")}))
     peaks = AnalysisFiles(path).peaks
     assert peaks.is_file()
     columns = list(pd.read_parquet(path).columns)
     (tmp_path / "film.mp4").touch()
     with pytest.raises(UsageError, match="is not there any more"):
-        Checkpoint(path, Plan({"detector": "x"}, columns, ["film.mp4"]))
+        Checkpoint(path, Plan(X.settings, columns, ["film.mp4"]))
     with pytest.raises(UsageError, match=r"t\.parquet exists"):
-        TableSink(path, EMOTIONS, {})
+        TableSink(path, Run(EMOTIONS))
     assert peaks.is_file()
 
 
@@ -302,7 +310,7 @@ def test_links_at_the_names_of_unfinished_files_are_not_followed(tmp_path: Path)
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no locks of this kind")
 def test_two_runs_with_one_name_do_not_mix(tmp_path: Path) -> None:
-    plan = Plan({}, (), ["film.mp4"], {"embeddings"})
+    plan = Plan(RunSettings(), (), ["film.mp4"], {"embeddings"})
     with TableWriter(tmp_path / "t.csv", IMAGE_DTYPES):
         with pytest.raises(UsageError, match=r"t\.csv is being written by another run"):
             Checkpoint(tmp_path / "t.csv", plan)
@@ -325,7 +333,7 @@ def test_what_a_killed_process_left_is_replaced(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not let an open file go")
 def test_a_removed_folder_is_noticed_at_the_next_write(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    sink = TableSink(tmp_path / "out/t.csv", EMOTIONS, {})
+    sink = TableSink(tmp_path / "out/t.csv", Run(EMOTIONS))
     sink.write(frame_result(0.0))
     shutil.rmtree(tmp_path / "out")
     with pytest.raises(UsageError, match=r"t\.images\.csv\.partial was removed meanwhile"):
@@ -344,7 +352,7 @@ FULL = """
 import resource, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
-from helpers.results import acted, towards
+from helpers.results import Run, frame_result, mostly
 from mien.errors import UsageError
 from mien.labels import EMOTIONS
 from mien.sinks.checkpoint import Checkpoint, Plan
@@ -355,9 +363,9 @@ signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
 path = Path(sys.argv[1])
 try:
-    with TableSink(path, EMOTIONS, {}, checkpoint=Checkpoint(path, overwrite=True)) as sink:
+    with TableSink(path, Run(EMOTIONS), overwrite=True) as sink:
         for i in range(200):
-            sink.write(acted(i / 10, {1: towards("anger", i / 200)}, index=i))
+            sink.write(frame_result(i / 10, {1: mostly("anger", i / 200)}, index=i))
 except UsageError as error:
     print(error)
 """
@@ -402,7 +410,7 @@ def test_an_unfinished_table_says_how_to_go_on(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "t.csv"
-    sink = TableSink(path, EMOTIONS, {"detector": "x"}).__enter__()
+    sink = TableSink(path, X).__enter__()
     sink.write(frame_result(0.0, {1: mostly("anger")}))
     sink.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
     assert not path.exists()

@@ -102,7 +102,7 @@ def test_tables_of_two_models(tables: list[Path], tmp_path: Path) -> None:
     [
         (["--name", "anna"], 2, "--name is NUMBER=NAME, such as 3=anna, got 'anna'"),
         (["--threshold", "7"], 2, "Invalid value for '--threshold'"),
-        (["--known", "anna"], 3, "there is no picture or folder anna"),
+        (["--known", "anna"], 3, "no such image or folder: anna"),
         (["-o", "/nowhere/x.html"], 2, "/nowhere"),
         (["-o", "PHOTO"], 2, "is a file: give a folder, a page or a table"),
         (["--known", "PHOTO"], 2, "say whose face"),
@@ -137,7 +137,7 @@ def test_eight_people_in_a_video_and_again_in_another(shared: Path, tmp_path: Pa
     merged = Timeline.load(tmp_path / "out" / "merged.parquet")
     seconds = merged.summary(across=True)["visible_s"]
     assert seconds.iloc[:-1].tolist() == pytest.approx([6.0] * 8, abs=0.2)
-    assert set(merged.person("Anna").sources) == {str(film), str(again)}
+    assert set(merged.track("Anna").sources) == {str(film), str(again)}
 
 
 def test_photos_of_one_person_and_of_others(shared: Path, tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_a_video_that_cannot_be_read_loses_nothing(tables: list[Path], tmp_path:
     (tmp_path / "broken.mp4").write_bytes(b"no film at all")
     kept = Timeline.load(tables[0])
     assert kept.embeddings is not None
-    model = EmotionAnalyzer(also=("identity",)).settings["classifier_sha256"]
+    model = EmotionAnalyzer(also=("identity",)).settings.classifier_sha256
     ours = replace(kept, embeddings=replace(kept.embeddings, model=model))
     table = ours.save(tmp_path / "ours.parquet")
     done = run_mien("people", table, tmp_path / "broken.mp4", "-o", tmp_path / "who.csv")

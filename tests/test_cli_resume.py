@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.results import failed_frame, frame_result, mostly
+from helpers.results import Run, failed_frame, frame_result, mostly
 
 from mien.errors import UsageError
 from mien.labels import EMOTIONS
@@ -21,6 +21,7 @@ from mien.results.collection import load_tables
 from mien.results.embeddings import read_embeddings
 from mien.results.peaks import read_peak_rows
 from mien.results.result import Result
+from mien.results.settings import RunSettings
 from mien.results.writer import GrowingTable
 from mien.sinks.checkpoint import Checkpoint, Plan
 from mien.sinks.tables import TableSink
@@ -28,7 +29,7 @@ from mien.sinks.tables import TableSink
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 SUFFIXES = (".parquet", ".csv", ".jsonl")
-SETTINGS = {"detector": "x", "classifier_sha256": "a"}
+SETTINGS = RunSettings(detector="x", classifier_sha256="a")
 COLUMNS = tuple(tables.face_dtypes(EMOTIONS))
 BESIDE = ("peaks", "embeddings")
 INPUTS = ("a.jpg", "broken.jpg", "one.mp4", "b.jpg", "two.mp4", "c.jpg", "gone.mp4")
@@ -81,7 +82,7 @@ def run(
                 yield from results_of(source)
 
     analyzed: list[str] = []
-    with TableSink(table, EMOTIONS, SETTINGS, True, (), checkpoint) as sink:
+    with TableSink(table, Run(EMOTIONS, SETTINGS), keep_faces=True, checkpoint=checkpoint) as sink:
         for count, result in enumerate(results()):
             if count == stop_after:
                 raise StopError
@@ -186,7 +187,7 @@ def test_other_options_start_again() -> None:
     table = Path("t.parquet")
     with pytest.raises(StopError):
         run(table, 12)
-    other = Plan({**SETTINGS, "detector": "y"}, COLUMNS, INPUTS, BESIDE)
+    other = Plan(replace(SETTINGS, detector="y"), COLUMNS, INPUTS, BESIDE)
     with pytest.raises(UsageError, match=r"t\.parquet\.partial was made with another detector"):
         Checkpoint(table, other)
     assert run(table, resume=False) == list(INPUTS)

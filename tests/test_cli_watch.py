@@ -21,6 +21,7 @@ from mien.cli.exit_codes import with_exit_code
 from mien.cli.viewer.live import KEYS, Live
 from mien.cli.viewer.view import Screen
 from mien.errors import VideoError
+from mien.media.base import Timing
 from mien.media.video import VideoSource
 from mien.results.collection import load_tables
 from mien.types import Frame
@@ -31,7 +32,7 @@ FPS = 20
 class Camera:
     """Shows a frame each time it is asked to, and counts those that were taken."""
 
-    live = True
+    timing = Timing(live=True)
 
     def __init__(self, *, error: Exception | None = None) -> None:
         self.taken, self.error = 0, error

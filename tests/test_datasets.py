@@ -130,7 +130,7 @@ def test_nothing_to_read_is_an_error(tmp_path: Path) -> None:
         load_faces(tmp_path / "data.bin")
     (tmp_path / "happy").mkdir()
     (tmp_path / "happy" / "a.png").write_bytes(b"x")
-    with pytest.raises(InputError, match="no labelled picture that can be read; the first: happy"):
+    with pytest.raises(InputError, match="no labelled image that can be read; the first: happy"):
         load_faces(tmp_path)
 
 

@@ -110,11 +110,11 @@ def story() -> Timeline:
 def test_a_table_says_that_they_are_derived_and_is_read_again(tmp_path: Path) -> None:
     timeline = story().smooth(0.6).derive_affect()
     assert timeline.derive_affect() is timeline
-    assert timeline.settings["derived"].startswith("valence and arousal from the probabilities")
-    assert "Russell and Mehrabian 1977" in timeline.settings["derived"]
+    assert timeline.settings.derived.startswith("valence and arousal from the probabilities")
+    assert "Russell and Mehrabian 1977" in timeline.settings.derived
     path = timeline.save(tmp_path / "t.parquet")
     again = Timeline.load(path)
-    assert again.settings["derived"] == timeline.settings["derived"]
+    assert again.settings.derived == timeline.settings.derived
     assert b"mien.derived" in pq.read_schema(path).metadata
     for name in MEASURES:
         assert again.faces[name].to_numpy() == pytest.approx(timeline.faces[name].to_numpy())
@@ -134,9 +134,9 @@ def test_a_result_and_an_analyzer_give_the_same(photo: Path) -> None:
     found = asked(photo)
     for one in (derived, found):
         assert one.scores.measures["valence"] == pytest.approx([0.8], abs=0.03)  # a broad smile
-        assert "derived" in one.settings
+        assert one.settings.derived
     assert found.to_dict()["faces"][0]["valence"] == pytest.approx(0.8, abs=0.03)
-    assert "derived" not in EmotionAnalyzer().settings
+    assert not EmotionAnalyzer().settings.derived
 
 
 def test_an_analyzer_says_at_once_what_cannot_be_derived(tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_an_analyzer_says_at_once_what_cannot_be_derived(tmp_path: Path) -> None
     card = ModelCard("tiny", ("happiness", "sadness"), 8, std=1.0, measures=("valence",))  # type: ignore[arg-type]
     model = OnnxClassifier(channel_network(tmp_path / "tiny.onnx", card=card.to_json()))
     analyzer = EmotionAnalyzer(lambda image: [(4, 4, 36, 36, 0.9)], model, also=("affect",))
-    assert analyzer.settings["derived"].startswith("arousal from")
+    assert analyzer.settings.derived.startswith("arousal from")
     image = np.zeros((40, 40, 3), np.uint8)
     image[..., 0], image[..., 2] = 200, 25  # happiness; 25 of blue are a valence of 0.5
     measures = analyzer(image).scores.measures
@@ -172,7 +172,7 @@ def test_the_command_writes_columns(tmp_path: Path, photo: Path) -> None:
     assert run(analyze, photo, "-o", table, "--affect")[0] == 0
     loaded = Results.load(table)
     assert loaded.faces["valence"].tolist() == pytest.approx([0.8], abs=0.03)
-    assert "Table 4" in loaded[0].settings["derived"]
+    assert "Table 4" in loaded[0].settings.derived
     code, output = run(analyze, photo, "--json", "--affect")
     assert code == 0
     assert json.loads(output.splitlines()[0])["faces"][0]["arousal"] == pytest.approx(0.5, abs=0.03)

@@ -50,8 +50,8 @@ def test_a_photo_has_the_columns_when_asked() -> None:
     assert tuple(result.scores.measures) == analyzer.measures
     assert 25 < result.scores.measures[AGE][0] < 45
     assert result.scores.measures[FEMALE][0] > 0.5
-    assert analyzer.settings["also"] == "age,gender"
-    assert len(analyzer.settings["attributes_sha256"]) == 64
+    assert analyzer.settings.also == ("age", "gender")
+    assert len(analyzer.settings.attributes_sha256) == 64
 
 
 def test_any_classifier_can_be_asked_and_faceless_images_keep_the_columns(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def test_it_is_saved_and_comes_back(analyzer: EmotionAnalyzer, tmp_path: Path, s
     assert again.labels == ("red", "green")
     assert again[1].error
     told = tmp_path / f"sink.{suffix}"
-    with TableSink(told, analyzer.labels, {}, measures=analyzer.measures) as sink:
+    with TableSink(told, analyzer) as sink:
         for result in results:
             sink.write(result)
     assert Results.load(told).faces["valence"].tolist() == pytest.approx([0.5, 1.0])

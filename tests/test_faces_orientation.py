@@ -22,6 +22,7 @@ from mien.faces.geometry import iou, quarter_turns
 from mien.media.images import read_image
 from mien.media.video import VideoSource
 from mien.results.collection import Results
+from mien.results.settings import RunSettings
 from mien.timeline.timeline import Timeline
 from mien.types import Faces, FloatArray, Frame, Image
 
@@ -203,4 +204,4 @@ def test_a_video_stored_on_its_side_is_noticed(
 def test_photos_are_not_said_to_lie(analyzer: EmotionAnalyzer, astronaut: Image) -> None:
     result = analyzer(turned(astronaut, 90))
     faces, images = Results([result]).faces, Results([result]).images
-    assert Timeline(faces, images, {}, result.labels).orientation_note == ""
+    assert Timeline(faces, images, RunSettings(), result.labels).orientation_note == ""

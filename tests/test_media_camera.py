@@ -127,7 +127,7 @@ def test_frames_come_in_order_with_times() -> None:
     assert {frame.source for frame in rest} == {"t"}
     assert camera.dropped == 0
     assert isinstance(camera, Source)
-    assert camera.live
+    assert camera.timing.live
     check_source(CameraSource("t", open_=lambda: generated(5, pause=0.01)))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -26,6 +25,7 @@ from mien.plugins import model_path
 from mien.reports import PEOPLE, SEGMENTS, report_page, write_report
 from mien.reports.methods import model_card
 from mien.results.peaks import Peak
+from mien.results.settings import RunSettings
 from mien.results.tables import IMAGE_DTYPES, face_dtypes
 from mien.timeline.timeline import Timeline
 
@@ -33,9 +33,9 @@ RATE = 10
 Stretch = tuple[float, float, str]  # from, to, label
 
 
-def settings(**changes: str) -> dict[str, str]:
+def settings(**changes: str) -> RunSettings:
     sha256 = hashlib.sha256(model_path("mien-mobilenet").read_bytes()).hexdigest()
-    return {
+    texts = {
         "mien_version": "0.2.0",
         "detector": "mtcnn",
         "detector_settings": '{"min_score": 0.9}',
@@ -45,6 +45,7 @@ def settings(**changes: str) -> dict[str, str]:
         "uncertain_below": "0.5",
         **changes,
     }
+    return RunSettings.from_metadata(texts)
 
 
 def film(
@@ -180,12 +181,12 @@ def test_a_face_is_shown_only_where_viewers_would_agree(astronaut: np.ndarray) -
 
 def test_figures_of_the_model_do_not_speak_for_a_head() -> None:
     path = model_path("mien-mobilenet")
-    own = {"classifier": "mien-mobilenet", "classifier_sha256": file_sha256(path)}
+    own = RunSettings(classifier="mien-mobilenet", classifier_sha256=file_sha256(path))
     assert model_card(own)[0] is not None
-    units = json.dumps([{"name": "au", "sha256": "", "task": "action-units"}])
-    assert model_card({**own, "heads": units})[0] is not None
-    hers = json.dumps([{"name": "hers", "sha256": "", "task": "expression"}])
-    card, why = model_card({**own, "heads": hers})
+    units = ({"name": "au", "sha256": "", "task": "action-units"},)
+    assert model_card(replace(own, heads=units))[0] is not None
+    hers = ({"name": "hers", "sha256": "", "task": "expression"},)
+    card, why = model_card(replace(own, heads=hers))
     assert card is None
     assert "Labels come from the head hers" in why
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.results import failed_frame, frame_result, mostly
+from helpers.results import Run, failed_frame, frame_result, mostly
 
 from mien import EmotionAnalyzer, Timeline
 from mien.errors import InputError, ModelError, UsageError
@@ -18,11 +18,12 @@ from mien.plugins import model_path
 from mien.results.embeddings import Embeddings, read_embeddings
 from mien.results.files import AnalysisFiles
 from mien.results.result import Result
+from mien.results.settings import RunSettings
 from mien.sinks.checkpoint import Checkpoint
 from mien.sinks.tables import TableSink
 from mien.types import Scores
 
-SETTINGS = {"uncertain_below": "0.5", "classifier_sha256": "abc"}
+SETTINGS = RunSettings(classifier_sha256="abc")
 
 
 def told(frame: int, people: tuple[int, ...], source: str = "film.mp4") -> Result:
@@ -64,7 +65,7 @@ def test_a_timeline_keeps_them_and_gives_them_back(tmp_path: Path) -> None:
         assert seen.embeddings.model == "abc"
         found = seen.embeddings.of(seen.faces, "identity")
         assert found.tolist() == [[1, 0, 0.5], [2, 0, 0.5], [2, 3, 0.5]]
-        second = seen.person(2)
+        second = seen.track(2)
         assert second.embeddings is not None
         assert second.embeddings.of(second.faces, "features")[:, 0].tolist() == [4, 4]
         assert seen.faces["apparent_age"].tolist() == pytest.approx([21, 22, 22])
@@ -73,18 +74,18 @@ def test_a_timeline_keeps_them_and_gives_them_back(tmp_path: Path) -> None:
 
 def test_a_sink_writes_what_a_timeline_reads(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
-    with TableSink(path, EMOTIONS, SETTINGS, measures=("apparent_age",)) as sink:
+    with TableSink(path, Run(EMOTIONS, SETTINGS, ("apparent_age",))) as sink:
         for source in ("a.mp4", "b.mp4"):
             for result in film(source):
                 sink.write(result)
-    timeline = Timeline.load(path).film("b.mp4")
+    timeline = Timeline.load(path).source("b.mp4")
     assert timeline.embeddings is not None
     assert timeline.embeddings.of(timeline.faces, "identity")[:, 1].tolist() == [0, 0, 3]
     assert not list(tmp_path.glob("*.partial"))
     with pytest.raises(UsageError, match=r"t\.parquet exists"):
-        TableSink(path, EMOTIONS, SETTINGS)
+        TableSink(path, Run(EMOTIONS, SETTINGS))
     anew = Checkpoint(path, overwrite=True)
-    with TableSink(path, EMOTIONS, SETTINGS, False, ("apparent_age",), anew) as sink:
+    with TableSink(path, Run(EMOTIONS, SETTINGS, ("apparent_age",)), checkpoint=anew) as sink:
         sink.write(frame_result(0.0, {1: mostly("anger")}))
     assert not AnalysisFiles(path).embeddings.exists(), "vectors of an older run must not stay"
 
@@ -128,13 +129,13 @@ def test_what_a_model_does_not_predict_is_one_sentence() -> None:
         EmotionAnalyzer(also=("mood",))
     with pytest.raises(ModelError, match="does not give 'identity'"):
         OnnxClassifier(model_path("mien-mobilenet"), {"identity": ""}, also=("identity",))
-    with pytest.raises(UsageError, match="cannot be asked"):
+    with pytest.raises(UsageError, match="does not give features"):
         EmotionAnalyzer(classifier=OnnxClassifier(model_path("mien-mobilenet")), also=("features",))
 
 
 def test_only_those_who_are_in_a_part_are_saved_with_it(tmp_path: Path) -> None:
     both = Timeline.from_results([*film("a.mp4"), *film("b.mp4")])
-    path = both.film("a.mp4").person(2).save(tmp_path / "one.parquet")
+    path = both.source("a.mp4").track(2).save(tmp_path / "one.parquet")
     kept = read_embeddings(path)
     assert kept is not None
     assert kept.keys["source"].unique().tolist() == ["a.mp4"]

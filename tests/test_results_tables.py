@@ -14,7 +14,7 @@ from helpers.tables import face_part, faces_table, images_part
 
 from mien.errors import InputError, InputNotFoundError, MissingExtraError, UsageError
 from mien.labels import EMOTIONS
-from mien.results import tables
+from mien.results import display, tables
 
 SUFFIXES = [".parquet", ".csv", ".jsonl"]
 EXPECTED = {
@@ -137,7 +137,7 @@ def test_bad_paths_are_one_sentence(tmp_path: Path) -> None:
         tables.TableWriter(tmp_path / "d.csv", tables.IMAGE_DTYPES)
     with pytest.raises(UsageError, match="cannot be written"):
         tables.write_table(table, tmp_path / ("n" * 254 + ".csv"))
-    with pytest.raises(InputNotFoundError, match="there is no file"):
+    with pytest.raises(InputNotFoundError, match="no such file"):
         tables.read_table(tmp_path / "none.csv")
     with pytest.raises(UsageError, match=r"\.parquet"):
         tables.read_table(tmp_path / "none.txt")
@@ -153,7 +153,7 @@ def test_style_colors_probabilities_and_escapes_names() -> None:
     table["happiness"] = np.array([1.0, 0.0], np.float32)
     table["fear"] = np.array([np.nan, 0.5], np.float32)
     table["emotion"] = pd.Series(["happiness", "uncertain"], dtype="string")
-    html = tables.style(table, EMOTIONS).to_html()
+    html = display.style(table, EMOTIONS).to_html()
     assert "&lt;script&gt;" in html
     assert "<script>" not in html
     assert "background-color: rgb(230, 159, 0)" in html
@@ -167,9 +167,9 @@ def test_style_colors_probabilities_and_escapes_names() -> None:
 def test_style_takes_any_rows_and_columns() -> None:
     table = faces_table()
     twice = pd.concat([table, table])  # the index is no longer unique
-    assert "<table" in tables.style(twice, EMOTIONS).to_html()
-    assert "<table" in tables.style(table[["fear", "face"]], EMOTIONS).to_html()
-    assert "<table" in tables.style(tables.to_dataframe([], EMOTIONS), EMOTIONS).to_html()
+    assert "<table" in display.style(twice, EMOTIONS).to_html()
+    assert "<table" in display.style(table[["fear", "face"]], EMOTIONS).to_html()
+    assert "<table" in display.style(tables.to_dataframe([], EMOTIONS), EMOTIONS).to_html()
 
 
 def test_style_without_jinja2_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,4 +177,4 @@ def test_style_without_jinja2_says_what_to_install(monkeypatch: pytest.MonkeyPat
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "jinja2", None)
     with pytest.raises(MissingExtraError, match="pip install jinja2"):
-        tables.style(faces_table(), EMOTIONS)
+        display.style(faces_table(), EMOTIONS)

@@ -16,6 +16,7 @@ from mien.errors import UsageError
 from mien.results import tables
 from mien.results.collection import Results
 from mien.results.result import Result
+from mien.results.settings import RunSettings
 from mien.timeline.timeline import Timeline
 from mien.types import Scores
 
@@ -90,7 +91,7 @@ def test_a_video_without_any_face(results: list[Result], tmp_path: Path) -> None
     assert summary["people"].tolist() == [0] * len(found.sources)
     assert (summary["visible_s"] == 0).all()
     with pytest.raises(UsageError, match="the track ids are: none"):
-        found.person(1)
+        found.track(1)
     for suffix in (".parquet", ".csv", ".jsonl"):
         loaded = Timeline.load(found.save(tmp_path / f"t{suffix}"))
         assert len(loaded.images) == len(results)
@@ -100,7 +101,7 @@ def test_a_video_without_any_face(results: list[Result], tmp_path: Path) -> None
 
 
 def test_one_person(film: Timeline) -> None:
-    second = film.smooth(0.5).person(2)
+    second = film.smooth(0.5).track(2)
     assert second.track_ids == (2,)
     assert len(second.faces) == 150
     assert len(second.images) == 250
@@ -109,12 +110,12 @@ def test_one_person(film: Timeline) -> None:
     assert len(second.raw.faces) == 150
     assert second.segments()["start_s"].tolist() == [2.0, 7.0]
     with pytest.raises(UsageError, match="no person 3; the track ids are: 1, 2"):
-        film.person(3)
+        film.track(3)
 
 
 def test_smoothing_keeps_the_raw_scores_and_follows_with_names(film: Timeline) -> None:
     smooth = film.smooth(2.0)
-    assert smooth.raw is film
+    assert smooth.raw.equals(film)
     values = smooth.faces[list(LABELS)].to_numpy()
     assert values.sum(axis=1) == pytest.approx(1, abs=1e-5)
     assert smooth.faces["probability"].to_numpy() == pytest.approx(values.max(axis=1))
@@ -127,7 +128,7 @@ def test_smoothing_keeps_the_raw_scores_and_follows_with_names(film: Timeline) -
     calm = smooth.faces[smooth.faces["track_id"] == 2]
     assert calm["neutral"].to_numpy() == pytest.approx(0.7, abs=1e-5)  # no one else's are mixed in
     pd.testing.assert_frame_equal(smooth.smooth(1.0).faces, film.smooth(1.0).faces)
-    assert smooth.smooth(0) is film
+    assert smooth.smooth(0).equals(film)
     for wrong in (-1.0, float("nan"), float("inf")):
         with pytest.raises(UsageError, match="0 seconds or more"):
             film.smooth(wrong)
@@ -235,12 +236,12 @@ def test_several_videos_have_their_own_people() -> None:
         pd.testing.assert_frame_equal(own, wanted)
     assert both.summary()["track_id"].isna().sum() == 2
     assert len(both.peaks) == 2 * len(alone.peaks)
-    with pytest.raises(UsageError, match=r"person 1 is in b\.mp4, a\.mp4: say source="):
-        both.person(1)
-    assert both.person(1, source="a.mp4").sources == ("a.mp4",)
-    assert len(both.film("a.mp4").faces) == 400
-    with pytest.raises(UsageError, match=r"no film 'c\.mp4'"):
-        both.film("c.mp4")
+    with pytest.raises(UsageError, match=r"person 1 is in b\.mp4, a\.mp4: give source="):
+        both.track(1)
+    assert both.track(1, source="a.mp4").sources == ("a.mp4",)
+    assert len(both.source("a.mp4").faces) == 400
+    with pytest.raises(UsageError, match=r"no video 'c\.mp4'"):
+        both.source("c.mp4")
 
 
 def test_the_strongest_face_of_each_person_and_label_is_kept(film: Timeline) -> None:
@@ -260,7 +261,7 @@ def test_the_strongest_face_of_each_person_and_label_is_kept(film: Timeline) -> 
 def test_photos_have_no_time_and_say_so() -> None:
     photos = Timeline.from_results(story_frame(0, [(1, GLAD)], time_s=None) for _ in range(2))
     for call in (photos.smooth, photos.segments, photos.summary, photos.plot):
-        with pytest.raises(UsageError, match="it is of photos: analyse a film"):
+        with pytest.raises(UsageError, match="it is of photos: analyze a video"):
             call()
     assert "<table" in photos._repr_html_()
     mixed = Timeline.from_results(
@@ -280,9 +281,9 @@ def test_faces_without_track_ids() -> None:
     assert loose.summary()["visible_s"].tolist() == pytest.approx([10])
     pd.testing.assert_frame_equal(loose.smooth().faces, loose.faces)
     with pytest.raises(UsageError, match="images table does not have"):
-        Timeline(faces, loose.images[:50], {}, LABELS).segments()
+        Timeline(faces, loose.images[:50], RunSettings(), LABELS).segments()
     with pytest.raises(UsageError, match="images table does not have"):
-        Timeline(faces.assign(source="b"), loose.images, {}, LABELS)
+        Timeline(faces.assign(source="b"), loose.images, RunSettings(), LABELS)
 
 
 def test_a_long_video_is_quick() -> None:
@@ -302,7 +303,7 @@ def test_a_long_video_is_quick() -> None:
     known |= {"error": [None] * m, "milliseconds": np.ones(m)}
     known |= {"width": np.full(m, 9), "height": np.full(m, 9)}
     faces = tables.to_dataframe([column], LABELS)
-    film = Timeline(faces, tables.images_dataframe([known]), {}, LABELS)
+    film = Timeline(faces, tables.images_dataframe([known]), RunSettings(), LABELS)
     started = time.process_time()
     smooth = film.smooth(1.0)
     smoothed = time.process_time() - started

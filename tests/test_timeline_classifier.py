@@ -70,7 +70,7 @@ def test_features_of_another_model(tmp_path: Path, rng: np.random.Generator) -> 
     with pytest.raises(UsageError, match=r"features of length 2, those of film\.mp4 have 3"):
         model.predict(timeline_with_features(lambda i: {1: [1, 1, 1]}))
     unkept = timeline_with_features(lambda i: {1: [1, 1]})
-    with pytest.raises(UsageError, match="not kept: analyse it again with --embeddings features"):
+    with pytest.raises(UsageError, match="not kept: analyze it again with --embeddings features"):
         model.predict(Timeline(unkept.faces, unkept.images, unkept.settings, unkept.labels))
     with pytest.raises(UsageError, match=r"shape \(n, 8\), got \(8,\)"):
         model.probabilities(np.zeros(8))
@@ -99,7 +99,7 @@ def test_files_that_are_no_models_of_videos(tmp_path: Path, rng: np.random.Gener
         ("kind", "crowd", "kind is one of person, group, got 'crowd'"),
         ("labels", ["even"], "needs at least two labels"),
         ("labels", ["even", "frames"], "none of them called"),
-        ("labels", None, "card of the model of films 'p' is wrong: labels is a list"),
+        ("labels", None, "card of a video model 'p' is wrong: labels is a list"),
     ):
         file = onnx.load(str(good))
         card = json.loads(file.metadata_props[0].value)

@@ -46,7 +46,7 @@ def test_of_a_person_mean_deviation_least_and_most(film: Timeline, faces: np.nda
 
 def test_the_default_is_the_person_visible_longest(film: Timeline) -> None:
     assert film.descriptor().track_id == 1
-    assert film.person(3).descriptor().track_id == 3
+    assert film.track(3).descriptor().track_id == 3
 
 
 def test_of_a_group_over_the_faces_and_then_over_the_frames(
@@ -127,7 +127,7 @@ def test_several_videos_are_distinguished(faces: np.ndarray) -> None:
         for i in range(20)
     ]
     timeline = Timeline.from_results(results)
-    with pytest.raises(UsageError, match=r"say of which film: source=\.\.\. of 0\.mp4, 1\.mp4"):
+    with pytest.raises(UsageError, match=r"choose a video: source=\.\.\. of 0\.mp4, 1\.mp4"):
         timeline.descriptor()
     for film in (0, 1):
         found = timeline.descriptor(source=f"{film}.mp4")
@@ -147,7 +147,7 @@ def test_what_cannot_be_described_says_why(group: bool) -> None:
     gaps = [frame_with_features(0, {1: (EVEN, [1.0])}), frame_with_features(1, {1: (EVEN, None)})]
     with pytest.raises(InputError, match="1 frame with a face, and 1 without features"):
         describe(Timeline.from_results(gaps))
-    with pytest.raises(UsageError, match="not kept: analyse it again with --embeddings features"):
+    with pytest.raises(UsageError, match="not kept: analyze it again with --embeddings features"):
         describe(Timeline.from_results(frame_with_features(i, {1: (EVEN, None)}) for i in range(5)))
     with pytest.raises(InputError, match="no face was found in an empty table"):
         describe(Timeline.from_results([]))
@@ -156,5 +156,5 @@ def test_what_cannot_be_described_says_why(group: bool) -> None:
 def test_a_person_who_is_not_in_the_video(film: Timeline) -> None:
     with pytest.raises(UsageError, match=r"no person 9 in film\.mp4; the track ids are: 1, 2, 3"):
         film.descriptor(9)
-    with pytest.raises(UsageError, match="there is no film 'other'"):
+    with pytest.raises(UsageError, match="there is no video 'other'"):
         film.descriptor(source="other")

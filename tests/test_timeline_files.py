@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import sys
@@ -11,11 +10,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.results import Run
 from helpers.story import LABELS, story
 
 from mien.errors import InputError, InputNotFoundError, UsageError
 from mien.results.collection import Results, images_path
 from mien.results.files import AnalysisFiles
+from mien.results.settings import RunSettings
 from mien.sinks.checkpoint import Checkpoint
 from mien.sinks.tables import TableSink
 from mien.timeline.timeline import Timeline
@@ -44,8 +45,8 @@ def test_what_was_saved_comes_back(tmp_path: Path, film: Timeline, suffix: str) 
         assert np.abs(found.picture.astype(int) - kept.picture).max() <= 4
     assert [len(result) for result in Results.load(path)] == film.images["n_faces"].tolist()
     with pytest.raises(UsageError, match="more rows, to be lost"):
-        film.person(2).save(path)
-    film.person(2).save(path, overwrite=True)
+        film.track(2).save(path)
+    film.track(2).save(path, overwrite=True)
     assert len(Timeline.load(path).images) == 250
     without = Timeline.from_results(story(), keep_faces=False)
     with pytest.raises(UsageError, match=r"t\.peaks\.parquet belongs to"):
@@ -56,16 +57,16 @@ def test_what_was_saved_comes_back(tmp_path: Path, film: Timeline, suffix: str) 
 
 
 def test_what_the_command_writes_is_a_timeline(tmp_path: Path, film: Timeline) -> None:
-    path = tmp_path / "t.parquet"
+    path, run = tmp_path / "t.parquet", Run(LABELS, RunSettings(detector="none"))
     for keep in (True, False):
         anew = Checkpoint(path, overwrite=True)
-        with TableSink(path, LABELS, {"detector": "none"}, keep, checkpoint=anew) as sink:
+        with TableSink(path, run, keep_faces=keep, checkpoint=anew) as sink:
             for result in story():
                 sink.write(result)
         loaded = Timeline.load(path)
         pd.testing.assert_frame_equal(loaded.faces, film.faces)
         assert len(loaded.peaks) == (3 if keep else 0)
-        assert loaded.settings == {"detector": "none"}
+        assert loaded.settings == RunSettings(detector="none")
 
 
 KILLED = """
@@ -73,10 +74,12 @@ import sys
 sys.path.insert(0, sys.argv[2])
 from mien.results import tables
 from mien.sinks.checkpoint import Checkpoint
+from mien.results.settings import RunSettings
 from mien.sinks.tables import TableSink
+from helpers.results import Run
 from helpers.story import GLAD, LABELS, story_frame
 tables._SECONDS_AT_ONCE = 0.0
-with TableSink(sys.argv[1], LABELS, {"detector": "none"}) as sink:
+with TableSink(sys.argv[1], Run(LABELS, RunSettings(detector="none"))) as sink:
     for index in range(10**6):
         sink.write(story_frame(index, [(1, GLAD)] * (index % 3)))
         print(index, flush=True)
@@ -155,4 +158,4 @@ def test_tables_of_two_runs_are_refused(tmp_path: Path, film: Timeline) -> None:
 
 
 def test_settings_are_texts_that_json_can_say(tmp_path: Path, film: Timeline) -> None:
-    assert json.loads(json.dumps(film.smooth(0.25).settings))["smooth_s"] == "0.25"
+    assert film.smooth(0.25).settings.to_metadata()["smooth_s"] == "0.25"

@@ -164,7 +164,7 @@ def test_a_timeline_as_subtitles_and_annotations(tmp_path: Path) -> None:
         "Person 1": [(0, 4000, "sadness"), (4000, 10000, "happiness")],
         "Person 2": [(2000, 5000, "neutral"), (7000, 10000, "neutral")],
     }
-    assert len(cues(film.person(2).export(tmp_path / "t.vtt").read_text())) == 2
+    assert len(cues(film.track(2).export(tmp_path / "t.vtt").read_text())) == 2
     assert {p.name for p in tmp_path.iterdir()} == {"t.eaf", "t.vtt"}
 
 
@@ -176,12 +176,12 @@ def test_tables_are_exported_as_shown(tmp_path: Path) -> None:
         pd.testing.assert_frame_equal(loaded.faces, smooth.faces)
         assert loaded.raw is loaded  # not smoothed a second time
         assert len(loaded.images) == 250
-    assert loaded.settings["values"] == "smoothed over 2 s"
+    assert loaded.settings.values == "smoothed over 2 s"
 
 
 def test_impossible_paths_and_videos(tmp_path: Path) -> None:
     film = Timeline.from_results(story())
-    with pytest.raises(UsageError, match=r"end its name in \.vtt, \.eaf, \.parquet"):
+    with pytest.raises(UsageError, match=r"use \.vtt, \.eaf, \.parquet"):
         film.export(tmp_path / "t.srt")
     with pytest.raises(UsageError, match="there is no folder"):
         film.export(tmp_path / "none" / "t.vtt")
@@ -193,7 +193,7 @@ def test_impossible_paths_and_videos(tmp_path: Path) -> None:
         UsageError, match=r"one video, this table is of a\.mp4, b\.mp4: choose one with --video"
     ):
         both.export(tmp_path / "t.vtt")
-    assert len(cues(both.film("b.mp4").export(tmp_path / "t.vtt").read_text())) == 4
+    assert len(cues(both.source("b.mp4").export(tmp_path / "t.vtt").read_text())) == 4
 
 
 @pytest.fixture
@@ -248,11 +248,11 @@ def test_one_video_of_several_or_a_file_each(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["none.parquet", "-o", "t.vtt"], 3, "there is no file none.parquet"),
+        (["none.parquet", "-o", "t.vtt"], 3, "no such file: none.parquet"),
         (["TABLE", "-o", "TABLE"], 2, "is the table itself"),
-        (["TABLE", "-o", "t.doc"], 2, "end its name in"),
+        (["TABLE", "-o", "t.doc"], 2, "unsupported file type"),
         (["TABLE", "-o", "/nowhere/t.vtt"], 2, "no folder /nowhere"),
-        (["TABLE", "-o", "t.vtt", "--smooth", "-1"], 2, "smooth over 0 seconds or more"),
+        (["TABLE", "-o", "t.vtt", "--smooth", "-1"], 2, "seconds must be a number from 0"),
         (["TABLE", "-o", "t.vtt", "--min-segment", "-1"], 2, "0 seconds or more"),
         (["PHOTOS", "-o", "t.vtt"], 2, "it is of photos"),
     ],

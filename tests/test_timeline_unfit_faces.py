@@ -23,6 +23,7 @@ from mien.reports.highlights import highlights
 from mien.results.collection import Results
 from mien.results.peaks import Peak, Peaks
 from mien.results.result import Result
+from mien.results.settings import RunSettings
 from mien.timeline.timeline import Timeline
 from mien.types import Faces
 
@@ -301,7 +302,7 @@ def test_many_videos_are_listed_at_the_top() -> None:
     both = Timeline(
         pd.concat([p.faces.assign(source=f"{i}.mp4") for i, p in enumerate(parts)]),
         pd.concat([p.images.assign(source=f"{i}.mp4") for i, p in enumerate(parts)]),
-        {},
+        RunSettings(),
         parts[0].labels,
     )
     html = report_page(both)
@@ -331,7 +332,7 @@ def test_tables_of_photos_are_exported_as_they_are(tmp_path: Path, unfit: dict[i
 
 def test_a_printed_timeline_shows_its_answer(half: Timeline) -> None:
     lines = str(half.smooth(1.0)).splitlines()
-    assert lines[0] == repr(half)
+    assert lines[0] == repr(half.smooth(1.0))
     assert [line.split() for line in lines[1:4]] == [
         ["film.mp4"],
         ["person", "visible", "fit", "sadness", "peak"],

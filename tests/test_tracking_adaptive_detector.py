@@ -10,6 +10,7 @@ from helpers.detectors import Place, ScriptedDetector, ScriptedRefiner, painted_
 
 from mien.analyzer import EmotionAnalyzer
 from mien.expressions.callable import CustomClassifier
+from mien.faces.detectors.base import DetectorDescription
 from mien.timeline.timeline import Timeline
 from mien.tracking.adaptive_detector import Glances
 from mien.tracking.sampling import STRIDE
@@ -72,7 +73,7 @@ def test_another_shot_is_searched_once() -> None:
 
 def test_a_confident_face_stays_with_less_confidence_and_a_doubtful_one_does_not() -> None:
     class Doubting(ScriptedRefiner):
-        min_score = 0.9
+        description = DetectorDescription(min_score=0.9)
 
         def refine(self, image: Image, boxes: Boxes, min_score: float | None = None) -> Faces:
             faces = super().refine(image, boxes)

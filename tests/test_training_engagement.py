@@ -315,7 +315,7 @@ def test_wrong_use_of_the_command_is_one_sentence(tmp_path: Path, photo: Path) -
         ([alone, "--person"], 2, "--person and --purpose go together"),
         ([alone, "--person", "--purpose", " "], 2, "needs a purpose, one sentence"),
         ([photo], 2, "is neither a video nor a table"),
-        ([tmp_path / "none.parquet"], 3, "there is no file"),
+        ([tmp_path / "none.parquet"], 3, "no such file"),
     ):
         done = run_mien("engagement", *more, "--model", model, "-o", out, "--overwrite")
         assert done.returncode == code, done.stderr

@@ -313,7 +313,7 @@ def test_from_videos_to_columns_of_a_table(tmp_path: Path) -> None:
     assert list(shown.columns[-3:]) == ["AU09", "AU09_present", "warmth"]
     assert shown["AU09_present"].tolist() == [1]
     assert shown["warmth"].tolist() == pytest.approx([0.6], abs=0.1)
-    kept = json.loads(result.settings["heads"])
+    kept = list(result.settings.heads)
     assert [head["name"] for head in kept] == ["au", "warm"]
     assert kept[0]["sha256"] == file_sha256(au.path)
     assert kept[0]["thresholds"]["AU09"] == au.card.thresholds[0]

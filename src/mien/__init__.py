@@ -1,10 +1,10 @@
-"""mien: faces in, a tidy and honest table of apparent facial expressions out.
+"""mien: finds faces in images and videos and predicts their apparent expressions.
 
     import mien
     result = mien.EmotionAnalyzer()("photo.jpg")
-    print(result.to_dataframe())
+    print(result)
 
-Importing mien loads no third-party package; each name below is fetched on first use.
+Importing mien loads no third-party package; each name below is imported on first use.
 """
 
 from __future__ import annotations
@@ -16,17 +16,41 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mien.analyzer import EmotionAnalyzer
-    from mien.errors import InputError, MienError
+    from mien.errors import (
+        FrameDroppedError,
+        ImageError,
+        InputError,
+        InputNotFoundError,
+        MienError,
+        MissingExtraError,
+        ModelError,
+        PluginError,
+        UsageError,
+        VideoError,
+    )
+    from mien.expressions.base import ClassifierDescription
     from mien.expressions.callable import CustomClassifier
+    from mien.expressions.heads import Head
+    from mien.faces.detectors.base import DetectorDescription
     from mien.faces.detectors.callable import GivenDetector
+    from mien.faces.quality import Quality
+    from mien.media.base import Timing
     from mien.media.camera import CameraSource
     from mien.media.images import read_image, write_image
+    from mien.media.inputs import Inputs, VideoOptions
     from mien.media.video import VideoSource
     from mien.models.card import CropSpec, ModelCard
     from mien.plugins import load_classifier, load_detector
     from mien.results.collection import Results
     from mien.results.result import Result
-    from mien.timeline.timeline import Timeline
+    from mien.results.settings import RunSettings
+    from mien.results.summary import RunSummary
+    from mien.sinks.annotated import AnnotatedSink
+    from mien.sinks.jsonl import JsonlSink
+    from mien.sinks.tables import TableSink
+    from mien.sinks.video import VideoSink
+    from mien.timeline.timeline import Timeline, load
+    from mien.tracking.tracker import Tracked
     from mien.types import Faces, Frame, Scores
 
 __version__: str
@@ -36,22 +60,45 @@ __version__: str
 if "onnxruntime" not in sys.modules and not os.environ.get("ORT_DISABLE_TELEMETRY"):
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
-_HOME = {
+_MODULES = {
+    "AnnotatedSink": "sinks.annotated",
     "CameraSource": "media.camera",
-    "Timeline": "timeline.timeline",
-    "VideoSource": "media.video",
+    "ClassifierDescription": "expressions.base",
     "CropSpec": "models.card",
     "CustomClassifier": "expressions.callable",
+    "DetectorDescription": "faces.detectors.base",
     "EmotionAnalyzer": "analyzer",
     "Faces": "types",
     "Frame": "types",
+    "FrameDroppedError": "errors",
     "GivenDetector": "faces.detectors.callable",
+    "Head": "expressions.heads",
+    "ImageError": "errors",
     "InputError": "errors",
+    "InputNotFoundError": "errors",
+    "Inputs": "media.inputs",
+    "JsonlSink": "sinks.jsonl",
     "MienError": "errors",
+    "MissingExtraError": "errors",
     "ModelCard": "models.card",
+    "ModelError": "errors",
+    "PluginError": "errors",
+    "Quality": "faces.quality",
     "Result": "results.result",
     "Results": "results.collection",
+    "RunSettings": "results.settings",
+    "RunSummary": "results.summary",
     "Scores": "types",
+    "TableSink": "sinks.tables",
+    "Timeline": "timeline.timeline",
+    "Timing": "media.base",
+    "Tracked": "tracking.tracker",
+    "UsageError": "errors",
+    "VideoError": "errors",
+    "VideoOptions": "media.inputs",
+    "VideoSink": "sinks.video",
+    "VideoSource": "media.video",
+    "load": "timeline.timeline",
     "load_classifier": "plugins",
     "load_detector": "plugins",
     "read_image": "media.images",
@@ -59,21 +106,44 @@ _HOME = {
 }
 
 __all__ = [
+    "AnnotatedSink",
     "CameraSource",
+    "ClassifierDescription",
     "CropSpec",
     "CustomClassifier",
+    "DetectorDescription",
     "EmotionAnalyzer",
     "Faces",
     "Frame",
+    "FrameDroppedError",
     "GivenDetector",
+    "Head",
+    "ImageError",
     "InputError",
+    "InputNotFoundError",
+    "Inputs",
+    "JsonlSink",
     "MienError",
+    "MissingExtraError",
     "ModelCard",
+    "ModelError",
+    "PluginError",
+    "Quality",
     "Result",
     "Results",
+    "RunSettings",
+    "RunSummary",
     "Scores",
+    "TableSink",
     "Timeline",
+    "Timing",
+    "Tracked",
+    "UsageError",
+    "VideoError",
+    "VideoOptions",
+    "VideoSink",
     "VideoSource",
+    "load",
     "load_classifier",
     "load_detector",
     "read_image",
@@ -86,9 +156,9 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("mien")
-    if name not in _HOME:
+    if name not in _MODULES:
         raise AttributeError(f"module 'mien' has no attribute {name!r}")
-    value = getattr(import_module(f"mien.{_HOME[name]}"), name)
+    value = getattr(import_module(f"mien.{_MODULES[name]}"), name)
     globals()[name] = value
     return value
 

@@ -1,49 +1,33 @@
-"""EmotionAnalyzer: the one place where source, detector, crops and classifier meet."""
+"""`EmotionAnalyzer`: finds faces in images and videos and predicts their apparent expressions."""
 
 from __future__ import annotations
 
 import json
-import math
 import os
-import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field, replace
-from functools import partial
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from importlib import metadata
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from mien.errors import (
-    FrameDroppedError,
-    InputError,
-    MienError,
-    PluginError,
-    UsageError,
-    VideoError,
-)
-from mien.expressions.affect import AFFECT, DERIVED, missing, places, told, with_affect
-from mien.expressions.base import EmotionClassifier
-from mien.faces.crops import cut
-from mien.faces.detectors.base import FaceDetector
+from mien.errors import PluginError, UsageError, VideoError
+from mien.expressions.affect import AFFECT, missing, places, told
+from mien.expressions.base import EmotionClassifier, describe_classifier
+from mien.expressions.heads import Head
+from mien.faces.detectors.base import describe_detector
 from mien.faces.detectors.box_formats import BoxFormat
-from mien.faces.quality import assess
 from mien.labels import ATTRIBUTES
-from mien.media.base import checked
-from mien.media.photos import photos
-from mien.media.prefetch import prefetched
+from mien.media.base import TimedSource, checked, timing_of
+from mien.media.inputs import ALL_FRAMES, Input, VideoOptions
+from mien.media.photos import check_inputs, opened, photos
 from mien.media.video import VideoSource
-from mien.media.worker import awaited
-from mien.models.card import CropSpec
 from mien.models.session import file_sha256
+from mien.pipeline import Pipeline
 from mien.plugins import (
     DEFAULT_CLASSIFIER,
     DEFAULT_DETECTOR,
     DetectorLike,
-    guarded,
     is_network,
     load_attributes,
     load_classifier,
@@ -51,54 +35,52 @@ from mien.plugins import (
 )
 from mien.results.failures import unless_all_fail
 from mien.results.result import Result
+from mien.results.settings import RunSettings
+from mien.results.summary import RunSummary
+from mien.sinks.base import DrawingSink, Sink
 from mien.timeline.timeline import Timeline
-from mien.tracking.adaptive import looked_at
 from mien.tracking.tracker import Tracked
-from mien.types import Crops, Faces, FloatArray, Frame, Image, Scores
+from mien.types import Frame
 
-#: Pictures whose squares may wait for a full batch, and the bytes of those kept with them.
-PATIENCE, KEPT_BYTES = 8, 32_000_000
-
-
-@dataclass(frozen=True, eq=False)
-class _Seen:
-    """A picture whose faces are found and cut, and not yet judged."""
-
-    frame: Frame
-    faces: Faces = field(default_factory=Faces.empty)
-    crops: Crops = field(default_factory=lambda: np.zeros((0, 1, 1, 3), np.uint8))
-    seconds: float = 0.0
-    read: Callable[[], Image] | None = None
-    size: tuple[int, int] | None = None
-    problem: MienError | None = None
-    attributes: Mapping[str, FloatArray] = field(default_factory=dict)
+if TYPE_CHECKING:
+    from mien.media.images import ImageSource
 
 
 class EmotionAnalyzer:
-    """Finds every face in a picture and says which expression viewers would see.
+    """Finds every face and predicts the expression that viewers would perceive.
 
     Args:
         detector: name, instance, function or boxes, see `mien.load_detector`.
         classifier: name, ``.onnx`` file or instance, see `mien.load_classifier`.
-        min_score: faces found with less confidence are dropped; the detector's own by default.
-            Detectors without confidence keep all their faces.
+        min_score: minimum detection confidence, 0 to 1; by default the detector's own. Faces
+            without a confidence always pass.
         uncertain_below: a face whose top probability is lower is called ``uncertain``. 0.5 means:
             no label would win a majority of viewers.
-        without: labels to leave out, as if before the softmax; ``("contempt",)`` gives the
-            seven-class view.
-        batch_size: faces judged at once, across pictures.
-        threads: threads a network may use; None for every processor.
-        also: what to give of each face besides: "age", "gender" (see `mien.expressions.attributes`:
-            how they look to viewers, not to be used on individuals), "identity", "features" (see
-            `mien.labels.EMBEDDINGS`); and "affect": valence and arousal, derived where the model
-            does not measure them.
-        box_format: how your own function or list of boxes writes them, such as "xywh", see
+        without: label or labels to exclude; the probabilities are renormalized. "contempt" gives
+            the seven-class view.
+        batch_size: faces classified at once, across images.
+        threads: threads that a network may use; None for every processor.
+        also: additional outputs per face: "age", "gender" (as viewers would estimate them, see
+            `mien.expressions.attributes`: not for decisions on individuals), "identity",
+            "features" (see `mien.labels.EMBEDDINGS`), and "affect": valence and arousal, derived
+            where the model does not predict them.
+        heads: files of ``mien train-head``, or opened heads, on the features of the classifier.
+        box_format: format of the boxes of your own function or list, such as "xywh", see
             `mien.GivenDetector`; left, top, right, bottom in pixels by default.
 
+    Attributes:
+        detector, classifier: the plugs, loaded.
+        labels: of the probabilities.
+        measures: further columns per face.
+        settings: stored with every result.
+
+    One analyzer can be used by several threads at once, and pickled.
+
     Raises:
-        UsageError: an unknown name, a number out of range, or `also` for a ready classifier, but
-            for "age", "gender" and "affect"; or the latter's labels are unknown.
-        ModelError: a model file is missing or broken, or does not tell what `also` names.
+        UsageError: an unknown name, a number out of range, `also` or `heads` for a ready
+            classifier (other than "age", "gender" and "affect"), or "affect" for labels without a
+            known valence and arousal.
+        ModelError: a model file is missing or damaged, or does not give what `also` names.
     """
 
     def __init__(
@@ -108,117 +90,161 @@ class EmotionAnalyzer:
         *,
         min_score: float | None = None,
         uncertain_below: float = 0.5,
-        without: Sequence[str] = (),
+        without: str | Sequence[str] = (),
         batch_size: int = 16,
         threads: int | None = None,
-        also: Sequence[str] = (),
+        also: str | Sequence[str] = (),
+        heads: str | Path | Sequence[str | Path | Head] = (),
         box_format: BoxFormat | None = None,
     ) -> None:
-        if not 0 <= uncertain_below <= 1:
-            raise UsageError(f"uncertain_below lies between 0 and 1, got {uncertain_below}.")
-        if min_score is not None and not 0 <= min_score <= 1:
-            raise UsageError(f"min_score lies between 0 and 1, got {min_score}.")
-        if batch_size < 1:
-            raise UsageError(f"batch_size must be at least 1, got {batch_size}.")
-        given = {"min_score": min_score, "box_format": box_format}
-        wanted: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-        if isinstance(detector, str) and detector == DEFAULT_DETECTOR and threads is not None:
-            wanted["threads"] = threads
-        self.detector = load_detector(detector, **wanted)
-        attributes = tuple(name for name in also if name in ATTRIBUTES)
-        asked = tuple(name for name in also if name not in (AFFECT, *ATTRIBUTES))
-        options: dict[str, Any] = {"threads": threads, "batch_size": batch_size, "also": asked}
-        if asked and not is_network(classifier):
-            raise UsageError(f"this classifier cannot be asked for {', '.join(asked)} of a face.")
-        self.classifier = load_classifier(classifier, **(options if is_network(classifier) else {}))
-        self.labels = tuple(name for name in self.classifier.labels if name not in without)
-        self.measures: tuple[str, ...] = tuple(getattr(self.classifier, "measures", ()))
-        for name in without:
+        for name, share in (("uncertain_below", uncertain_below), ("min_score", min_score)):
+            if share is not None and not 0 <= share <= 1:
+                raise UsageError(f"{name} must be between 0 and 1, got {share}.")
+        for name, count in (("batch_size", batch_size), ("threads", threads)):
+            if count is not None and count < 1:
+                raise UsageError(f"{name} must be at least 1, got {count}.")
+        also, self.without = _names(also), _names(without)
+        own: dict[str, Any] = {"min_score": min_score, "box_format": box_format}
+        if isinstance(detector, str) and detector == DEFAULT_DETECTOR:
+            own["threads"] = threads
+        own = {name: value for name, value in own.items() if value is not None}
+        self.detector = load_detector(detector, **own)
+        heads = (heads,) if isinstance(heads, str | Path) else tuple(heads)
+        embeddings = tuple(name for name in also if name not in (AFFECT, *ATTRIBUTES))
+        options: dict[str, Any] = {"threads": threads, "batch_size": batch_size, "also": embeddings}
+        if embeddings and not is_network(classifier):
+            raise UsageError(f"a ready classifier does not give {', '.join(embeddings)}.")
+        self.classifier = load_classifier(
+            classifier, heads=heads, **(options if is_network(classifier) else {})
+        )
+        for name in self.without:
             if name not in self.classifier.labels:
                 raise UsageError(
-                    f"the model has no label {name!r} to leave out; it has "
+                    f"the model has no label {name!r} to exclude; it has "
                     f"{', '.join(self.classifier.labels)}."
                 )
-        self._derived = missing(self.measures) if AFFECT in also else ()
-        if self._derived:
+        self.labels = tuple(name for name in self.classifier.labels if name not in self.without)
+        self.uncertain_below, self.min_score = uncertain_below, min_score
+        self.batch_size, self.threads = batch_size, threads
+        attributes = load_attributes([n for n in also if n in ATTRIBUTES], threads=threads)
+        described = describe_classifier(self.classifier)
+        derived = missing(described.measures) if AFFECT in also else ()
+        if derived:
             places(self.labels)
-            self.measures += self._derived
-        self._attributes = load_attributes(attributes, threads=threads)
-        self.measures += self._attributes.measures if self._attributes else ()
-        self.uncertain_below = uncertain_below
-        self.batch_size = batch_size
-        self._without = tuple(without)
-        self._crop: CropSpec = getattr(self.classifier, "crop", CropSpec())
-        self.settings = self._settings(detector)
+        given = attributes.measures if attributes else ()
+        self.measures: tuple[str, ...] = (*described.measures, *derived, *given)
+        self.settings = RunSettings(
+            mien_version=metadata.version("mien"),
+            detector=detector if isinstance(detector, str) else type(self.detector).__name__,
+            detector_settings=_plain(describe_detector(self.detector).settings),
+            classifier=described.name,
+            classifier_sha256=file_sha256(described.path) if described.path else "",
+            without=self.without,
+            also=(*described.also, *(attributes.attributes if attributes else ())),
+            uncertain_below=uncertain_below,
+            derived=told(derived),
+            attributes_sha256=attributes.sha256 if attributes else "",
+            heads=described.heads,
+        )
+        self._pipeline = Pipeline(
+            self.classifier,
+            described.crop,
+            self.without,
+            bool(derived),
+            attributes,
+            batch_size,
+            self.settings,
+        )
 
-    def __call__(self, picture: Any) -> Result:
-        """Analyse one picture: a path, bytes, file object, PIL image or array.
+    def __repr__(self) -> str:
+        settings = self.settings
+        parts = [f"detector={settings.detector!r}", f"classifier={settings.classifier!r}"]
+        parts += [f"{name}={getattr(settings, name)!r}" for name in ("without", "also")
+                  if getattr(settings, name)]  # fmt: skip
+        parts += [f"heads={[head['name'] for head in settings.heads]}"] * bool(settings.heads)
+        return f"EmotionAnalyzer({', '.join(parts)})"
 
-        Raises:
-            InputError: the picture cannot be read.
-            UsageError: that is not one picture but several, or none; use `analyze`.
-        """
-        frames = photos(picture)
-        first, second = next(frames, None), next(frames, None)
-        if first is None or second is not None:
-            count = "no picture" if first is None else "more than one picture"
-            raise UsageError(f"that is {count}; use analyze(...) for any number of pictures.")
-        seen = self._look(first, self.detector, keep=True)
-        if seen.problem is not None:
-            raise seen.problem
-        result = self._judge([seen])[0]
-        if result.error is not None:  # the classifier's
-            raise PluginError(result.error)
-        return result
-
-    def analyze(self, pictures: Any) -> Iterator[Result]:
-        """Analyse any number of pictures: paths, folders, patterns, arrays, a generator of those.
-
-        Lazy and in order. Squares are judged in batches across pictures, and only they are kept
-        while they wait, so memory does not grow with the number of pictures. Two batches at most
-        are looked at ahead, in a thread. An input that cannot be read, a video among them (for
-        which there is `video`), becomes a result with
-        `error`; the others are done.
-        """
-        yield from unless_all_fail(self._road(photos(pictures), self.detector, keep=False))
-
-    def stream(
-        self, frames: Iterable[Frame], *, keep: bool = False, adaptive: bool = False
-    ) -> Iterator[Result]:
-        """Analyse moving pictures, frame by frame, and follow the people in them.
-
-        Every frame gives a result, in order: also one without a face, one that could not be
-        decoded, and a live one that was left out. Faces carry ``track_ids``, which begin anew
-        with every source. Memory does not grow with the length.
+    def __call__(self, image: ImageSource) -> Result:
+        """Analyze one image: a path, bytes, file object, PIL image or array.
 
         Args:
-            frames: a `VideoSource`, a `CameraSource`, or any iterable of frames. Where it has a
-                true attribute ``live``, each result comes at once, without waiting for a batch.
-            keep: keep each frame's picture with its result, as drawing it needs.
-            adaptive: look at fewer frames where nothing changes, see `mien.tracking.sampling`; the
-            others
-                have no result.
+            image: as `mien.read_image` takes it. Arrays are RGB; OpenCV's are BGR: pass
+                ``array[..., ::-1]``.
+
+        Returns:
+            the result, which keeps the image.
 
         Raises:
-            UsageError: `adaptive` for live frames, which cannot wait for later ones.
+            InputError: the image cannot be read.
+            UsageError: this is not one image but several, or none; use `analyze`.
         """
-        tracked = self.detector
-        if not isinstance(tracked, Tracked):
-            tracked = Tracked(self.detector)
-        tracked.reset(_rate(frames))
-        live = bool(getattr(frames, "live", False))
+        check_inputs(image)
+        frames = photos(image)
+        first, second = next(frames, None), next(frames, None)
+        if first is None or second is not None:
+            count = "no image" if first is None else "more than one image"
+            raise UsageError(f"this is {count}; use analyze(...) for any number of images.")
+        return self._pipeline.result(first, self.detector)
+
+    def analyze(self, images: Any) -> Iterator[Result]:
+        """Analyze any number of images: paths, folders, patterns, arrays, a generator of those.
+
+        Lazy and in order. Crops are classified in batches across images, and only they are kept
+        while they wait, so memory does not grow with the number of images. At most two batches
+        are processed ahead, in a thread. An input that cannot be read, such as a video, becomes a
+        result with `error`; the others are analyzed.
+
+        Raises:
+            UsageError: at once, where `images` is of a type that cannot be images.
+        """
+        check_inputs(images)
+        return unless_all_fail(self._pipeline.results(photos(images), self.detector, keep=False))
+
+    def stream(
+        self,
+        frames: Iterable[Frame],
+        *,
+        keep: bool = False,
+        adaptive: bool = False,
+        live: bool | None = None,
+        fps: float | None = None,
+    ) -> Iterator[Result]:
+        """Analyze a video or camera frame by frame and track the people in it.
+
+        Every frame gets a result, in order: also one without a face, one that could not be
+        decoded, and a live one that was dropped. Faces carry ``track_ids``, which begin anew
+        with every source. Memory does not grow with the length. Streams of one analyzer may be
+        read in turn: each has its own tracker.
+
+        Args:
+            frames: a `VideoSource`, a `CameraSource`, or any iterable of frames.
+            keep: keep each frame's image with its result, as drawing needs it.
+            adaptive: analyze fewer frames where nothing changes, see `mien.tracking.sampling`; the
+                others have no result.
+            live: give each result at once, without waiting for a batch; by default as the source
+                says, see `mien.media.base.TimedSource`.
+            fps: frames per second; by default as the source says, or 25.
+
+        Raises:
+            UsageError: at once: these are no frames, or `adaptive` for live frames, which cannot
+                wait for later ones.
+        """
+        timing = timing_of(frames)
+        live = timing.live if live is None else live
+        detector = self.detector
+        tracked = detector if isinstance(detector, Tracked) else Tracked(detector)
+        tracked = tracked.fresh(timing.fps if fps is None else fps)
         frames = checked(frames)
+        if adaptive and live:
+            raise UsageError("live frames cannot wait for later ones: leave out adaptive.")
         if adaptive:
-            if live:
-                raise UsageError("live frames cannot wait for later ones: leave out adaptive.")
-            yield from unless_all_fail(self._adaptive(frames, tracked, keep=keep))
-            return
-        road = self._road(_by_source(frames, tracked), tracked, live=live, keep=keep)
-        yield from unless_all_fail(road)
+            return unless_all_fail(self._pipeline.adaptive(frames, tracked, keep=keep))
+        by_source = _by_source(frames, tracked)
+        return unless_all_fail(self._pipeline.results(by_source, tracked, live=live, keep=keep))
 
     def video(
         self,
-        film: str | os.PathLike[str] | Iterable[Frame],
+        video: str | os.PathLike[str] | Iterable[Frame],
         *,
         fps: float | None = None,
         every: int = 1,
@@ -228,215 +254,145 @@ class EmotionAnalyzer:
         stream: int | None = None,
         adaptive: bool = False,
     ) -> Timeline:
-        """Analyse a film from beginning to end.
+        """Analyze a video from beginning to end.
 
         Args:
-            film: a path, or any iterable of frames that ends.
-            fps: look at so many frames a second at most; None for all.
-            every: look at every n-th frame.
-            start, end: seconds of the film.
-            width: make wider frames this narrow first, pixels.
+            video: a path, or any iterable of frames that ends.
+            fps: analyze at most so many frames per second; None for all.
+            every: analyze every n-th frame.
+            start, end: seconds of the video.
+            width: downscale wider frames to this width, pixels.
             stream: which of the file's video streams, from 0; None for the file's default.
-            adaptive: look at fewer frames where nothing changes.
+            adaptive: analyze fewer frames where nothing changes.
 
         Returns:
-            all rows with time and person; of the pictures only the faces at their peaks.
+            all rows with time and person; of the images only the crops at their peaks.
 
         Raises:
-            InputError: there is no film at that path, or no frame can be read from it.
+            InputError: there is no video at that path, or no frame can be read from it.
+            UsageError: an option is out of range, or this is neither a path nor frames.
         """
-        if not isinstance(film, str | os.PathLike):
-            return Timeline.from_results(self.stream(film, adaptive=adaptive))
+        if not isinstance(video, str | os.PathLike):
+            return Timeline.from_results(self.stream(video, adaptive=adaptive))
         source = VideoSource(
-            film, fps=fps, every=every, start=start, end=end, width=width, stream=stream
+            video, fps=fps, every=every, start=start, end=end, width=width, stream=stream
         )
         timeline = Timeline.from_results(self.stream(source, adaptive=adaptive))
         if not timeline.images["status"].eq("ok").any():
             raise VideoError(str(timeline.images["error"].iloc[0]))
         return timeline
 
-    def _adaptive(
-        self, frames: Iterable[Frame], tracked: Tracked, *, keep: bool
-    ) -> Generator[Result]:
-        """Look and judge coarse to fine, and follow people over what was looked at."""
+    def results(
+        self,
+        inputs: Any,
+        *,
+        options: VideoOptions = ALL_FRAMES,
+        adaptive: bool = False,
+        keep: bool = False,
+    ) -> Iterator[Result]:
+        """Analyze anything: images as `analyze` does, videos and cameras as `stream` does.
 
-        def look(frame: Frame, detector: FaceDetector) -> Result:
-            return self._judge([self._look(frame, detector, keep=True)])[0]
+        Lazy and in order; what cannot be read becomes a result with `error`. Neighboring images
+        are classified together.
 
-        for _, film in groupby(frames, lambda frame: frame.source):
-            for shown, result in looked_at(film, tracked, look):
-                yield result if keep else replace(result, _read=shown.again)
+        Args:
+            inputs: paths, folders with images and videos, patterns, addresses of streams, arrays,
+                `mien.media.inputs.Inputs`, sources, frames, or any iterable of those.
+            options: which frames of videos to analyze.
+            adaptive: analyze fewer frames of videos where nothing changes.
+            keep: keep the frames of videos with their results, as drawing needs them.
 
-    def _road(
-        self, frames: Iterable[Frame], detector: FaceDetector, *, live: bool = False, keep: bool
-    ) -> Generator[Result]:
-        """Look at each frame, and judge the squares of several at once.
-
-        The next frames are looked at, in a thread, while those before are judged and used; live
-        ones one by one instead, since a result that comes later is worth less.
+        Raises:
+            UsageError: `inputs` is of a type that cannot be inputs (at once), or `options` do not
+                suit one of them.
         """
-        batches = self._batches(frames, detector, 1 if live else PATIENCE, keep=keep)
-        if live:
-            for looked in batches:
-                if looked is not None:
-                    yield from self._judge(looked[0])
-            return
-        with closing(prefetched(batches, "mien-look", most=1)) as ready:
-            for batch in ready:
-                yield from self._judge(batch)
+        check_inputs(inputs)
+        return self._results(inputs, options, adaptive=adaptive, keep=keep)
 
-    def _batches(
-        self, frames: Iterable[Frame], detector: FaceDetector, patience: int, *, keep: bool
-    ) -> Generator[tuple[list[_Seen], int] | None]:
-        """Frames that are looked at, some at a time, with the bytes that they hold.
+    def run(
+        self,
+        inputs: Any,
+        sinks: Sink | Sequence[Sink] = (),
+        *,
+        options: VideoOptions = ALL_FRAMES,
+        adaptive: bool = False,
+    ) -> RunSummary:
+        """Analyze anything and write every result to each of the sinks, without holding results.
 
-        None comes between them, so that a thread which runs this can be stopped there.
+            analyzer.run("holiday/", mien.TableSink("faces.parquet", analyzer))
+
+        Args:
+            inputs, options, adaptive: as for `results`.
+            sinks: such as `mien.TableSink`, `mien.VideoSink` and `mien.JsonlSink`, or your own;
+                they are opened in this order, and closed in reverse, also after an error.
+
+        Returns:
+            how many images, frames and faces there were, and what could not be read.
+
+        Raises:
+            UsageError: as for `results`; or a sink cannot write where it is told to.
         """
-        upcoming = awaited(frames)
-        problem: BaseException | None = None
-        while problem is None:
-            waiting: list[_Seen] = []
-            squares = held = 0
-            while squares < self.batch_size and len(waiting) < patience and held < KEPT_BYTES:
-                try:
-                    seen = self._look(next(upcoming), detector, keep=keep)
-                except BaseException as error:  # noqa: BLE001 - raised when the rest is handed out
-                    problem = error
-                    break
-                waiting.append(seen)
-                squares += len(seen.crops)
-                yield None
-                held += seen.crops.nbytes + (3 * math.prod(seen.size) if keep and seen.size else 0)
-            if waiting:
-                yield waiting, held
-        if not isinstance(problem, StopIteration):
-            raise problem
+        sinks = [sinks] if isinstance(sinks, Sink) else list(sinks)
+        for sink in sinks:
+            if not isinstance(sink, Sink):
+                raise UsageError(
+                    f"a sink is a context manager with write(result), not {type(sink).__name__}."
+                )
+        keep = any(isinstance(sink, DrawingSink) and sink.needs_images for sink in sinks)
+        results = self.results(inputs, options=options, adaptive=adaptive, keep=keep)
+        summary = RunSummary()
+        with ExitStack() as stack:
+            opened_sinks = [stack.enter_context(sink) for sink in sinks]
+            for result in results:
+                for sink in opened_sinks:
+                    sink.write(result)
+                summary.add(result)
+        return summary
 
-    def _look(self, frame: Frame, detector: FaceDetector, *, keep: bool) -> _Seen:
-        """Read a picture, find its faces, cut them out."""
-        started = time.perf_counter()
-        try:
-            image = frame.read()
-        except InputError as error:
-            return self._failed(_Seen(frame, seconds=time.perf_counter() - started), error)
-        seen = _Seen(
-            frame,
-            read=partial(np.copy, image) if keep else frame.read,
-            size=(image.shape[1], image.shape[0]),
-        )
-        try:
-            faces = guarded(detector.detect, image, Faces)
-        except PluginError as error:
-            return self._failed(seen, error)
-        crops = cut(image, faces, self.classifier.input_size, self._crop)
-        attributes = self._estimated(image, faces)
-        seconds = time.perf_counter() - started
-        return replace(seen, faces=faces, crops=crops, seconds=seconds, attributes=attributes)
-
-    def _failed(self, seen: _Seen, problem: MienError) -> _Seen:
-        """The same input without faces, for the row that says what went wrong."""
-        if not isinstance(problem, InputError):
-            problem = PluginError(f"{seen.frame.source}: {problem}")
-        size = self.classifier.input_size
-        nothing = np.zeros((0, size, size, 3), np.uint8)
-        return replace(seen, faces=Faces.empty(), crops=nothing, problem=problem)
-
-    def _estimated(self, image: Image, faces: Faces) -> Mapping[str, FloatArray]:
-        """Apparent age and gender, where they were asked for, on crops of their own."""
-        model = self._attributes
-        return model.estimate(cut(image, faces, model.input_size, model.crop)) if model else {}
-
-    def _judge(self, waiting: list[_Seen]) -> list[Result]:
-        """Classify the squares of several pictures at once and hand each picture its rows."""
-        started = time.perf_counter()
-        crops = np.concatenate([seen.crops for seen in waiting])
-        try:
-            scores = guarded(self.classifier.classify, crops, Scores, len(crops))
-        except PluginError as error:
-            if len(waiting) > 1:  # find the input that it fails at
-                return [self._judge([seen])[0] for seen in waiting]
-            seen = waiting[0] if waiting[0].problem else self._failed(waiting[0], error)
-            return [self._result(seen, Scores.empty(self.labels), 1000 * seen.seconds)]
-        for name in self._without:
-            scores = scores.without(name)
-        if self._derived:
-            scores = with_affect(scores)
-        share = (time.perf_counter() - started) / max(1, len(crops))
-        results, first = [], 0
-        for seen in waiting:
-            rows = slice(first, first + len(seen.crops))
-            first = rows.stop
-            seconds = seen.seconds + share * len(seen.crops)
-            own = scores[rows]
-            if self._attributes:
-                own = self._attributes.added(own, seen.attributes)
-            results.append(self._result(seen, own, 1000 * seconds))
-        return results
-
-    def _result(self, seen: _Seen, scores: Scores, milliseconds: float) -> Result:
-        frame, problem = seen.frame, seen.problem
-        return Result(
-            frame.source,
-            seen.faces,
-            scores,
-            assess(seen.faces, seen.crops),
-            seen.crops,
-            index=frame.index,
-            time_s=frame.time_s,
-            duration_s=frame.duration_s,
-            size=seen.size,
-            error=None if problem is None else str(problem),
-            dropped=isinstance(problem, FrameDroppedError),
-            milliseconds=milliseconds,
-            uncertain_below=self.uncertain_below,
-            settings=self.settings,
-            _read=seen.read,
-            _classifier=self.classifier,
-        )
-
-    def _settings(self, detector: Any) -> Mapping[str, str]:
-        card = getattr(self.classifier, "card", None)
-        path = getattr(self.classifier, "path", None)
-        heads = [head.summary for head in getattr(self.classifier, "heads", ())]
-        attributes = self._attributes.attributes if self._attributes else ()
-        return {
-            "mien_version": metadata.version("mien"),
-            "detector": detector if isinstance(detector, str) else type(self.detector).__name__,
-            "detector_settings": json.dumps(_public(self.detector)),
-            "classifier": card.name if card else type(self.classifier).__name__,
-            "classifier_sha256": file_sha256(path) if path else "",
-            "without": ",".join(self._without),
-            "also": ",".join((*getattr(self.classifier, "also", ()), *attributes)),
-            "uncertain_below": str(self.uncertain_below),
-            **({DERIVED: told(self._derived)} if self._derived else {}),
-            **({"attributes_sha256": self._attributes.sha256} if self._attributes else {}),
-            **({"heads": json.dumps(heads)} if heads else {}),
-        }
+    def _results(
+        self, inputs: Any, options: VideoOptions, *, adaptive: bool, keep: bool
+    ) -> Iterator[Result]:
+        for kind, group in groupby(opened(inputs), key=_kind):
+            if kind == "frames":
+                frames = (item for item in group if isinstance(item, Frame))
+                yield from self.stream(frames, keep=keep, adaptive=adaptive)
+                continue
+            sources = (
+                item.frames(options) if isinstance(item, Input)
+                else [item] if isinstance(item, Frame) else item
+                for item in group
+            )  # fmt: skip
+            if kind == "image":
+                yield from self.analyze(chain.from_iterable(sources))
+            else:
+                for source in sources:
+                    yield from self.stream(source, keep=keep, adaptive=adaptive)
 
 
-def _rate(frames: Iterable[Frame]) -> float | None:
-    """Frames a second that a source will give, or None where it does not say."""
-    fps = getattr(getattr(frames, "info", None), "fps", None)
-    if not fps:
-        return None
-    wanted = getattr(frames, "fps", None) or math.inf
-    return float(min(fps / getattr(frames, "every", 1), wanted))
+def _kind(item: Frame | Input | TimedSource) -> str:
+    """What to do with an input: ``image``, ``frames`` of videos one by one, or a whole source."""
+    if isinstance(item, Frame):
+        return "image" if item.time_s is None else "frames"
+    return "image" if isinstance(item, Input) and item.kind == "image" else "source"
+
+
+def _names(names: str | Sequence[str]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def _plain(settings: Any) -> dict[str, Any]:
+    """The detector's settings, as they come back from a table."""
+    try:
+        return dict(json.loads(json.dumps(dict(settings))))
+    except (TypeError, ValueError) as error:
+        raise PluginError(f"the settings of a detector must be plain values: {error}.") from error
 
 
 def _by_source(frames: Iterable[Frame], tracked: Tracked) -> Iterator[Frame]:
-    """The frames; people are counted anew where another film begins."""
+    """The frames; track ids begin anew with every source."""
     last: str | None = None
     for frame in frames:
         if last is not None and frame.source != last:
             tracked.reset()
         last = frame.source
         yield frame
-
-
-def _public(detector: Any) -> dict[str, Any]:
-    """The detector's settings: its public attributes that are plain values."""
-    kept = {}
-    for name, value in getattr(detector, "__dict__", {}).items():
-        if not name.startswith("_") and isinstance(value, int | float | str | tuple | Path | None):
-            kept[name] = str(value) if isinstance(value, Path) else value
-    return kept

@@ -1,15 +1,15 @@
-"""Everything that mien raises on purpose, in one tree.
+"""All errors that mien raises on purpose, in one tree.
 
     MienError
-    ├── UsageError            the caller asked for something that cannot be (also a ValueError)
+    ├── UsageError            a wrong argument or option (also a ValueError)
     ├── MissingExtraError     an optional part of mien is not installed (also an ImportError)
-    ├── InputError            something the user pointed at cannot be used
-    │   ├── InputNotFoundError    there is nothing at that path (also a FileNotFoundError)
-    │   ├── ImageError            it is there, but no picture can be read from it
-    │   ├── VideoError            a film, camera or stream that gives no frames, or breaks off
-    │   └── FrameDroppedError     a live frame that came while the one before was still in work
-    ├── ModelError            a model file is broken, or its card does not fit it
-    └── PluginError           a detector or classifier of the user's broke its contract
+    ├── InputError            an input cannot be used
+    │   ├── InputNotFoundError    no such file or folder (also a FileNotFoundError)
+    │   ├── ImageError            it exists, but no image can be read from it
+    │   ├── VideoError            a video, camera or stream that gives no frames, or breaks off
+    │   └── FrameDroppedError     a live frame that arrived while another was being analyzed
+    ├── ModelError            a model file is missing or damaged, or does not match its card
+    └── PluginError           a detector, classifier, source or sink violated its contract
 
 Each message is one sentence that says what is wrong and, where it helps, what to do.
 `InputError` is what a batch turns into a row of the ``images`` table; the others stop the run.
@@ -39,20 +39,20 @@ class InputNotFoundError(InputError, FileNotFoundError):
 
 
 class ImageError(InputError):
-    """A file, buffer or array from which no picture can be read."""
+    """A file, buffer or array from which no image can be read."""
 
 
 class VideoError(InputError):
-    """A film, camera or stream from which no frame can be read, or no further one."""
+    """A video, camera or stream from which no frame, or no further frame, can be read."""
 
 
 class FrameDroppedError(InputError):
-    """A live frame that was left out so that the next ones are not late; not a failure."""
+    """A live frame that was dropped so that later ones are on time; not a failure."""
 
 
 class ModelError(MienError):
-    """A model file that cannot be loaded, or a card that contradicts it."""
+    """A model file that cannot be loaded, or does not match its card."""
 
 
 class PluginError(MienError):
-    """A user's detector, classifier, source or sink returned something outside its contract."""
+    """A detector, classifier, source or sink failed, or returned something outside its contract."""

@@ -1,8 +1,9 @@
-"""Names for plugs: built-ins, installed packages' entry points, and instances straight in."""
+"""Detectors and classifiers by name: built in, of installed packages, or ready objects."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Sized
+from difflib import get_close_matches
 from importlib import metadata, resources
 from pathlib import Path
 from typing import Any, TypeVar
@@ -37,10 +38,10 @@ CLASSIFIER_GROUP = "mien.classifiers"
 
 
 def model_path(name: str) -> Path:
-    """Where a model that ships with mien lies.
+    """Path of a model that ships with mien.
 
     Raises:
-        ModelError: it is not there: the package was not built, only copied.
+        ModelError: it is missing: the package was copied without being built.
     """
     path = Path(str(resources.files("mien"))) / "weights" / f"{name}.onnx"
     if not path.is_file():
@@ -49,24 +50,24 @@ def model_path(name: str) -> Path:
 
 
 def find_model(name: str | Path) -> Path:
-    """Where the file of an expression model lies, by name or path.
+    """Path of an expression model's file, by name or path.
 
     Raises:
-        ModelError: it is not there, or has not been fetched.
+        ModelError: it is missing, or has not been fetched.
         UsageError: there is no model of that name.
     """
-    known = str(name)
-    if known in CLASSIFIERS:
-        return model_path(known)
-    if known.lower().endswith(".onnx"):
-        if not Path(known).is_file():
-            raise ModelError(f"there is no model file {known}.")
-        return Path(known)
-    return _named(known)[0]
+    text = str(name)
+    if text in CLASSIFIERS:
+        return model_path(text)
+    if text.lower().endswith(".onnx"):
+        if not Path(text).is_file():
+            raise ModelError(f"there is no model file {text}.")
+        return Path(text)
+    return _named(text)[0]
 
 
 def load_detector(detector: DetectorLike, **options: Any) -> FaceDetector:
-    """A face detector by name, or the given one.
+    """Load a face detector by name, or wrap what you have as one.
 
     Args:
         detector: ``mtcnn``, ``haar``, ``yunet``, the name of an installed plug-in, an object with
@@ -74,7 +75,7 @@ def load_detector(detector: DetectorLike, **options: Any) -> FaceDetector:
         options: passed to the detector, such as ``min_score`` and ``min_face``.
 
     Raises:
-        UsageError: the name is not known, or the detector has no such option.
+        UsageError: the name is unknown, or the detector has no such option.
     """
     if isinstance(detector, str):
         if detector == "yunet" and "model_path" not in options:
@@ -101,20 +102,20 @@ def load_classifier(
     heads: Sequence[str | Path | Head] = (),
     **options: Any,
 ) -> EmotionClassifier:
-    """An expression classifier by name or file, or the given one.
+    """Load an expression classifier by name or file, or check a ready one.
 
     Args:
         classifier: ``mien-mobilenet``, a model that was fetched or added (``mien models``), the
             name of an installed plug-in, the path of an ``.onnx`` file, or an object with
             ``labels``, ``input_size`` and ``classify(crops)``.
         card: labels and preprocessing, for an ``.onnx`` file that does not carry them.
-        heads: what ``mien train-head`` made of this model's features, see `HeadedClassifier`.
+        heads: files of ``mien train-head`` on this model's features, see `HeadedClassifier`.
         options: ``threads``, ``batch_size`` and ``also`` for ONNX models, see `OnnxClassifier`.
 
     Raises:
-        UsageError: the name is not known.
-        ModelError: the file is missing or broken, its labels are not known, or a model of the
-            hub's list has not been fetched; or a head is another model's.
+        UsageError: the name is unknown.
+        ModelError: the file is missing or damaged, its labels are unknown, or a model of the
+            hub's list has not been fetched; or a head was trained on another model.
     """
     if heads:
         model = load_classifier(classifier, card, **options)
@@ -129,8 +130,8 @@ def load_classifier(
         if name.lower().endswith(".onnx"):
             return OnnxClassifier(name, card, **options)
         if is_network(name):
-            path, known = _named(name)
-            return OnnxClassifier(path, card or known, **options)
+            path, own_card = _named(name)
+            return OnnxClassifier(path, card or own_card, **options)
         if card is not None:
             raise UsageError(f"{name} is not an .onnx file and takes no card.")
         plugin: EmotionClassifier = _plugin(CLASSIFIER_GROUP, name, CLASSIFIERS, options)
@@ -141,7 +142,7 @@ def load_classifier(
         return classifier
     if callable(classifier):
         raise UsageError(
-            "a function alone does not say its labels; wrap it: "
+            "a function alone has no labels; wrap it: "
             "CustomClassifier(function, labels, input_size)."
         )
     raise UsageError(
@@ -151,15 +152,15 @@ def load_classifier(
 
 
 def load_attributes(names: Sequence[str], **options: Any) -> AttributeModel | None:
-    """What estimates the attributes `names` (see `mien.labels.ATTRIBUTES`); None for no name."""
+    """The model of the attributes `names` (see `mien.labels.ATTRIBUTES`); None for no name."""
     return AttributeModel(model_path(ATTRIBUTE_MODEL), names, **options) if names else None
 
 
 def is_network(classifier: Any) -> bool:
-    """Whether `load_classifier` would make an `OnnxClassifier` of it."""
+    """Whether `load_classifier` would open an `OnnxClassifier`."""
     name = str(classifier) if isinstance(classifier, str | Path) else ""
-    known = hub.entry(name)
-    listed = known is not None and known.kind == "classifier"
+    entry = hub.entry(name)
+    listed = entry is not None and entry.kind == "classifier"
     return name in CLASSIFIERS or name.lower().endswith(".onnx") or listed or _is_own(name)
 
 
@@ -168,7 +169,7 @@ def _is_own(name: str) -> bool:
 
 
 def _named(name: str) -> tuple[Path, dict[str, Any] | None]:
-    """The file of a model that was fetched or added, and its card where one lies beside it."""
+    """The file of a fetched or added model, and its card where there is one beside it."""
     if _is_own(name):
         return hub.own_models()[name], hub.own_card(name)
     return hub.path_of(name), hub.find(name).card_fields()
@@ -176,25 +177,31 @@ def _named(name: str) -> tuple[Path, dict[str, Any] | None]:
 
 def _plugin(group: str, name: str, builtin: Sequence[str], options: Mapping[str, Any]) -> Any:
     """Make the plug that an installed package offers under `name`."""
-    found = {entry.name: entry for entry in metadata.entry_points(group=group)}
-    if name not in found:
+    plugins = {entry.name: entry for entry in metadata.entry_points(group=group)}
+    if name not in plugins:
         kind = group.removeprefix("mien.")[:-1]
-        known = ", ".join([*builtin, *sorted(found)])
-        hint = " or a .onnx file" if kind == "classifier" else ""
-        raise UsageError(f"there is no {kind} {name!r}; known: {known}{hint}.")
+        names = [*builtin, *sorted(plugins)]
+        if kind == "classifier":
+            names += [*hub.own_models(), *(e.name for e in hub.ENTRIES if e.kind == kind)]
+        near = get_close_matches(name, names, 1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        files = ", or an .onnx file" if kind == "classifier" else ""
+        raise UsageError(
+            f"there is no {kind} {name!r}; {hint}known: {', '.join(dict.fromkeys(names))}{files}."
+        )
     try:
-        return found[name].load()(**options)
+        return plugins[name].load()(**options)
     except Exception as error:
-        raise PluginError(f"the plug-in {name!r} cannot be made: {error}") from error
+        raise PluginError(f"the plug-in {name!r} cannot be created: {error}") from error
 
 
 def guarded(plug: Callable[[Any], Any], argument: Any, kind: type[T], rows: int | None = None) -> T:
-    """Call a plug; whatever it raises that is not mien's own becomes one sentence.
+    """Call a plug and check its answer; an exception of its own becomes one sentence.
 
     Args:
         plug: the method of a detector or classifier.
-        argument: what it is called with.
-        kind: what it must return.
+        argument: its argument.
+        kind: the type that it must return.
         rows: how many rows that must have; None for any number.
 
     Raises:
@@ -203,8 +210,8 @@ def guarded(plug: Callable[[Any], Any], argument: Any, kind: type[T], rows: int 
     owner = type(getattr(plug, "__self__", plug)).__name__
     try:
         answer = plug(argument)
-    except UsageError as error:  # wrong values made by the plug, not by the caller
-        raise PluginError(f"{owner} broke its contract: {error}") from error
+    except UsageError as error:  # invalid values made by the plug, not by the caller
+        raise PluginError(f"{owner} violated its contract: {error}") from error
     except MienError:
         raise
     except Exception as error:

@@ -1,6 +1,6 @@
-"""The values that travel the road: `Faces`, `Scores`, `Frame`.
+"""The values that detectors, classifiers and results exchange: `Faces`, `Scores`, `Frame`.
 
-All are frozen and their arrays read-only, so that a value is as valid later as at birth.
+All are frozen, with read-only arrays, so that a value stays as valid as when it was checked.
 Conventions, everywhere: images are ``(H, W, 3)`` uint8 RGB and upright; boxes are
 ``x1, y1, x2, y2`` in pixels, origin at the top left corner, x to the right, y down.
 """
@@ -8,7 +8,7 @@ Conventions, everywhere: images are ``(H, W, 3)`` uint8 RGB and upright; boxes a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -29,6 +29,38 @@ Index = int | slice | Sequence[int] | npt.NDArray[np.bool_] | npt.NDArray[np.int
 ScoreKind = Literal["probability", "score"]
 
 
+class Comparable:
+    """Base of frozen dataclasses that hold arrays: compared by `equals`, as in NumPy and pandas."""
+
+    def equals(self, other: object) -> bool:
+        """Whether `other` is of the same type and has the same values; NaN equals NaN."""
+        return type(self) is type(other) and all(
+            _equal(getattr(self, item.name), getattr(other, item.name))
+            for item in fields(self)  # type: ignore[arg-type]
+            if item.compare
+        )
+
+    def __eq__(self, other: object) -> bool:
+        if self is other or type(self) is not type(other):
+            return self is other
+        raise TypeError(f"== of two {type(self).__name__} is ambiguous: use one.equals(other).")
+
+    __hash__ = object.__hash__
+
+
+def _equal(one: Any, other: Any) -> bool:
+    """Whether two values of a dataclass are equal, where those may be arrays or tables."""
+    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
+        return np.array_equal(one, other, equal_nan=one.dtype.kind == other.dtype.kind == "f")
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(_equal(one[key], other[key]) for key in one)
+    if isinstance(one, tuple | list) and isinstance(other, tuple | list):
+        return len(one) == len(other) and all(map(_equal, one, other))
+    if hasattr(one, "equals"):  # a table, or another Comparable
+        return bool(one.equals(other))
+    return bool(one == other or (one != one and other != other))
+
+
 def _frozen(value: Any, dtype: type, shape: tuple[int | None, ...], name: str) -> Any:
     """Copy `value` into a read-only array, or say which shape was expected."""
     try:
@@ -47,27 +79,35 @@ def _frozen(value: Any, dtype: type, shape: tuple[int | None, ...], name: str) -
     return array
 
 
-def _rows(index: Index) -> Any:
-    """Make any index keep its axis: a single int selects one row, not a scalar."""
+def rows_of(index: Index, count: int, noun: str = "row") -> Any:
+    """Any index over `count` rows as one that keeps the axis: an int selects one row.
+
+    Raises:
+        IndexError: there is no such row, or a mask is of another length.
+    """
     if isinstance(index, int | np.integer):
+        if not -count <= index < count:
+            raise IndexError(f"there is no {noun} {index} among {count}.")
         position = int(index)
         return slice(position, position + 1 or None)
     if isinstance(index, slice):
         return index
     rows = np.asarray(index)
+    if rows.dtype == bool and rows.shape != (count,):
+        raise IndexError(f"a mask of {count} {noun}s has the shape ({count},), got {rows.shape}.")
     return rows.astype(np.intp) if rows.size == 0 else rows
 
 
 @dataclass(frozen=True, eq=False)
-class Faces:
-    """The faces of one image, as columns.
+class Faces(Comparable):
+    """The faces of one image, as columns of length n.
 
     Attributes:
-        boxes: ``(n, 4)`` float32, x1 y1 x2 y2 in pixels; they may reach over the image's edge.
+        boxes: ``(n, 4)`` float32, x1 y1 x2 y2 in pixels; they may extend beyond the image.
         scores: ``(n,)`` float32, the detector's confidence, 0 to 1; NaN where it has none.
         landmarks: ``(n, 5, 2)`` float32 pixels, or None: the eye on the image's left, the eye on
             its right, the nose tip, the mouth corner on the left, the mouth corner on the right.
-        track_ids: ``(n,)`` int64, or None: the same number is the same person over time.
+        track_ids: ``(n,)`` int64, or None: faces of one person share a number over time.
 
     Raises:
         UsageError: a shape does not fit, a box is not finite, or x2 < x1 or y2 < y1.
@@ -99,12 +139,12 @@ class Faces:
 
     @classmethod
     def empty(cls) -> Faces:
-        """No faces: a normal answer."""
+        """No faces, as of an image without any."""
         return cls(np.zeros((0, 4), np.float32))
 
     @classmethod
     def concat(cls, parts: Sequence[Faces]) -> Faces:
-        """Join faces in order; a column that any non-empty part lacks is dropped."""
+        """Concatenate faces; a column that any non-empty part lacks is dropped."""
         parts = [part for part in parts if len(part)]
         if not parts:
             return cls.empty()
@@ -119,14 +159,12 @@ class Faces:
         return len(self.boxes)
 
     def __bool__(self) -> bool:
-        """True, also of none: emptiness is ``len``."""
+        """True even when empty: use ``len`` to count."""
         return True
 
     def __getitem__(self, index: Index) -> Faces:
         """Select by int, slice, list of ints or boolean mask; always returns `Faces`."""
-        if isinstance(index, int | np.integer) and not -len(self) <= index < len(self):
-            raise IndexError(f"there is no face {index} among {len(self)}.")
-        rows = _rows(index)
+        rows = rows_of(index, len(self), "face")
         return Faces(
             self.boxes[rows],
             None if self.scores is None else self.scores[rows],
@@ -139,17 +177,21 @@ class Faces:
 
 
 @dataclass(frozen=True, eq=False)
-class Scores:
-    """What a classifier says of n faces: the whole distribution, never just the top label.
+class Scores(Comparable):
+    """A classifier's scores of n faces: the whole distribution, not only the top label.
 
     Attributes:
         values: ``(n, k)`` float32; rows sum to 1 where `kind` is ``probability``.
         labels: the k names of the columns.
         kind: ``probability``, or ``score`` for values that are not a distribution.
-        measures: further numbers a face by column name, each ``(n,)`` float32: ``valence`` and
+        measures: further numbers per face by column name, each ``(n,)`` float32: ``valence`` and
             ``arousal`` from -1 to 1, where the model gives them, ``apparent_age`` in years ...
-        embeddings: vectors a face by name, see `mien.labels.EMBEDDINGS`, each ``(n, d)`` float32;
-            only where they were asked for.
+        embeddings: vectors per face by name, see `mien.labels.EMBEDDINGS`, each ``(n, d)``
+            float32; only those that were requested.
+
+    Raises:
+        UsageError: a shape does not fit, two labels are equal, a value is not finite, or rows of
+            kind ``probability`` do not sum to 1.
     """
 
     values: FloatArray
@@ -194,13 +236,12 @@ class Scores:
         return len(self.values)
 
     def __bool__(self) -> bool:
-        """True, also of none: emptiness is ``len``."""
+        """True even when empty: use ``len`` to count."""
         return True
 
     def __getitem__(self, index: Index) -> Scores:
-        if isinstance(index, int | np.integer) and not -len(self) <= index < len(self):
-            raise IndexError(f"there is no row {index} among {len(self)}.")
-        rows = _rows(index)
+        """Select rows by int, slice, list of ints or boolean mask; always returns `Scores`."""
+        rows = rows_of(index, len(self))
         measures = {name: column[rows] for name, column in self.measures.items()}
         embeddings = {name: vectors[rows] for name, vectors in self.embeddings.items()}
         return Scores(self.values[rows], self.labels, self.kind, measures, embeddings)
@@ -211,7 +252,11 @@ class Scores:
         return np.asarray(np.argmax(self.values, axis=1), np.int64)
 
     def without(self, label: str) -> Scores:
-        """Drop one label and renormalise, as if it had been left out before the softmax."""
+        """Drop one label and renormalize, as if it had been excluded before the softmax.
+
+        Raises:
+            UsageError: there is no such label.
+        """
         if label not in self.labels:
             raise UsageError(f"there is no label {label!r}; there are {', '.join(self.labels)}.")
         keep = [i for i, name in enumerate(self.labels) if name != label]
@@ -224,16 +269,16 @@ class Scores:
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One picture on its way in: where it came from, and how to read it.
+    """One image to analyze: where it comes from, and how to read it.
 
     Attributes:
         source: a path or another name for the input.
         index: 0 for a photo, the frame's number in a video.
         time_s: presentation time in seconds, or None for a photo.
-        read: returns the image; raises `InputError` when it cannot. Called once, when the
-            picture's turn comes, so that a million frames cost no memory.
+        read: returns the image ``(H, W, 3)`` uint8 RGB; raises `InputError` where that fails.
+            Called once, when the image's turn comes, so that a million frames cost no memory.
         duration_s: how long it is shown, seconds: until the next frame of the run or the end of the
-            video; None where that is not known, and for a photo.
+            video; None for a photo and where that is unknown.
     """
 
     source: str

@@ -11,6 +11,7 @@ import pandas as pd
 
 from mien.results import tables
 from mien.results.embeddings import Embeddings
+from mien.results.settings import RunSettings
 from mien.timeline.timeline import Timeline
 from mien.training.engagement.export import Networks
 
@@ -64,7 +65,7 @@ def engagement_timeline(
     images = pd.DataFrame(told).astype(tables.IMAGE_DTYPES)
     vectors = np.array([row for _, _, row in rows], np.float32).reshape(-1, FEATURES)
     kept = Embeddings(faces[["source", "frame", "face"]], {"features": vectors}, sha)
-    settings = {"classifier": "acted", "classifier_sha256": sha}
+    settings = RunSettings(classifier="acted", classifier_sha256=sha)
     return Timeline(faces, images, settings, LABELS, embeddings=kept if len(rows) else None)
 
 

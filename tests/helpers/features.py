@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from helpers.results import frame_result
 from mien.results.result import Result
+from mien.results.settings import RunSettings
 from mien.timeline.timeline import Timeline
 
 LABELS = ("neutral", "happiness", "sadness")
@@ -39,11 +40,7 @@ def frame_with_features(
         boxes=[[10 * track, 0, 10 * track + 40, 40] for track in people],
         index=index,
         source=source,
-        settings={
-            "uncertain_below": "0.5",
-            "classifier": "stand-in",
-            "classifier_sha256": model,
-        },
+        settings=RunSettings(classifier="stand-in", classifier_sha256=model),
     )
 
 

@@ -84,7 +84,7 @@ def analyzed_table(folder: Path, model: Path, name: str, count: int = 120) -> Pa
     classifier = load_classifier(model, also=("features",))
     analyzer = EmotionAnalyzer(lambda image: [(4, 4, 36, 36, 0.9)], classifier)
     path = folder / f"{Path(name).stem}.parquet"
-    with TableSink(path, analyzer.labels, analyzer.settings) as sink:
+    with TableSink(path, analyzer) as sink:
         for result in analyzer.analyze(frames):
             sink.write(result)
     return path

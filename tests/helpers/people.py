@@ -11,9 +11,10 @@ from helpers.results import frame_result, mostly
 from mien import Timeline
 from mien.labels import IDENTITY
 from mien.results.result import Result
+from mien.results.settings import RunSettings
 from mien.types import FloatArray
 
-SETTINGS = {"uncertain_below": "0.5", "classifier": "stand-in", "classifier_sha256": "abc"}
+SETTINGS = RunSettings(classifier="stand-in", classifier_sha256="abc")
 
 
 SIDE, D = 32, 16

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from mien.errors import FrameDroppedError, InputError
 from mien.faces.quality import Quality
 from mien.labels import EMOTIONS
 from mien.results.result import Result
+from mien.results.settings import RunSettings
 from mien.sinks.tables import TableSink
 from mien.types import Faces, FloatArray, Frame, Image, Scores
 
@@ -84,7 +86,7 @@ class StubAnalyzer:
 
     labels = EMOTIONS
     measures: tuple[str, ...] = ()
-    settings: dict[str, str] = {"uncertain_below": "0.5"}  # noqa: RUF012
+    settings = RunSettings(detector="acted")
 
     def stream(self, frames: Iterable[Frame], *, keep: bool = False) -> Iterator[Result]:
         assert keep
@@ -102,9 +104,18 @@ class StubAnalyzer:
             )
 
 
+@dataclass(frozen=True)
+class Run:
+    """What a `TableSink` asks of an analyzer."""
+
+    labels: tuple[str, ...]
+    settings: RunSettings = RunSettings()  # noqa: RUF009
+    measures: tuple[str, ...] = ()
+
+
 def save_table(results: Iterable[Result], path: Path) -> Path:
     """Write results as ``mien analyze -o`` does."""
-    with TableSink(path, EMOTIONS, {"uncertain_below": "0.5"}) as sink:
+    with TableSink(path, Run(EMOTIONS, RunSettings(detector="acted"))) as sink:
         for result in results:
             sink.write(result)
     return path

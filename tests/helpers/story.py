@@ -9,6 +9,7 @@ import numpy as np
 
 from helpers.results import frame_result
 from mien.results.result import Result
+from mien.results.settings import RunSettings
 
 LABELS = ("neutral", "happiness", "sadness")
 
@@ -30,7 +31,7 @@ def story_frame(
         labels=LABELS,
         boxes=[[10 * track, 0, 10 * track + 40, 40] for track, _ in faces],
         crops=np.zeros((len(faces), 16, 16, 3), np.uint8) + gray[:, None, None, None],
-        settings={"detector": "none", "uncertain_below": "0.5"},
+        settings=RunSettings(detector="none"),
         source=source,
         **given,
     )

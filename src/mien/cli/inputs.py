@@ -33,29 +33,22 @@ def load_analyzer(
     """
     from mien.analyzer import EmotionAnalyzer
     from mien.cli.console import note, verbosity
-    from mien.expressions.affect import AFFECT
-    from mien.expressions.base import EmotionClassifier
     from mien.faces.detectors import BUILTIN
-    from mien.plugins import load_classifier, load_detector
+    from mien.plugins import load_detector
 
     if detector.lower() in BUILTIN:
         detector = detector.lower()
     also = tuple(extras)
-    classifier: str | EmotionClassifier = model
-    if heads:
-        asked = tuple(name for name in also if name != AFFECT)
-        classifier = load_classifier(model, heads=heads, also=asked, batch_size=16)
-        also = tuple(name for name in also if name not in asked)
     if detector.lower().endswith(".onnx"):
         options = {} if min_score is None else {"min_score": min_score}
         yunet = load_detector("yunet", model_path=detector, **options)
-        analyzer = EmotionAnalyzer(yunet, classifier, without=without, also=also)
+        analyzer = EmotionAnalyzer(yunet, model, without=without, also=also, heads=heads)
     else:
         analyzer = EmotionAnalyzer(
-            detector, classifier, min_score=min_score, without=without, also=also
+            detector, model, min_score=min_score, without=without, also=also, heads=heads
         )
     if verbosity.verbose:
-        for name, value in analyzer.settings.items():
+        for name, value in analyzer.settings.to_metadata().items():
             note(f"{name}: {value}")
     return analyzer
 

@@ -1,4 +1,4 @@
-"""Images that occur twice: found by a perceptual hash, then by their pixels.
+"""Near-duplicate images, by a perceptual hash and then by their pixels.
 
 A face that is in training and in test makes the test easier than life. FER2013 has hundreds of
 such twins: the same photo from two sites, with another frame, contrast or watermark.
@@ -56,19 +56,21 @@ class Duplicates:
         return again & (groups >= 0)
 
     def summary(self) -> list[str]:
-        """One sentence a finding, to be told before training; [] where there are no twins."""
-        told = []
+        """One sentence for each kind of duplicates; [] where there are none."""
+        lines = []
         for i, name in enumerate(self.names):
             repeated = int(self.surplus(i).sum())
             if repeated:
-                told.append(f"{repeated:,} of {len(self.groups[i]):,} images repeat within {name}.")
+                lines.append(
+                    f"{repeated:,} of {len(self.groups[i]):,} images repeat within {name}."
+                )
         for i, name in enumerate(self.names):
             for j, other in list(enumerate(self.names))[:i]:
                 both = int(self.shared(i, j).sum())
                 if both:
                     of = len(self.groups[i])
-                    told.append(f"{both:,} of {of:,} images of {name} have a twin in {other}.")
-        return told
+                    lines.append(f"{both:,} of {of:,} images of {name} have a twin in {other}.")
+        return lines
 
 
 def duplicates(*sets: LabelledFaces, names: tuple[str, ...] = ()) -> Duplicates:
@@ -149,11 +151,11 @@ def _near(
 
     The second of each pair is looked up in `others`, where given.
     """
-    seen = difference_hash(thumbnails)
-    hashes = seen if others is None else difference_hash(others)
+    own = difference_hash(thumbnails)
+    hashes = own if others is None else difference_hash(others)
     values = (plain if others is None else _normalised(others)).reshape(len(plain), -1)
-    for start in range(0, len(seen), _BLOCK):
-        block = seen[start : start + _BLOCK, None]
+    for start in range(0, len(own), _BLOCK):
+        block = own[start : start + _BLOCK, None]
         first, second = np.nonzero(np.bitwise_count(block ^ hashes[None, start:]) <= bits)
         later = first < second
         if later.any():

@@ -1,11 +1,11 @@
-"""`LabelledFaces`: images of faces and what people called them, whatever they were read from.
+"""`LabelledFaces`: images of faces with the labels of annotators, whatever they were read from.
 
 The images stay as they lie in the files (paths, encoded bytes, or pixels where the file holds
 pixels) and are decoded when they are asked for. Training then decodes each once, straight into one
 uint8 array of the size it wants; evaluation decodes batch by batch at full resolution, because
 models differ in input size and a whole photo must be cut as the model's card says. Held in
-between is only what is small: votes, names, columns and a grey thumbnail of 1 kB an image, made
-on the one pass that also found out which images are broken.
+between is only what is small: votes, names, columns and a gray thumbnail of 1 kB an image, made
+on the one pass that also detects broken images.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from mien.media.images import ImageSource, read_image
 from mien.models.card import CropSpec
 from mien.types import Crops, Faces, FloatArray, Image, IntArray
 
-#: Side of the thumbnails by which near-identical images are found.
+#: Side of the thumbnails by which near-duplicates are found.
 THUMBNAIL = 32
 VIEWERS = 10
 MAX_NAMED = 10
@@ -41,23 +41,23 @@ class Broken:
     split: str = ""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LabelledFaces:
     """n faces with their labels.
 
     Attributes:
         names: ``(n,)`` the key of each row: a path relative to the data, or a name in a table.
         sources: n images as they were stored: paths, bytes of files, or uint8 arrays.
-        votes: ``(n, 8)`` float32, in the order of `mien.labels.EMOTIONS`: people a label; 1 for a
-            hard label; or shares. Every row has something above 0.
+        votes: ``(n, 8)`` float32, in the order of `mien.labels.EMOTIONS`: people for each label;
+            1 for a hard label; or shares. Every row has something above 0.
         kind: which of these three the votes are.
         splits: ``(n,)`` "train", "validation", "test", a word of the data's own, or "".
         columns: the further columns of the data by name, each ``(n,)``: numbers or text.
-        thumbnails: ``(n, 32, 32)`` uint8 grey.
-        found: where faces were looked for in whole photos, one `Faces` a row that holds the
+        thumbnails: ``(n, 32, 32)`` uint8 gray.
+        found: where faces were detected in whole photos, one `Faces` for each row, with the
             largest face, or none where the detector missed it; None where the images are crops.
         broken: images that could not be read; they are no rows here.
-        unlabelled: names of images that nobody gave an expression; no rows here either.
+        unlabelled: names of images without an expression; no rows here either.
     """
 
     names: npt.NDArray[np.str_]
@@ -70,6 +70,11 @@ class LabelledFaces:
     found: tuple[Faces, ...] | None = None
     broken: tuple[Broken, ...] = ()
     unlabelled: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        names, counts = np.unique([name or "no split" for name in self.splits], return_counts=True)
+        splits = ", ".join(f"{count} {name}" for name, count in zip(names, counts, strict=True))
+        return f"LabelledFaces({len(self)} faces: {splits})"
 
     def __len__(self) -> int:
         return len(self.names)
@@ -95,7 +100,7 @@ class LabelledFaces:
 
     @property
     def distribution(self) -> FloatArray:
-        """``(n, 8)``: share of the votes a label; rows sum to 1."""
+        """``(n, 8)``: share of the votes for each label; rows sum to 1."""
         return np.asarray(self.votes / self.votes.sum(axis=1, keepdims=True), np.float32)
 
     @property
@@ -108,7 +113,7 @@ class LabelledFaces:
 
     @property
     def missed(self) -> npt.NDArray[np.bool_]:
-        """``(n,)``: no face was found in the photo; a detector's miss, to be counted as an error.
+        """``(n,)``: no face was detected in the photo, which counts as an error.
 
         All False where the images are crops.
         """
@@ -117,11 +122,11 @@ class LabelledFaces:
         return np.array([not len(faces) for faces in self.found], np.bool_)
 
     def describe(self) -> list[str]:
-        """What is there and what is not, a line each, to be told before training or judging."""
+        """What the data has and lacks, in lines to show before training or evaluation."""
         tops = self.votes.argmax(axis=1)
         counts = {label: int((tops == EMOTIONS.index(label)).sum()) for label in self.labels}
-        told = ", ".join(f"{count:,} {label}" for label, count in counts.items() if count)
-        lines = [f"{len(self):,} faces: {told}."]
+        counted = ", ".join(f"{count:,} {label}" for label, count in counts.items() if count)
+        lines = [f"{len(self):,} faces: {counted}."]
         if self.missed.any():
             lines.append(f"{int(self.missed.sum()):,} photos in which no face was found.")
         if self.unlabelled:
@@ -148,10 +153,10 @@ class LabelledFaces:
         return read_image(self.sources[row], name=str(self.names[row]))
 
     def crops(self, size: int, rows: Rows | None = None, spec: CropSpec | None = None) -> Crops:
-        """Squares ``(m, size, size, 3)`` uint8 RGB of the given rows, or of all.
+        """Crops ``(m, size, size, 3)`` uint8 RGB of the given rows, or of all.
 
-        Where faces were found in whole photos, each is cut as `spec` says; a missed one gives a
-        grey square. An image that is a crop already is the square itself; one that is not
+        Where faces were detected in whole photos, each is cut as `spec` says; a missed one gives a
+        gray square. An image that is a crop already is the square itself; one that is not
         square is continued at its shorter sides by repeating its edge.
         """
         chosen = self if rows is None else self[rows]
@@ -165,7 +170,7 @@ class LabelledFaces:
         return out
 
     def arrays(self, size: int, color: bool = False) -> VotedFaces:
-        """All images decoded, for training: ``(n, size, size)`` grey, or ``(n, 3, size, size)``.
+        """All images decoded, for training: ``(n, size, size)`` gray, or ``(n, 3, size, size)``.
 
         A hard label and shares count as those of ten viewers, so that they weigh as FER+ rows do.
         Rows whose face was missed are left out.
@@ -208,12 +213,12 @@ def fit(image: Image, size: int) -> Image:
 
 @dataclass(frozen=True, eq=False)
 class VotedFaces:
-    """Face images and what viewers called them.
+    """Decoded face images and the votes of annotators.
 
     Attributes:
         names: ``(n,)`` file names, the key of the published lists.
-        images: ``(n, h, w)`` uint8 grey, 48 pixels in FER+; or ``(n, 3, h, w)`` in colour.
-        votes: ``(n, 8)`` float32, people a label, in the order of `mien.labels.EMOTIONS`.
+        images: ``(n, h, w)`` uint8 gray, 48 pixels in FER+; or ``(n, 3, h, w)`` in colour.
+        votes: ``(n, 8)`` float32, people for each label, in the order of `mien.labels.EMOTIONS`.
         fer2013: ``(n,)`` the older single label, "" where unknown.
         groups: ``(n,)`` int64, rows that are near-identical images share a number; -1 for none.
     """
@@ -229,7 +234,7 @@ class VotedFaces:
 
     @property
     def distribution(self) -> npt.NDArray[np.float32]:
-        """``(n, 8)``: share of the emotion votes a label; rows sum to 1."""
+        """``(n, 8)``: share of the emotion votes for each label; rows sum to 1."""
         total = self.votes.sum(axis=1, keepdims=True)
         return np.asarray(self.votes / np.maximum(total, 1), np.float32)
 

@@ -68,12 +68,12 @@ def load_faces(
     named = votes.sum(axis=1) > 0
     wanted = _wanted(records, splits, split, listed)
     rows = np.flatnonzero(wanted & named)
-    seen = _look(records, rows, find, progress)
-    kept = rows[[not isinstance(found, Broken) for found, _ in seen]]
-    good = [(found, small) for found, small in seen if not isinstance(found, Broken)]
+    loaded = _load(records, rows, find, progress)
+    kept = rows[[not isinstance(found, Broken) for found, _ in loaded]]
+    good = [(found, small) for found, small in loaded if not isinstance(found, Broken)]
     broken = tuple(
         replace(found, split=str(splits[row]))
-        for row, (found, _) in zip(rows, seen, strict=True)
+        for row, (found, _) in zip(rows, loaded, strict=True)
         if isinstance(found, Broken)
     )
     if not len(kept):
@@ -185,7 +185,7 @@ def _joined_votes(whole: Records, more: Records) -> dict[str, list[float]]:
     }
 
 
-def _look(
+def _load(
     records: Records, rows: npt.NDArray[np.int64], find: Find | None, progress: Progress | None
 ) -> list[tuple[Faces | Broken | None, npt.NDArray[np.uint8]]]:
     """Decode every image once: is it whole, where is its face, what does it look like small."""
@@ -207,9 +207,9 @@ def _look(
     workers = 1 if find else min(4, os.cpu_count() or 1)
     with ThreadPoolExecutor(workers) as pool:
         return [
-            seen
+            item
             for start in starts
-            for seen in pool.map(one, rows[start : start + _BATCH].tolist())
+            for item in pool.map(one, rows[start : start + _BATCH].tolist())
         ]
 
 

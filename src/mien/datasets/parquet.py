@@ -118,7 +118,7 @@ def _source(data: bytes | None, name: str, path: Path) -> ImageSource | Exceptio
 def _class_names(schema: Any, label: str | None) -> tuple[str, ...]:
     """Names of numbered classes, which the datasets library writes into the metadata."""
     try:
-        told = json.loads((schema.metadata or {})[b"huggingface"])
-        return tuple(map(str, told["info"]["features"][label]["names"]))
+        info = json.loads((schema.metadata or {})[b"huggingface"])
+        return tuple(map(str, info["info"]["features"][label]["names"]))
     except (KeyError, TypeError, ValueError):
         return ()

@@ -1,4 +1,4 @@
-"""`Records`: what a reader found in the files, before labels are mapped and images decoded."""
+"""`Records`: what a reader read from the files, before labels are mapped and images decoded."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mien.types import FloatArray
 
 Kind = Literal["label", "votes", "shares"]
 
-#: Words under which data says that nobody saw an expression, or no face.
+#: Words of data for no expression, or no face.
 NO_LABEL = frozenset(
     {"", "unknown", "uncertain", "none", "nf", "not a face", "no face", "nan", "unlabelled"}
 )
@@ -138,15 +138,15 @@ def _meanings(
         renamed = _numbered(records.numbering) | own
     else:
         renamed = _numbered(records.numbering)
-    found, unknown = {}, []
+    meanings, unknown = {}, []
     for label in counts:
         word = _meaning(renamed.get(_whole(label), label))
         if word is None:
             unknown.append(label)
-        found[label] = word or ""
+        meanings[label] = word or ""
     if unknown:
         raise InputError(_unknown(records.origin, unknown, counts, given))
-    return found
+    return meanings
 
 
 def _numbered(names: Iterable[str]) -> dict[str, str]:
@@ -173,19 +173,19 @@ def _unknown(
     counts: Counter[str],
     given: Mapping[str, str] | str | None,
 ) -> str:
-    told = ", ".join(f"{label!r} ({counts[label]}x)" for label in sorted(unknown)[:12])
+    named = ", ".join(f"{label!r} ({counts[label]}x)" for label in sorted(unknown)[:12])
     more = f" and {len(unknown) - 12} more" if len(unknown) > 12 else ""
     if isinstance(given, str):
         last = len(NUMBERINGS[given]) - 1
-        return f"{origin} has labels outside the numbering {given}, 0 to {last}: {told}{more}."
+        return f"{origin} has labels outside the numbering {given}, 0 to {last}: {named}{more}."
     if all(_whole(label).isdecimal() for label in unknown):
         ways = " or ".join(NUMBERINGS)
         return (
-            f"{origin} has numbers for labels, {told}{more}, and does not say what they stand for:"
+            f"{origin} has numbers for labels, {named}{more}, and does not say what they stand for:"
             f" name the numbering ({ways}) or map them to {', '.join(EMOTIONS)}."
         )
     return (
-        f"{origin} has labels that mien does not know: {told}{more}; known are"
+        f"{origin} has labels that mien does not know: {named}{more}; known are"
         f" {', '.join(EMOTIONS)} and common words for them: rename those, or say what they mean"
         " (labels=, --labels glad=happiness); nothing after = leaves them out."
     )

@@ -60,7 +60,7 @@ class Groups:
     gap: Gap | None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Evaluation:
     """The figures of an evaluation.
 
@@ -96,6 +96,11 @@ class Evaluation:
     protocol: tuple[str, ...]
     rows: IntArray = field(repr=False)
     right: npt.NDArray[np.bool_] = field(repr=False)
+
+    def __repr__(self) -> str:
+        accuracy, f1 = self.accuracy.value, self.macro_f1.value
+        figures = f"accuracy {100 * accuracy:.1f} %, macro F1 {100 * f1:.1f} %"
+        return f"Evaluation({len(self.right)} faces: {figures})"
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the rows, for JSON; what is unknown is None."""

@@ -9,9 +9,8 @@ import numpy.typing as npt
 
 from mien.datasets import LabelledFaces
 from mien.errors import UsageError
-from mien.expressions.base import EmotionClassifier
+from mien.expressions.base import EmotionClassifier, describe_classifier
 from mien.labels import EMOTIONS, canonical_labels
-from mien.models.card import CropSpec
 from mien.types import Crops, FloatArray
 
 Progress = Callable[[Iterable[int], int], Iterable[int]]
@@ -35,7 +34,7 @@ def predict_faces(
     classifier: EmotionClassifier, faces: LabelledFaces, progress: Progress | None = None
 ) -> FloatArray:
     """The same for faces of any kind, each cut as the model's card says."""
-    spec = getattr(classifier, "crop", CropSpec())
+    spec = describe_classifier(classifier).crop
     size = classifier.input_size
     return _predicted(classifier, lambda rows: faces.crops(size, rows, spec), len(faces), progress)
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mien.errors import PluginError, UsageError
+from mien.expressions.base import ClassifierDescription
 from mien.models.card import CropSpec
 from mien.types import Crops, ScoreKind, Scores
 
@@ -34,11 +35,25 @@ class CustomClassifier:
     ) -> None:
         if not callable(function):
             raise UsageError(f"a custom classifier needs a function, got {function!r}.")
+        if isinstance(labels, str):
+            raise UsageError(f"labels must be a list of names, not one text, got {labels!r}.")
         self._function = function
         self.labels = tuple(labels)
         self.input_size = input_size
         self.crop = crop or CropSpec()
         self._kind: ScoreKind = kind
+
+    @property
+    def description(self) -> ClassifierDescription:
+        """The name of the class, and the crop."""
+        return ClassifierDescription(type(self).__name__, crop=self.crop)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._name}, labels={self.labels})"
+
+    @property
+    def _name(self) -> str:
+        return getattr(self._function, "__name__", type(self._function).__name__)
 
     def classify(self, crops: Crops) -> Scores:
         """Call the function and check what it returns.
@@ -48,7 +63,7 @@ class CustomClassifier:
         """
         if not len(crops):
             return Scores(np.zeros((0, len(self.labels)), np.float32), self.labels, self._kind)
-        name = getattr(self._function, "__name__", type(self._function).__name__)
+        name = self._name
         try:
             values = np.asarray(self._function(crops))
         except Exception as error:

@@ -7,14 +7,14 @@ A head is trained on the input of the model's last layer (`mien.training.heads.t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from mien.errors import ModelError, UsageError
-from mien.expressions.base import Activations
+from mien.expressions.base import Activations, ClassifierDescription
 from mien.expressions.onnx import OnnxClassifier
 from mien.labels import FEATURES
 from mien.models.card import CropSpec, ModelCard, check_labels
@@ -204,6 +204,19 @@ class HeadedClassifier:
     def crop(self) -> CropSpec:
         """How the crops are cut."""
         return self._model.crop
+
+    @property
+    def description(self) -> ClassifierDescription:
+        """Of the model, with the heads' columns."""
+        return replace(
+            self._model.description,
+            measures=self.measures,
+            heads=tuple(head.summary for head in self.heads),
+        )
+
+    def __repr__(self) -> str:
+        names = ", ".join(head.card.name for head in self.heads)
+        return f"{type(self).__name__}({self._model!r}, heads: {names})"
 
     def classify(self, crops: Crops) -> Scores:
         """Classify ``(n, S, S, 3)`` uint8 RGB crops, in one pass of the model."""

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from mien.errors import ModelError, UsageError
-from mien.expressions.base import Activations
+from mien.expressions.base import Activations, ClassifierDescription
+from mien.expressions.saliency import class_activation
 from mien.labels import ATTRIBUTES, EMBEDDINGS
 from mien.media.brightness import brightened
 from mien.models.card import METADATA_KEY, CropSpec, ModelCard, card_of, read_fields
 from mien.models.session import Session
-from mien.types import Crops, FloatArray, Scores
+from mien.types import Crops, FloatArray, IntArray, Scores
 
 
 class OnnxClassifier:
@@ -102,6 +103,26 @@ class OnnxClassifier:
     def crop(self) -> CropSpec:
         """How the squares are cut."""
         return self.card.crop
+
+    @property
+    def description(self) -> ClassifierDescription:
+        """Of the model, from its card."""
+        card = self.card
+        return ClassifierDescription(card.name, self.path, card.crop, card.measures, self.also)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.card.name!r}, {len(self.labels)} labels)"
+
+    def class_activation_maps(
+        self, crops: Crops, targets: FloatArray | IntArray
+    ) -> FloatArray | None:
+        """Class activation maps ``(n, h, w)``; None where the card names no feature map or head."""
+        head = self.head_weights if self.card.feature_map else None
+        if head is None:
+            return None
+        inside = self.activations(crops)
+        assert inside.feature_map is not None
+        return class_activation(inside.feature_map, head, targets)
 
     def asked(self, *names: str) -> OnnxClassifier:
         """The same model, which also gives `names`, see `also`.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
 
 from mien.faces.geometry import roll_deg, yaw_deg
-from mien.types import Crops, Faces, FloatArray
+from mien.types import Comparable, Crops, Faces, FloatArray, Index, rows_of
 
 #: Why a face is unfit to be judged; of several reasons the first one is given.
 REASONS = ("too_small", "blurred", "noisy", "turned")
@@ -22,7 +22,7 @@ MAX_YAW_DEG = 45.0
 
 
 @dataclass(frozen=True, eq=False)
-class Quality:
+class Quality(Comparable):
     """How well each of n faces can be judged.
 
     Attributes:
@@ -39,6 +39,18 @@ class Quality:
     roll_deg: FloatArray
     yaw_deg: FloatArray
     reason: npt.NDArray[np.str_]
+
+    def __len__(self) -> int:
+        return len(self.size_px)
+
+    def __bool__(self) -> bool:
+        """True even when empty: use ``len`` to count."""
+        return True
+
+    def __getitem__(self, index: Index) -> Quality:
+        """Select faces by int, slice, list of ints or boolean mask; always returns `Quality`."""
+        rows = rows_of(index, len(self), "face")
+        return Quality(*(getattr(self, item.name)[rows] for item in fields(self)))
 
     @property
     def fit(self) -> npt.NDArray[np.bool_]:

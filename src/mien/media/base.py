@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from mien.errors import UsageError
@@ -21,6 +22,37 @@ class Source(Protocol):
     def __iter__(self) -> Iterator[Frame]:
         """Yield frames in order."""
         ...
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How the frames of a source arrive.
+
+    Attributes:
+        live: whether they arrive in real time, so that each result is wanted at once instead of
+            being batched with later frames.
+        fps: frames per second that the source will give; None where that is unknown.
+    """
+
+    live: bool = False
+    fps: float | None = None
+
+
+@runtime_checkable
+class TimedSource(Source, Protocol):
+    """A source that also says how its frames arrive; optional."""
+
+    @property
+    def timing(self) -> Timing:
+        """Whether it is live, and its frame rate."""
+        ...
+
+
+def timing_of(frames: Iterable[Any]) -> Timing:
+    """The timing of a `TimedSource`; not live, of unknown rate, for everything else."""
+    if isinstance(frames, TimedSource) and isinstance(frames.timing, Timing):
+        return frames.timing
+    return Timing()
 
 
 def checked(frames: Iterable[Any]) -> Iterator[Frame]:

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TypeAlias
 
 from mien.errors import FrameDroppedError, UsageError, VideoError
+from mien.media.base import Timing
 from mien.media.capture import Shot, capture, locate
 from mien.media.worker import Worker, awaited
 from mien.types import Frame, Image
@@ -53,14 +54,14 @@ class CameraSource:
         name: what the camera is called in the tables; without a URL's password.
         dropped: frames left out so far.
         open: opens it.
-        live: True: a result should not wait for others to be judged with it.
+        timing: live.
 
     Raises:
         UsageError: a number is out of range.
         VideoError: when iterated, if there is no such camera, or it cannot be opened at first.
     """
 
-    live = True
+    timing = Timing(live=True)
 
     def __init__(
         self,

@@ -16,11 +16,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from hashlib import sha256
-from typing import Any, Literal, NoReturn, TypeAlias
+from typing import Literal, NoReturn, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 from mien.errors import ImageError, InputError, InputNotFoundError, UsageError
-from mien.media.base import Source
+from mien.media.base import Source, timing_of
 from mien.media.formats import kind_by_name, kind_of
 from mien.media.images import name_of, read_image
 from mien.media.paths import irregular, is_handed_over, local_path
@@ -56,6 +56,10 @@ class VideoOptions:
             raise UsageError("a camera or stream has no --fps, --every, --start or --stream.")
 
 
+#: Every frame of a video.
+ALL_FRAMES = VideoOptions()
+
+
 @dataclass(frozen=True)
 class Input:
     """One image, video or stream.
@@ -72,7 +76,7 @@ class Input:
     place: str
     problem: InputError | None = None
 
-    def frames(self, options: VideoOptions = VideoOptions()) -> Iterable[Frame]:
+    def frames(self, options: VideoOptions = ALL_FRAMES) -> Iterable[Frame]:
         """Its frames; what cannot be read is a frame whose ``read`` raises `InputError`.
 
         Args:
@@ -92,16 +96,11 @@ class Input:
 
 
 class Guarded:
-    """A source whose failure is its last frame, so that the run goes on with the next input.
-
-    All other attributes are those of the source.
-    """
+    """A source whose failure is its last frame, so that the run goes on with the next input."""
 
     def __init__(self, source: Source, name: str) -> None:
         self._source, self._name = source, name
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._source, name)
+        self.timing, self.info = timing_of(source), getattr(source, "info", None)
 
     def __iter__(self) -> Iterator[Frame]:
         index, time_s = 0, None

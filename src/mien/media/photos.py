@@ -10,44 +10,80 @@ from typing import Any
 import numpy as np
 
 from mien.errors import ImageError, UsageError
+from mien.media.base import TimedSource
 from mien.media.images import is_picture, name_of, read_image
 from mien.media.inputs import Input, Inputs, failure
 from mien.types import Frame
 
+_SINGLE = (str, os.PathLike, Frame, Input)
+
 
 def photos(inputs: Any) -> Iterator[Frame]:
-    """Turn whatever the user has into frames, lazily and in order.
+    """Turn whatever the user has into frames of images, lazily and in order.
+
+    Args:
+        inputs: as for `opened`.
+
+    Yields:
+        A frame per image, with index 0 and no time. A path, folder or pattern that leads to no
+        image is one frame too, whose ``read`` raises `InputNotFoundError` or `InputError`; so is
+        a video, animated images among them, which has its own methods.
+
+    Raises:
+        UsageError: an item is of a type that cannot be an image.
+    """
+    for item in opened(inputs):
+        if isinstance(item, Frame):
+            yield item
+        else:
+            yield from _frames(item) if isinstance(item, Input) else item
+
+
+def opened(inputs: Any) -> Iterator[Frame | Input | TimedSource]:
+    """Flatten whatever the user has into frames, named inputs and sources, lazily and in order.
 
     Args:
         inputs: one, or any iterable of (nested ones too; generators are read one item at a time):
 
             - a path, folder or pattern, see `mien.media.inputs.Inputs`;
             - bytes, a binary file object, a PIL image or an array, as `read_image` takes them; a
-              ``(n, H, W, 3)`` array is n images;
-            - a `Frame`, which passes through.
-
-    Yields:
-        A frame an image, with index 0 and no time. What has no name of its own is called by its
-        place in the run, counted from 0: ``array 0``, ``bytes 3``. A path, folder or pattern with
-        nothing in it is one frame too, whose ``read`` raises `InputNotFoundError` or `InputError`;
-        so does that of a video, animated images among them, which has its own methods.
+              ``(n, H, W, 3)`` array is n images. What has no name of its own is called by its
+              place in the run, counted from 0: ``array 0``, ``bytes 3``;
+            - a `Frame`, an `Input` or a `TimedSource`, which pass through.
 
     Raises:
-        UsageError: an item is of a type that cannot be an image.
+        UsageError: an item is of a type that cannot be an input.
     """
     for place, item in enumerate(_items(inputs)):
-        if isinstance(item, Frame):
+        if isinstance(item, Frame | Input | TimedSource):
             yield item
-        elif isinstance(item, Input):
-            yield from _frames(item)
         else:
             name = name_of(item, place)
             yield Frame(name, partial(read_image, item, name=name))
 
 
+def check_inputs(inputs: Any) -> None:
+    """Refuse at once what can be no input, before anything is read.
+
+    Raises:
+        UsageError: it, or an item of a list or tuple, is of a type that cannot be an input.
+    """
+    if isinstance(inputs, list | tuple):
+        for item in inputs:
+            check_inputs(item)
+    elif not (isinstance(inputs, _SINGLE) or is_picture(inputs)) and (
+        not isinstance(inputs, Iterable) or isinstance(inputs, Mapping)
+    ):
+        hint = "; cv2.imread returns None for a file that it cannot read" if inputs is None else ""
+        raise UsageError(
+            f"{type(inputs).__name__} is not an image: give paths, folders, patterns, bytes,"
+            f" binary files, PIL images, NumPy arrays, or an iterable of those{hint}."
+        )
+
+
 def _items(inputs: Any) -> Iterator[Any]:
-    """Flatten the inputs into frames, inputs by path, and things that `read_image` takes."""
-    if isinstance(inputs, Frame):
+    """Flatten the inputs into frames, inputs by path, sources, and images in memory."""
+    if isinstance(inputs, Frame | Input | TimedSource):
         yield inputs
     elif isinstance(inputs, str | os.PathLike):
         yield from Inputs([inputs])
@@ -56,15 +92,10 @@ def _items(inputs: Any) -> Iterator[Any]:
             yield from _items(item)
     elif is_picture(inputs):
         yield inputs
-    elif isinstance(inputs, Iterable) and not isinstance(inputs, Mapping):
+    else:
+        check_inputs(inputs)
         for item in inputs:
             yield from _items(item)
-    else:
-        hint = "; cv2.imread returns None for a file that it cannot read" if inputs is None else ""
-        raise UsageError(
-            f"{type(inputs).__name__} is not an image: give paths, folders, patterns, bytes,"
-            f" binary files, PIL images, NumPy arrays, or an iterable of those{hint}."
-        )
 
 
 def _frames(item: Input) -> Iterable[Frame]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Generator, Iterator
 from contextlib import closing
@@ -10,6 +11,7 @@ from dataclasses import replace
 
 from mien.errors import InputError, UsageError, VideoError
 from mien.media import decoding, webp
+from mien.media.base import Timing
 from mien.media.frames import Moment, VideoInfo, check_file
 from mien.media.images import name_of
 from mien.media.paths import local_path
@@ -95,6 +97,13 @@ class VideoSource:
                 self.name,
                 self.info.streams,
             )
+
+    @property
+    def timing(self) -> Timing:
+        """The rate of the frames that `fps` and `every` select."""
+        if not self.info.fps:
+            return Timing()
+        return Timing(fps=min(self.info.fps / self.every, self.fps or math.inf))
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield frames in order of presentation."""

@@ -58,6 +58,10 @@ def _conform(value: Any, wanted: Any, name: str) -> Any:
         if not isinstance(value, wanted):
             raise ValueError(f"{name} is a table of names and values, got {_short(value)}")
         return value
+    if wanted is bool:
+        if not isinstance(value, bool):
+            raise ValueError(f"{name} is true or false, got {_short(value)}")
+        return value
     return _text(value, name) if wanted is str else _number(value, wanted, name)
 
 

@@ -1,7 +1,7 @@
-"""The same person: which tracks of one or more films belong together, and who they are.
+"""Re-identification: which tracks of one or more videos are the same person, and their names.
 
-A track is one person (the tracker saw to that) and is known by one vector, the mean of the identity
-vectors of its faces. Tracks are clustered by these; two that are seen in one frame stay apart.
+A track is one person and is represented by one vector, the mean of the identity vectors of its
+faces. Tracks are clustered by these; two that are visible in one frame are never joined.
 Known faces take part as points of their own, so that a person gets a name only by being as like the
 known face as the person's own tracks must be to each other; everyone else stays unknown.
 """
@@ -43,23 +43,23 @@ PEOPLE_COLUMNS = tuple(_PEOPLE)
 
 @dataclass(frozen=True, eq=False, repr=False)
 class People:
-    """Who is who in a ``faces`` table of n rows.
+    """The people of a ``faces`` table of n rows.
 
     Attributes:
-        table: a row a person: person (from 1, by first appearance), name ("person 3" for unknown
-            ones), films and tracks (how many), sources (joined), first_s (in the first film),
-            visible_s, n_faces, similarity (mean cosine between the person's tracks; missing where
-            there is one), nearest (the other person most alike), nearest_similarity, and
-            known_similarity (to the known face that gave the name).
-        tracks: a row a track, by first appearance: source, track_id (missing for a face of a
+        table: one row per person: person (from 1, by first appearance), name ("person 3" for
+            unknown ones), films and tracks (how many), sources (joined), first_s (in the first
+            video), visible_s, n_faces, similarity (mean cosine between the person's tracks;
+            missing where there is one), nearest (the other person most alike),
+            nearest_similarity, and known_similarity (to the known face that gave the name).
+        tracks: one row per track, by first appearance: source, track_id (missing for a face of a
             photo, which is a track of its own), person, name, first_s, visible_s, n_faces, n_used
-            (the faces that it is known by: those that are ``fit``, where there are any),
+            (the faces that its vector is the mean of: the ``fit`` ones, where there are any),
             similarity (mean cosine to the other tracks of the person; missing where there are
             none), frame and face (of the face most like all of the track).
         numbers: ``(n,)`` int64, the person of each row, from 1 by first appearance.
         names: of every person, by number.
-        known: the persons that have a name of their own, by number.
-        absent: the known faces that nobody is like.
+        known: names of those who have one, by number.
+        absent: known faces that match nobody.
         threshold: the mean cosine that was asked for.
     """
 
@@ -86,7 +86,7 @@ class People:
         return faces.assign(track_id=pd.array(self.numbers, dtype="Int64"))
 
     def relabelled_peaks(self, peaks: Sequence[Peak]) -> tuple[Peak, ...]:
-        """The person's strongest face of each label, in each film."""
+        """The person's strongest moment of each label, in each video."""
         followed = self.tracks[self.tracks["track_id"].notna()]
         keys = zip(followed["source"], followed["track_id"], strict=True)
         owner = dict(zip(keys, followed["person"].tolist(), strict=True))
@@ -109,23 +109,23 @@ def find_people(
     names: Mapping[int, str] | None = None,
     known: Mapping[str, FloatArray] | None = None,
 ) -> People:
-    """Find out who is who.
+    """Find out which tracks are the same person.
 
     Args:
         faces: the ``faces`` table, n rows by source and frame, with an index that counts from 0.
-        seconds: ``(n,)``, how long each row was seen.
+        seconds: ``(n,)``, how long each row was visible.
         embeddings: of these faces.
         threshold: mean cosine from which two tracks are one person; None for `THRESHOLD`, which
             is of ``mien-mobilenet``: vectors of another model need their own.
         names: for some persons, by number; persons of one name become one.
         known: vectors of known faces, ``(k, d)`` or ``(d,)``, by name, as from
-            `mien.people.enrollment.known_faces`. Who is not alike enough to any of them stays
+            `mien.people.enrollment.known_faces`. Whoever matches none of them stays
             unknown.
 
     Raises:
         UsageError: there are no identity vectors of these faces, or those of the known faces are
-            of another length; there is no person of a number; or persons that are seen in one
-            frame would get one name.
+            of another length; there is no person of a number; or persons that are visible in
+            one frame would get one name.
     """
     cut = THRESHOLD if threshold is None else threshold
     tracks = Tracks(faces, seconds, _identity(faces, embeddings))
@@ -142,8 +142,8 @@ def find_people(
     numbers, called = _named(tracks, numbers, called, names or {})
     every = {int(n): called.get(int(n), f"person {n}") for n in np.unique(numbers)}
     likenesses = {number: given[name] for number, name in called.items() if name in given}
-    told = _Told(tracks, numbers, every, likenesses)
-    return People(told.people, told.tracks, numbers[tracks.of_rows], every, called, absent, cut)
+    found = _PeopleTables(tracks, numbers, every, likenesses)
+    return People(found.people, found.tracks, numbers[tracks.of_rows], every, called, absent, cut)
 
 
 class Tracks:
@@ -189,7 +189,7 @@ class Tracks:
 
     @cached_property
     def together(self) -> IntArray:
-        """Pairs of tracks that are seen in one frame, ``(p, 2)``."""
+        """Pairs of tracks that are visible in one frame, ``(p, 2)``."""
         frames = self.faces.groupby(["source", "frame"], sort=False).ngroup().to_numpy()
         seen = np.unique(np.stack([frames, self.of_rows], axis=1), axis=0)
         _, starts, counts = np.unique(seen[:, 0], return_index=True, return_counts=True)
@@ -207,8 +207,8 @@ def _identity(faces: pd.DataFrame, embeddings: Embeddings | None) -> FloatArray:
         return np.zeros((0, 1), np.float32)
     if embeddings is None:
         raise UsageError(
-            f"people are told apart by the embeddings {IDENTITY!r}, which were not kept: "
-            f"analyse again with --embeddings {IDENTITY}."
+            f"people are identified by the embeddings {IDENTITY!r}, which were not kept: "
+            f"analyze again with --embeddings {IDENTITY}."
         )
     return _unit(embeddings.of(faces, IDENTITY), "the embeddings of these faces")
 
@@ -216,16 +216,16 @@ def _identity(faces: pd.DataFrame, embeddings: Embeddings | None) -> FloatArray:
 def _unit(vectors: FloatArray, what: str) -> FloatArray:
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     if not (np.isfinite(lengths) & (lengths > 1e-6)).all():
-        raise UsageError(f"{what} have no direction, so nobody can be told apart by them.")
+        raise UsageError(f"{what} have no direction, so they identify nobody.")
     return np.asarray(vectors / lengths, np.float32)
 
 
 def _known(name: str, vectors: FloatArray, tracks: FloatArray) -> FloatArray:
-    """One vector of a known face, ``(d,)``: the mean of those given."""
+    """One vector of a known face, ``(d,)``: the mean of its vectors."""
     given = np.atleast_2d(np.asarray(vectors, np.float32))
     if given.ndim != 2 or not len(given) or (len(tracks) and given.shape[1] != tracks.shape[1]):
         raise UsageError(
-            f"the vectors of {name!r} have the shape {given.shape}, those of the films "
+            f"the vectors of {name!r} have the shape {given.shape}, those of the videos "
             f"(n, {tracks.shape[1]}): they come from different models."
         )
     what = f"the vectors of {name!r}"
@@ -261,29 +261,29 @@ def _named(
     if len(both):
         a, b = sorted(numbers[tracks.together[both[0]]].tolist())
         name = called[int(merged[one[both[0]]])]
-        raise UsageError(f"persons {a} and {b} are seen at once, so not both can be {name!r}.")
+        raise UsageError(f"persons {a} and {b} are visible at once, so not both can be {name!r}.")
     return merged, {number: called[number] for number in first.values()}
 
 
 @dataclass(frozen=True, eq=False)
-class _Told:
-    """What is told of people and tracks.
+class _PeopleTables:
+    """The tables of people and tracks.
 
     Attributes:
-        seen: the t tracks.
+        source: the t tracks.
         numbers: ``(t,)``, the person of each.
         names: of every person, p of them.
         known: vectors of persons whose faces are known.
     """
 
-    seen: Tracks
+    source: Tracks
     numbers: IntArray
     names: Mapping[int, str]
     known: Mapping[int, FloatArray]
 
     @cached_property
     def people(self) -> pd.DataFrame:
-        """A row a person."""
+        """One row per person."""
         import pandas as pd
 
         by_person = self.tracks.groupby("person", sort=True)
@@ -313,22 +313,22 @@ class _Told:
 
     @cached_property
     def tracks(self) -> pd.DataFrame:
-        """A row a track."""
+        """One row per track."""
         import pandas as pd
 
-        faces, of_rows, count = self.seen.faces, self.seen.of_rows, len(self.seen)
+        faces, of_rows, count = self.source.faces, self.source.of_rows, len(self.source)
         first = np.unique(of_rows, return_index=True)[1]
-        best = self.seen.best
-        own = (self.seen.vectors * self._sums[self._places]).sum(axis=1)
+        best = self.source.best
+        own = (self.source.vectors * self._sums[self._places]).sum(axis=1)
         columns = {
             "source": faces["source"].to_numpy()[first],
             "track_id": faces["track_id"].array[first],
             "person": self.numbers,
             "name": [self.names[n] for n in self.numbers.tolist()],
             "first_s": faces["time_s"].to_numpy()[first],
-            "visible_s": np.bincount(of_rows, self.seen.seconds, count),
+            "visible_s": np.bincount(of_rows, self.source.seconds, count),
             "n_faces": np.bincount(of_rows, minlength=count),
-            "n_used": np.bincount(of_rows[self.seen.used], minlength=count),
+            "n_used": np.bincount(of_rows[self.source.used], minlength=count),
             "similarity": _within(own, self._counts[self._places]),
             "frame": faces["frame"].to_numpy()[best],
             "face": faces["face"].to_numpy()[best],
@@ -352,9 +352,9 @@ class _Told:
         """``(p, d)``, of the vectors of each person's tracks."""
         order = np.argsort(self._places, kind="stable")
         if not len(order):
-            return self.seen.vectors
+            return self.source.vectors
         starts = np.searchsorted(self._places[order], np.arange(len(self._persons)))
-        return np.asarray(np.add.reduceat(self.seen.vectors[order], starts), np.float32)
+        return np.asarray(np.add.reduceat(self.source.vectors[order], starts), np.float32)
 
 
 def _within(with_self: FloatArray, counts: IntArray) -> FloatArray:

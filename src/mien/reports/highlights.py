@@ -132,7 +132,7 @@ def write_clip(
         start = min(max(start, clip.peak_s - max_duration_s / 2), end - max_duration_s)
         end = start + max_duration_s
     start = max(0.0, start)
-    video = timeline.film(clip.source)
+    video = timeline.source(clip.source)
     times = video.images["time_s"]
     near = video.images[times.between(start - _APART_S, end + _APART_S)]
     images = near[near["status"] == "ok"]

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from typing import Any
-
 from mien.errors import MienError
 from mien.models.card import METADATA_KEY, ModelCard
 from mien.reports.html import percent, whole_percent
-from mien.timeline.identification import PEOPLE
+from mien.results.settings import RunSettings
 
 _SETTINGS = {
     "mien_version": "mien",
@@ -36,57 +32,42 @@ _FIGURES = {
 }
 
 
-def settings_text(settings: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Names and values in words; unknown settings are listed as they are."""
-    rows = []
-    order = [*_SETTINGS, *(key for key in settings if key not in (*_SETTINGS, PEOPLE))]
-    for key in order:
-        text = value = settings.get(key, "")
-        if key == "uncertain_below" and value:
-            text = whole_percent(float(value))
-        elif key == "smooth_s" and value:
-            text = f"{value} s"
-        elif key == "heads" and value:
-            text = ", ".join(f"{head['name']} ({head['task']})" for head in _heads(settings))
-        elif key == "detector_settings":
-            text = _json_text(value)
-        elif key == "without" and key in settings:
-            text = value.replace(",", ", ") or "none"
-        if text:
-            rows.append((_SETTINGS.get(key, key.replace("_", " ")), text))
-    return rows
+def settings_text(settings: RunSettings) -> list[tuple[str, str]]:
+    """Names and values of the settings in words, those that this page explains first."""
+    texts = settings.to_metadata()
+    if settings.uncertain_below and "uncertain_below" in texts:
+        texts["uncertain_below"] = whole_percent(settings.uncertain_below)
+    if settings.smooth_s:
+        texts["smooth_s"] += " s"
+    texts["heads"] = ", ".join(f"{head['name']} ({head['task']})" for head in settings.heads)
+    own = settings.detector_settings.items()
+    texts["detector_settings"] = ", ".join(
+        f"{name.replace('_', ' ')} {value}" for name, value in own if value is not None
+    )
+    if "without" in texts:
+        texts["without"] = ", ".join(settings.without) or "none"
+    order = dict.fromkeys([*_SETTINGS, *texts])
+    return [
+        (_SETTINGS.get(name, name.replace("_", " ")), texts[name])
+        for name in order
+        if name != "people" and texts.get(name)
+    ]
 
 
-def _heads(settings: Mapping[str, str]) -> list[dict[str, Any]]:
-    """The heads of the run, as the analyzer describes them."""
-    heads: list[dict[str, Any]] = json.loads(settings.get("heads", "[]"))
-    return heads
-
-
-def _json_text(value: str) -> str:
-    try:
-        table = json.loads(value)
-    except ValueError:
-        return value
-    if not isinstance(table, dict):
-        return value
-    return ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in table.items() if v is not None)
-
-
-def model_card(settings: Mapping[str, str]) -> tuple[ModelCard | None, str]:
+def model_card(settings: RunSettings) -> tuple[ModelCard | None, str]:
     """The card of the model that made the table, if it is the one in this package, or why not."""
     from mien.models.session import Session, file_sha256
     from mien.plugins import CLASSIFIERS, model_path
 
-    name = settings.get("classifier", "")
-    judges = [head["name"] for head in _heads(settings) if head["task"] == "expression"]
+    name = settings.classifier
+    judges = [head["name"] for head in settings.heads if head["task"] == "expression"]
     if judges:
         return None, f"Labels come from the head {judges[0]}: figures of {name} do not apply."
     if name not in CLASSIFIERS:
         return None, "This model does not come with mien, so its card is not available."
     try:
         path = model_path(name)
-        if file_sha256(path) != settings.get("classifier_sha256"):
+        if file_sha256(path) != settings.classifier_sha256:
             return None, "This mien has another version of the model than was used."
         return ModelCard.from_json(Session(path, threads=1).metadata[METADATA_KEY]), ""
     except (MienError, KeyError):

@@ -35,7 +35,7 @@ def write_people_page(
 
     Args:
         timeline: tracks, not yet merged.
-        who: as from ``timeline.who()``.
+        who: as from ``timeline.identify()``.
         path: the page.
         pictures: faces ``(S, S, 3)`` uint8 RGB by row of ``who.tracks``, for tracks of which the
             timeline kept none (see `missing_faces`).
@@ -93,7 +93,7 @@ def people_page(
         threshold=f"{who.threshold:g}",
         several=len(videos) > 1,
         absent=", ".join(who.absent),
-        model=timeline.settings.get("classifier", ""),
+        model=timeline.settings.classifier,
     )
 
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from mien.errors import UsageError
-from mien.expressions.affect import DERIVED
 from mien.labels import MEASURES, UNCERTAIN, color_of, hex_color
 from mien.plots import image_uri, plane_plot, time_text, time_ticks, timeline_plot, write_page
 from mien.reports.html import NBSP, base, render, whole_percent
@@ -76,16 +75,16 @@ def report_page(timeline: Timeline, clips: Sequence[Clip] = ()) -> str:
         "report.html",
         title=base(videos[0]) if len(videos) == 1 else f"{len(videos)} videos",
         videos=[
-            _video(timeline.film(source), [clip for clip in clips if clip.source == source])
+            _video(timeline.source(source), [clip for clip in clips if clip.source == source])
             for source in videos
         ],
         has_clips=any(clip.file is not None for clip in clips),
         untimed=len(timeline.sources) - len(videos),
         settings=settings_text(timeline.settings),
         threshold=_threshold(timeline),
-        smooth_s=timeline.settings.get("smooth_s", ""),
+        smooth_s=f"{timeline.settings.smooth_s:g}" if timeline.settings.smooth_s else "",
         all_faces=timeline.all_faces,
-        model=timeline.settings.get("classifier", ""),
+        model=timeline.settings.classifier,
         card=card,
         no_card=no_card,
         figures=card_figures(card),
@@ -94,7 +93,7 @@ def report_page(timeline: Timeline, clips: Sequence[Clip] = ()) -> str:
 
 def _threshold(timeline: Timeline) -> float:
     """The probability below which a face is called uncertain."""
-    return float(timeline.settings.get("uncertain_below") or 0.5)
+    return timeline.settings.uncertain_below
 
 
 def _peaks(video: Timeline, person: int) -> list[Peak]:
@@ -144,7 +143,7 @@ def _video(video: Timeline, clips: Sequence[Clip]) -> dict[str, Any]:
     def card(person: int) -> dict[str, Any]:
         return _person(video, rows[person], video.name_of(person), _peaks(video, person), coarse)
 
-    least, derived = _threshold(video), video.settings.get(DERIVED, "")
+    least, derived = _threshold(video), video.settings.derived
     curves = [video.person_curves(part, least) if part else [] for part in ids]
     measured = bool(ids[0]) and set(MEASURES) <= set(video.faces.columns)
     paths = video.person_paths(ids[0]) if measured else []

@@ -1,13 +1,12 @@
-"""`Results`: many results, their two tables, and the way to a file and back."""
+"""`Results`: many results and their two tables, in memory and in files."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -16,16 +15,16 @@ from mien.faces.quality import UNKNOWN_REASON, Quality, unfit_reasons
 from mien.files import PARTIAL, partial_path
 from mien.labels import EMOTIONS
 from mien.media.images import read_image
-from mien.results import tables
+from mien.results import display, tables
 from mien.results.files import AnalysisFiles, writable_target
 from mien.results.result import Result
+from mien.results.settings import RunSettings, labels_of
 from mien.results.validation import (
     REQUIRED_QUALITY,
     check_columns,
     check_doubled,
     check_faces,
     check_images,
-    check_settings,
 )
 from mien.results.writer import check_table
 from mien.types import Faces, Scores
@@ -34,14 +33,25 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+_LISTED = 20  # results that are printed one by one
 _FRAMES_AT_ONCE = 1024  # results whose columns wait to become rows of a table
 
 
 class Results(Sequence[Result]):
-    """Many results, in order, and their two tables."""
+    """Many results, in order, and their two tables.
+
+    Args:
+        results: as from `EmotionAnalyzer.analyze`.
+
+    Raises:
+        UsageError: an item is not a `Result`.
+    """
 
     def __init__(self, results: Iterable[Result] = ()) -> None:
         self._results = tuple(results)
+        for item in self._results:
+            if not isinstance(item, Result):
+                raise UsageError(f"Results holds mien.Result, got {type(item).__name__}.")
 
     def __len__(self) -> int:
         return len(self._results)
@@ -49,9 +59,39 @@ class Results(Sequence[Result]):
     def __iter__(self) -> Iterator[Result]:
         return iter(self._results)
 
-    def __getitem__(self, index: Any) -> Any:
-        found = self._results[index]
-        return Results(found) if isinstance(index, slice) else found
+    @overload
+    def __getitem__(self, index: int) -> Result: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Results: ...
+
+    def __getitem__(self, index: int | slice) -> Result | Results:
+        """A result by its position, or a slice as `Results`."""
+        if isinstance(index, slice):
+            return Results(self._results[index])
+        return self._results[index]
+
+    def __bool__(self) -> bool:
+        """True even when empty: use ``len`` to count."""
+        return True
+
+    def equals(self, other: object) -> bool:
+        """Whether `other` holds equal results in the same order, see `Result.equals`."""
+        return (
+            isinstance(other, Results)
+            and len(self) == len(other)
+            and all(one.equals(two) for one, two in zip(self, other, strict=True))
+        )
+
+    def __repr__(self) -> str:
+        faces, failed = sum(map(len, self)), sum(result.error is not None for result in self)
+        errors = f", {failed} error{'s' * (failed > 1)}" if failed else ""
+        return f"Results({len(self)} images, {faces} faces{errors})"
+
+    def __str__(self) -> str:
+        """The counts, and each result in a line; of very many the first."""
+        more = [f"... and {len(self) - _LISTED} more"] if len(self) > _LISTED else []
+        return "\n".join([repr(self), *map(repr, self._results[:_LISTED]), *more])
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -59,24 +99,30 @@ class Results(Sequence[Result]):
         return self._results[0].labels if self._results else ()
 
     @property
+    def settings(self) -> RunSettings:
+        """What the results were made with."""
+        return self._results[0].settings if self._results else RunSettings()
+
+    @property
     def faces(self) -> pd.DataFrame:
-        """One row a face, of all pictures."""
-        return tables.to_dataframe([result.face_columns() for result in self], self.labels)
+        """The ``faces`` table as it is saved: one row per face of all images."""
+        table = tables.to_dataframe([result.face_columns() for result in self], self.labels)
+        return tables.describe(table, self.labels, self.settings)
 
     @property
     def images(self) -> pd.DataFrame:
-        """One row an input, also of those without a face and those that failed."""
+        """The ``images`` table: one row per input, with or without a face or an error."""
         return tables.images_dataframe([result.image_columns() for result in self])
 
     def to_dataframe(self) -> pd.DataFrame:
-        """The ``faces`` table."""
-        return self.faces
+        """The ``faces`` table with the expression first, see `Result.to_dataframe`."""
+        return display.expression_first(self.faces)
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write the ``faces`` table to `path` and the ``images`` table beside it.
 
         The suffix chooses the format: ``.parquet``, ``.csv`` or ``.jsonl``. ``photos.parquet``
-        gets ``photos.images.parquet`` as its neighbour; the settings of ``photos.csv`` are in
+        gets ``photos.images.parquet`` beside it; the settings of ``photos.csv`` are in
         ``photos.csv.settings.json``.
 
         Args:
@@ -87,28 +133,27 @@ class Results(Sequence[Result]):
         Raises:
             UsageError: another suffix, nothing can be written there, or something would be lost.
         """
-        settings = dict(self._results[0].settings) if self._results else {}
-        return write_analysis(path, self.faces, self.images, settings, self.labels, overwrite)
+        return write_analysis(path, self.faces, self.images, self.settings, self.labels, overwrite)
 
     @classmethod
     def load(cls, path: str | Path, *, incomplete: bool = False) -> Results:
         """Read what `save` or ``mien analyze -o`` wrote.
 
-        Boxes, scores and quality come back. Squares and landmarks are not stored; `draw` reads the
-        picture again from its source. Of a run that was killed, every picture comes back whose
-        rows are in both tables.
+        Boxes, scores and quality are stored; crops and landmarks are not. `Result.draw` reads the
+        image again from its source. Of an interrupted run, every image is loaded whose rows are
+        in both tables.
 
         Args:
             path: of the ``faces`` table.
-            incomplete: also where faces are missing that the ``images`` table counts.
+            incomplete: accept a table that lacks faces which the ``images`` table counts.
 
         Raises:
-            InputNotFoundError, InputError: a table is missing, broken, or not of this run.
+            InputNotFoundError, InputError: a table is missing, damaged, or of another run.
         """
         return cls(restored(*load_tables(path, incomplete=incomplete)))
 
     def _repr_html_(self) -> str:
-        return str(tables.style(self.faces, self.labels).to_html())
+        return str(display.style(self.faces, self.labels).to_html())
 
 
 def check_analysis(
@@ -139,7 +184,7 @@ def write_analysis(
     path: str | Path,
     faces: pd.DataFrame,
     images: pd.DataFrame,
-    settings: Mapping[str, str],
+    settings: RunSettings,
     labels: Sequence[str],
     overwrite: bool,
     beside: Collection[Path] = (),
@@ -152,9 +197,9 @@ def write_analysis(
     target = writable_target(path)
     if not overwrite:
         check_analysis(target, faces, images, beside)
-    known = {**settings, "labels": json.dumps(list(labels))}
-    tables.write_table(faces, target, known, overwrite=True)
-    tables.write_table(images, images_path(target), known, overwrite=True)
+    metadata = settings.to_metadata(labels)
+    tables.write_table(faces, target, metadata, overwrite=True)
+    tables.write_table(images, images_path(target), metadata, overwrite=True)
     AnalysisFiles(target).clear_sealed(superseded=True)
     return target
 
@@ -163,7 +208,7 @@ def restored(
     faces: pd.DataFrame,
     images: pd.DataFrame,
     labels: tuple[str, ...],
-    settings: Mapping[str, str],
+    settings: RunSettings,
 ) -> Iterator[Result]:
     """A result for each row of `images`; `faces` holds their rows in the same order."""
     first = 0
@@ -175,15 +220,15 @@ def restored(
 
 def as_tables(
     results: Iterable[Result],
-) -> tuple[pd.DataFrame, pd.DataFrame, tuple[str, ...], dict[str, str]]:
-    """Take results as they come and keep their numbers only: what `load_tables` returns."""
+) -> tuple[pd.DataFrame, pd.DataFrame, tuple[str, ...], RunSettings]:
+    """Collect results as they come, keeping their numbers only: as `load_tables` returns them."""
     import pandas as pd
 
     faces: list[pd.DataFrame] = []
     images: list[pd.DataFrame] = []
     waiting: list[tuple[dict[str, Any], dict[str, Any]]] = []
     labels: tuple[str, ...] = ()
-    settings: dict[str, str] = {}
+    settings = RunSettings()
 
     def flush() -> None:
         faces.append(tables.to_dataframe([part[0] for part in waiting], labels))
@@ -191,8 +236,8 @@ def as_tables(
         waiting.clear()
 
     for result in results:
-        if not settings:
-            settings = {"uncertain_below": str(result.uncertain_below), **result.settings}
+        if not labels:
+            settings = result.settings or RunSettings(uncertain_below=result.uncertain_below)
             labels = result.labels
         waiting.append((result.face_columns(), result.image_columns()))
         if len(waiting) >= _FRAMES_AT_ONCE:
@@ -204,11 +249,11 @@ def as_tables(
 
 def load_tables(
     path: str | Path, *, incomplete: bool = False
-) -> tuple[pd.DataFrame, pd.DataFrame, tuple[str, ...], dict[str, str]]:
-    """The ``faces`` table at `path` and the ``images`` table beside it, row for row in step.
+) -> tuple[pd.DataFrame, pd.DataFrame, tuple[str, ...], RunSettings]:
+    """The ``faces`` table at `path` and the ``images`` table beside it, in the same order.
 
-    Each picture has as many rows of faces as its ``n_faces`` says, in the same order. Tables of a
-    killed run may end at different pictures; those that are whole in both are kept.
+    Each image has as many rows of faces as its ``n_faces`` says, in the same order. Tables of an
+    interrupted run may end at different images; those that are whole in both are loaded.
 
     Args:
         path: of the ``faces`` table.
@@ -216,28 +261,27 @@ def load_tables(
             ``n_faces`` count what is left instead of refusing it.
 
     Returns:
-        faces, images, labels, settings (empty where the format keeps none).
+        faces, images, labels, settings.
 
     Raises:
         InputNotFoundError, InputError: a table is missing, broken, not of this run, or holds what
             cannot be, see `mien.results.validation`.
     """
     target, beside = Path(path), images_path(Path(path))
-    faces, settings = tables.read_table(target)
+    faces, metadata = tables.read_table(target)
     if Path(target.stem).suffix == ".images":
         faces_path = target.with_name(Path(target.stem).stem + target.suffix)
         raise UsageError(f"{target} is the table of inputs: give that of faces, {faces_path}.")
-    check_settings(target, settings)
-    told = tuple(json.loads(settings.get("labels", "[]")))
+    settings, named = RunSettings.from_metadata(metadata, target), labels_of(metadata, target)
     if len(faces.columns):
-        wanted = (*tables.FACE_COLUMNS, *told, *REQUIRED_QUALITY)
+        wanted = (*tables.FACE_COLUMNS, *named, *REQUIRED_QUALITY)
         check_columns(target, faces, wanted)
         faces = with_reasons(faces)
     else:  # JSON lines without a line know no columns
-        faces = tables.to_dataframe([], told or EMOTIONS)
+        faces = tables.to_dataframe([], named or EMOTIONS)
     labels = tables.label_columns(faces)
     images, known = tables.read_table(beside)
-    if settings and known and settings != known:
+    if metadata and known and metadata != known:
         raise InputError(f"{target} and {beside} are not tables of one run.")
     if len(images.columns):
         if "duration_s" not in images:  # a table of an earlier version
@@ -245,11 +289,10 @@ def load_tables(
         check_columns(beside, images, tables.IMAGE_COLUMNS)
     else:
         images = tables.images_dataframe([])
-    check_faces(target, faces, labels, settings)
+    check_faces(target, faces, labels, bool(settings.classifier_sha256))
     check_images(beside, images)
     check_doubled(target, faces, images)
     faces, images = _in_step(target, faces, images, incomplete)
-    settings.pop("labels", None)
     return faces, images, labels, settings
 
 
@@ -294,20 +337,20 @@ def with_reasons(faces: pd.DataFrame) -> pd.DataFrame:
 
 
 def _places(table: pd.DataFrame) -> pd.MultiIndex:
-    """Which picture each row belongs to."""
+    """The image that each row belongs to."""
     import pandas as pd
 
     return pd.MultiIndex.from_frame(table[["source", "frame"]])
 
 
 def images_path(path: Path) -> Path:
-    """Where the ``images`` table lies, given the path of the ``faces`` table."""
+    """The path of the ``images`` table, given that of the ``faces`` table."""
     images = AnalysisFiles(path).images
     return partial_path(images) if path.suffix == PARTIAL else images
 
 
 def _restore(
-    row: Mapping[Any, Any], rows: pd.DataFrame, labels: tuple[str, ...], settings: Mapping[str, str]
+    row: Mapping[Any, Any], rows: pd.DataFrame, labels: tuple[str, ...], settings: RunSettings
 ) -> Result:
     """One result from its row of the ``images`` table and its rows of the ``faces`` table."""
     source = str(row["source"])
@@ -338,8 +381,8 @@ def _restore(
         quality,
         np.zeros((0, 1, 1, 3), np.uint8),
         size=(int(row["width"]), int(row["height"])),
-        uncertain_below=float(settings.get("uncertain_below", 0.5)),
-        _told=tuple(rows["emotion"].astype(str)),
+        uncertain_below=settings.uncertain_below,
+        _stored_emotions=tuple(rows["emotion"].astype(str)),
         _read=partial(read_image, source),
         **known,
     )

@@ -1,7 +1,7 @@
-"""Vectors of faces, kept beside their table and only when asked for: who it is, what a model sees.
+"""Embeddings: identity and feature vectors of faces, stored beside their table on request.
 
-A vector of the kind "identity" tells people apart as a fingerprint does: keep such a file as you
-would keep the names.
+A vector of the kind "identity" identifies a person as a fingerprint does: protect such a file as
+you would protect the names.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mien.results.files import AnalysisFiles, is_sealed
 from mien.results.reading import read_rows, readable
 from mien.results.validation import check_columns
 from mien.results.writer import GrowingTable
-from mien.types import FloatArray
+from mien.types import Comparable, FloatArray
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,13 +33,13 @@ _ROWS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Embeddings:
+class Embeddings(Comparable):
     """The vectors of n faces.
 
     Attributes:
         keys: source, frame and face of each row, as in the ``faces`` table.
         vectors: by name (see `mien.labels.EMBEDDINGS`), each ``(n, d)`` float32.
-        model: SHA-256 of the model's file; "" where it is not known. Vectors of different models
+        model: SHA-256 of the model's file; "" where it is unknown. Vectors of different models
             cannot be compared.
     """
 
@@ -55,7 +55,7 @@ class Embeddings:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Which kinds there are."""
+        """The kinds of vectors."""
         return tuple(self.vectors)
 
     def of(self, faces: pd.DataFrame, name: str) -> FloatArray:
@@ -68,12 +68,12 @@ class Embeddings:
             known = ", ".join(self.names) or "none"
             raise UsageError(
                 f"the embeddings {name!r} were not kept, but {known}: "
-                f"analyse again with --embeddings {name}."
+                f"analyze again with --embeddings {name}."
             )
         places = self._places(faces)
         if (places < 0).any():
             count = int((places < 0).sum())
-            raise UsageError(f"{count} of {len(faces)} faces have no embedding: analyse again.")
+            raise UsageError(f"{count} of {len(faces)} faces have no embedding: analyze again.")
         return np.asarray(self.vectors[name][places])
 
     def only(self, faces: pd.DataFrame) -> Embeddings | None:
@@ -95,22 +95,22 @@ class Embeddings:
         known = pd.MultiIndex.from_frame(self.keys)
         if not known.is_unique:
             twice = self.keys[self.keys.duplicated(list(_KEY))]["source"].iloc[0]
-            raise UsageError(f"{twice} is in the table twice: analyse each film once.")
+            raise UsageError(f"{twice} is in the table twice: analyze each video once.")
         return known.get_indexer(pd.MultiIndex.from_frame(faces[list(_KEY)].astype(_types())))
 
     @classmethod
     def concat(cls, parts: Sequence[Embeddings]) -> Embeddings:
-        """Those of several tables together.
+        """The vectors of several tables together.
 
         Raises:
-            UsageError: they come from different models, or tell different things.
+            UsageError: they come from different models, or are of different kinds.
         """
         import pandas as pd
 
         if len({(part.model, part.names) for part in parts}) > 1:
             raise UsageError(
                 "these tables keep embeddings of different models or kinds: "
-                "analyse their films again, with one model."
+                "analyze their videos again, with one model."
             )
         vectors = {
             name: np.concatenate([part.vectors[name] for part in parts]) for name in parts[0].names
@@ -132,7 +132,7 @@ class Gathering:
         vectors = result.scores.embeddings
         if not vectors or not len(result):
             return
-        self._model = result.settings.get(_MODEL, "")
+        self._model = result.settings.classifier_sha256
         self._keys += [(result.source, result.index, face) for face in range(len(result))]
         for name, values in vectors.items():
             self._vectors.setdefault(name, []).append(values)

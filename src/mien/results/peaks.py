@@ -1,4 +1,4 @@
-"""The faces worth keeping of a film: each person's strongest moment of each label."""
+"""Peaks: each person's strongest moment of each label, with the crop of the face."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mien.results.reading import readable
 from mien.results.tables import read_table, write_table
 from mien.results.validation import check_columns
 from mien.results.writer import GrowingTable
-from mien.types import Image
+from mien.types import Comparable, Image
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from mien.results.result import Result
 
 _COLUMNS, _JPEG = ("source", "track_id", "label", "frame", "time_s", "probability"), "jpeg"
-_SIDE = 112  # pixels: what is kept of a larger square
+_SIDE = 112  # pixels: the largest crop that is stored
 
 
 @dataclass(frozen=True, eq=False)
-class Peak:
+class Peak(Comparable):
     """The moment when a label was most probable in a person's face.
 
     Attributes:
@@ -38,7 +38,7 @@ class Peak:
         frame, time_s: number and seconds of the frame; NaN where it has no time.
         probability: of the label, in that frame alone.
         picture: ``(S, S, 3)`` uint8 RGB, S at most 112.
-        source: the film.
+        source: the video.
     """
 
     track_id: int
@@ -51,9 +51,9 @@ class Peak:
 
 
 class Peaks:
-    """Takes results as they come and keeps one picture a person and label.
+    """Collects the strongest moment of each person and label from results as they come.
 
-    A face that is fit to be judged goes before any that is not.
+    A fit face precedes any that is not.
     """
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class Peaks:
         self._rank: dict[tuple[str, int, str], tuple[bool, float]] = {}
 
     def add(self, result: Result) -> None:
-        """Look at one frame; faces without a track id or a square are passed over."""
+        """Take one frame; faces without a track id or a crop are passed over."""
         ids = result.faces.track_ids
         if ids is None or len(result.crops) != len(result):
             return
@@ -189,7 +189,7 @@ def _rows(peaks: Sequence[Peak]) -> pd.DataFrame:
 
 
 def _small(picture: Image) -> Image:
-    """A copy, so that the frame's other squares are not kept with it; smaller where it is large."""
+    """A copy, so that the frame's other crops are not kept with it; smaller where it is large."""
     if len(picture) <= _SIDE:
         return picture.copy()
     import cv2

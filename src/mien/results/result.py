@@ -1,10 +1,10 @@
-"""What comes out of one picture: a `Result`."""
+"""`Result`: everything about one image or video frame."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,48 +14,47 @@ import numpy as np
 from mien.drawing import image
 from mien.errors import InputError, UsageError
 from mien.expressions import affect, saliency
-from mien.expressions.base import EmotionClassifier
-from mien.expressions.onnx import OnnxClassifier
+from mien.expressions.base import EmotionClassifier, MappedClassifier
 from mien.faces.quality import Quality, assess
 from mien.files import write_text, writing
 from mien.labels import UNCERTAIN, color_of
 from mien.media.images import encode_png, write_image
-from mien.results import tables
+from mien.results import display, serialization, tables
+from mien.results.settings import RunSettings
 from mien.results.writer import check_table
-from mien.types import Crops, Faces, FloatArray, Image, IntArray, Scores
+from mien.types import Comparable, Crops, Faces, FloatArray, Image, Index, IntArray, Scores, rows_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: In place of a label, for maps: all labels, each as much as it is probable.
+#: In place of a label, for maps: all labels, weighted by their probability.
 MIX = "mix"
-
-
 _SHOWN = 5  # faces that a result names when it is printed
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Result:
-    """Everything about one picture. No face is a normal result.
+class Result(Comparable):
+    """Everything about one image. No face is a normal result.
 
     Attributes:
         source: a path or another name of the input.
         index, time_s: 0 and None for a photo; number and time of a video frame.
-        size: ``(width, height)`` in pixels, or None where the picture could not be read.
+        size: ``(width, height)`` in pixels, or None where the image could not be read.
         faces: boxes, detection scores and landmarks of the n faces, largest first.
         scores: the whole distribution of each face.
         quality: size, sharpness, roll, yaw and fitness of each face.
-        crops: ``(n, S, S, 3)`` uint8, the squares that the classifier saw.
-        error: one sentence where the picture could not be read, else None.
-        dropped: whether it is a live frame that was left out; `error` then says so.
-        milliseconds: time spent on this picture.
+        crops: ``(n, S, S, 3)`` uint8, the input of the classifier.
+        error: one sentence where the image could not be read, else None.
+        dropped: whether it is a live frame that was dropped; `error` then says so.
+        milliseconds: time spent on this image; `equals` does not compare it.
         duration_s: how long a video frame is shown, seconds: until the next one analyzed or the
-            end of the video; None where that is not known.
+            end of the video; None where that is unknown.
         uncertain_below: a face whose top probability is lower is called ``uncertain``.
-        settings: what the run was made with.
+        settings: what the analysis was made with.
 
-    The picture itself is kept only by a call on one picture; otherwise it is read again where it
-    is needed. A picture that was given as an array or bytes stays in memory with its result.
+    The image itself is kept only by a call on one image; otherwise it is read again where it is
+    needed. An image that was given as an array or bytes stays in memory with its result, also
+    when pickled; the classifier is left out of pickles.
     """
 
     source: str
@@ -68,13 +67,13 @@ class Result:
     size: tuple[int, int] | None = None
     error: str | None = None
     dropped: bool = False
-    milliseconds: float = 0.0
+    milliseconds: float = field(default=0.0, compare=False)
     duration_s: float | None = None
     uncertain_below: float = 0.5
-    settings: Mapping[str, str] = field(default_factory=dict, repr=False)
-    _told: tuple[str, ...] | None = field(default=None, repr=False)
-    _read: Callable[[], Image] | None = field(default=None, repr=False)
-    _classifier: EmotionClassifier | None = field(default=None, repr=False)
+    settings: RunSettings = field(default=RunSettings(), repr=False)
+    _stored_emotions: tuple[str, ...] | None = field(default=None, repr=False, compare=False)
+    _read: Callable[[], Image] | None = field(default=None, repr=False, compare=False)
+    _classifier: EmotionClassifier | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def failed(cls, source: str, error: str, labels: Sequence[str], **known: Any) -> Result:
@@ -88,11 +87,34 @@ class Result:
         return len(self.faces)
 
     def __bool__(self) -> bool:
-        """True, without a face as well: no face is a normal result, and emptiness is ``len``."""
+        """True even without a face: use ``len`` to count."""
         return True
 
+    def __getitem__(self, index: Index) -> Result:
+        """Select faces by int, slice, list of ints or boolean mask; always returns `Result`.
+
+        result[result.quality.fit]
+        """
+        rows = rows_of(index, len(self), "face")
+        stored = self._stored_emotions
+        return replace(
+            self,
+            faces=self.faces[rows],
+            scores=self.scores[rows],
+            quality=self.quality[rows],
+            crops=self.crops[rows] if len(self.crops) == len(self) else self.crops,
+            _stored_emotions=None if stored is None else tuple(np.array(stored, object)[rows]),
+        )
+
+    def __iter__(self) -> Iterator[Result]:
+        """A result per face."""
+        return (self[row] for row in range(len(self)))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_classifier": None}
+
     def __repr__(self) -> str:
-        """The answer in a line: ``Result('a.jpg', 512x512, 1 face: happiness 98 %)``."""
+        """The result in a line: ``Result('a.jpg', 512x512, 1 face: happiness 98 %)``."""
         parts = [repr(self.source)]
         if self.time_s is not None:
             parts.append(f"frame {self.index} at {self.time_s:.2f} s")
@@ -107,9 +129,13 @@ class Result:
                 parts[-1] += f": {faces}"
         return f"Result({', '.join(parts)})"
 
+    def __str__(self) -> str:
+        """The result in a line, and a row per face with its most probable expressions."""
+        return "\n".join([repr(self), *display.lines(self.to_dataframe(), self.labels)])
+
     @property
     def status(self) -> str:
-        """``ok``, ``error``, or ``dropped`` for a live frame that was left out."""
+        """``ok``, ``error``, or ``dropped`` for a live frame."""
         if self.dropped:
             return "dropped"
         return "ok" if self.error is None else "error"
@@ -122,8 +148,8 @@ class Result:
     @property
     def emotions(self) -> tuple[str, ...]:
         """The apparent expression of each face, ``uncertain`` where no label has a majority."""
-        if self._told is not None:
-            return self._told
+        if self._stored_emotions is not None:
+            return self._stored_emotions
         sure = self.probabilities >= self.uncertain_below
         if self.scores.kind != "probability":
             sure = np.ones(len(self), bool)
@@ -137,37 +163,44 @@ class Result:
 
     @property
     def image(self) -> Image:
-        """The picture, ``(H, W, 3)`` uint8 RGB, read again where it was not kept.
+        """The image, ``(H, W, 3)`` uint8 RGB, read again where it was not kept.
 
         Raises:
-            InputError: it could not be read, now or then.
+            InputError: it cannot be read, or could not be when it was analyzed.
         """
         if self.error is not None or self._read is None:
-            raise InputError(self.error or f"the picture {self.source} was not kept.")
+            raise InputError(self.error or f"the image {self.source} was not kept.")
         return self._read()
 
     def derive_affect(self) -> Result:
-        """The same with valence and arousal, derived where the model did not measure them.
+        """The same with valence and arousal, derived where the model does not predict them.
 
         Raises:
-            UsageError: a label has no place in the plane, see `mien.expressions.affect`.
+            UsageError: the coordinates of a label are unknown, see `mien.expressions.affect`.
         """
         names = affect.missing(tuple(self.scores.measures))
         if not names:
             return self
-        settings = {**self.settings, affect.DERIVED: affect.told(names)}
+        settings = replace(self.settings, derived=affect.told(names))
         return replace(self, scores=affect.with_affect(self.scores), settings=settings)
 
     def to_dataframe(self) -> pd.DataFrame:
-        """The ``faces`` table of this picture: one row a face, one column a label."""
-        return tables.to_dataframe([self.face_columns()], self.labels)
+        """The ``faces`` table of this image: one row per face, the expression first.
+
+        ``attrs`` of the table name the columns of labels and measures, and the settings.
+        """
+        return display.expression_first(self._faces_table())
+
+    def _faces_table(self) -> pd.DataFrame:
+        table = tables.to_dataframe([self.face_columns()], self.labels)
+        return tables.describe(table, self.labels, self.settings)
 
     def table(self) -> Any:
-        """The same as a coloured pandas Styler, for notebooks."""
-        return tables.style(self.to_dataframe(), self.labels)
+        """The ``faces`` table as a colored pandas Styler, for notebooks."""
+        return display.style(self._faces_table(), self.labels)
 
     def draw(self, margin_for: int | None = None) -> Image:
-        """The picture with boxes, labels and percents.
+        """The image with boxes, labels and percentages.
 
         Args:
             margin_for: number of a face whose every probability is listed in an added margin.
@@ -214,22 +247,20 @@ class Result:
         """The maps behind `heatmaps`: ``(n, h, w)`` float32, 0 to 1."""
         model = self._classifier
         if model is None:
-            raise UsageError("heatmaps need the model; analyse the picture again.")
+            raise UsageError("heatmaps need the model: analyze the image again.")
         if label is not None and label not in (*self.labels, MIX):
             raise UsageError(
                 f"there is no label {label!r}; there are {', '.join(self.labels)}, and {MIX!r}."
             )
         targets = self._targets(model, label)
-        if isinstance(model, OnnxClassifier) and model.card.feature_map:
-            head = model.head_weights
-            if head is not None:
-                inside = model.activations(self.crops)
-                assert inside.feature_map is not None
-                return saliency.class_activation(inside.feature_map, head, targets)
+        if isinstance(model, MappedClassifier):
+            maps = model.class_activation_maps(self.crops, targets)
+            if maps is not None:
+                return maps
         return saliency.occlusion(lambda crops: model.classify(crops).values, self.crops, targets)
 
     def _targets(self, model: EmotionClassifier, label: str | None) -> FloatArray | IntArray:
-        """What a map explains of each face: the number of a label, or weights of all of them."""
+        """What a map explains of each face: the index of a label, or weights of all of them."""
         place = {name: column for column, name in enumerate(model.labels)}
         if label == MIX:
             weights = np.zeros((len(self), len(place)), np.float32)
@@ -240,54 +271,41 @@ class Result:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as `to_json` writes them."""
-        columns = self.face_columns()
-        faces = []
-        for row in range(len(self)):
-            face: dict[str, Any] = {"face": row, "box": _plain(self.faces.boxes[row])}
-            names = ("detection_score", "track_id", "emotion", "probability")
-            face |= {name: _plain(columns[name][row]) for name in names}
-            face["probabilities"] = {
-                name: _plain(value)
-                for name, value in zip(self.labels, self.scores.values[row], strict=True)
-            }
-            face |= {name: _plain(v[row]) for name, v in self.scores.measures.items()}
-            face["quality"] = {k: _plain(v[row]) for k, v in self.quality.columns().items()}
-            if self.faces.landmarks is not None:
-                face["landmarks"] = _plain(self.faces.landmarks[row])
-            faces.append(face)
-        width, height = self.size or (None, None)
-        return {
-            "source": self.source,
-            "frame": self.index,
-            "time_s": self.time_s,
-            "width": width,
-            "height": height,
-            "status": self.status,
-            "error": self.error,
-            "milliseconds": round(self.milliseconds, 1),
-            "faces": faces,
-        }
+        return serialization.to_dict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], labels: Sequence[str] = ()) -> Result:
+        """The result that `to_dict` or `to_json` wrote, without its crops and settings.
+
+        Args:
+            data: of one result, such as a line of ``mien analyze --json``.
+            labels: of the model, needed only where there is no face to tell them.
+
+        Raises:
+            InputError: this is no result of mien's.
+        """
+        return serialization.from_dict(data, labels)
 
     def to_json(self) -> str:
         """One JSON object on one line; NaN becomes null."""
         return json.dumps(self.to_dict(), ensure_ascii=False)
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
-        """Write annotated picture, squares, JSON and table of this picture into `folder`.
+        """Write annotated image, crops, JSON and table of this image into `folder`.
 
-        The files are called after the picture: ``NAME.annotated.jpg``, ``NAME.squares.png``,
+        The files are named after the image: ``NAME.annotated.jpg``, ``NAME.squares.png``,
         ``NAME.json`` and ``NAME.csv``; files of those names are replaced where mien wrote them
         of this image, or with `overwrite`.
 
         Raises:
-            UsageError: nothing can be written there, or files of those names are somebody else's.
+            UsageError: nothing can be written there, or mien did not write files of those names.
         """
         target = Path(folder)
         stem = Path(self.source).stem or "result"
         squares = None if self.error is not None else self.square_images()
         with writing(target):
             target.mkdir(parents=True, exist_ok=True)
-        table = self.to_dataframe()
+        table = self._faces_table()
         if not overwrite:  # before the first is written
             check_table(target / f"{stem}.csv", table.columns, [self.source])
         write_text(target / f"{stem}.json", self.to_json() + "\n", overwrite=overwrite)
@@ -341,22 +359,19 @@ class Result:
         return [f"{number} {caption}" for number, caption in enumerate(captions)]
 
     def _squares(self) -> Crops:
-        """The squares; results that were loaded from a table do not have them."""
+        """The crops; results that were loaded from a table do not have them."""
         if len(self.crops) != len(self):
-            raise UsageError(
-                "squares are not stored in tables; analyse the picture again to see them."
-            )
+            raise UsageError("crops are not stored in tables: analyze the image again.")
         return self.crops
 
     def _face(self, number: int) -> int:
         if not 0 <= number < len(self):
-            raise UsageError(
-                f"there is no face {number}; this picture has {len(self)}, counted from 0."
-            )
+            where = f"faces are numbered 0 to {len(self) - 1}" if len(self) else "it has none"
+            raise UsageError(f"there is no face {number} in {self.source}: {where}.")
         return number
 
     def _repr_html_(self) -> str:
-        """How a notebook shows the result: the picture, then the coloured table."""
+        """How a notebook shows the result: the image, then the colored table."""
         if self.error is not None:
             return f"<p><b>{_escape(self.source)}</b>: {_escape(self.error)}</p>"
         import base64
@@ -366,19 +381,6 @@ class Result:
             picture = base64.b64encode(encode_png(_fit(self.draw(), 900))).decode()
             html = f'<img style="max-width:100%" src="data:image/png;base64,{picture}"/>'
         return html + str(self.table().to_html()) if len(self) else html + "<p>no face</p>"
-
-
-def _plain(value: Any) -> Any:
-    """Arrays and numpy numbers as plain Python, six digits, NaN as None."""
-    if isinstance(value, np.ndarray):
-        return [_plain(v) for v in value]
-    if isinstance(value, np.bool_ | bool):
-        return bool(value)
-    if isinstance(value, np.integer | int):
-        return int(value)
-    if isinstance(value, np.floating | float):
-        return None if math.isnan(value) else round(float(value), 6)
-    return None if value is None or type(value).__name__ == "NAType" else value
 
 
 def _escape(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The two tables, ``faces`` and ``images``: their columns, their look, their files.
+"""The two tables, ``faces`` and ``images``: their columns and their files.
 
 Every run gives the same columns in the same order with the same types, also without a single
 row. pandas and pyarrow are imported on first use.
@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from mien.errors import InputNotFoundError, MissingExtraError, UsageError
+from mien.errors import InputNotFoundError, UsageError
 from mien.files import PARTIAL, partial_path, replacing, writing
-from mien.labels import MEASURES, color_of, ink
+from mien.labels import MEASURES
 from mien.results.files import SUFFIXES, is_sealed, known_suffix, writable_target
 from mien.results.reading import is_being_written, read_rows, readable
+from mien.results.settings import RunSettings
 from mien.results.validation import check_columns
 from mien.results.writer import GrowingTable, check_table, write_rows, write_settings
 from mien.types import Faces, FloatArray, Scores
 
 if TYPE_CHECKING:
     import pandas as pd
-    from pandas.io.formats.style import Styler
 
 _FACE_HEAD = {
     "source": "string",
@@ -72,9 +72,8 @@ IMAGE_COLUMNS = tuple(IMAGE_DTYPES)
 
 _log = logging.getLogger(__name__)
 _KNOWN = {**IMAGE_DTYPES, **_FACE_HEAD, **_MEASURES, **_QUALITY}
-_ROWS_AT_ONCE = 8192  # as many rows as a file of a million pictures keeps in memory
+_ROWS_AT_ONCE = 8192  # rows of a growing file that are kept in memory
 _SECONDS_AT_ONCE = 2.0  # as much work as a run that is killed may lose
-_CELL = "background-color: rgb({}, {}, {}); color: rgb({}, {}, {})"
 
 
 def face_dtypes(labels: Sequence[str], measures: Sequence[str] = ()) -> dict[str, str]:
@@ -110,15 +109,15 @@ def face_columns(
     probabilities: FloatArray,
     quality: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The rows of the n faces of one picture, as columns of length n.
+    """The rows of the n faces of one image, as columns of length n.
 
     Args:
         source: name of the input.
-        frame: number of the picture in its input, 0 for a photo.
+        frame: number of the image in its input, 0 for a photo.
         time_s: presentation time in seconds, or None for a photo.
         faces: boxes in pixels, detection scores, track numbers or None.
         scores: ``(n, k)``: a column for each label, and one for each measure.
-        emotions: n names, as told to the user.
+        emotions: n names, as shown to the user.
         probabilities: ``(n,)`` of these names.
         quality: ``(n,)`` arrays by name; a missing one becomes a column without values.
 
@@ -145,7 +144,7 @@ def face_columns(
 
 
 def to_dataframe(parts: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> pd.DataFrame:
-    """Join what `face_columns` gave for many pictures into the ``faces`` table.
+    """Join the `face_columns` of many images into the ``faces`` table.
 
     Raises:
         UsageError: a part lacks a column, or its columns differ in length.
@@ -155,10 +154,20 @@ def to_dataframe(parts: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> p
     return _frame(parts, face_dtypes(labels, tuple(measures)))
 
 
+def describe(table: pd.DataFrame, labels: Sequence[str], settings: RunSettings) -> pd.DataFrame:
+    """Name a ``faces`` table's labels, measures and settings in its ``attrs``; returns it."""
+    table.attrs = {
+        "labels": list(labels),
+        "measures": list(measure_columns(table)),
+        "settings": settings.to_metadata(),
+    }
+    return table
+
+
 def images_dataframe(parts: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """Join columns named as in `IMAGE_COLUMNS` into the ``images`` table.
 
-    ``status`` is "ok", "error" or "dropped"; a picture without a face is "ok" with ``n_faces`` 0.
+    ``status`` is "ok", "error" or "dropped"; an image without a face is "ok" with ``n_faces`` 0.
 
     Raises:
         UsageError: a part lacks a column, or its columns differ in length.
@@ -173,7 +182,8 @@ def label_columns(dataframe: pd.DataFrame) -> tuple[str, ...]:
         return ()
     start = names.index("probability") + 1
     ends = [i for i, name in enumerate(names) if i >= start and name in _QUALITY]
-    return tuple(n for n in names[start : ends[0] if ends else len(names)] if n not in _MEASURES)
+    inner = names[start : ends[0] if ends else len(names)]
+    return tuple(name for name in inner if name not in _MEASURES and name not in _FACE_HEAD)
 
 
 def measure_columns(dataframe: pd.DataFrame) -> tuple[str, ...]:
@@ -183,50 +193,6 @@ def measure_columns(dataframe: pd.DataFrame) -> tuple[str, ...]:
     last = max((names.index(name) for name in _QUALITY if name in names), default=len(names))
     outer = names[last + 1 :]
     return (*inner, *(name for name in outer if dataframe[name].dtype.kind == "f"))
-
-
-def style(dataframe: pd.DataFrame, labels: Sequence[str]) -> Styler:
-    """The table in colours: each label's cell is the fuller of its colour the more probable.
-
-    Args:
-        dataframe: a ``faces`` table, or some of its columns.
-        labels: names of the columns to colour from 0 (white) to 1 (the label's own colour).
-
-    Raises:
-        MissingExtraError: jinja2, which pandas styles tables with, is not installed.
-    """
-    table = dataframe.reset_index(drop=True)  # pandas styles only tables with a unique index
-    try:
-        styler = table.style
-    except (ImportError, AttributeError) as error:  # pandas 3 raises the second
-        raise MissingExtraError(
-            "coloured tables need jinja2; install it with: pip install jinja2"
-        ) from error
-    shown = [label for label in labels if label in table.columns]
-    for label in shown:
-        color = color_of(label, labels)
-        styler = styler.map(lambda share, color=color: _tint(color, share), subset=[label])
-    if "emotion" in table.columns:
-        styler = styler.map(
-            lambda name: _tint(color_of(name, labels), 1.0) if isinstance(name, str) else "",
-            subset=["emotion"],
-        )
-    formats = {"time_s": "{:.2f}", "detection_score": "{:.2f}", "sharpness": "{:.3f}"}
-    formats |= dict.fromkeys(("x1", "y1", "x2", "y2", "size_px", "roll_deg", "yaw_deg"), "{:.0f}")
-    formats |= dict.fromkeys((*shown, "probability"), "{:.0%}")
-    formats |= dict.fromkeys(MEASURES, "{:+.2f}")
-    known: dict[Any, Any] = {name: text for name, text in formats.items() if name in table.columns}
-    rules: list[Any] = [
-        {"selector": "th, td", "props": "padding: 0.25em 0.6em; white-space: nowrap"},
-        {"selector": "td", "props": "text-align: right; font-variant-numeric: tabular-nums"},
-        {"selector": "th.col_heading", "props": "text-align: right; font-weight: 600"},
-    ]
-    styler = styler.format(known, na_rep="–", escape="html").format_index(escape="html", axis=1)
-    for name in {"source", "emotion"} & set(table.columns):
-        place = table.columns.get_loc(name)
-        selector = f"td.col{place}, th.col_heading.col{place}"
-        rules.append({"selector": selector, "props": "text-align: left"})
-    return styler.hide(axis="index").set_table_styles(rules)
 
 
 def write_table(
@@ -266,8 +232,8 @@ def read_table(path: str | Path) -> tuple[pd.DataFrame, dict[str, str]]:
     of the three formats. CSV cannot tell an empty text from none, and JSON lines without a row
     have no columns either.
 
-    Where there is only ``NAME.partial``, because the run was killed or still goes on, its whole
-    rows are read and a warning is logged (logger ``mien.results.tables``).
+    Where there is only ``NAME.partial``, because the run was interrupted or still goes on, its
+    whole rows are read and a warning is logged (logger ``mien.results.tables``).
 
     Raises:
         UsageError: the suffix is none of the three.
@@ -284,7 +250,7 @@ def read_table(path: str | Path) -> tuple[pd.DataFrame, dict[str, str]]:
     partial = asked if asked.suffix == PARTIAL else partial_path(asked)
     source = asked if asked.is_file() and not is_sealed(partial) else partial
     if not source.is_file():
-        raise InputNotFoundError(f"there is no file {asked}.")
+        raise InputNotFoundError(f"no such file: {asked}.")
     table, metadata = read_rows(source, _KNOWN)
     check_columns(source, table, ())
     with readable(source):
@@ -300,7 +266,7 @@ def read_table(path: str | Path) -> tuple[pd.DataFrame, dict[str, str]]:
 
 
 class TableWriter:
-    """Write a table part by part, so that a million pictures never lie in memory together.
+    """Write a table part by part, so that a million images are never in memory together.
 
     Use it as a context manager. Rows go to ``NAME.partial`` beside the target, every two seconds
     or a few thousand at a time; at the end the file takes the target's name. An exception or a
@@ -346,7 +312,7 @@ class TableWriter:
     def add(self, columns: Mapping[str, Any]) -> None:
         """As `write`, but the rows wait for `flush`."""
         rows = _check(columns, self._dtypes)
-        if rows:  # pictures without a face must not pile up
+        if rows:  # images without a face must not pile up
             self._parts.append(columns)
             self._rows += rows
 
@@ -407,14 +373,5 @@ def _frame(parts: Sequence[Mapping[str, Any]], dtypes: Mapping[str, str]) -> pd.
 
 
 def _column(part: Mapping[str, Any], name: str) -> Any:
-    """A measure that a picture does not have, because it could not be read, has no values."""
+    """A measure that an image lacks, because it could not be read, has no values."""
     return part[name] if name in part else np.full(len(part["source"]), np.nan, np.float32)
-
-
-def _tint(color: tuple[int, int, int], share: float) -> str:
-    """CSS of a cell between white at 0 and the label's colour at 1; nothing for NaN."""
-    if not np.isfinite(share):
-        return ""
-    part = min(max(float(share), 0.0), 1.0)
-    red, green, blue = (round(255 + part * (channel - 255)) for channel in color)
-    return _CELL.format(red, green, blue, *ink((red, green, blue)))

@@ -1,4 +1,4 @@
-"""What must be true of the two tables and their settings, checked when they are read.
+"""What must be true of the two tables, checked when they are read.
 
 A table is often edited, joined or damaged before it comes back. What cannot be is said here, with
 the file's name and the row; no reader further up asks again.
@@ -6,8 +6,7 @@ the file's name and the row; no reader further up asks again.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +27,6 @@ LONGEST_S = 1e9
 _FURTHEST_PX = 1e7
 _LARGEST = 1 << 40  # of a count: beyond, sums and places lose their meaning
 _OFF = 1e-2  # by which probabilities of a row may miss 1, as in `mien.types.Scores`
-_SMOOTHEST_S = 1e6
 _KEY = ["source", "frame"]
 
 Mask = npt.NDArray[np.bool_]
@@ -86,7 +84,7 @@ def check_images(path: Path, images: pd.DataFrame) -> None:
 
 
 def check_faces(
-    path: Path, faces: pd.DataFrame, labels: Sequence[str], settings: Mapping[str, str]
+    path: Path, faces: pd.DataFrame, labels: Sequence[str], probabilities: bool
 ) -> None:
     """Make sure that the ``faces`` table holds what can be.
 
@@ -94,7 +92,7 @@ def check_faces(
         path: of the file, for messages.
         faces: the table.
         labels: names of its label columns.
-        settings: of the run, as far as they are kept.
+        probabilities: whether the scores must be probabilities; False where it is unknown.
 
     Raises:
         InputError: a box, score, probability, label or number is none.
@@ -112,11 +110,11 @@ def check_faces(
     _refuse(path, faces, ~(np.abs(boxes) <= _FURTHEST_PX).all(axis=1), "a box that is not finite")
     turned = (boxes[:, 2] < boxes[:, 0]) | (boxes[:, 3] < boxes[:, 1])
     _refuse(path, faces, turned, "a box that ends before it begins")
-    _check_scores(path, faces, labels, settings)
+    _check_scores(path, faces, labels, probabilities)
 
 
 def _check_scores(
-    path: Path, faces: pd.DataFrame, labels: Sequence[str], settings: Mapping[str, str]
+    path: Path, faces: pd.DataFrame, labels: Sequence[str], probabilities: bool
 ) -> None:
     values = faces[list(labels)].to_numpy(np.float64)
     _refuse(path, faces, ~np.isfinite(values).all(axis=1), "a label without a number")
@@ -126,7 +124,7 @@ def _check_scores(
     off = np.abs(sums - 1) > _OFF
     # Scores of a classifier that gives no probabilities sum to anything, in every row.
     uncertain = (faces["emotion"] == UNCERTAIN).any()
-    if settings.get("classifier_sha256") or uncertain or off.mean() < 0.5:
+    if probabilities or uncertain or off.mean() < 0.5:
         _refuse(path, faces, off, "probabilities that do not sum to 1")
         outside = (values < -1e-4).any(axis=1) | (values > 1 + _OFF).any(axis=1)
         top = faces["probability"].to_numpy(np.float64)
@@ -147,53 +145,6 @@ def check_doubled(path: Path, faces: pd.DataFrame, images: pd.DataFrame) -> None
         _refuse(path, faces, doubled, "a face that is there twice")
 
 
-def check_settings(path: Path, settings: Mapping[str, str]) -> None:
-    """Make sure that the settings that are read again can be.
-
-    Raises:
-        InputError: one is no JSON of its kind, or no number in its range.
-    """
-    for name, text in settings.items():
-        check = _SETTINGS.get(name)
-        if check is None:
-            continue
-        try:
-            good = check(text)
-        except (ValueError, TypeError, RecursionError):
-            good = False
-        if not good:
-            raise InputError(f"the setting {name} of {path} cannot be read: {text[:60]!r}.")
-
-
-def _is_names(text: str) -> bool:
-    names = json.loads(text)
-    return isinstance(names, list) and all(isinstance(name, str) for name in names)
-
-
-def _is_people(text: str) -> bool:
-    people = json.loads(text)
-    return isinstance(people, dict) and all(
-        int(number) >= 0 and isinstance(name, str) for number, name in people.items()
-    )
-
-
-def _is_heads(text: str) -> bool:
-    heads = json.loads(text)
-    return isinstance(heads, list) and all(
-        isinstance(head, dict) and all(isinstance(head.get(key), str) for key in ("name", "task"))
-        for head in heads
-    )
-
-
-_SETTINGS: Mapping[str, Any] = {
-    "labels": _is_names,
-    "people": _is_people,
-    "heads": _is_heads,
-    "uncertain_below": lambda text: 0 <= float(text) <= 1,
-    "smooth_s": lambda text: 0 <= float(text) <= _SMOOTHEST_S,
-}
-
-
 def _check_times(path: Path, images: pd.DataFrame) -> None:
     import pandas as pd
 
@@ -201,11 +152,11 @@ def _check_times(path: Path, images: pd.DataFrame) -> None:
     timed = images[images["time_s"].notna()]
     if not len(timed):
         return
-    film = pd.factorize(timed["source"])[0]
-    order = np.lexsort([_integers(timed, "frame"), film])
-    seconds, film = timed["time_s"].to_numpy(np.float64)[order], film[order]
+    video = pd.factorize(timed["source"])[0]
+    order = np.lexsort([_integers(timed, "frame"), video])
+    seconds, video = timed["time_s"].to_numpy(np.float64)[order], video[order]
     falling = np.zeros(len(timed), bool)
-    falling[order[1:]] = (np.diff(seconds) < -1e-6) & (np.diff(film) == 0)
+    falling[order[1:]] = (np.diff(seconds) < -1e-6) & (np.diff(video) == 0)
     _refuse(path, timed, falling, "a time before that of the frame before")
 
 

@@ -124,7 +124,7 @@ class GrowingTable:
             self._waiting.truncate()
 
     def leave(self) -> None:
-        """Close the partial file and let it lie, for a later run to go on with."""
+        """Close the partial file and leave it, for a later run to go on with."""
         self._file.close()
         self._guard.close()
 

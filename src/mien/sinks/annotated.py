@@ -38,6 +38,8 @@ class AnnotatedSink:
             is there that must not be replaced.
     """
 
+    needs_images = True
+
     def __init__(self, target: Path, paths: Sequence[str], *, overwrite: bool = False) -> None:
         self._one = target.suffix.lower() in VIDEO_SUFFIXES
         inputs = Inputs(paths)

@@ -1,4 +1,4 @@
-"""What a sink is."""
+"""The contract of a sink."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
 from mien.results.result import Result
+from mien.results.settings import RunSettings
 
 
 @runtime_checkable
@@ -19,8 +20,38 @@ class Sink(Protocol):
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None: ...
+        /,
+    ) -> bool | None: ...
 
     def write(self, result: Result) -> None:
-        """Take one result; called once a picture, in order."""
+        """Take one result; called once per image or frame, in order."""
+        ...
+
+
+@runtime_checkable
+class DrawingSink(Sink, Protocol):
+    """A sink that may also draw on the images of results; optional."""
+
+    @property
+    def needs_images(self) -> bool:
+        """Whether results of video frames must keep their images."""
+        ...
+
+
+class Described(Protocol):
+    """What a table needs to know of the analyzer whose results it takes."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Of the probabilities."""
+        ...
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """Further columns per face."""
+        ...
+
+    @property
+    def settings(self) -> RunSettings:
+        """What the results are made with."""
         ...

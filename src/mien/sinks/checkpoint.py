@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import glob
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,6 +18,7 @@ from mien.results.collection import load_tables
 from mien.results.embeddings import Embeddings, read_embeddings
 from mien.results.files import AnalysisFiles, is_sealed, writable_target
 from mien.results.peaks import read_peak_rows
+from mien.results.settings import RunSettings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,13 +31,13 @@ class Plan:
     """What a run will write.
 
     Attributes:
-        settings: of its tables, without the labels.
+        settings: of its tables.
         columns: of its ``faces`` table.
         inputs: the arguments of the command: files, folders and patterns.
         beside: the suffixes of `AnalysisFiles` that it writes too: ``peaks``, ``embeddings``.
     """
 
-    settings: Mapping[str, str]
+    settings: RunSettings
     columns: Sequence[str]
     inputs: Sequence[str]
     beside: Collection[str] = ()
@@ -205,15 +206,15 @@ class Checkpoint:
         table: Path,
         faces: pd.DataFrame,
         images: pd.DataFrame,
-        settings: Mapping[str, str],
+        settings: RunSettings,
         plan: Plan,
     ) -> str:
         """Why a table is not of the same command, or what of it would be lost; "" if nothing."""
         if not settings:
             return f"{table} does not say how it was made: {_ADVICE}."
-        names = [*settings, *(name for name in plan.settings if name not in settings)]
-        for name in names:
-            old, new = settings.get(name, "none"), plan.settings.get(name, "none")
+        stored, wanted = settings.to_metadata(), plan.settings.to_metadata()
+        for name in {**stored, **wanted}:
+            old, new = stored.get(name, "none"), wanted.get(name, "none")
             if old != new:
                 what = name.replace("_", " ")
                 return f"{table} was made with another {what} ({old}, now {new}): {_ADVICE}."

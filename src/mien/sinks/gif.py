@@ -36,6 +36,8 @@ class GifSink:
         UsageError: another suffix, or nothing can be written there.
     """
 
+    needs_images = True
+
     def __init__(self, path: str | Path, *, overwrite: bool = False) -> None:
         self.path, self._overwrite = Path(path), overwrite
         self._frames: list[tuple[Picture, float]] = []

@@ -92,6 +92,8 @@ class ImageSink:
         UsageError: the folder cannot be made, or an image cannot be written into it.
     """
 
+    needs_images = True
+
     def __init__(self, folder: str | Path, names: AnnotatedNames | None = None) -> None:
         self.folder = Path(folder)
         self._names = names or AnnotatedNames(self.folder)

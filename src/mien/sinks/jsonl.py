@@ -1,22 +1,40 @@
-"""One JSON object a result, one line each, to a text stream."""
+"""One JSON object per result, one line each."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
 
 from mien.escaping import json_text
+from mien.files import check_output, writing
 from mien.results.result import Result
 
 
-class JsonSink:
-    """Writes each result as it comes; the stream stays open."""
+class JsonlSink:
+    """Writes each result as a line of JSON as soon as it comes.
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    Args:
+        target: a file, which grows line by line and keeps what was written when the run stops; or
+            an open text stream, which stays open.
+        overwrite: replace a file that exists.
+
+    Raises:
+        UsageError: the file exists, or cannot be written.
+    """
+
+    def __init__(self, target: str | Path | TextIO, *, overwrite: bool = False) -> None:
+        self._path = Path(target) if isinstance(target, str | Path) else None
+        if self._path is not None:
+            check_output(self._path, overwrite=overwrite)
+        else:
+            self._stream: TextIO = target  # type: ignore[assignment]
 
     def __enter__(self) -> Self:
+        if self._path is not None:
+            with writing(self._path):
+                self._stream = self._path.open("w", encoding="utf-8", newline="\n")
         return self
 
     def __exit__(
@@ -25,7 +43,10 @@ class JsonSink:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._stream.flush()
+        if self._path is None:
+            self._stream.flush()
+        else:
+            self._stream.close()
 
     def write(self, result: Result) -> None:
         """Write one line, in escapes where the stream cannot take its characters as they are."""

@@ -1,10 +1,10 @@
-"""The two tables, written while the run goes on."""
+"""The two tables of an analysis, written while it runs."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,6 +17,7 @@ from mien.results.peaks import PeaksWriter
 from mien.results.result import Result
 from mien.results.tables import IMAGE_DTYPES, TableWriter, face_dtypes
 from mien.results.writer import GrowingTable
+from mien.sinks.base import Described
 from mien.sinks.checkpoint import Checkpoint, Rows
 
 
@@ -29,13 +30,16 @@ class TableSink:
 
     Args:
         path: ``.parquet``, ``.csv`` or ``.jsonl``.
-        labels: the score columns.
-        settings: kept in Parquet files, or in ``NAME.SUFFIX.settings.json``.
+        analyzer: the `mien.EmotionAnalyzer` that makes the results: its labels and measures are
+            columns, its settings are stored in Parquet files, or in
+            ``NAME.SUFFIX.settings.json``.
         keep_faces: also write ``NAME.peaks.parquet``: each person's face at the strongest moment
             of each label.
-        measures: the columns of `mien.labels.MEASURES` that the model gives.
-        checkpoint: what an earlier run has finished; by default none, and nothing is replaced.
-        endless: the input has no end of its own, so the run is whole when it is stopped by Ctrl-C.
+        overwrite: replace a table that exists.
+        frames: which frames of videos are analyzed, stored in the settings; "" for all.
+        checkpoint: what an earlier run has finished; by default nothing.
+        endless: the input has no end of its own, so the run is complete when it is stopped by
+            Ctrl-C.
 
     Embeddings, where the results carry some, go to ``NAME.embeddings.parquet``.
 
@@ -51,17 +55,19 @@ class TableSink:
     def __init__(
         self,
         path: str | Path,
-        labels: Sequence[str],
-        settings: Mapping[str, str],
+        analyzer: Described,
+        *,
         keep_faces: bool = False,
-        measures: Sequence[str] = (),
+        overwrite: bool = False,
+        frames: str = "",
         checkpoint: Checkpoint | None = None,
         endless: bool = False,
     ) -> None:
-        self._checkpoint = checkpoint or Checkpoint(path)
+        self._checkpoint = checkpoint or Checkpoint(path, overwrite=overwrite)
         self._path = self._checkpoint.path
-        self._settings = {**settings, "labels": json.dumps(list(labels))}
-        self._columns = face_dtypes(labels, measures)
+        settings = replace(analyzer.settings, frames=frames)
+        self._settings = settings.to_metadata(analyzer.labels)
+        self._columns = face_dtypes(analyzer.labels, analyzer.measures)
         self._keep_faces, self._endless = keep_faces, endless
         self._waiting: list[Result] = []
         self._tables: _Tables | None = None

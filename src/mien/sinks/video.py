@@ -64,6 +64,8 @@ class VideoSink:
             user's, or this PyAV has no H.264.
     """
 
+    needs_images = True
+
     def __init__(
         self,
         path: str | Path,

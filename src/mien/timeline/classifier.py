@@ -125,9 +125,9 @@ class VideoModel(FeatureModel[VideoCard]):
         import pandas as pd
 
         if timeline.embeddings is not None:
-            name = timeline.settings.get("classifier", "another model")
+            name = timeline.settings.classifier or "another model"
             self.check_features(name, timeline.embeddings.model)
-        rows = [row for source in timeline.sources for row in self._rows(timeline.film(source))]
+        rows = [row for source in timeline.sources for row in self._rows(timeline.source(source))]
         complete = [row for row in rows if row["descriptor"] is not None]
         if complete:
             descriptors = np.stack([row["descriptor"].values for row in complete])

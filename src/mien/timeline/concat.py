@@ -1,4 +1,4 @@
-"""Several timelines as one, so that people can be found across them."""
+"""Several timelines as one, so that people can be identified across them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SAME_SCORE = 0.02
 
 
 def join(timelines: Sequence[Timeline]) -> Timeline:
-    """All films of some timelines in one, in this order.
+    """All videos of some timelines in one, in this order.
 
     A video that is there twice is taken once. Different recordings of one name, such as
     ``film.mp4`` of two sessions, stay two: the second is called ``film.mp4 (2)``. They count as
@@ -41,24 +41,23 @@ def join(timelines: Sequence[Timeline]) -> Timeline:
     for other in timelines[1:]:
         if other.labels != timelines[0].labels:
             raise UsageError(
-                f"these tables tell of different labels: {', '.join(timelines[0].labels)}; and "
+                f"these tables have different labels: {', '.join(timelines[0].labels)}; and "
                 f"{', '.join(other.labels)}."
             )
     parts = [
         _renamed(timeline, names)
         for timeline, names in zip(timelines, new_names(timelines), strict=True)
     ]
-    shared = set(parts[0].settings.items()).intersection(*(p.settings.items() for p in parts))
-    settings = {name: text for name, text in parts[0].settings.items() if (name, text) in shared}
+    settings = parts[0].settings.shared_with([part.settings for part in parts])
     raw = Timeline(
         _stacked([part.raw.faces for part in parts]),
         _stacked([part.raw.images for part in parts]),
-        {name: text for name, text in settings.items() if name != "smooth_s"},
+        replace(settings, smooth_s=0.0),
         parts[0].labels,
         [peak for part in parts for peak in part.raw.peaks],
         _embeddings(parts),
     )
-    return raw.smooth(float(settings.get("smooth_s", 0)))
+    return raw.smooth(settings.smooth_s)
 
 
 def new_names(timelines: Sequence[Timeline]) -> list[dict[str, str]]:
@@ -111,7 +110,7 @@ class _Recording:
 
 
 def _renamed(timeline: Timeline, names: Mapping[str, str]) -> Timeline:
-    """The films that are named, called so."""
+    """The videos in `names`, by their new names."""
     raw = timeline.raw
     embeddings = raw.embeddings
     if embeddings is not None:
@@ -125,7 +124,7 @@ def _renamed(timeline: Timeline, names: Mapping[str, str]) -> Timeline:
         peaks=[replace(p, source=names[p.source]) for p in raw.peaks if p.source in names],
         embeddings=embeddings,
     )
-    return renamed.smooth(float(timeline.settings.get("smooth_s", 0)))
+    return renamed.smooth(timeline.settings.smooth_s)
 
 
 def _called(table: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:

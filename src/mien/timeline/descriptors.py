@@ -1,10 +1,10 @@
-"""One vector for a whole film: what a model saw in a person's faces, or in everyone's.
+"""One vector for a whole video: statistics of the features of a person's or everyone's faces.
 
 After Savchenko (SISY 2021, arXiv 2103.17107): of a person mean, standard deviation, minimum and
 maximum over the frames with a face; of a group mean and deviation over the faces of each frame,
 then mean and deviation of both over the frames. The paper counts frames; here each frame counts
 for the time it is shown, which is the same at a constant frame rate, and does not change where
-frames were left out (``--adaptive``, ``--every``, a live film that fell behind).
+frames were left out (``--adaptive``, ``--every``, a live stream that fell behind).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _AT_ONCE = 2048  # rows that are widened to float64 together
 
 @dataclass(frozen=True, eq=False)
 class Descriptor:
-    """A film in one vector.
+    """A video in one vector.
 
     Attributes:
         kind: of a ``person``, or of the ``group``.
@@ -44,7 +44,7 @@ class Descriptor:
             standard deviation, minimum, maximum. Of a group: mean over the frames of the faces'
             mean, then of their deviation; deviation over the frames of the mean, then of the
             deviation. Not of length 1.
-        source: the film.
+        source: the video.
         track_id: the person; None for a group.
         frames: how many it is made of.
         left_out: frames with a face that do not count: its features are missing, or it is unfit
@@ -101,14 +101,14 @@ def describe(
     person: int | None = None,
     group: bool = False,
 ) -> Descriptor:
-    """The descriptor of one film; see `Timeline.descriptor`.
+    """The descriptor of one video; see `Timeline.descriptor`.
 
     Args:
-        presence: who is seen when in `faces`.
+        presence: made of `faces`.
         faces: sorted by source and frame, with an index that counts from 0.
         embeddings: with "features".
-        source: the film.
-        person: of it; None for the one who is seen longest.
+        source: the video.
+        person: of it; None for the one who is visible longest.
         group: everyone, instead of a person.
     """
     subject = source if person is None else f"person {person} of {source}"
@@ -119,16 +119,16 @@ def describe(
     if embeddings is None:
         raise UsageError(
             f"the features of the faces in {source} were not kept: "
-            f"analyse it again with --embeddings {FEATURES}."
+            f"analyze it again with --embeddings {FEATURES}."
         )
     frames = faces["frame"].to_numpy(np.int64)
-    seen = len(np.unique(frames[rows]))
+    visible = len(np.unique(frames[rows]))
     rows = rows[presence.counted[rows]]
     counted = len(np.unique(frames[rows]))
     rows = rows[embeddings.known(faces.iloc[rows])]
     shown, frame = np.unique(frames[rows], return_inverse=True)
     if len(shown) < LEAST:
-        gone = {"unfit to be judged": seen - counted, "without features": counted - len(shown)}
+        gone = {"unfit": visible - counted, "without features": counted - len(shown)}
         missing = "".join(f", and {n} {why}" for why, n in gone.items() if n)
         raise InputError(
             f"{subject} is too short: {len(shown)} frame{'s' * (len(shown) != 1)} with a face"
@@ -139,9 +139,9 @@ def describe(
     if group:
         first = np.searchsorted(frame, np.arange(len(shown)))
         values = group_values(features, frame, seconds[first])
-        return Descriptor("group", values, source, None, len(shown), seen - len(shown))
+        return Descriptor("group", values, source, None, len(shown), visible - len(shown))
     values = person_values(features, seconds)
-    return Descriptor("person", values, source, person, len(shown), seen - len(shown))
+    return Descriptor("person", values, source, person, len(shown), visible - len(shown))
 
 
 def _everyone(presence: Presence, faces: pd.DataFrame, source: str) -> IntArray:
@@ -154,7 +154,7 @@ def _everyone(presence: Presence, faces: pd.DataFrame, source: str) -> IntArray:
 def _somebody(
     presence: Presence, faces: pd.DataFrame, source: str, person: int | None
 ) -> tuple[int, IntArray]:
-    """The rows of a person, or of the one who is seen longest, the earlier of equals."""
+    """The rows of a person, or of the one who is visible longest, the earlier of equals."""
     people = {who[1]: rows for who, rows in presence.people.items() if who[0] == source}
     if person is None:
         if not people:

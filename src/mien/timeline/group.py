@@ -32,11 +32,11 @@ class Moments(NamedTuple):
     Attributes:
         starts, ends: ``(m,)`` seconds.
         faces: ``(m,)`` how many are visible.
-        fit: ``(m,)`` how many of them are fit to be judged.
+        fit: ``(m,)`` how many of them are fit.
         counted: ``(m,)`` how many of them count.
         mean: ``(m, c)`` over the faces that count; NaN where there are none.
         spread: ``(m, c)`` standard deviation over them; NaN where there are fewer than two.
-        film: ``(m,)`` number of the film, ascending.
+        video: ``(m,)`` number of the video, ascending.
     """
 
     starts: Floats
@@ -46,7 +46,7 @@ class Moments(NamedTuple):
     counted: IntArray
     mean: Floats
     spread: Floats
-    film: IntArray
+    video: IntArray
 
 
 def moments(
@@ -76,9 +76,9 @@ def moments(
     mean = _per_frame(place, values, len(shown)) / np.where(count, count, np.nan)[:, None]
     off = _per_frame(place, (values - mean[place]) ** 2, len(shown))
     spread = np.sqrt(off / np.where(count > 1, count, np.nan)[:, None])
-    film = pd.factorize(images["source"])[0][shown]
+    video = pd.factorize(images["source"])[0][shown]
     numbers = visible, fit, count
-    return Moments(starts[shown], ends[shown], *numbers, mean, spread, np.asarray(film, np.int64))
+    return Moments(starts[shown], ends[shown], *numbers, mean, spread, np.asarray(video, np.int64))
 
 
 def mood(
@@ -96,8 +96,8 @@ def mood(
         presence: made of `faces` and `images`.
         faces, images: sorted by source and frame.
         labels, measures: names of columns of `faces`.
-        seconds: length of a row; 0 for a frame, None for a film.
-        uncertain_below: a lower top probability is told as uncertain; -inf for scores.
+        seconds: length of a row; 0 for a frame, None for a video.
+        uncertain_below: a lower top probability is called uncertain; -inf for scores.
 
     Raises:
         UsageError: `seconds` is negative or infinite.
@@ -110,25 +110,25 @@ def mood(
     sources = images["source"].unique()
     frame, starts, ends, first = _pieces(found, seconds)
     length = np.maximum(ends - starts, _SLIP)
-    count, seen = found.faces[frame], length * (found.faces[frame] > 0)
-    visible = np.add.reduceat(seen, first)
+    count, shown = found.faces[frame], length * (found.faces[frame] > 0)
+    visible = np.add.reduceat(shown, first)
     fit = (found.fit[frame] / np.maximum(count, 1))[:, None]
     counted = length * (found.counted[frame] > 0)
     judged = np.add.reduceat(counted, first) > 0
     mean = _averaged(found.mean[frame], counted, first)
     shares = np.nan_to_num(mean[:, : len(labels)], nan=-math.inf)
     probability = shares.max(axis=1, initial=-math.inf)
-    told = np.array([*labels, UNCERTAIN], dtype=object)
+    names = np.array([*labels, UNCERTAIN], dtype=object)
     top = shares.argmax(axis=1) if labels else np.zeros_like(first)
-    emotion = told[np.where(probability >= uncertain_below, top, len(labels))]
+    emotion = names[np.where(probability >= uncertain_below, top, len(labels))]
     emotion[~judged] = None
     columns = {
-        "source": np.asarray(sources, dtype=object)[found.film[frame[first]]],
+        "source": np.asarray(sources, dtype=object)[found.video[frame[first]]],
         "start_s": starts[first],
         "end_s": np.maximum.reduceat(ends, first),
         "visible_s": visible,
         "n_faces": np.add.reduceat(length * count, first) / np.add.reduceat(length, first),
-        "fit_share": _averaged(fit, seen, first)[:, 0],
+        "fit_share": _averaged(fit, shown, first)[:, 0],
         "emotion": emotion,
         "probability": np.where(judged, probability, np.nan),
     }
@@ -145,12 +145,12 @@ def _pieces(found: Moments, seconds: float | None) -> tuple[IntArray, Floats, Fl
     Returns:
         frame ``(p,)`` of each piece, its start and end, and the first piece of each row ``(r,)``.
     """
-    starts, ends, film = found.starts, found.ends, found.film
+    starts, ends, video = found.starts, found.ends, found.video
     frame = np.arange(len(starts))
     if not seconds:
         row = frame if seconds == 0 else np.zeros_like(frame)
     else:
-        begin = starts[np.searchsorted(film, film)]
+        begin = starts[np.searchsorted(video, video)]
         low = np.floor((starts - begin) / seconds + _SLIP).astype(np.int64)
         high = np.maximum(np.ceil((ends - begin) / seconds - _SLIP).astype(np.int64) - 1, low)
         parts = high - low + 1
@@ -159,7 +159,7 @@ def _pieces(found: Moments, seconds: float | None) -> tuple[IntArray, Floats, Fl
         edge = begin[frame] + row * seconds
         starts = np.maximum(starts[frame], edge)
         ends = np.minimum(ends[frame], edge + seconds)
-    begins = (np.diff(film[frame], prepend=-1) != 0) | (np.diff(row, prepend=-1) != 0)
+    begins = (np.diff(video[frame], prepend=-1) != 0) | (np.diff(row, prepend=-1) != 0)
     return frame, starts, ends, np.flatnonzero(begins)
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mien.expressions import affect
 from mien.labels import MEASURES
 
 if TYPE_CHECKING:
@@ -64,8 +63,9 @@ class Plots:
         from mien.plots import plane_plot
 
         derived = self.derive_affect()
-        source = derived.settings.get(affect.DERIVED, "")
-        return plane_plot(derived.person_paths(), source=source, width=width, title=self._title)
+        return plane_plot(
+            derived.person_paths(), source=derived.settings.derived, width=width, title=self._title
+        )
 
     def person_curves(
         self, people: Collection[int] | None = None, min_probability: float = 0.0

@@ -1,4 +1,4 @@
-"""From numbers that jump to an answer that can be told: means over time, and runs.
+"""Smoothing over time: windowed means, and runs of one state.
 
 `centred` looks before and after and is for what is finished; `Smoother` looks back only and is for
 what is shown while it happens; `runs` makes stretches of one state out of single frames.
@@ -24,14 +24,13 @@ _REACH = 4096  # windows that one sum may run over: beyond, its last digits are 
 def frame_lengths(times: Floats, last_s: float = math.nan) -> Floats:
     """How long each frame of one source is shown: until the next, and the last for `last_s`.
 
-    Where that is not known, as of cameras and of earlier tables, the last counts as the shortest.
-
-    The shortest, since frames may have been passed over; not counting those of less than a 20th
-    of the median, which are slips of the clock.
+    Where that is unknown, as for cameras and tables of version 0.1, the last counts as the
+    shortest, since frames may have been skipped; those of less than a 20th of the median, which
+    are jitter of the clock, are not considered.
 
     Args:
         times: ``(n,)`` seconds, ascending. A frame alone counts as 1/25 s.
-        last_s: seconds; NaN where it is not known.
+        last_s: seconds; NaN where it is unknown.
     """
     steps = np.maximum(np.diff(times), 0.0)
     known = steps[steps > 0]
@@ -121,7 +120,7 @@ class Run:
 def runs(states: npt.ArrayLike, starts: Floats, ends: Floats, min_s: float) -> list[Run]:
     """Stretches of one state, in order; together they cover the time from first to last frame.
 
-    Nothing shorter than `min_s` is told. A gap between frames that is shorter is bridged: the
+    No run is shorter than `min_s`. A gap between frames that is shorter is bridged: the
     frame before it lasts until the one after. A run that is shorter joins the longer of its two
     neighbours (the earlier, if they are equal), the shortest run of all first, and neighbours of
     one state become one. Only where somebody is there for less than `min_s` altogether, a shorter

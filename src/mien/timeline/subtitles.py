@@ -1,7 +1,7 @@
-"""Stretches of expressions for other programs: WebVTT for players, ELAN for annotators.
+"""Segments of expressions for other programs: WebVTT for players, ELAN for annotators.
 
 WebVTT: https://www.w3.org/TR/webvtt1/. ELAN's ``.eaf``: the EAF 3.0 schema,
-https://www.mpi.nl/tools/elan/EAFv3.0.xsd. Both hold what was told, not every frame.
+https://www.mpi.nl/tools/elan/EAFv3.0.xsd. Both hold segments, not every frame.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ class Stretch:
 
     Attributes:
         who: name of the person.
-        label: the expression as told.
-        start_s, end_s: seconds of the film.
-        strength: mean probability, or None where there is none to tell.
+        label: the predicted expression.
+        start_s, end_s: seconds of the video.
+        strength: mean probability, or None where it is no probability.
     """
 
     who: str
@@ -58,28 +58,28 @@ def stretches(
 
     Args:
         segments: the table.
-        strength: whether it is a probability, so that it can be told.
+        strength: whether it is a probability, and so written.
         name_of: what a person is called, by track id.
     """
-    told = [
+    shares = [
         row["strength"] if strength and row["emotion"] != UNCERTAIN else None
         for row in segments.to_dict("records")
     ]
     times = segments["start_s"], segments["end_s"]
-    rows = zip(segments["track_id"], segments["emotion"], *times, told, strict=True)
+    rows = zip(segments["track_id"], segments["emotion"], *times, shares, strict=True)
     return [Stretch(name_of(person), *known) for person, *known in rows]
 
 
 def write_webvtt(
     stretches: Sequence[Stretch], path: str | Path, note: str = "", *, overwrite: bool = False
 ) -> Path:
-    """Write subtitles: a cue a stretch, by time, with the person as the voice that speaks.
+    """Write subtitles: a cue per segment, by time, with the person as the voice that speaks.
 
     Stretches of several people may be shown at once, as players allow. A file that mien wrote is
     replaced, any other with `overwrite`.
 
     Args:
-        stretches: of one film.
+        stretches: of one video.
         path: a ``.vtt`` file; one that is there is replaced.
         note: a sentence about the whole, which players do not show.
 
@@ -92,10 +92,10 @@ def write_webvtt(
     order = sorted(range(len(stretches)), key=lambda i: times[i])
     for number, i in enumerate(order, 1):
         stretch, (start, end) = stretches[i], times[i]
-        told = stretch.label
+        text = stretch.label
         if stretch.strength is not None:
-            told += f" {round(100 * stretch.strength)} %"
-        line = f"<v {_one_line(stretch.who)}>{_one_line(told)}</v>"
+            text += f" {round(100 * stretch.strength)} %"
+        line = f"<v {_one_line(stretch.who)}>{_one_line(text)}</v>"
         cues.append(f"{number}\n{_clock(start)} --> {_clock(end)}\n{line}")
     return write_text(path, "\n\n".join(cues) + "\n", overwrite=overwrite)
 
@@ -103,17 +103,17 @@ def write_webvtt(
 def write_elan(
     stretches: Sequence[Stretch],
     path: str | Path,
-    film: str = "",
+    video: str = "",
     note: str = "",
     *,
     overwrite: bool = False,
 ) -> Path:
-    """Write an ELAN document: a tier a person, an annotation a stretch, its value the label.
+    """Write an ELAN document: a tier per person, an annotation per segment, its value the label.
 
     Args:
         stretches: those of one person do not overlap by more than rounding to milliseconds.
         path: an ``.eaf`` file; one that mien wrote is replaced.
-        film: path or address of the film, for ELAN to open.
+        video: path or address of the video, for ELAN to open.
         note: a sentence about the whole, kept as the property "mien:note" of the document.
         overwrite: replace any other file, too.
 
@@ -134,8 +134,8 @@ def write_elan(
         },
     )
     header = _add(root, "HEADER", MEDIA_FILE="", TIME_UNITS="milliseconds")
-    if film:
-        _add(header, "MEDIA_DESCRIPTOR", **_media(film, target))
+    if video:
+        _add(header, "MEDIA_DESCRIPTOR", **_media(video, target))
     _add(header, "PROPERTY", str(len(stretches)), NAME="lastUsedAnnotationId")
     if note:
         _add(header, "PROPERTY", note, NAME="mien:note")
@@ -189,12 +189,12 @@ def _printable(text: str) -> str:
     return _NO_TEXT.sub("\ufffd", _NOT_XML.sub("\ufffd", text))
 
 
-def _media(film: str, document: Path) -> dict[str, str]:
-    """How ELAN finds the film: by its full address, or beside the document."""
-    kind = mimetypes.guess_type(film)[0] or "unknown"
-    if "://" in film:
-        return {"MEDIA_URL": _printable(film), "MIME_TYPE": kind}
-    path = Path(film).absolute()
+def _media(video: str, document: Path) -> dict[str, str]:
+    """How ELAN finds the video: by its full address, or beside the document."""
+    kind = mimetypes.guess_type(video)[0] or "unknown"
+    if "://" in video:
+        return {"MEDIA_URL": _printable(video), "MIME_TYPE": kind}
+    path = Path(video).absolute()
     about = {"MEDIA_URL": path.as_uri(), "MIME_TYPE": kind}
     try:
         near = Path(os.path.relpath(path, document.absolute().parent)).as_posix()

@@ -97,9 +97,9 @@ def plain(timeline: Timeline, width: int = 80) -> str:
 def base(timeline: Timeline) -> str:
     """What the percentages refer to, and how much they are smoothed."""
     counted = timeline.unfit_note and not timeline.all_faces
-    smooth_s = timeline.settings.get("smooth_s")
+    smooth_s = timeline.settings.smooth_s
     text = "expressions: percent of the visible time" + (" fit to be judged" if counted else "")
-    return text + (f", smoothed over {smooth_s} s" if smooth_s else "")
+    return text + (f", smoothed over {smooth_s:g} s" if smooth_s else "")
 
 
 def _everyone(people: int) -> str:

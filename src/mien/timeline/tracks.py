@@ -1,4 +1,4 @@
-"""Who is seen when, and told as what: a film's rows by person and time."""
+"""The rows of videos by person and time: who is visible when, with which expression."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ _UNFIT |= dict.fromkeys(("start_s", "end_s", "duration_s"), "float64")
 
 
 class Presence:
-    """The ``faces`` and ``images`` tables of one or more films, looked at by person.
+    """The ``faces`` and ``images`` tables of one or more videos, by person.
 
     A frame is shown until the next one begins (left-out live frames aside), the last one to the
-    end of its video, or for as long as most where that is not known. What a failed frame showed
-    is not known, so a frame before it ends with it.
+    end of its video, or for as long as most where that is unknown. What a failed frame showed is
+    unknown, so the frame before it ends where it begins.
 
-    Faces that are unfit to be judged are there, and visible, but do not count: for everything
-    that is said of expressions it is as if their person had been away.
+    Unfit faces are in the tables, and visible, but do not count: for expressions it is as if
+    their person had been absent.
 
     Args:
         faces, images: sorted by source and frame, with an index that counts from 0.
@@ -69,7 +69,7 @@ class Presence:
         self._names, self._all = names or {}, all_faces
 
     def name_of(self, person: int) -> str:
-        """What somebody is called, "Person 3" where no name is known."""
+        """The name of a person, "Person 3" where there is none."""
         return self._names.get(person, f"Person {person}")
 
     @cached_property
@@ -81,7 +81,7 @@ class Presence:
         """
         status, times = self._images["status"], self._images["time_s"].to_numpy(np.float64)
         if (status == "ok").any() and np.isnan(times).all():
-            raise UsageError("this table has no times, it is of photos: analyse a film for that.")
+            raise UsageError("this table has no times, it is of photos: analyze a video.")
         ends = np.full(len(times), np.nan)
         counted = np.isfinite(times) & (status != "dropped").to_numpy(bool)
         for rows in self._images.groupby("source", sort=False).indices.values():
@@ -107,12 +107,12 @@ class Presence:
 
     @cached_property
     def seconds(self) -> Floats:
-        """How long each row was seen, ``(n,)``."""
+        """How long each row was visible, ``(n,)``."""
         return np.asarray(self.spans[1] - self.spans[0])
 
     @cached_property
     def people(self) -> dict[Who, IntArray]:
-        """The rows of each person in order of time, one a frame; people by first appearance."""
+        """The rows of each person in order of time, one per frame; people by first appearance."""
         times, rows = self._faces["time_s"].to_numpy(np.float64), self._faces
         timed = rows[rows["time_s"].notna() & rows["track_id"].notna()]
         timed = timed.drop_duplicates(["source", "track_id", "frame"])
@@ -126,7 +126,7 @@ class Presence:
 
     @cached_property
     def fit(self) -> Bools:
-        """Whether each row is fit to be judged, ``(n,)``; where that is not known, it is."""
+        """Whether each row is fit, ``(n,)``; where that is unknown, it is."""
         if "fit" not in self._faces:
             return np.ones(len(self._faces), bool)
         return np.asarray(self._faces["fit"].fillna(True), bool)
@@ -165,7 +165,7 @@ class Presence:
         return np.where(self.fit, "", known.fillna(UNKNOWN_REASON)).astype(np.str_)
 
     def unfit_note(self) -> str:
-        """How much of the visible time was unfit to be judged, and why, in a sentence; or "".
+        """How much of the visible time was unfit, and why, in a sentence; or "".
 
         Several faces at once count each; of photos there is nothing to say.
         """
@@ -181,33 +181,32 @@ class Presence:
             f"{name.replace('_', ' ')} {_percent(length / seconds.sum())}"
             for name, length in sorted(why.items(), key=lambda item: -item[1])
         ]
-        told = ", ".join(parts)
+        listed = ", ".join(parts)
         share = f"{_percent(lost / seconds.sum())} of the visible face time ({lost:.1f} s)"
         counts = "counts as the rest does" if self._all else "is left out"
-        return f"{share} is unfit to be judged ({told}) and {counts}."
+        return f"{share} is unfit to be judged ({listed}) and {counts}."
 
     @property
     def duration_s(self) -> float:
-        """From the first frame to the end of the last, seconds; of several films, their sum."""
+        """From the first frame to the end of the last, seconds; of several videos, their sum."""
         total = 0.0
         for _, images in self._images.groupby("source", sort=False):
             first, end = extent(images)
             total += end - first
         return total
 
-    def of(self, person: int, sources: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """The ``faces`` rows of one person in these films, and all frames of these."""
-        inside = self._faces["source"].isin(sources)
-        faces = self._faces[inside & (self._faces["track_id"] == person).fillna(False).astype(bool)]
+    def images_of(self, person: int, sources: Sequence[str]) -> pd.DataFrame:
+        """All frames of these videos, with ``n_faces`` counting the faces of one person."""
+        own = self._faces[(self._faces["track_id"] == person).fillna(False).astype(bool)]
         images = self._images[self._images["source"].isin(sources)]
-        counts = faces.groupby(["source", "frame"]).size().rename("own").reset_index()
-        found = images[["source", "frame"]].merge(counts, how="left")["own"]
-        return faces, images.assign(n_faces=found.fillna(0).to_numpy(np.int64))
+        counts = own.groupby(["source", "frame"]).size().rename("own").reset_index()
+        n_faces = images[["source", "frame"]].merge(counts, how="left")["own"]
+        return images.assign(n_faces=n_faces.fillna(0).to_numpy(np.int64))
 
     def need_people(self) -> None:
         """Raise `UsageError` where there are no times, or faces and nobody they belong to."""
         if np.isfinite(self.spans[0]).any() and not self.people:
-            raise UsageError("the faces of this table have no track_id: analyse the film again.")
+            raise UsageError("the faces of this table have no track_id: analyze the video again.")
 
     @cached_property
     def values(self) -> FloatArray:
@@ -220,7 +219,7 @@ class Presence:
         Args:
             measures: columns of numbers beside the labels.
             seconds: width of the window, see `mien.timeline.smoothing.centred`.
-            below: a face whose top score is lower is told as ``uncertain``.
+            below: a face whose top score is lower is called ``uncertain``.
         """
         starts, ends = self.spans
         both = [*self._labels, *measures]
@@ -229,24 +228,24 @@ class Presence:
             counted = self.counted[everything]
             for rows in (everything[counted], everything[~counted]):  # neither blurs the other
                 values[rows] = centred(starts[rows], ends[rows], values[rows], seconds)
-        told = np.array([*self._labels, UNCERTAIN], dtype=object)
+        names = np.array([*self._labels, UNCERTAIN], dtype=object)
         shares = values[:, : len(self._labels)]
         tops = shares.argmax(axis=1) if len(shares) else np.zeros(0, np.int64)
         probability = shares.max(axis=1, initial=-math.inf)
         tops = np.where(probability >= below, tops, len(self._labels))
         columns = dict(zip(both, values.T, strict=True))
-        faces = self._faces.assign(**columns, probability=probability, emotion=told[tops])
+        faces = self._faces.assign(**columns, probability=probability, emotion=names[tops])
         return faces.astype({"emotion": "string"})
 
     @cached_property
     def _states(self) -> IntArray:
-        """What each row was told as: the column of its label, or k for ``uncertain``."""
+        """The prediction of each row: the column of its label, or k for ``uncertain``."""
         place = {name: i for i, name in enumerate(self._labels)}
-        told = self._faces["emotion"].map(place).fillna(len(self._labels))
-        return np.asarray(told, np.int64)
+        states = self._faces["emotion"].map(place).fillna(len(self._labels))
+        return np.asarray(states, np.int64)
 
     def runs(self, min_s: float) -> dict[Who, list[Run]]:
-        """Each person's stretches of one state, none shorter than `min_s` seconds."""
+        """Each person's runs of one state, none shorter than `min_s` seconds."""
         if not 0 <= min_s < math.inf:
             raise UsageError(f"the shortest segment lasts 0 seconds or more, got {min_s}.")
         starts, ends = self.spans
@@ -296,7 +295,7 @@ class Presence:
     def _summary_rows(
         self, stretches: Mapping[Who, Sequence[Run]], sources: Sequence[str]
     ) -> Iterator[dict[str, Any]]:
-        """The people of some films together, and the group."""
+        """The people of some videos together, and the group."""
         frames = self._faces.assign(counted=self.counted).groupby(["source", "frame"])["counted"]
         together, counted = (frames.transform(how).to_numpy(float) for how in ("size", "sum"))
         first = sources[0] if sources else ""

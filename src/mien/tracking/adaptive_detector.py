@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mien.faces.detectors.base import FaceDetector, check_image
+from mien.faces.detectors.base import FaceDetector, check_image, describe_detector
 from mien.faces.geometry import iou, quarter_turns
 from mien.tracking.sampling import STRIDE
 from mien.tracking.track import SURE
@@ -144,7 +144,7 @@ def _refined(detector: RefiningDetector, image: Image, known: list[_Glance]) -> 
     boxes: Boxes = np.concatenate([np.zeros((0, 4)), *(glance.faces.boxes for glance in known)])
     if not len(boxes):
         return Faces.empty(), np.zeros(0, bool)
-    limit = float(getattr(detector, "min_score", 0.0))
+    limit = describe_detector(detector).min_score
     turns = np.concatenate([quarter_turns(glance.faces) for glance in known])
     lying = {"turns": turns} if turns.any() else {}
     faces = detector.refine(image, boxes, LENIENT * limit, **lying)

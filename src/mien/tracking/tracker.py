@@ -9,12 +9,19 @@ someone coming back), by how they look.
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from mien.errors import PluginError, UsageError
-from mien.faces.detectors.base import FaceDetector, check_image, tidy
+from mien.faces.detectors.base import (
+    FaceDetector,
+    SelfDescribing,
+    check_image,
+    describe_detector,
+    tidy,
+)
 from mien.faces.geometry import iou, quarter_turns
 from mien.tracking.appearance import appearance
 from mien.tracking.association import Bars, Crowd
@@ -52,7 +59,7 @@ class RefiningDetector(Protocol):
         ...
 
 
-class Tracked:
+class Tracked(SelfDescribing):
     """Make any face detector remember: the same number for the same person, frame after frame.
 
     Numbers count from 1 in the order of appearance. Every face that is returned has one: a new
@@ -107,6 +114,12 @@ class Tracked:
     def crowd(self, fps: float) -> Crowd:
         """Nobody yet, but everyone will be recognised as by this tracker, `fps` looks a second."""
         return Crowd(self._identity, self._bars, fps)
+
+    def fresh(self, fps: float | None = None) -> Tracked:
+        """A tracker with the same settings that has seen nobody yet; see `reset`."""
+        other = copy(self)
+        other.reset(fps)
+        return other
 
     def reset(self, fps: float | None = None) -> None:
         """Forget everyone: a new film begins, and with it the numbers.
@@ -178,7 +191,7 @@ class Tracked:
         if not here:
             return Faces.empty()
         boxes = np.stack([person.box for person in here])
-        limit = float(getattr(detector, "min_score", 0.0))
+        limit = describe_detector(detector).min_score
         turns = np.concatenate([quarter_turns(person.face) for person in here])
         lying = {"turns": turns} if turns.any() else {}
         faces = detector.refine(image, boxes, LENIENT * limit, **lying)

@@ -89,9 +89,9 @@ def analyze(
         stack.enter_context(predictions)
         sinks: list[Any] = [stack.enter_context(outputs)]
         if json:
-            from mien.sinks.jsonl import JsonSink
+            from mien.sinks.jsonl import JsonlSink
 
-            sinks.append(JsonSink(sys.stdout))
+            sinks.append(JsonlSink(sys.stdout))
         sinks.append(tally)
         results = analyzed(
             analyzer,

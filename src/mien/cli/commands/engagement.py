@@ -122,7 +122,7 @@ def read_video(
     analyzer = _analyzer(detector, features)
     if model is not None:
         used = analyzer.settings
-        model.check_features(used["classifier"], used.get("classifier_sha256", ""))
+        model.check_features(used.classifier, used.classifier_sha256)
     return Timeline.from_results(counted(analyzer.stream(source), source), keep_faces=False)
 
 

@@ -68,10 +68,10 @@ def export(
         raise UsageError(f"--plane is a plot: end the name of {output} in .svg.")
     timeline = Timeline.load(table, incomplete=incomplete)
     if video is not None:
-        timeline = timeline.film(_named(timeline.sources, video))
+        timeline = timeline.source(_named(timeline.sources, video))
     is_table = output.suffix.lower() in SUFFIXES
     if smooth is None and is_table:
-        smooth = float(timeline.settings.get("smooth_s", 0))
+        smooth = timeline.settings.smooth_s
     timeline = as_shown(timeline, smooth, all_faces)
     if not is_table or not len(timeline.faces):
         note_unfit(timeline)
@@ -109,4 +109,4 @@ def _parts(timeline: Timeline, output: Path) -> Iterator[tuple[Timeline, Path]]:
         stem = PurePath(source).stem
         taken[stem] = taken.get(stem, 0) + 1
         stem += f"-{taken[stem]}" if taken[stem] > 1 else ""
-        yield timeline.film(source), output.with_name(output.name.replace(_VIDEO, stem))
+        yield timeline.source(source), output.with_name(output.name.replace(_VIDEO, stem))

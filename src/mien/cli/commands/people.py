@@ -76,18 +76,18 @@ def people(
     from mien.cli.output.people import check_people_output, show_identities, write
     from mien.cli.people_inputs import gather, numbered
     from mien.labels import IDENTITY
-    from mien.people.enrollment import known_faces, known_pictures
+    from mien.people.enrollment import known_faces, known_images
 
     check_people_output(output, files, overwrite)
-    names, images = numbered(name or ()), known_pictures(known or ())
+    names, images = numbered(name or ()), known_images(known or ())
     analyzer = cache(lambda: load_analyzer(detector, model, extras=(IDENTITY,)))
     faces = known_faces(images, analyzer().analyze) if images else {}
     frames = video_options(files, fps=fps, every=every, width=width)
     gathered = gather(files, frames, analyzer)
-    identities = gathered.timeline.who(threshold, known=faces)
+    identities = gathered.timeline.identify(threshold, known=faces)
     problem = None
     try:
-        identities = gathered.timeline.who(threshold, names, faces)
+        identities = gathered.timeline.identify(threshold, names, faces)
     except UsageError as error:  # the result is not lost, and shows which names fit
         problem = error
     show_identities(identities)

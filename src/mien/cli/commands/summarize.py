@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -112,12 +113,14 @@ def _analyzed(
     from mien.sinks.tables import TableSink
     from mien.timeline.timeline import Timeline
 
-    source, labels, measures = VideoSource(video), analyzer.labels, analyzer.measures
+    source, frames = VideoSource(video), frames_setting(VideoOptions(), adaptive)
     table.parent.mkdir(parents=True, exist_ok=True)
-    settings = {**analyzer.settings, **frames_setting(VideoOptions(), adaptive)}
-    plan = Plan(settings, tuple(face_dtypes(labels, measures)), [str(video)], {"peaks"})
+    settings = replace(analyzer.settings, frames=frames)
+    columns = tuple(face_dtypes(analyzer.labels, analyzer.measures))
+    plan = Plan(settings, columns, [str(video)], {"peaks"})
     checkpoint = Checkpoint(table, plan, overwrite=overwrite)
-    with TableSink(table, labels, settings, True, measures, checkpoint) as sink:
+    sink = TableSink(table, analyzer, keep_faces=True, frames=frames, checkpoint=checkpoint)
+    with sink:
         if checkpoint.skips(str(video)):
             note(f"{table} has the faces of {video} already")
         else:

@@ -59,12 +59,9 @@ def watch(
     analyzer = load_analyzer(detector, model, min_score=min_score)
     sinks: list[Any] = []
     if output is not None:
-        from mien.sinks.checkpoint import Checkpoint
         from mien.sinks.tables import TableSink
 
-        checkpoint = Checkpoint(output, overwrite=overwrite)
-        labels, settings, measures = analyzer.labels, analyzer.settings, analyzer.measures
-        sinks.append(TableSink(output, labels, settings, measures=measures, checkpoint=checkpoint))
+        sinks.append(TableSink(output, analyzer, overwrite=overwrite))
     live = Live(
         f"camera {source}" if source.isdigit() else Path(source).name,
         frames,

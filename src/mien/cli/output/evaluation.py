@@ -1,4 +1,4 @@
-"""Evaluations and comparisons as people read them in a terminal."""
+"""Terminal output of evaluations and comparisons."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ALL = "all"
 def faces_to_measure(
     data: Path, split: str | None, labels: str | None, find: Find | None = None
 ) -> LabelledFaces:
-    """The faces that a model is measured on: of data with splits, those it was not taught with.
+    """The faces that a model is measured on: of data with splits, those it was not trained on.
 
     Args:
         data: see `mien.datasets.load_faces`.
@@ -45,7 +45,7 @@ def faces_to_measure(
     if held_out is None:
         return faces
     others = " or ".join(f"--split {name}" for name in (*there, ALL) if name != held_out)
-    note(f"measured on {held_out} alone; {others} takes other faces.")
+    note(f"measured on {held_out} alone; for other faces use {others}.")
     return faces.split(held_out)
 
 
@@ -104,14 +104,14 @@ def show_evaluation(
         shown.add_row(name, percent(figure.value), interval_of(figure), f"{figure.count:,}")
     for name, value in {"calibration error": found.ece, **found.votes}.items():
         shown.add_row(name, f"{value:.4f}", "", "")
-    sure = f"{percent(found.sure[1])} of {percent(found.sure[0], 0)}"
-    shown.add_row("right where not uncertain", sure, "", "")
+    sure = f"{percent(found.sure[1])} (covers {percent(found.sure[0], 0)} of faces)"
+    shown.add_row("accuracy on confident faces", sure, "", "")
     show(shown)
     for part in found.groups:
         shown = new_table(part.column, "accuracy", "95 % interval", "faces")
         for name, figure in part.parts:
             shown.add_row(
-                name or "not known", percent(figure.value), interval_of(figure), f"{figure.count:,}"
+                name or "unknown", percent(figure.value), interval_of(figure), f"{figure.count:,}"
             )
         show(shown)
         answer(f"{gap_sentence(part)}\n")
@@ -119,7 +119,7 @@ def show_evaluation(
 
 
 def show_comparison(found: Comparison, one: str, other: str, *, json: bool) -> None:
-    """Both accuracies, their difference, and whether it may be luck."""
+    """Both accuracies, their difference, and whether it is significant."""
     if json:
         answer(writer.dumps(found.to_dict()))
         return
@@ -142,12 +142,12 @@ def show_comparison(found: Comparison, one: str, other: str, *, json: bool) -> N
 
 
 def verdict(part: Difference, one: str, other: str) -> str:
-    """The result in a sentence."""
-    counts = f"{part.only_one} faces only {one} gets right, {part.only_other} only {other}"
+    """The result in one sentence."""
+    counts = f"{part.only_one} faces only {one} predicts right, {part.only_other} only {other}"
     if part.p < 0.05:
         better, worse = (other, one) if part.difference > 0 else (one, other)
         return f"{better} is better than {worse} on these faces: {counts} (p = {part.p:.2g})."
-    return f"No difference that luck would not explain: {counts} (p = {part.p:.2g})."
+    return f"No significant difference: {counts} (p = {part.p:.2g})."
 
 
 def _protocol(lines: Iterable[str]) -> None:

@@ -108,7 +108,7 @@ def write(gathered: Gathered, identities: People, output: Path, overwrite: bool)
     crops = dict(read_again(gathered, identities, missing_faces(timeline, identities)))
     if suffix in _PAGES and not output.is_dir():
         return [write_people_page(timeline, identities, output, crops, overwrite=overwrite)]
-    merged = replace(timeline.merged(identities), embeddings=None)  # not asked for
+    merged = replace(timeline.with_identities(identities), embeddings=None)  # not asked for
     return [
         write_people_page(timeline, identities, output / _PAGE, crops, overwrite=overwrite),
         write_table(identities.table, output / _TABLES[0], overwrite=overwrite),

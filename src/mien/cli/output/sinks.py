@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from mien.sinks.annotated import AnnotatedSink
 
 
-def frames_setting(options: VideoOptions, adaptive: bool) -> dict[str, str]:
-    """Which frames of videos are analyzed, for the settings of a table; nothing where it is all."""
+def frames_setting(options: VideoOptions, adaptive: bool) -> str:
+    """Which frames of videos are analyzed, for the settings of a table; "" for all."""
     chosen = {**asdict(options), "adaptive": adaptive or None}
     usual = asdict(VideoOptions())
     words = [f"{name} {v}" for name, v in chosen.items() if v not in (None, usual.get(name))]
-    return {"frames": ", ".join(words)} if words else {}
+    return ", ".join(words)
 
 
 def _place(path: str) -> str:
@@ -70,7 +70,7 @@ class Outputs:
         self,
         analyzer: EmotionAnalyzer,
         paths: Sequence[str],
-        frames: dict[str, str],
+        frames: str,
         targets: Targets,
     ) -> None:
         self._targets = targets
@@ -83,7 +83,7 @@ class Outputs:
 
             self._annotations = AnnotatedSink(targets.annotate, paths, overwrite=targets.overwrite)
         if targets.table is not None:
-            settings = {**analyzer.settings, **frames}
+            settings = replace(analyzer.settings, frames=frames)
             columns = tuple(face_dtypes(analyzer.labels, analyzer.measures))
             self._checkpoint = Checkpoint(
                 targets.table,
@@ -93,11 +93,10 @@ class Outputs:
             )
             self._table = TableSink(
                 targets.table,
-                analyzer.labels,
-                settings,
-                "peaks" in targets.beside,
-                analyzer.measures,
-                self._checkpoint,
+                analyzer,
+                keep_faces="peaks" in targets.beside,
+                frames=frames,
+                checkpoint=self._checkpoint,
                 endless=any(map(is_live, paths)),
             )
 

@@ -33,7 +33,7 @@ def as_shown(timeline: Timeline, smooth: float | None = None, all_faces: bool = 
         all_faces: also count faces that are unfit to be judged.
     """
     if smooth is None:
-        smooth = float(timeline.settings.get("smooth_s", SMOOTH_S))
+        smooth = timeline.settings.smooth_s or SMOOTH_S
     return timeline.with_all_faces(all_faces or timeline.all_faces).smooth(smooth)
 
 
@@ -116,7 +116,7 @@ class VideoPredictions:
         """Make sure, before the run, that the model was trained on this analyzer's features."""
         if self._model is not None:
             used = analyzer.settings
-            self._model.check_features(used["classifier"], used["classifier_sha256"])
+            self._model.check_features(used.classifier, used.classifier_sha256)
 
     def through(self, results: Iterable[Result]) -> Iterator[Result]:
         """Pass results on, and classify each video after its last frame."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 from mien.cli.viewer.view import Screen, save_snapshot
 from mien.errors import FrameDroppedError, MienError
 from mien.escaping import printable
+from mien.media.base import Timing
 from mien.media.worker import Worker, awaited
 from mien.sinks.stabilizer import Stabilizer
 from mien.sinks.video import VideoSink
@@ -248,7 +249,7 @@ class Live:
 class _Gate:
     """Passes frames on to the analysis: none in a pause, and a video's at its frame rate."""
 
-    live = True  # each result comes at once
+    timing = Timing(live=True)  # each result comes at once
 
     def __init__(self, frames: Iterable[Frame], live: Live, own_speed: bool) -> None:
         self._frames, self._live, self._own_speed = frames, live, own_speed

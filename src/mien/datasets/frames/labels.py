@@ -46,11 +46,11 @@ class FrameLabels:
         columns: the k names; for expressions the labels.
         values: ``(m, k)`` float32, NaN where it is not known; for expressions a distribution.
         videos: ``(m,)`` the video's name as the data writes it.
-        frames: ``(m,)`` int64, number of the frame; -1 where the time is told instead.
-        times: ``(m,)`` seconds; NaN where the frame is told.
-        tracks: ``(m,)`` int64, the person's ``track_id``; -1 where it is not told.
-        faces: ``(m,)`` int64, number of the face in the frame; -1 where it is not told.
-        places: ``(m,)`` `LARGEST`, `LEFT` or `RIGHT`: which face, where none is told.
+        frames: ``(m,)`` int64, number of the frame; -1 where the time is given instead.
+        times: ``(m,)`` seconds; NaN where the frame is given.
+        tracks: ``(m,)`` int64, the person's ``track_id``; -1 where it is not given.
+        faces: ``(m,)`` int64, number of the face in the frame; -1 where it is not given.
+        places: ``(m,)`` `LARGEST`, `LEFT` or `RIGHT`: which face, where none is given.
         people: ``(m,)`` whoever has the same name must stay in one split.
         splits: ``(m,)`` "train", "validation", "test", or "".
         counting: how frames are counted.
@@ -100,7 +100,7 @@ def make_labels(
     frames: Any,
     **others: Any,
 ) -> FrameLabels:
-    """Labels with everything that is not told left open; `people` are the videos by default."""
+    """Labels with defaults for everything that is not given; `people` are the videos by default."""
     m = len(values)
     nowhere = np.full(m, -1, np.int64)
     videos = np.asarray(videos, dtype=object)
@@ -143,7 +143,7 @@ def read_table(path: Path, task: str, columns: Sequence[str] = ()) -> FrameLabel
         raise InputError(f"{path} needs a column source with the video or image of each row.")
     where = {name: names[name] for name in _WHERE if name in names}
     labelled = [n for n in table.columns if n not in (source, *where.values())]
-    told, values = _labels(path, table[labelled], task, columns)
+    label_names, values = _labels(path, table[labelled], task, columns)
     numbers = {n: _numbers(path, table, where, n) for n in ("frame", "time_s", "track_id", "face")}
     frames, times = numbers["frame"], numbers["time_s"]
     if "frame" not in where:
@@ -157,7 +157,7 @@ def read_table(path: Path, task: str, columns: Sequence[str] = ()) -> FrameLabel
     words = [""] * len(table) if split is None else [split_word(str(w)) for w in table[split]]
     return make_labels(
         str(path),
-        told,
+        label_names,
         values,
         videos,
         _whole(frames),
@@ -183,12 +183,12 @@ def labels_of(faces: LabelledFaces, task: str, columns: Sequence[str] = ()) -> F
     shares = task == "expression" or (task == "regression" and not columns)
     if shares:
         begin = "" if task == "expression" else "votes_"
-        told = tuple(begin + label for label in faces.labels)
+        names = tuple(begin + label for label in faces.labels)
         used = np.flatnonzero((faces.votes > 0).any(axis=0))
         values: FloatArray = faces.distribution[:, used]
     else:
         table = pd.DataFrame(dict(faces.columns))
-        told, values = _labels(Path("the data"), table, task, columns)
+        names, values = _labels(Path("the data"), table, task, columns)
     groups = np.asarray(faces.columns.get("duplicate_group", np.full(len(faces), np.nan)))
     people = [
         f"twins {group}" if str(group) not in ("", "nan", "-1", "-1.0") else name
@@ -196,7 +196,7 @@ def labels_of(faces: LabelledFaces, task: str, columns: Sequence[str] = ()) -> F
     ]
     return make_labels(
         "the data",
-        told,
+        names,
         values,
         faces.names.astype(object),
         np.zeros(len(faces), np.int64),
@@ -247,14 +247,14 @@ def _labels(
         missing = [name for name in MEASURES if name not in found]
         if missing:
             raise InputError(f"{path} needs the columns valence and arousal, each -1 to 1.")
-        told = {name: _column(path, table, found[name]) for name in MEASURES}
-        return MEASURES, checked(path, told, -1, 1)
+        named = {name: _column(path, table, found[name]) for name in MEASURES}
+        return MEASURES, checked(path, named, -1, 1)
     if task == "action-units":
         units = {unit: str(n) for n in table.columns if (unit := unit_name(str(n)))}
         if not units:
             raise InputError(f"{path} has no column of an action unit, such as AU12.")
-        told = {unit: _column(path, table, name) for unit, name in sorted(units.items())}
-        return tuple(told), checked(path, told, 0, 1)
+        named = {unit: _column(path, table, name) for unit, name in sorted(units.items())}
+        return tuple(named), checked(path, named, 0, 1)
     import pandas as pd
 
     names = list(columns) or [
@@ -265,20 +265,20 @@ def _labels(
         wrong = f"no column {strange[0]!r}" if strange else "no column of numbers to learn"
         known = ", ".join(map(str, table.columns)) or "none"
         raise InputError(f"{path} has {wrong}; its columns are {known}.")
-    told = {name: _column(path, table, name) for name in names}
+    named = {name: _column(path, table, name) for name in names}
     limits = (0, 1) if task == "multilabel" else (-np.inf, np.inf)
-    return tuple(told), checked(path, told, *limits)
+    return tuple(named), checked(path, named, *limits)
 
 
 def checked(
-    path: Path | str, told: Mapping[str, npt.NDArray[Any]], low: float, high: float
+    path: Path | str, named: Mapping[str, npt.NDArray[Any]], low: float, high: float
 ) -> FloatArray:
     """The columns side by side, ``(m, k)``, if all values lie where they must.
 
     Raises:
         InputError: one does not.
     """
-    for name, column in told.items():
+    for name, column in named.items():
         known = column[~np.isnan(column)]
         endless = known[np.abs(known) > np.finfo(np.float32).max]
         if len(endless):
@@ -287,7 +287,7 @@ def checked(
         if len(off):
             hint = "; intensities are for --task regression" if (low, high) == (0, 1) else ""
             raise InputError(f"{path}: {name} is {off[0]:g}, not {low:g} to {high:g}{hint}.")
-    return np.stack([np.asarray(column, np.float32) for column in told.values()], axis=1)
+    return np.stack([np.asarray(column, np.float32) for column in named.values()], axis=1)
 
 
 def _expressions(
@@ -302,12 +302,12 @@ def _expressions(
         if len(known) and known.str.fullmatch(r"-?\d+(\.0)?").all():
             raise InputError(f"{path} has numbers for expressions: write the words.")
         names = dict.fromkeys(canonical_labels(known))
-        told = {name: i for i, name in enumerate(names)}
-        values = np.full((len(table), len(told)), np.nan, np.float32)
+        named = {name: i for i, name in enumerate(names)}
+        values = np.full((len(table), len(named)), np.nan, np.float32)
         rows = np.flatnonzero(~texts.str.lower().isin(NO_LABEL).to_numpy())
         values[rows] = 0
-        values[rows, [told[name] for name in canonical_labels(known)]] = 1
-        return tuple(told), values
+        values[rows, [named[name] for name in canonical_labels(known)]] = 1
+        return tuple(named), values
     voted = {str(n): re.sub(r"^votes_", "", str(n), flags=re.IGNORECASE) for n in table.columns}
     chosen = (
         [n for n in voted if n in columns] if columns else [n for n in voted if known_as(voted[n])]
@@ -316,8 +316,8 @@ def _expressions(
         raise InputError(
             f"{path} needs a column expression with a word, or a column an expression with shares."
         )
-    told_shares = {n: np.nan_to_num(_column(path, table, n)) for n in chosen}
-    shares = checked(path, told_shares, 0, np.inf)
+    share_columns = {n: np.nan_to_num(_column(path, table, n)) for n in chosen}
+    shares = checked(path, share_columns, 0, np.inf)
     total = shares.sum(axis=1, keepdims=True)
     shares = np.where(total > 0, shares / np.maximum(total, 1e-9), np.nan)
     return canonical_labels(voted[n] for n in chosen), np.asarray(shares, np.float32)

@@ -74,7 +74,7 @@ def video_names(source: str, image: bool) -> tuple[str, ...]:
     begins = _NUMBERED.sub("", path.stem) if image else path.stem
     parts = [*above, begins] if begins else above
     names = [*parts[-1:], "_".join(parts[-2:])]
-    names += [found[0] for part in reversed(parts) if (found := _SUBJECT.search(part))]
+    names += [match[0] for part in reversed(parts) if (match := _SUBJECT.search(part))]
     if begins and image:  # frames that are called after their video and lie in its folder
         names += above[-1:]
     return tuple(dict.fromkeys(name.casefold() for name in names))
@@ -87,8 +87,8 @@ def number_of(source: str, frame: int, image: bool) -> int:
     """
     if not image:
         return frame + 1
-    found = _NUMBERED.search(PurePath(source.replace("\\", "/")).stem)
-    return int(found[1]) if found else -1
+    match = _NUMBERED.search(PurePath(source.replace("\\", "/")).stem)
+    return int(match[1]) if match else -1
 
 
 def _kind(path: Path) -> str:
@@ -190,7 +190,7 @@ def _bp4d(folder: Path, files: Sequence[Path], task: str) -> FrameLabels:
         codes[codes == _UNKNOWN_UNIT] = np.nan
         if flagged is not None:
             codes[flagged] = np.nan
-        told = {
+        coded = {
             f"AU{unit:02}": column
             for unit, column in zip(units, codes.T, strict=True)
             if unit != _UNRELIABLE
@@ -199,8 +199,8 @@ def _bp4d(folder: Path, files: Sequence[Path], task: str) -> FrameLabels:
         parts.append(
             make_labels(
                 str(path),
-                tuple(told),
-                checked(path, told, 0, 1),
+                tuple(coded),
+                checked(path, coded, 0, 1),
                 np.full(m, f"{subject}_{part}", dtype=object),
                 frames,
                 people=np.full(m, subject, dtype=object),
@@ -221,9 +221,9 @@ def _disfa(folder: Path, files: Sequence[Path], task: str) -> FrameLabels:
         )
     of: dict[str, dict[int, Path]] = {}
     for path in files:
-        found = _DISFA.fullmatch(path.name)
-        assert found is not None
-        of.setdefault(found[1].upper(), {})[int(found[2])] = path
+        match = _DISFA.fullmatch(path.name)
+        assert match is not None
+        of.setdefault(match[1].upper(), {})[int(match[2])] = path
     units = sorted({unit for own in of.values() for unit in own})
     parts: list[FrameLabels] = []
     for subject, own in of.items():
@@ -263,9 +263,9 @@ def _table(path: Path, lines: Sequence[str], width: int, first: int) -> npt.NDAr
                 raise ValueError
             out[number] = fields
         except ValueError as error:
-            told = f"{width} numbers" if width > 1 else "one number"
+            needed = f"{width} numbers" if width > 1 else "one number"
             raise InputError(
-                f"{path}, line {number + first}: {line.strip()!r} is not {told}."
+                f"{path}, line {number + first}: {line.strip()!r} is not {needed}."
             ) from error
     return out
 

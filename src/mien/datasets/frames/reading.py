@@ -31,11 +31,11 @@ def read_frame_labels(
     if not place.exists():
         raise InputNotFoundError(f"there are no labels at {place}.")
     if place.is_dir():
-        found = read_coded(place, task)
+        labels = read_coded(place, task)
         if not columns:
-            return found
-        found = found.only(columns)
+            return labels
+        labels = labels.only(columns)
         # Faces of the labels that are left out show none of the others.
-        return found.rows(found.values.sum(axis=1) != 0) if task == "expression" else found
+        return labels.rows(labels.values.sum(axis=1) != 0) if task == "expression" else labels
     labels = read_table(place, task, columns)
     return labels.only(columns) if columns and task != "expression" else labels

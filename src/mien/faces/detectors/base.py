@@ -1,21 +1,26 @@
-"""What a face detector is, and the manners that all of mien's detectors share."""
+"""The contract of a face detector, and helpers shared by the built-in ones."""
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from mien.errors import UsageError
 from mien.types import Faces, Image
 
+_PLAIN = (int, float, str, tuple, Path, type(None))
+
 
 @runtime_checkable
 class FaceDetector(Protocol):
-    """Anything with this one method can find faces for mien."""
+    """The plug for face detectors: one method, nothing to inherit."""
 
     def detect(self, image: Image) -> Faces:
-        """Find the faces of one picture.
+        """Find the faces of one image.
 
         Args:
             image: ``(H, W, 3)`` uint8 RGB, upright; it must not be changed.
@@ -24,6 +29,60 @@ class FaceDetector(Protocol):
             the faces; none is a normal answer.
         """
         ...
+
+
+@dataclass(frozen=True)
+class DetectorDescription:
+    """What a detector says of itself.
+
+    Attributes:
+        min_score: confidence from which it reports a face, 0 to 1; the tracker is more lenient
+            with faces that it follows.
+        settings: plain values by name, stored with every result.
+    """
+
+    min_score: float = 0.0
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@runtime_checkable
+class DescribedDetector(FaceDetector, Protocol):
+    """A face detector that also describes itself; optional."""
+
+    @property
+    def description(self) -> DetectorDescription:
+        """Its minimum score and its settings."""
+        ...
+
+
+def describe_detector(detector: FaceDetector) -> DetectorDescription:
+    """The description of a `DescribedDetector`; an empty one for any other."""
+    if isinstance(detector, DescribedDetector) and isinstance(
+        detector.description, DetectorDescription
+    ):
+        return detector.description
+    return DetectorDescription()
+
+
+class SelfDescribing:
+    """Base of the built-in detectors: their public attributes are their settings."""
+
+    min_score: float = 0.0
+
+    @property
+    def description(self) -> DetectorDescription:
+        """Minimum score and settings."""
+        settings = {
+            name: str(value) if isinstance(value, Path) else value
+            for name, value in vars(self).items()
+            if not name.startswith("_")
+            and isinstance(value, int | float | str | tuple | Path | None)
+        }
+        return DetectorDescription(self.min_score, settings)
+
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{k}={v!r}" for k, v in self.description.settings.items())
+        return f"{type(self).__name__}({settings})"
 
 
 def check_image(image: Image) -> None:

@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 
 from mien.errors import PluginError, UsageError
-from mien.faces.detectors.base import check_image, check_min_score, tidy
+from mien.faces.detectors.base import SelfDescribing, check_image, check_min_score, tidy
 from mien.faces.detectors.box_formats import FORMATS, BoxFormat, check_box_format, to_xyxy
 from mien.types import Boxes, Faces, Image
 
 _CHECKED = 8  # answers with boxes whose format is looked at
 
 
-class GivenDetector:
+class GivenDetector(SelfDescribing):
     """Make a face detector of a function, or of fixed boxes.
 
     Args:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from mien.errors import ModelError, PluginError, UsageError
-from mien.faces.detectors.base import check_image, check_min_score, tidy
+from mien.faces.detectors.base import SelfDescribing, check_image, check_min_score, tidy
 from mien.types import Faces, Image
 
 CASCADE = "haarcascade_frontalface_default.xml"
@@ -20,7 +20,7 @@ _TURN = Lock()  # a cascade keeps buffers while it searches: one thread at a tim
 _MOST = 12_500_000  # pixels that are searched at once: OpenCV takes 46 bytes for each
 
 
-class HaarDetector:
+class HaarDetector(SelfDescribing):
     """Find frontal faces with OpenCV's cascade; it gives neither confidence nor landmarks.
 
     All scores are NaN, "no confidence given", and such faces pass every `min_score`. To be

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from mien.errors import UsageError
-from mien.faces.detectors.base import check_image, check_min_score, tidy
+from mien.faces.detectors.base import SelfDescribing, check_image, check_min_score, tidy
 from mien.faces.detectors.nms import chunks, patches, refine, squares, suppress
 from mien.faces.detectors.onet import OutputNetwork, probability
 from mien.faces.detectors.pyramid import Pyramid
@@ -32,7 +32,7 @@ _CANDIDATE = 0.6  # YuNet's confidence from which a second look is worth it
 _LOOSE = 0.8  # of the smallest face: YuNet's boxes are narrower than MTCNN's
 
 
-class MtcnnDetector:
+class MtcnnDetector(SelfDescribing):
     """Find faces, large and small, with a confidence and five landmarks each.
 
     Args:

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from mien.errors import ModelError, UsageError
-from mien.faces.detectors.base import check_image, check_min_score, tidy
+from mien.faces.detectors.base import SelfDescribing, check_image, check_min_score, tidy
 from mien.faces.detectors.onet import OutputNetwork
 from mien.faces.detectors.weights import weights
 from mien.media.brightness import brightened
@@ -25,7 +25,7 @@ _TURN = Lock()  # the size is set before the network runs: one thread at a time
 _LEAST = 64  # pixels; smaller pictures get a black border
 
 
-class YunetDetector:
+class YunetDetector(SelfDescribing):
     """Find faces with a YuNet model on OpenCV: confidence and five landmarks each.
 
     YuNet is specified for faces of about 10 to 300 pixels, so a picture whose longer side is

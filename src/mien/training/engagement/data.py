@@ -141,7 +141,7 @@ def read_clips(
             problems.append(f"{row['path']}: {error}")
             continue
         sha256 = timeline.embeddings.model if timeline.embeddings else ""
-        name, size = timeline.settings.get("classifier", ""), clips[-1].features.shape[1]
+        name, size = timeline.settings.classifier, clips[-1].features.shape[1]
         origins.append((row["path"], Origin(name, sha256, size)))
     if not clips:
         raise InputError(f"none of the clips of {table} can be used; the first: {problems[0]}")

@@ -79,7 +79,7 @@ def read_features(path: str | Path) -> Features:
             raise InputError(f"{table} has no features beside it: {_HOW}")
         parts.append(faces[_COLUMNS])
         vectors.append(embeddings)
-        models.add(settings.get("classifier", ""))
+        models.add(settings.classifier)
     rows = pd.concat(parts, ignore_index=True)
     every = Embeddings.concat(vectors)
     values = every.of(rows, FEATURES)

@@ -91,8 +91,8 @@ class CBAM(nn.Module):
         """``(n, c, h, w)`` to the same shape."""
         average, largest = x.mean(dim=(2, 3), keepdim=True), x.amax(dim=(2, 3), keepdim=True)
         x = x * self.gate(self.mlp(average) + self.mlp(largest))
-        told = torch.cat([x.mean(dim=1, keepdim=True), x.amax(dim=1, keepdim=True)], dim=1)
-        weighed: Tensor = x * self.gate(self.places(told))
+        pooled = torch.cat([x.mean(dim=1, keepdim=True), x.amax(dim=1, keepdim=True)], dim=1)
+        weighed: Tensor = x * self.gate(self.places(pooled))
         return weighed
 
 

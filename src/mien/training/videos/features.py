@@ -107,7 +107,7 @@ class FeatureCache:
         """The file for a video: another file, model, detector or rate is another place."""
         state = path.stat()
         how = [str(path.resolve()), state.st_size, state.st_mtime_ns, self._fps]
-        text = json.dumps([*how, sorted(analyzer.settings.items())])
+        text = json.dumps([*how, sorted(analyzer.settings.to_metadata().items())])
         return self._cache / f"{path.stem}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.npz"
 
 
@@ -123,10 +123,10 @@ def described(timeline: Timeline, kinds: Sequence[Kind] = KINDS) -> VideoFeature
             problem[kind] = str(error)
             continue
         values[kind], left_out[kind] = descriptor.values, descriptor.left_out
-    sha256 = timeline.settings.get(_SHA256, "")
+    sha256 = timeline.settings.classifier_sha256
     if timeline.embeddings is not None:
         sha256 = timeline.embeddings.model
-    name = timeline.settings.get(_MODEL, "an unknown model")
+    name = timeline.settings.classifier or "an unknown model"
     return VideoFeatures(values, problem, left_out, name, sha256)
 
 

@@ -1,0 +1,229 @@
+"""From frames to results: read, detect, crop, classify; in batches and ahead, in a thread."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import groupby
+
+import numpy as np
+
+from mien.errors import FrameDroppedError, InputError, MienError, PluginError
+from mien.expressions.affect import with_affect
+from mien.expressions.attributes import AttributeModel
+from mien.expressions.base import EmotionClassifier
+from mien.faces.crops import cut
+from mien.faces.detectors.base import FaceDetector
+from mien.faces.quality import assess
+from mien.media.prefetch import prefetched
+from mien.media.worker import awaited
+from mien.models.card import CropSpec
+from mien.plugins import guarded
+from mien.results.result import Result
+from mien.results.settings import RunSettings
+from mien.tracking.adaptive import looked_at
+from mien.tracking.tracker import Tracked
+from mien.types import Crops, Faces, FloatArray, Frame, Image, Scores
+
+#: Images whose crops may wait for a full batch, and the bytes of those kept with them.
+PATIENCE, KEPT_BYTES = 8, 32_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class _Detection:
+    """An image whose faces are detected and cropped, but not classified yet."""
+
+    frame: Frame
+    faces: Faces = field(default_factory=Faces.empty)
+    crops: Crops = field(default_factory=lambda: np.zeros((0, 1, 1, 3), np.uint8))
+    seconds: float = 0.0
+    read: Callable[[], Image] | None = None
+    size: tuple[int, int] | None = None
+    problem: MienError | None = None
+    attributes: Mapping[str, FloatArray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Pipeline:
+    """The steps of an `mien.EmotionAnalyzer` after the source, with any detector.
+
+    Attributes:
+        classifier: gives the probabilities of each crop.
+        crop: how faces are cropped for it.
+        without: labels to exclude.
+        derive_affect: whether to derive valence and arousal.
+        attributes: estimates apparent age and gender, if asked for.
+        batch_size: crops classified at once, across images.
+        settings: stored with every result.
+    """
+
+    classifier: EmotionClassifier
+    crop: CropSpec
+    without: tuple[str, ...]
+    derive_affect: bool
+    attributes: AttributeModel | None
+    batch_size: int
+    settings: RunSettings
+
+    def result(self, frame: Frame, detector: FaceDetector) -> Result:
+        """The result of one frame, which keeps its image.
+
+        Raises:
+            InputError: it cannot be read.
+            PluginError: the detector or classifier failed.
+        """
+        detection = self._detect(frame, detector, keep=True)
+        if detection.problem is not None:
+            raise detection.problem
+        result = self._classify([detection])[0]
+        if result.error is not None:  # the classifier's
+            raise PluginError(result.error)
+        return result
+
+    def results(
+        self, frames: Iterable[Frame], detector: FaceDetector, *, live: bool = False, keep: bool
+    ) -> Generator[Result]:
+        """A result for each frame, in order; the crops of several frames are classified at once.
+
+        The next frames are read and searched, in a thread, while those before are classified and
+        used. Live frames are processed one by one, since a late result is worth less.
+        """
+        batches = self._batches(frames, detector, 1 if live else PATIENCE, keep=keep)
+        if live:
+            for batch in batches:
+                if batch is not None:
+                    yield from self._classify(batch[0])
+            return
+        with closing(prefetched(batches, "mien-detect", most=1)) as ready:
+            for waiting in ready:
+                yield from self._classify(waiting)
+
+    def adaptive(
+        self, frames: Iterable[Frame], tracked: Tracked, *, keep: bool
+    ) -> Generator[Result]:
+        """Results of some frames, chosen coarse to fine; people are tracked across those."""
+
+        def evaluate(frame: Frame, detector: FaceDetector) -> Result:
+            return self._classify([self._detect(frame, detector, keep=True)])[0]
+
+        for _, video in groupby(frames, lambda frame: frame.source):
+            for shown, result in looked_at(video, tracked, evaluate):
+                yield result if keep else replace(result, _read=shown.again)
+
+    def _batches(
+        self, frames: Iterable[Frame], detector: FaceDetector, patience: int, *, keep: bool
+    ) -> Generator[tuple[list[_Detection], int] | None]:
+        """Detections, some at a time, with the bytes that they hold.
+
+        None comes between them, so that a thread which runs this can be stopped there.
+        """
+        upcoming = awaited(frames)
+        problem: BaseException | None = None
+        while problem is None:
+            waiting: list[_Detection] = []
+            crops = held = 0
+            while crops < self.batch_size and len(waiting) < patience and held < KEPT_BYTES:
+                try:
+                    detection = self._detect(next(upcoming), detector, keep=keep)
+                except BaseException as error:  # noqa: BLE001 - raised after the rest was yielded
+                    problem = error
+                    break
+                waiting.append(detection)
+                crops += len(detection.crops)
+                yield None
+                pixels = math.prod(detection.size) if keep and detection.size else 0
+                held += detection.crops.nbytes + 3 * pixels
+            if waiting:
+                yield waiting, held
+        if not isinstance(problem, StopIteration):
+            raise problem
+
+    def _detect(self, frame: Frame, detector: FaceDetector, *, keep: bool) -> _Detection:
+        """Read an image, find its faces and crop them."""
+        started = time.perf_counter()
+        try:
+            image = frame.read()
+        except InputError as error:
+            return self._failed(_Detection(frame, seconds=time.perf_counter() - started), error)
+        detection = _Detection(
+            frame,
+            read=partial(np.copy, image) if keep else frame.read,
+            size=(image.shape[1], image.shape[0]),
+        )
+        try:
+            faces = guarded(detector.detect, image, Faces)
+        except PluginError as error:
+            return self._failed(detection, error)
+        crops = cut(image, faces, self.classifier.input_size, self.crop)
+        attributes = self._estimated(image, faces)
+        seconds = time.perf_counter() - started
+        return replace(detection, faces=faces, crops=crops, seconds=seconds, attributes=attributes)
+
+    def _failed(self, detection: _Detection, problem: MienError) -> _Detection:
+        """The same input without faces, for the row that says what went wrong."""
+        if not isinstance(problem, InputError):
+            problem = PluginError(f"{detection.frame.source}: {problem}")
+        size = self.classifier.input_size
+        nothing = np.zeros((0, size, size, 3), np.uint8)
+        return replace(detection, faces=Faces.empty(), crops=nothing, problem=problem)
+
+    def _estimated(self, image: Image, faces: Faces) -> Mapping[str, FloatArray]:
+        """Apparent age and gender, where they were asked for, on crops of their own."""
+        model = self.attributes
+        return model.estimate(cut(image, faces, model.input_size, model.crop)) if model else {}
+
+    def _classify(self, waiting: list[_Detection]) -> list[Result]:
+        """Classify the crops of several images at once and give each image its rows."""
+        started = time.perf_counter()
+        crops = np.concatenate([detection.crops for detection in waiting])
+        try:
+            scores = guarded(self.classifier.classify, crops, Scores, len(crops))
+        except PluginError as error:
+            if len(waiting) > 1:  # find the input that it fails at
+                return [self._classify([detection])[0] for detection in waiting]
+            first = waiting[0] if waiting[0].problem else self._failed(waiting[0], error)
+            return [self._result(first, Scores.empty(self._labels), 1000 * first.seconds)]
+        for name in self.without:
+            scores = scores.without(name)
+        if self.derive_affect:
+            scores = with_affect(scores)
+        share = (time.perf_counter() - started) / max(1, len(crops))
+        results, start = [], 0
+        for detection in waiting:
+            rows = slice(start, start + len(detection.crops))
+            start = rows.stop
+            seconds = detection.seconds + share * len(detection.crops)
+            own = scores[rows]
+            if self.attributes:
+                own = self.attributes.added(own, detection.attributes)
+            results.append(self._result(detection, own, 1000 * seconds))
+        return results
+
+    @property
+    def _labels(self) -> tuple[str, ...]:
+        return tuple(name for name in self.classifier.labels if name not in self.without)
+
+    def _result(self, detection: _Detection, scores: Scores, milliseconds: float) -> Result:
+        frame, problem = detection.frame, detection.problem
+        return Result(
+            frame.source,
+            detection.faces,
+            scores,
+            assess(detection.faces, detection.crops),
+            detection.crops,
+            index=frame.index,
+            time_s=frame.time_s,
+            duration_s=frame.duration_s,
+            size=detection.size,
+            error=None if problem is None else str(problem),
+            dropped=isinstance(problem, FrameDroppedError),
+            milliseconds=milliseconds,
+            uncertain_below=self.settings.uncertain_below,
+            settings=self.settings,
+            _read=detection.read,
+            _classifier=self.classifier,
+        )
