@@ -367,7 +367,7 @@ def test_the_command(tmp_path: Path) -> None:
         ([str(tmp_path / "no.parquet"), "-o", str(out)], 3, "no.parquet"),
         ([str(tmp_path / "t.images.parquet")], 2, f"give that of faces, {table}"),
         ([str(table), "-o", str(tmp_path / "r.txt")], 2, "must end in .html"),
-        ([str(table), "-o", str(out), "--smooth", "-1"], 2, "0 seconds or more"),
+        ([str(table), "-o", str(out), "--smooth", "-1"], 2, "from 0 to 1,000,000"),
     ):
         failed = run(app, arguments)
         assert failed.exit_code == code
