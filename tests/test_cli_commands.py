@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 import typer
-from helpers.command import run_mien as mien
-from helpers.results import frame_result as acted
+from helpers.command import run_mien
+from helpers.results import frame_result
 from typer.testing import CliRunner
 
 from mien.cli import console
@@ -114,7 +114,7 @@ def test_the_same_option_has_the_same_order_text_and_short_form_everywhere() -> 
     ],
 )
 def test_a_guess_is_answered(words: str, suggestion: str) -> None:
-    done = mien(*words.split())
+    done = run_mien(*words.split())
     assert done.returncode == 2
     assert suggestion in " ".join(done.stderr.decode().split())
 
@@ -132,13 +132,13 @@ def test_quiet_says_problems_only_and_verbose_says_the_settings(
     photo: Path, tmp_path: Path
 ) -> None:
     table = tmp_path / "t.csv"
-    done = mien("analyze", photo, "/nowhere.jpg", "-o", table, "-q")
+    done = run_mien("analyze", photo, "/nowhere.jpg", "-o", table, "-q")
     assert done.returncode == 3
     assert done.stdout == b""
     (line,) = done.stderr.decode().splitlines()
     assert line.startswith("mien: ")
     assert "/nowhere.jpg" in line
-    done = mien("analyze", photo, "-v", "--detector", "MTCNN")
+    done = run_mien("analyze", photo, "-v", "--detector", "MTCNN")
     assert done.returncode == 0, done.stderr
     assert "detector: mtcnn" in done.stderr.decode()
 
@@ -161,7 +161,7 @@ def test_the_table_of_photos_fits_and_hides_what_says_nothing(photo: Path) -> No
 
 def test_the_table_of_a_video_shows_measures(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    results = [acted(index, {1: [1.0, *[0.0] * 7]}, index=index) for index in range(3)]
+    results = [frame_result(index, {1: [1.0, *[0.0] * 7]}, index=index) for index in range(3)]
     timeline = Timeline.from_results(results)
     timeline.faces["apparent_age"] = 41.6
     show_people(timeline)

@@ -70,7 +70,7 @@ def test_a_table_without_identity(tables: list[Path]) -> None:
     AnalysisFiles(tables[1]).embeddings.unlink()
     done = run_mien("people", *tables)
     assert done.returncode == 2
-    assert "b.csv does not keep who is who" in done.stderr.decode()
+    assert "b.csv has no identity embeddings" in done.stderr.decode()
 
 
 def test_no_people_at_all(tmp_path: Path) -> None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.models import ArgumentInfo, OptionInfo
 
 from mien.errors import UsageError
 
@@ -24,170 +25,138 @@ def _allow(pixels: int | None) -> int | None:
     return pixels
 
 
+def option(
+    metavar: str, text: str, *names: str, default: str | bool = True, **more: Any
+) -> OptionInfo:
+    """An option with a value; `default` is shown where the real one says nothing."""
+    info: OptionInfo = typer.Option(
+        *names, metavar=metavar, help=text, show_default=default, **more
+    )
+    return info
+
+
+def flag(text: str, *names: str) -> OptionInfo:
+    """An option without a value."""
+    info: OptionInfo = typer.Option(*names, help=text)
+    return info
+
+
+def argument(metavar: str, text: str, *, default: str | bool = True) -> ArgumentInfo:
+    """An argument; `default` is shown where the real one says nothing."""
+    info: ArgumentInfo = typer.Argument(metavar=metavar, help=text, show_default=default)
+    return info
+
+
 # Arguments
 Inputs = Annotated[
-    list[str],
-    typer.Argument(metavar="INPUT", help="Images, videos, folders, patterns or stream URLs."),
+    list[str], argument("INPUT", "Images, videos, folders, patterns or stream URLs.")
 ]
-Table = Annotated[
-    Path, typer.Argument(metavar="TABLE", help="A results table, written by `mien analyze -o`.")
-]
-VideoOrTable = Annotated[
-    Path, typer.Argument(metavar="VIDEO", help="A video, or a table of `mien analyze -o`.")
-]
-LabelledFaces = Annotated[
-    Path, typer.Argument(metavar="DATA", help="Labeled faces: a folder, a CSV or Parquet file.")
-]
-ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="Model name or .onnx file.")]
+Table = Annotated[Path, argument("TABLE", "A results table, written by `mien analyze -o`.")]
+VideoOrTable = Annotated[Path, argument("VIDEO", "A video, or a table of `mien analyze -o`.")]
+LabelledFaces = Annotated[Path, argument("DATA", "Labeled faces: a folder, a CSV or Parquet file.")]
+ModelArgument = Annotated[str, argument("MODEL", "Model name or .onnx file.")]
 
 # Output
 TableOutput = Annotated[
-    Path | None,
-    typer.Option("-o", "--output", metavar="TABLE", help="Table: .parquet, .csv or .jsonl."),
+    Path | None, option("TABLE", "Table: .parquet, .csv or .jsonl.", "-o", "--output")
 ]
 RequiredTable = Annotated[
-    Path, typer.Option("-o", "--output", metavar="TABLE", help="Table: .parquet, .csv or .jsonl.")
+    Path, option("TABLE", "Table: .parquet, .csv or .jsonl.", "-o", "--output")
 ]
-ModelOutput = Annotated[
-    Path, typer.Option("-o", "--output", metavar="FILE", help="The new model, NAME.onnx.")
-]
+ModelOutput = Annotated[Path, option("FILE", "The new model, NAME.onnx.", "-o", "--output")]
 Annotate = Annotated[
-    Path | None,
-    typer.Option(metavar="PATH", help="Folder for annotated copies; of one video, an .mp4."),
+    Path | None, option("PATH", "Folder for annotated copies; of one video, an .mp4.")
 ]
 KeepFaces = Annotated[
-    bool,
-    typer.Option("--keep-faces", help="Videos: save the clearest face crops of each person."),
+    bool, flag("Videos: save the clearest face crops of each person.", "--keep-faces")
 ]
 
 # Models
-Detector = Annotated[
-    str,
-    typer.Option(metavar="NAME", help="mtcnn, haar, yunet, a plug-in, or a YuNet .onnx file."),
-]
-Model = Annotated[
-    str, typer.Option(metavar="NAME", help="Expression model: a name, or an .onnx file.")
-]
+Detector = Annotated[str, option("NAME", "mtcnn, haar, yunet, a plug-in, or a YuNet .onnx file.")]
+Model = Annotated[str, option("NAME", "Expression model: a name, or an .onnx file.")]
 MinScore = Annotated[
     float | None,
-    typer.Option(
-        metavar="0..1",
-        help="Minimum detection confidence.",
-        show_default="the detector's: mtcnn 0.9, yunet 0.7, haar 0",
+    option(
+        "0..1",
+        "Minimum detection confidence.",
+        default="the detector's: mtcnn 0.9, yunet 0.7, haar 0",
     ),
 ]
 Without = Annotated[
-    list[str] | None,
-    typer.Option(metavar="LABEL", help="Leave out a label, such as contempt; repeatable."),
+    list[str] | None, option("LABEL", "Leave out a label, such as contempt; repeatable.")
 ]
 
 # Frames of videos
-Fps = Annotated[
-    float | None,
-    typer.Option(metavar="RATE", help="Videos: at most this many frames per second."),
-]
-Every = Annotated[int, typer.Option(min=1, metavar="N", help="Videos: only every N-th frame.")]
-Start = Annotated[float | None, typer.Option(metavar="SECONDS", help="Videos: start here.")]
-End = Annotated[float | None, typer.Option(metavar="SECONDS", help="Videos: stop here.")]
-Width = Annotated[
-    int | None, typer.Option(metavar="PIXELS", help="Videos: downscale wider frames to this.")
-]
+Fps = Annotated[float | None, option("RATE", "Videos: at most this many frames per second.")]
+Every = Annotated[int, option("N", "Videos: only every N-th frame.", min=1)]
+Start = Annotated[float | None, option("SECONDS", "Videos: start here.")]
+End = Annotated[float | None, option("SECONDS", "Videos: stop here.")]
+Width = Annotated[int | None, option("PIXELS", "Videos: downscale wider frames to this.")]
 Stream = Annotated[
-    int | None,
-    typer.Option(
-        min=0, metavar="N", help="Videos: which video stream, from 0.", show_default="the file's"
-    ),
+    int | None, option("N", "Videos: which video stream, from 0.", min=0, default="the file's")
 ]
-Adaptive = Annotated[
-    bool, typer.Option("--adaptive", help="Videos: sample fewer frames in static parts.")
-]
+Adaptive = Annotated[bool, flag("Videos: sample fewer frames in static parts.", "--adaptive")]
 
 # Further columns
 Affect = Annotated[
-    bool,
-    typer.Option("--affect", help="Add valence and arousal, derived if the model lacks them."),
+    bool, flag("Add valence and arousal, derived if the model lacks them.", "--affect")
 ]
 Attributes = Annotated[
     str,
-    typer.Option(
-        metavar="NAMES",
-        help="Add apparent age,gender; large errors, not for individuals.",
-        show_default=False,
-    ),
+    option("NAMES", "Add apparent age,gender; large errors, not for individuals.", default=False),
 ]
 Embeddings = Annotated[
     str,
-    typer.Option(
-        metavar="NAMES",
-        help="Save vectors beside the table: identity, features, or both.",
-        show_default=False,
-    ),
+    option("NAMES", "Save vectors beside the table: identity, features, or both.", default=False),
 ]
 Heads = Annotated[
     list[Path] | None,
-    typer.Option(
-        "--head", metavar="FILE", help="Add the columns of a head of train-head; repeatable."
-    ),
+    option("FILE", "Add the columns of a head of train-head; repeatable.", "--head"),
 ]
 VideoModel = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="Also classify whole videos, by a model of train-video."),
+    Path | None, option("FILE", "Also classify whole videos, by a model of train-video.")
 ]
 
 # How results are shown
 Smooth = Annotated[
-    float | None,
-    typer.Option(metavar="SECONDS", help="Smooth over this time.", show_default="as saved, else 1"),
+    float | None, option("SECONDS", "Smooth over this time.", default="as saved, else 1")
 ]
-AllFaces = Annotated[
-    bool, typer.Option("--all-faces", help="Also count faces that are unfit to be judged.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object per line.")]
+AllFaces = Annotated[bool, flag("Also count faces that are unfit to be judged.", "--all-faces")]
+Json = Annotated[bool, flag("Print JSON, one object per line.", "--json")]
 
 # Labelled data
 Split = Annotated[
     str | None,
-    typer.Option(
-        metavar="NAME",
-        help="A split, the rows of lists/NAME.csv, or all.",
-        show_default="test, where the data has one",
+    option(
+        "NAME",
+        "A split, the rows of lists/NAME.csv, or all.",
+        default="test, where the data has one",
     ),
 ]
 Labels = Annotated[
     str | None,
-    typer.Option(
-        metavar="MEANING",
-        help="What labels mean: numbers as in fer2013, ferplus, rafdb or affectnet; or words: "
+    option(
+        "MEANING",
+        "What labels mean: numbers as in fer2013, ferplus, rafdb or affectnet; or words: "
         "glad=happiness,odd= (nothing after = leaves those faces out).",
     ),
 ]
-Photos = Annotated[
-    bool, typer.Option("--photos", help="The images are whole photos: detect the faces first.")
-]
+Photos = Annotated[bool, flag("The images are whole photos: detect the faces first.", "--photos")]
 
 # Files that exist, limits
 Resume = Annotated[
-    bool,
-    typer.Option("--resume/--no-resume", help="Continue where the same command was stopped."),
+    bool, flag("Continue where the same command was stopped.", "--resume/--no-resume")
 ]
-Overwrite = Annotated[
-    bool, typer.Option("--overwrite", help="Replace existing files; never an input.")
-]
+Overwrite = Annotated[bool, flag("Replace existing files; never an input.", "--overwrite")]
 MaxPixels = Annotated[
     int | None,
-    typer.Option(
-        min=1,
-        metavar="N",
-        callback=_allow,
-        help="Largest image, in pixels.",
-        show_default="210 million",
-    ),
+    option("N", "Largest image, in pixels.", min=1, callback=_allow, default="210 million"),
 ]
 
 # Every command
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Report problems only.")]
+Quiet = Annotated[bool, flag("Report problems only.", "-q", "--quiet")]
 Verbose = Annotated[
-    bool, typer.Option("-v", "--verbose", help="Report settings, every problem, and tracebacks.")
+    bool, flag("Report settings, every problem, and tracebacks.", "-v", "--verbose")
 ]
 
 

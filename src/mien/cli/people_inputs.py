@@ -105,11 +105,11 @@ def _loaded(path: Path) -> Timeline:
     from mien.timeline.timeline import Timeline
 
     timeline = Timeline.load(path)
-    kept = timeline.embeddings
-    if len(timeline.faces) and (kept is None or IDENTITY not in kept.names):
+    saved = timeline.embeddings
+    if len(timeline.faces) and (saved is None or IDENTITY not in saved.names):
         raise UsageError(
-            f"{path} does not keep who is who: analyse its films again with "
-            f"--embeddings {IDENTITY}, or give the films."
+            f"{path} has no identity embeddings: analyze its videos again with "
+            f"--embeddings {IDENTITY}, or give the videos."
         )
     return timeline
 
@@ -120,5 +120,5 @@ def _check_model(tables: Mapping[str, Timeline], analyzer: EmotionAnalyzer) -> N
         if timeline.embeddings is not None and timeline.embeddings.model != used:
             raise UsageError(
                 f"{path} is of another model than {analyzer.settings.classifier} as it is "
-                "here, and faces of two models cannot be compared: analyse its films again."
+                "here, and faces of two models cannot be compared: analyze its videos again."
             )

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from mien.cli import options
 
 
 def compare(
     one: options.ModelArgument,
-    other: Annotated[str, typer.Argument(metavar="OTHER", help="The model to compare with.")],
+    other: Annotated[str, options.argument("OTHER", "The model to compare with.")],
     data: options.LabelledFaces,
     split: options.Split = None,
     labels: options.Labels = None,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from mien.cli import options
 
 
 def demo(
     output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="FOLDER", help="Where the images go.")
+        Path, options.option("FOLDER", "Where the images go.", "-o", "--output")
     ] = Path("demo"),
 ) -> None:
     """Analyze a photo that comes with mien.

@@ -19,40 +19,30 @@ if TYPE_CHECKING:
 
 #: The expression model whose features an engagement model works on.
 Features = Annotated[
-    str,
-    typer.Option("--features", metavar="NAME", help="Expression model that gives the features."),
+    str, options.option("NAME", "Expression model that gives the features.", "--features")
 ]
 
 
 def engagement(
     video: Annotated[
         Path,
-        typer.Argument(
-            metavar="VIDEO", help="A video, or its table of `mien analyze --embeddings features`."
-        ),
+        options.argument("VIDEO", "A video, or its table of `mien analyze --embeddings features`."),
     ],
     model: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME", help="Engagement model: .onnx, or engagement_single_attention."
-        ),
+        str, options.option("NAME", "Engagement model: .onnx, or engagement_single_attention.")
     ],
     output: options.RequiredTable,
     detector: options.Detector = "mtcnn",
     features: Features = "mien-mobilenet",
     window: Annotated[
-        float | None,
-        typer.Option(metavar="SECONDS", help="Length of a window.", show_default="the model's own"),
+        float | None, options.option("SECONDS", "Length of a window.", default="the model's own")
     ] = None,
-    hop: Annotated[
-        float, typer.Option(metavar="SECONDS", help="Time from one window to the next.")
-    ] = 1.0,
+    hop: Annotated[float, options.option("SECONDS", "Time from one window to the next.")] = 1.0,
     person: Annotated[
-        bool, typer.Option("--person", help="Also each person alone; needs --purpose.")
+        bool, options.flag("Also each person alone; needs --purpose.", "--person")
     ] = False,
     purpose: Annotated[
-        str | None,
-        typer.Option(metavar="TEXT", help="One sentence: who needs values of single people, why."),
+        str | None, options.option("TEXT", "One sentence: who needs values of single people, why.")
     ] = None,
     overwrite: options.Overwrite = False,
 ) -> None:

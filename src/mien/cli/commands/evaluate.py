@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from mien.cli import options
 
 if TYPE_CHECKING:
@@ -18,16 +16,12 @@ def evaluate(
     data: options.LabelledFaces,
     output: Annotated[
         Path | None,
-        typer.Option(
-            "-o", "--output", metavar="FOLDER", help="Folder for report.html and report.json."
-        ),
+        options.option("FOLDER", "Folder for report.html and report.json.", "-o", "--output"),
     ] = None,
     split: options.Split = None,
     by: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="COLUMN", help="Report accuracy for each value of a column; repeatable."
-        ),
+        options.option("COLUMN", "Report accuracy for each value of a column; repeatable."),
     ] = None,
     labels: options.Labels = None,
     photos: options.Photos = False,

@@ -6,8 +6,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from mien.cli import options
 from mien.errors import UsageError
 
@@ -21,27 +19,24 @@ def export(
     table: options.Table,
     output: Annotated[
         Path,
-        typer.Option(
-            "-o",
-            "--output",
-            metavar="FILE",
-            help="File: .vtt, .eaf, .svg, .csv, .jsonl or .parquet.",
+        options.option(
+            "FILE", "File: .vtt, .eaf, .svg, .csv, .jsonl or .parquet.", "-o", "--output"
         ),
     ],
     video: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Of several videos, the one to export.")
+        str | None, options.option("NAME", "Of several videos, the one to export.")
     ] = None,
     affect: options.Affect = False,
     plane: Annotated[
-        bool, typer.Option("--plane", help="An .svg of valence and arousal instead of curves.")
+        bool, options.flag("An .svg of valence and arousal instead of curves.", "--plane")
     ] = False,
     min_segment: Annotated[
-        float, typer.Option(metavar="SECONDS", help="Shortest segment (.vtt and .eaf).")
+        float, options.option("SECONDS", "Shortest segment (.vtt and .eaf).")
     ] = 0.5,
     smooth: options.Smooth = None,
     all_faces: options.AllFaces = False,
     incomplete: Annotated[
-        bool, typer.Option("--incomplete", help="Also export a table that lacks faces.")
+        bool, options.flag("Also export a table that lacks faces.", "--incomplete")
     ] = False,
     overwrite: options.Overwrite = False,
 ) -> None:

@@ -26,7 +26,7 @@ app = typer.Typer(
     invoke_without_command=True,
 )
 
-Names = Annotated[list[str], typer.Argument(metavar="NAME", help="Names of models.")]
+Names = Annotated[list[str], options.argument("NAME", "Names of models.")]
 
 
 @app.callback()
@@ -49,7 +49,7 @@ def _list() -> None:
     show_models()
 
 
-def info(name: Annotated[str, typer.Argument(metavar="NAME", help="Name of a model.")]) -> None:
+def info(name: Annotated[str, options.argument("NAME", "Name of a model.")]) -> None:
     """Show the card of a model.
 
     \b
@@ -100,24 +100,21 @@ def verify() -> None:
 
 def add(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="An .onnx file, or a bundle of `models bundle`.")
+        Path, options.argument("FILE", "An .onnx file, or a bundle of `models bundle`.")
     ],
     name: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME", help="Name to register it under.", show_default="that of the file"
-        ),
+        str | None, options.option("NAME", "Name to register it under.", default="that of the file")
     ] = None,
     card: Annotated[
         str,
-        typer.Option(
-            metavar="JSON",
-            help='Its card: {"labels": ["sad", "happy"], "mean": 127.5}.',
-            show_default="the file's, or NAME.json beside it",
+        options.option(
+            "JSON",
+            'Its card: {"labels": ["sad", "happy"], "mean": 127.5}.',
+            default="the file's, or NAME.json beside it",
         ),
     ] = "",
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace your model of this name.")
+        bool, options.flag("Replace your model of this name.", "--overwrite")
     ] = False,
 ) -> None:
     """Register your own model, or import a bundle.
@@ -186,10 +183,9 @@ def remove(names: Names) -> None:
 
 
 def bundle(
-    target: Annotated[Path, typer.Argument(metavar="TARGET", help="A folder, or a .tar file.")],
+    target: Annotated[Path, options.argument("TARGET", "A folder, or a .tar file.")],
     names: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="NAME", help="Models.", show_default="all downloaded or added"),
+        list[str] | None, options.argument("NAME", "Models.", default="all downloaded or added")
     ] = None,
     overwrite: options.Overwrite = False,
 ) -> None:

@@ -17,18 +17,17 @@ from mien.errors import UsageError
 def people(
     files: Annotated[
         list[str],
-        typer.Argument(
-            metavar="INPUT",
-            help="Videos, images, or tables made with `mien analyze --embeddings identity`.",
+        options.argument(
+            "INPUT", "Videos, images, or tables made with `mien analyze --embeddings identity`."
         ),
     ],
     output: Annotated[
         Path | None,
-        typer.Option(
+        options.option(
+            "PATH",
+            "Folder for page and tables; or an .html page, a .csv or .parquet table.",
             "-o",
             "--output",
-            metavar="PATH",
-            help="Folder for page and tables; or an .html page, a .csv or .parquet table.",
         ),
     ] = None,
     detector: options.Detector = "mtcnn",
@@ -38,26 +37,25 @@ def people(
     width: options.Width = None,
     known: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="NAME=IMAGE",
-            help="A known face; or a folder with a folder per name; repeatable.",
+        options.option(
+            "NAME=IMAGE", "A known face; or a folder with a folder per name; repeatable."
         ),
     ] = None,
     name: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="NUMBER=NAME",
-            help="Name a person, such as 3=anna; people of one name are merged; repeatable.",
+        options.option(
+            "NUMBER=NAME",
+            "Name a person, such as 3=anna; people of one name are merged; repeatable.",
         ),
     ] = None,
     threshold: Annotated[
         float | None,
-        typer.Option(
+        options.option(
+            "COSINE",
+            "Similarity from which two tracks are one person.",
             min=-1,
             max=1,
-            metavar="COSINE",
-            help="Similarity from which two tracks are one person.",
-            show_default="the model's",
+            default="the model's",
         ),
     ] = None,
     overwrite: options.Overwrite = False,

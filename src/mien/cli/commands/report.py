@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from mien.cli import options
 
 
@@ -14,9 +12,7 @@ def report(
     table: options.Table,
     output: Annotated[
         Path | None,
-        typer.Option(
-            "-o", "--output", metavar="PAGE", help="Page to write.", show_default="TABLE.html"
-        ),
+        options.option("PAGE", "Page to write.", "-o", "--output", default="TABLE.html"),
     ] = None,
     affect: options.Affect = False,
     smooth: options.Smooth = None,

@@ -25,20 +25,15 @@ _PAGE = "index.html"
 def summarize(
     video: options.VideoOrTable,
     output: Annotated[
-        Path,
-        typer.Option(
-            "-o", "--output", metavar="FOLDER", help="Folder for the page, clips and tables."
-        ),
+        Path, options.option("FOLDER", "Folder for the page, clips and tables.", "-o", "--output")
     ],
     detector: options.Detector = "mtcnn",
     model: options.Model = "mien-mobilenet",
     adaptive: options.Adaptive = False,
     affect: options.Affect = False,
-    clips: Annotated[int, typer.Option(min=0, metavar="N", help="Maximum number of clips.")] = 6,
-    longest: Annotated[
-        float, typer.Option(min=1, metavar="SECONDS", help="Maximum length of a clip.")
-    ] = 10.0,
-    gif: Annotated[bool, typer.Option("--gif", help="Clips as small GIFs instead of MP4.")] = False,
+    clips: Annotated[int, options.option("N", "Maximum number of clips.", min=0)] = 6,
+    longest: Annotated[float, options.option("SECONDS", "Maximum length of a clip.", min=1)] = 10.0,
+    gif: Annotated[bool, options.flag("Clips as small GIFs instead of MP4.", "--gif")] = False,
     smooth: options.Smooth = None,
     all_faces: options.AllFaces = False,
     overwrite: options.Overwrite = False,

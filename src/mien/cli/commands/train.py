@@ -5,38 +5,28 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from mien.cli import options
 from mien.cli.exit_codes import extra
 
 
 def train(
     recipe: Annotated[
-        Path,
-        typer.Argument(metavar="RECIPE", help="A recipe, such as recipes/mien-mobilenet.toml."),
+        Path, options.argument("RECIPE", "A recipe, such as recipes/mien-mobilenet.toml.")
     ],
     data: Annotated[
-        Path,
-        typer.Option(metavar="DATA", help="Labeled faces, split into train and validation."),
+        Path, options.option("DATA", "Labeled faces, split into train and validation.")
     ],
     output: Annotated[
-        Path,
-        typer.Option(
-            "-o", "--output", metavar="FOLDER", help="Folder for checkpoints, log and model."
-        ),
+        Path, options.option("FOLDER", "Folder for checkpoints, log and model.", "-o", "--output")
     ] = Path("runs"),
     backbone: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Folder with faceres.json and .bin.",
-            show_default="of `mien models pull faceres`",
+        options.option(
+            "FOLDER", "Folder with faceres.json and .bin.", default="of `mien models pull faceres`"
         ),
     ] = None,
     sample: Annotated[
-        int | None,
-        typer.Option(min=64, metavar="N", help="A trial: only N faces, and one epoch per stage."),
+        int | None, options.option("N", "A trial: only N faces, and one epoch per stage.", min=64)
     ] = None,
     labels: options.Labels = None,
 ) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from mien.cli import options
 from mien.cli.commands.engagement import Features
 from mien.cli.exit_codes import extra
@@ -14,23 +12,15 @@ from mien.cli.exit_codes import extra
 
 def train_engagement(
     clips: Annotated[
-        Path,
-        typer.Argument(
-            metavar="LIST", help="CSV: path, level (0 to 1, or names), group, split, person."
-        ),
+        Path, options.argument("LIST", "CSV: path, level (0 to 1, or names), group, split, person.")
     ],
     output: options.ModelOutput,
     detector: options.Detector = "mtcnn",
     features: Features = "mien-mobilenet",
     window: Annotated[
-        float,
-        typer.Option(
-            metavar="SECONDS", help="Length of a window.", show_default="128 frames at 30/s, 4.27"
-        ),
+        float, options.option("SECONDS", "Length of a window.", default="128 frames at 30/s, 4.27")
     ] = 128 / 30,
-    seed: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Seed of the split and of the training.")
-    ] = 0,
+    seed: Annotated[int, options.option("N", "Seed of the split and of the training.", min=0)] = 0,
     overwrite: options.Overwrite = False,
 ) -> None:
     """Train an engagement model from labeled clips.

@@ -5,63 +5,49 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
+from mien.cli import options
 from mien.cli.exit_codes import extra
-from mien.cli.options import Model, Overwrite, names
 
 
 def train_head(
     features: Annotated[
         Path,
-        typer.Argument(
-            metavar="FEATURES",
-            help="A table of `mien analyze --embeddings features`, or labeled faces.",
+        options.argument(
+            "FEATURES", "A table of `mien analyze --embeddings features`, or labeled faces."
         ),
     ],
     labels: Annotated[
         Path | None,
-        typer.Argument(
-            metavar="LABELS", help="A CSV table, or a folder of Aff-Wild2, BP4D or DISFA."
-        ),
+        options.argument("LABELS", "A CSV table, or a folder of Aff-Wild2, BP4D or DISFA."),
     ] = None,
     output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="FILE", help="The new head, NAME.onnx.")
+        Path, options.option("FILE", "The new head, NAME.onnx.", "-o", "--output")
     ] = Path("head.onnx"),
-    model: Model = "mien-mobilenet",
+    model: options.Model = "mien-mobilenet",
     task: Annotated[
         str,
-        typer.Option(
-            metavar="TASK",
-            help="expression, valence-arousal, action-units, regression or multilabel.",
+        options.option(
+            "TASK", "expression, valence-arousal, action-units, regression or multilabel."
         ),
     ] = "expression",
     columns: Annotated[
         str,
-        typer.Option(
-            metavar="NAMES",
-            help="Use only these label columns, such as AU06,AU12.",
-            show_default=False,
-        ),
+        options.option("NAMES", "Use only these label columns, such as AU06,AU12.", default=False),
     ] = "",
     hidden: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Size of the hidden layer; 0 = linear.")
+        int, options.option("N", "Size of the hidden layer; 0 = linear.", min=0)
     ] = 128,
     class_weights: Annotated[
-        float | None,
-        typer.Option(min=0, max=1, metavar="0..1", help="Class balancing: 0 = none, 1 = full."),
+        float | None, options.option("0..1", "Class balancing: 0 = none, 1 = full.", min=0, max=1)
     ] = None,
     shift: Annotated[
         int,
-        typer.Option(
-            min=-(10**6), max=10**6, metavar="FRAMES", help="Added to the labels' frame numbers."
-        ),
+        options.option("FRAMES", "Added to the labels' frame numbers.", min=-(10**6), max=10**6),
     ] = 0,
     person: Annotated[
-        str | None,
-        typer.Option(metavar="ID", help="Adapt the model to this track_id instead; or: all."),
+        str | None, options.option("ID", "Adapt the model to this track_id instead; or: all.")
     ] = None,
-    overwrite: Overwrite = False,
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Train further columns from labeled frames.
 
@@ -85,7 +71,7 @@ def train_head(
     from mien.training.heads.data import Selection, load_rows
 
     new_model(output, overwrite=overwrite)
-    selection = Selection(task, names(columns), model, shift, person)  # type: ignore[arg-type]
+    selection = Selection(task, options.names(columns), model, shift, person)  # type: ignore[arg-type]
     rows = load_rows(features, labels, selection, steps("computing features"))
     for line in rows.notes:
         note(line)

@@ -13,8 +13,7 @@ from mien.cli.exit_codes import extra
 
 def train_video(
     videos: Annotated[
-        Path,
-        typer.Argument(metavar="LIST", help="CSV: path, label; and group, split if wanted."),
+        Path, options.argument("LIST", "CSV: path, label; and group, split if wanted.")
     ],
     output: options.ModelOutput,
     detector: options.Detector = "mtcnn",
@@ -27,10 +26,7 @@ def train_video(
         options.VideoKernel, typer.Option(help="SVM kernel.")
     ] = options.VideoKernel.linear,
     cache: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER", help="Folder for video features.", show_default="NAME.features"
-        ),
+        Path | None, options.option("FOLDER", "Folder for video features.", default="NAME.features")
     ] = None,
     json: options.Json = False,
     overwrite: options.Overwrite = False,

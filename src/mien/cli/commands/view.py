@@ -6,8 +6,6 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from mien.cli import options
 from mien.cli.viewer.saved import Viewer
 
@@ -15,7 +13,7 @@ from mien.cli.viewer.saved import Viewer
 def view(
     table: options.Table,
     at: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Begin at this time of the video.")
+        float | None, options.option("SECONDS", "Begin at this time of the video.")
     ] = None,
 ) -> None:
     """Browse a results table frame by frame.

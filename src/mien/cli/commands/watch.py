@@ -8,8 +8,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from mien.cli import options
 from mien.errors import UsageError
 
@@ -20,20 +18,17 @@ if TYPE_CHECKING:
 
 def watch(
     source: Annotated[
-        str,
-        typer.Argument(metavar="SOURCE", help="Camera number or device, stream URL, or video."),
+        str, options.argument("SOURCE", "Camera number or device, stream URL, or video.")
     ] = "0",
     output: options.TableOutput = None,
     record: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Record the annotated view to this .mp4."),
+        Path | None, options.option("FILE", "Record the annotated view to this .mp4.")
     ] = None,
     detector: options.Detector = "mtcnn",
     model: options.Model = "mien-mobilenet",
     min_score: options.MinScore = None,
     seconds: Annotated[
-        float | None,
-        typer.Option(min=0.1, metavar="SECONDS", help="Stop after this time."),
+        float | None, options.option("SECONDS", "Stop after this time.", min=0.1)
     ] = None,
     overwrite: options.Overwrite = False,
 ) -> None:

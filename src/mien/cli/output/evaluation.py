@@ -71,9 +71,10 @@ def show_figures(
         people: [f"{figure.people:,}" if figure.people else "" for figure in figures],
         "protocol": [figure.protocol for figure in figures],
     }
-    kept = {name: column for name, column in columns.items() if any(column)}
-    shown = new_table(*kept, title=title, left=(0, len(kept) - 1))
-    for row in zip(*kept.values(), strict=True):
+    filled = {name: column for name, column in columns.items() if any(column)}
+    shown = new_table(*filled, title=title, left=(0, len(filled) - 1))
+    shown.columns[-1].no_wrap = False  # protocols are sentences
+    for row in zip(*filled.values(), strict=True):
         shown.add_row(*row)
     show(shown)
 

@@ -28,7 +28,7 @@ def as_shown(timeline: Timeline, smooth: float | None = None, all_faces: bool = 
     """A timeline as every page, drawing and terminal table shows it.
 
     Args:
-        timeline: as analysed or loaded.
+        timeline: as analyzed or loaded.
         smooth: seconds; None as it was saved, or `SMOOTH_S`.
         all_faces: also count faces that are unfit to be judged.
     """
