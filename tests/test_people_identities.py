@@ -369,8 +369,8 @@ def test_the_page_counts_videos_and_photos(cuts: Timeline) -> None:
     )
     both = join([cuts, photos])
     page = people_page(both, both.identify()).replace("\u00a0", " ")
-    assert "<h1>1 film and 3 photos</h1>" in page
-    assert "3.0 s, 32 faces, 3 tracks, 1 film, 2 photos" in page
+    assert "<h1>1 video and 3 photos</h1>" in page
+    assert "3.0 s, 32 faces, 3 tracks, 1 video, 2 photos" in page
     assert '<p class="quiet">1 photo</p>' in page
     alone = people_page(photos, photos.identify()).replace("\u00a0", " ")
     assert "<h1>3 photos</h1>" in alone
