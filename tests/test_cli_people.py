@@ -78,7 +78,7 @@ def test_no_people_at_all(tmp_path: Path) -> None:
     done = run_mien("people", table, "-o", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     assert b"no face was found" in done.stderr
-    assert "Nobody was seen" in (tmp_path / "out" / "index.html").read_text()
+    assert "No face was found" in (tmp_path / "out" / "index.html").read_text()
     assert len(pd.read_csv(tmp_path / "out" / "people.csv")) == 0
 
 

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 import pytest
+from helpers.results import frame_result, mostly
 
-from mien.drawing.image import blend_heatmaps, draw_faces, draw_margin, square_sheet
+from mien.drawing.captions import Annotator, FaceBox, Rects, place_captions
+from mien.drawing.image import (
+    HEAT,
+    blend_heatmaps,
+    crop_sheet,
+    draw_faces,
+    draw_margin,
+    heatmap_sheet,
+)
 from mien.drawing.text import (
-    BLACK,
-    WHITE,
-    Rect,
     fit,
-    ink,
-    place_captions,
     text_sizes,
     text_width,
     without_number,
 )
 from mien.errors import UsageError
-from mien.labels import COLORS, EMOTIONS
+from mien.labels import BLACK, COLORS, EMOTIONS, WHITE, ink
 
 ORANGE = COLORS["happiness"]
 BLUE = COLORS["sadness"]
@@ -31,7 +36,7 @@ def plain(width: int, height: int, value: int = 200) -> np.ndarray:
     return np.full((height, width, 3), value, np.uint8)
 
 
-def grid(columns: int, rows: int, cell: int, side: int) -> Rect:
+def grid(columns: int, rows: int, cell: int, side: int) -> Rects:
     corner = (cell - side) // 2
     boxes = [
         (x * cell + corner, y * cell + corner, x * cell + corner + side, y * cell + corner + side)
@@ -249,16 +254,16 @@ def test_the_margin_writes_other_scores_as_numbers() -> None:
 
 def test_the_sheet_holds_every_crop_and_caption() -> None:
     crops = np.stack([np.full((64, 64, 3), 10 * i + 5, np.uint8) for i in range(7)])
-    sheet = square_sheet(crops, ["happiness 87 %"] * 7, [ORANGE] * 7, columns=3, size=64)
+    sheet = crop_sheet(crops, ["happiness 87 %"] * 7, [ORANGE] * 7, columns=3, size=64)
     for i in range(7):
         assert where(sheet, (10 * i + 5,) * 3).sum() >= 64 * 64
     assert where(sheet, ORANGE).sum() > 7 * 64 * 5
     assert sheet.shape[1] < 4 * 64 < sheet.shape[1] + 64
-    assert square_sheet(crops, [""] * 7, [ORANGE] * 7, columns=7).shape[0] < sheet.shape[0]
+    assert crop_sheet(crops, [""] * 7, [ORANGE] * 7, columns=7).shape[0] < sheet.shape[0]
 
 
 def test_a_sheet_without_faces_says_so() -> None:
-    sheet = square_sheet(np.zeros((0, 112, 112, 3), np.uint8), [], [])
+    sheet = crop_sheet(np.zeros((0, 112, 112, 3), np.uint8), [], [])
     assert 0 < sheet.shape[0] <= 200
     assert len(np.unique(sheet)) > 3  # there are letters
 
@@ -274,9 +279,37 @@ def test_heatmaps_cover_what_is_hot_and_nothing_else() -> None:
     assert change[:24, :24].max() > 60
     assert not change[32:, 32:].any()
     assert (crops == 128).all()
-    hot = blend_heatmaps(crops[:1], np.ones((1, 4, 4)), strength=1.0)
-    assert hot[0, 0, 0, 0] > hot[0, 0, 0, 2]  # turbo ends in red: RGB, not BGR
+    hot = blend_heatmaps(crops[:1], np.ones((1, 4, 4)))
+    assert hot[0, 0, 0].tolist() == [round(0.45 * 128 + 0.55 * c) for c in HEAT]  # RGB, one hue
     assert blend_heatmaps(crops[:0], maps[:0]).shape == (0, 64, 64, 3)
+
+
+def test_heatmap_cells_keep_their_edges_and_the_sheet_has_a_legend() -> None:
+    crops = np.full((3, 64, 64, 3), 128, np.uint8)
+    maps = np.tile(np.array([[0.0, 1.0], [0.5, 0.0]], np.float32), (3, 1, 1))
+    assert len(np.unique(blend_heatmaps(crops, maps)[0].reshape(-1, 3), axis=0)) == 3
+    captions = [f"{i} happiness" for i in range(3)]
+    plain_sheet = crop_sheet(crops, captions, [ORANGE] * 3)
+    sheet = heatmap_sheet(crops, maps, captions, [ORANGE] * 3)
+    assert sheet.shape[1] == plain_sheet.shape[1]
+    legend = sheet[plain_sheet.shape[0] :]
+    red, green, blue = (round(0.45 * 255 + 0.55 * c) for c in HEAT)
+    assert where(
+        legend, (red, green, blue)
+    ).any()  # the end of the scale is what a hot cell on white looks like
+    assert (legend.max(axis=2) < 140).any()  # letters
+    nobody = heatmap_sheet(crops[:0], maps[:0], [], [])
+    assert np.array_equal(nobody, crop_sheet(crops[:0], [], []))
+
+
+def test_still_and_moving_images_are_drawn_alike() -> None:
+    """One painter: with the same letters and lines, an image and a frame are equal."""
+    image, box = plain(640, 360), np.array([200, 120, 280, 220], np.float32)
+    frame = image.copy()
+    annotator = Annotator((640, 360))
+    annotator.draw(frame, [FaceBox(0, box, ("fear 60 %",), BLUE)])
+    still = draw_faces(image, [box], ["fear 60 %"], [BLUE])
+    assert np.array_equal(where(frame, BLUE)[120:, 195:285], where(still, BLUE)[120:, 195:285])
 
 
 def test_wrong_shapes_are_refused() -> None:
@@ -287,7 +320,21 @@ def test_wrong_shapes_are_refused() -> None:
         draw_faces(np.zeros((50, 50), np.uint8), np.zeros((0, 4)), [], [])
     with pytest.raises(UsageError, match="maps must have shape"):
         blend_heatmaps(crops, np.zeros((1, 4, 4)))
-    with pytest.raises(UsageError, match="strength"):
-        blend_heatmaps(crops, np.zeros((2, 4, 4)), strength=2)
     with pytest.raises(UsageError, match="columns"):
-        square_sheet(crops, ["a", "b"], [ORANGE] * 2, columns=0)
+        crop_sheet(crops, ["a", "b"], [ORANGE] * 2, columns=0)
+
+
+@pytest.mark.parametrize(("faces", "first"), [(1, "happiness"), (3, "0 happiness")])
+def test_crops_carry_the_numbers_of_their_rows(
+    monkeypatch: pytest.MonkeyPatch, faces: int, first: str
+) -> None:
+    people = {i: mostly("happiness") for i in range(faces)}
+    result = frame_result(0.0, people)
+    result = replace(result, crops=np.zeros((faces, 16, 16, 3), np.uint8))
+    written: list[str] = []
+    monkeypatch.setattr(
+        "mien.drawing.image.crop_sheet", lambda crops, captions, colors: written.extend(captions)
+    )
+    result.square_images()
+    assert written[0].startswith(first)
+    assert len(written) == faces

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 from helpers.results import BOX, frame_result, mostly
 
-from mien.drawing.captions import Outline, Outlines
-from mien.drawing.overlay import Scene
+from mien.drawing.captions import Annotator, FaceBox
+from mien.drawing.overlay import Overlay
 from mien.labels import color_of
-from mien.sinks.stabilizer import Steadied, people_of
+from mien.sinks.stabilizer import Stabilizer, people_of
 from mien.types import Image
 
 HAPPY = mostly("happiness")
 
 
 def test_labels_and_figures_do_not_flicker() -> None:
-    steadied, raw = Steadied(frame_result(0.0).labels), set()
+    steadied, raw = Stabilizer(frame_result(0.0).labels), set()
     told = []
     for i in range(100):  # 4 s, in which two labels change the lead in every frame
         leader = mostly("happiness" if i % 2 else "surprise", 0.56)
@@ -34,7 +34,7 @@ def test_labels_and_figures_do_not_flicker() -> None:
 
 
 def test_a_change_shows_soon_and_another_video_starts_again() -> None:
-    steadied = Steadied(frame_result(0.0).labels)
+    steadied = Stabilizer(frame_result(0.0).labels)
     for i in range(25):
         steadied.people(frame_result(i / 25, {1: HAPPY}, index=i))
     told = [
@@ -48,7 +48,7 @@ def test_a_change_shows_soon_and_another_video_starts_again() -> None:
 
 def test_results_without_people_or_probabilities_pass() -> None:
     result = frame_result(None, {4: mostly("fear", 0.3)})
-    (person,) = Steadied(result.labels).people(result)
+    (person,) = Stabilizer(result.labels).people(result)
     assert (person.emotion, person.percent) == ("uncertain", 30)
     assert person.wordings == ("person 4: uncertain", "uncertain")
     assert people_of(frame_result(0.0)) == []
@@ -56,13 +56,13 @@ def test_results_without_people_or_probabilities_pass() -> None:
 
 def test_captions_stay_on_their_side_of_a_trembling_box() -> None:
     """Just enough room above the box in every other frame: the caption must not jump."""
-    outlines, rows = Outlines((200, 200)), set()
+    outlines, rows = Annotator((200, 200)), set()
     color = (230, 159, 0)
     for i in range(12):
         top = 24.0 + 2 * (i % 2)
         canvas = np.zeros((200, 200, 3), np.uint8)
         box = np.array([60, top, 140, 140], np.float32)
-        outlines.draw(canvas, [Outline(1, box, ("happiness 80 %",), color)])
+        outlines.draw(canvas, [FaceBox(1, box, ("happiness 80 %",), color)])
         filled = (canvas == color).all(axis=2).sum(axis=1)
         tag = np.flatnonzero(filled > 50)
         rows.add("above" if tag.min() < top - 5 else "below")
@@ -70,14 +70,14 @@ def test_captions_stay_on_their_side_of_a_trembling_box() -> None:
 
 
 def test_captions_avoid_faces_and_each_other() -> None:
-    outlines, canvas = Outlines((640, 360)), np.zeros((360, 640, 3), np.uint8)
+    outlines, canvas = Annotator((640, 360)), np.zeros((360, 640, 3), np.uint8)
     red, blue = (200, 0, 0), (0, 0, 200)
     boxes = [np.array(b, np.float32) for b in ([200, 120, 280, 220], [290, 120, 370, 220])]
     wordings = ("person 1: happiness 100 %", "happiness 100 %")
     outlines.draw(
         canvas,
         [
-            Outline(i, b, wordings, c)
+            FaceBox(i, b, wordings, c)
             for i, (b, c) in enumerate(zip(boxes, (red, blue), strict=True))
         ],
     )
@@ -93,7 +93,7 @@ def test_people_keep_their_place_in_the_margin() -> None:
     small, large = (10, 10, 50, 50), (100, 10, 300, 210)
     image = np.full((480, 640, 3), 90, np.uint8)
     image[10:50, 10:50], image[10:210, 100:300] = red, blue
-    scene = Scene(frame_result(0.0).labels, (640, 480))
+    scene = Overlay(frame_result(0.0).labels, (640, 480))
     one = people_of(frame_result(0.0, {1: HAPPY}, boxes=[small], image=image))
     two = people_of(frame_result(0.1, {2: HAPPY, 1: HAPPY}, boxes=[large, small], image=image))
 
@@ -115,7 +115,7 @@ def test_people_keep_their_place_in_the_margin() -> None:
 def test_the_bars_say_what_the_values_say() -> None:
     image = np.zeros((480, 640, 3), np.uint8)
     result = frame_result(0.0, {1: mostly("anger", 0.75)}, image=image)
-    scene = Scene(result.labels, (640, 480))
+    scene = Overlay(result.labels, (640, 480))
     margin = scene.draw(image, people_of(result), time_s=0.0)[:, 640:]
 
     def width(label: str) -> int:
@@ -131,5 +131,5 @@ def test_the_given_image_stays_as_it_is() -> None:
     result = frame_result(0.0, {1: HAPPY}, boxes=[BOX])
     image = result.image
     before = image.copy()
-    Scene(result.labels, (64, 48)).draw(image, people_of(result))
+    Overlay(result.labels, (64, 48)).draw(image, people_of(result))
     assert (image == before).all()

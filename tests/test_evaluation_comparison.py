@@ -229,13 +229,16 @@ def test_intervals_are_over_people_where_the_data_knows_them(faces: LabelledFace
 
 
 def test_only_what_is_whole_is_called_100_percent() -> None:
-    from mien.reports.evaluation import percent
+    from mien.reports.html import percent
 
     assert percent(0.99996) == ">99.9\u00a0%"
     assert percent(0.9996, 0) == ">99\u00a0%"
     assert percent(1.0) == "100.0\u00a0%"
     assert percent(0.5) == "50.0\u00a0%"
     assert percent(math.nan) == "–"
+    assert percent(0.0002) == "<0.1\u00a0%"
+    assert percent(0.0) == "0.0\u00a0%"
+    assert percent(sum([0.1] * 10)) == "100.0\u00a0%"  # rounding errors are not a share
 
 
 def test_few_faces_of_a_label_have_no_interval_of_a_difference(

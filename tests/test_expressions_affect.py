@@ -280,11 +280,11 @@ def test_the_source_of_the_values_is_stated() -> None:
         return " ".join(t.text or "" for t in drawing(one, **options).iter(f"{SVG}text"))
 
     assert "Derived: by somebody." in note(source="by somebody")
-    assert "As the model measures them." in note()
+    assert "As measured by the model." in note()
     told_ = story().plane()
     assert "Derived:" in re.sub(r"<[^>]+>", " ", told_.svg)
     measured = replace(story(), faces=story().faces.assign(valence=0.1, arousal=0.2))
-    assert "As the model" in re.sub(r"<[^>]+>", " ", measured.plane().svg)
+    assert "As measured" in re.sub(r"<[^>]+>", " ", measured.plane().svg)
 
 
 def test_wrong_input_is_one_sentence_and_names_do_not_break_out() -> None:

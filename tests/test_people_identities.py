@@ -16,7 +16,7 @@ from mien.labels import EMOTIONS, IDENTITY
 from mien.media.images import write_image
 from mien.people.enrollment import known_faces, known_images
 from mien.people.identities import find_people
-from mien.reports.people import gallery_page, short_names, write_gallery
+from mien.reports.people import people_page, short_names, write_people_page
 from mien.results.embeddings import Embeddings
 from mien.timeline.concat import join
 from mien.types import Crops, FloatArray, Image, Scores
@@ -202,7 +202,7 @@ def test_a_video_without_a_face() -> None:
     )
     assert empty.with_identities().summary(across=True)["people"].tolist() == [0]
     assert empty.identify(known={"Anna": face_of("anna")}).absent == ("Anna",)
-    assert "Nobody was seen" in gallery_page(empty, empty.identify())
+    assert "No face was found" in people_page(empty, empty.identify())
     both = join([empty, video_of_shots("a.mp4", {1: "anna"})])
     assert both.identify().table["n_faces"].tolist() == [10]
 
@@ -213,7 +213,7 @@ def test_one_person_only() -> None:
     assert (row["tracks"], row["similarity"]) == (2, pytest.approx(1))
     assert pd.isna(row["nearest"])
     assert np.isnan(row["nearest_similarity"])
-    assert "nearest" not in gallery_page(alone, alone.identify())
+    assert "nearest" not in people_page(alone, alone.identify())
 
 
 def test_without_identity(cuts: Timeline, tmp_path: Path) -> None:
@@ -262,7 +262,7 @@ def test_two_videos_of_one_name_and_one_video_twice(cuts: Timeline) -> None:
 
 def test_the_page_shows_a_face_a_track(cuts: Timeline, tmp_path: Path) -> None:
     who = cuts.identify(names={1: "<Anna>"}, known={"Zoe": face_of("emil")})
-    path = write_gallery(cuts, who, tmp_path / "p.html")
+    path = write_people_page(cuts, who, tmp_path / "p.html")
     page = path.read_text()
     assert page.count('<img src="data:image/jpeg') == 6
     assert "&lt;Anna&gt;" in page
@@ -270,7 +270,7 @@ def test_the_page_shows_a_face_a_track(cuts: Timeline, tmp_path: Path) -> None:
     assert "Not found: Zoe" in page
     assert "http" not in page.replace("http-equiv", "")
     with pytest.raises(UsageError, match=r"\.html"):
-        write_gallery(cuts, who, tmp_path / "p.txt")
+        write_people_page(cuts, who, tmp_path / "p.txt")
 
 
 def test_many_tracks(rng: np.random.Generator) -> None:
@@ -368,10 +368,10 @@ def test_the_page_counts_videos_and_photos(cuts: Timeline) -> None:
         for i, who in enumerate(("anna", "anna", "dora"))
     )
     both = join([cuts, photos])
-    page = gallery_page(both, both.identify()).replace("\u00a0", " ")
-    assert "<h1>1 film and 3 photos</h1>" in page
-    assert "3.0 s, 32 faces, 3 tracks, 1 film, 2 photos" in page
+    page = people_page(both, both.identify()).replace("\u00a0", " ")
+    assert "<h1>1 video and 3 photos</h1>" in page
+    assert "3.0 s, 32 faces, 3 tracks, 1 video, 2 photos" in page
     assert '<p class="quiet">1 photo</p>' in page
-    alone = gallery_page(photos, photos.identify()).replace("\u00a0", " ")
+    alone = people_page(photos, photos.identify()).replace("\u00a0", " ")
     assert "<h1>3 photos</h1>" in alone
-    assert "film" not in alone.split("</header>")[1].split("<footer>")[0]
+    assert "video" not in alone.split("</header>")[1].split("<footer>")[0]

@@ -13,7 +13,7 @@ from helpers.colors import contrast
 
 from mien.errors import UsageError
 from mien.labels import COLORS, EMOTIONS
-from mien.plots import PersonCurve, picture_uri, round_times, time_text, timeline_plot
+from mien.plots import PersonCurve, image_uri, round_times, time_text, timeline_plot
 from mien.plots.svg import apart, number, path
 
 LABELS = ("neutral", "happiness", "fear")
@@ -322,7 +322,7 @@ def test_an_image_becomes_a_small_square(astronaut: np.ndarray) -> None:
 
     from PIL import Image
 
-    uri = picture_uri(astronaut[:, :300], 92)
+    uri = image_uri(astronaut[:, :300], 92)
     picture = Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1])))
     assert (picture.format, picture.size) == ("JPEG", (92, 92))
     assert len(uri) < 8_000

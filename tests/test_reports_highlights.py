@@ -18,7 +18,7 @@ from mien.cli.exit_codes import with_exit_code
 from mien.errors import InputError, UsageError
 from mien.media.images import read_image, write_image
 from mien.media.video import VideoSource
-from mien.reports.highlights import Clip, _between, cut, strongest
+from mien.reports.highlights import Clip, _interpolated, highlights, write_clip
 from mien.results.result import Result
 from mien.sinks.gif import GifSink
 from mien.timeline.timeline import Timeline
@@ -65,11 +65,11 @@ def test_each_expression_appears_before_one_appears_twice(timeline: Timeline) ->
         (2, "anger", 3.0, 4.5),
         (1, "sadness", 9.0, 10.0),
     )
-    assert runs(strongest(timeline)) == [(1, "happiness", 6.0, 9.0), again, angry, sad]
-    assert runs(strongest(timeline, 3)) == [(1, "happiness", 6.0, 9.0), angry, sad]
-    assert runs(strongest(timeline, 1, leave_out=["happiness"])) == [(1, "neutral", 2.0, 6.0)]
+    assert runs(highlights(timeline)) == [(1, "happiness", 6.0, 9.0), again, angry, sad]
+    assert runs(highlights(timeline, 3)) == [(1, "happiness", 6.0, 9.0), angry, sad]
+    assert runs(highlights(timeline, 1, ignored=["happiness"])) == [(1, "neutral", 2.0, 6.0)]
     with pytest.raises(UsageError, match="at least 1"):
-        strongest(timeline, 0)
+        highlights(timeline, 0)
 
 
 def frames(path: Path | None) -> int:
@@ -84,18 +84,18 @@ def number(clip: Clip) -> int:
 
 
 def test_a_clip_shows_its_run_and_a_little_more(timeline: Timeline, tmp_path: Path) -> None:
-    clip = cut(timeline, strongest(timeline)[2], tmp_path / "c.mp4")
+    clip = write_clip(timeline, highlights(timeline)[2], tmp_path / "c.mp4")
     assert clip.file == tmp_path / "c.mp4"
     assert frames(clip.file) == 25
     assert number(clip) == round(clip.peak_s * FPS) in range(30, 45)
 
 
 def test_a_long_run_is_shown_around_its_peak(timeline: Timeline, tmp_path: Path) -> None:
-    happy = strongest(timeline)[0]
-    clip = cut(timeline, replace(happy, peak_s=8.0), tmp_path / "c.mp4", longest_s=2.0)
+    happy = highlights(timeline)[0]
+    clip = write_clip(timeline, replace(happy, peak_s=8.0), tmp_path / "c.mp4", max_duration_s=2.0)
     assert frames(clip.file) == 20
     assert number(clip) == 80
-    first = cut(timeline, replace(happy, peak_s=6.0), tmp_path / "d.mp4", longest_s=2.0)
+    first = write_clip(timeline, replace(happy, peak_s=6.0), tmp_path / "d.mp4", max_duration_s=2.0)
     assert frames(first.file) == 20
     assert number(first) == 60
 
@@ -103,7 +103,7 @@ def test_a_long_run_is_shown_around_its_peak(timeline: Timeline, tmp_path: Path)
 def test_a_video_that_is_gone(timeline: Timeline, film: Path, tmp_path: Path) -> None:
     film.unlink()
     with pytest.raises(InputError, match=r"film\.mp4"):
-        cut(timeline, strongest(timeline)[0], tmp_path / "c.mp4")
+        write_clip(timeline, highlights(timeline)[0], tmp_path / "c.mp4")
     assert not (tmp_path / "c.mp4").exists()
 
 
@@ -126,7 +126,7 @@ def test_the_command_on_a_saved_table(timeline: Timeline, tmp_path: Path) -> Non
 
 
 def test_a_gif_is_small_and_keeps_its_time(timeline: Timeline, tmp_path: Path) -> None:
-    clip = cut(timeline, strongest(timeline)[2], tmp_path / "c.gif")
+    clip = write_clip(timeline, highlights(timeline)[2], tmp_path / "c.gif")
     assert clip.file == tmp_path / "c.gif"
     assert clip.poster is None
     assert [path.name for path in tmp_path.glob("c.*")] == ["c.gif"]
@@ -163,15 +163,15 @@ def test_between_sampled_frames_boxes_are_interpolated(film: Path, tmp_path: Pat
     ]
     timeline = Timeline.from_results(looks)
     clip = Clip(str(film), 1, "anger", 0.5, 1.5, 0.8, 1.0)
-    made = cut(timeline, clip, tmp_path / "c.mp4")
+    made = write_clip(timeline, clip, tmp_path / "c.mp4")
     assert frames(made.file) == 20
     known = {result.index: result for result in looks}
-    between = _between(frame_at(15), [0, 10, 20, 90], known)
+    between = _interpolated(frame_at(15), [0, 10, 20, 90], known)
     assert between is not None
     assert between.faces.boxes[0].tolist() == [30, 10, 40, 20]
     assert (between.index, between.emotions) == (15, ("anger",))
     for far in (50, 95):  # too long after a look, and after the last
-        assert _between(frame_at(far), [0, 10, 20, 90], known) is None
+        assert _interpolated(frame_at(far), [0, 10, 20, 90], known) is None
 
 
 def test_a_clip_keeps_its_frames_without_a_face(film: Path, tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_a_clip_keeps_its_frames_without_a_face(film: Path, tmp_path: Path) -> N
         for i in range(30)
     ]
     clip = Clip(str(film), 1, "anger", 0.0, 3.0, 0.8, 1.0)
-    made = cut(Timeline.from_results(shown), clip, tmp_path / "c.mp4")
+    made = write_clip(Timeline.from_results(shown), clip, tmp_path / "c.mp4")
     assert made.file is not None
     numbers = [number_of(frame.read()) for frame in VideoSource(made.file)]
     assert len(numbers) == 30

@@ -155,10 +155,10 @@ def test_it_says_what_was_found(astronaut: np.ndarray) -> None:
     for words in (
         "duration 4.0 s",
         "people 2",
-        "frames analysed 38",
+        "frames analyzed 38",
         "failed could not be read 1",
         "dropped came too fast 1",
-        "a frame 40 a second 25 ms",
+        "per frame 40 frames/s 25 ms",
         "Person 1 sadness 0.0 s 2.0 s 2.0 s 90 %",
         "Person 2 neutral 1.0 s 3.0 s 2.0 s 90 %",
         "how faces look to viewers",
@@ -188,7 +188,7 @@ def test_figures_of_the_model_do_not_speak_for_a_head() -> None:
     hers = ({"name": "hers", "sha256": "", "task": "expression"},)
     card, why = model_card(replace(own, heads=hers))
     assert card is None
-    assert "The head hers answers here" in why
+    assert "Labels come from the head hers" in why
 
 
 def test_the_model_card_is_that_of_the_model_that_was_used() -> None:
@@ -197,10 +197,10 @@ def test_the_model_card_is_that_of_the_model_that_was_used() -> None:
     assert "literature_test" in text
     assert "six of ten people would call the face happy" in text
     other = squeezed(page(couple(classifier_sha256="0" * 64)))
-    assert "another version than was used" in other
+    assert "another version of the model than was used" in other
     assert "literature_test" not in other
     own = squeezed(page(couple(classifier="my-own")))
-    assert "Judged by my-own" in own
+    assert "Expressions predicted by my-own" in own
     assert "six of ten" not in own
 
 
@@ -208,26 +208,26 @@ def test_the_group_has_a_curve_with_spread_and_number_of_faces() -> None:
     html = report_page(couple())
     assert "Everyone: mean of 1 to 2 faces at a time" in html
     assert html.count('class="mien-band"') == html.count('class="mien-faces"') * 3 == 6
-    assert "how far the faces lie apart" in html
+    assert "one standard deviation of the faces" in html
     # sadness 0.9 beside neutral 0.9: means of 0.46, each face 0.44 away
     svg = html.partition("<svg")[2].partition("</svg>")[0]
     band = svg.partition('class="mien-band"')[2].partition('"')[2].partition('"')[0]
     assert band.startswith("M")
     alone = report_page(film({1: [(0, 2, "sadness")]}))
     assert "mien-band" not in alone.partition("</style>")[2]
-    assert "how far the faces lie apart" not in alone
+    assert "one standard deviation of the faces" not in alone
 
 
 def test_valence_and_arousal_are_drawn_where_the_table_has_them() -> None:
     assert "Valence and arousal" not in report_page(couple())
     html = report_page(couple().derive_affect())
     assert html.count('class="mien-plane"') == 4  # two people, on wide and on narrow screens
-    assert "Not measured, but derived" in html
+    assert "Derived from the probabilities, not measured" in html
     timeline = couple()
     faces = timeline.faces.assign(valence=np.float32(0.3), arousal=np.float32(0.1))
     measured = Timeline(faces, timeline.images, timeline.settings, EMOTIONS)
     assert "Not measured" not in report_page(measured)
-    assert "As the model measures them" in squeezed(page(measured))
+    assert "As measured by the model" in squeezed(page(measured))
 
 
 def test_clips_are_videos_with_a_poster_or_animated_images() -> None:
@@ -241,6 +241,22 @@ def test_clips_are_videos_with_a_poster_or_animated_images() -> None:
     assert '<video src="a%20b.mp4" poster="a%20b.jpg"' in html
     assert '<img src="c.gif" alt="sadness, Person 1, 0.0' in html
     assert "1. <i" in html
+
+
+def test_the_caption_says_which_part_of_a_long_run_a_clip_shows() -> None:
+    from mien.reports.highlights import Clip
+
+    whole = Clip("walk.mp4", 1, "sadness", 0.0, 3.0, 0.9, 1.0, Path("a.mp4"), (0.0, 3.5))
+    part = Clip("walk.mp4", 1, "sadness", 0.0, 3.0, 0.9, 1.0, Path("b.mp4"), (0.5, 1.5))
+    text = report_page(couple(), [whole, part]).replace("\u00a0", " ")
+    assert text.count("the clip shows") == 1
+    assert "0.0 s to 3.0 s, mean probability 90 %; the clip shows 0.5 s to 1.5 s" in text
+
+
+def test_exported_plots_name_their_video() -> None:
+    for plot in (couple().plot(), couple().plane(), couple().plot(group=True)):
+        assert ">walk.mp4</text>" in plot.svg
+    assert ">walk.mp4</text>" not in report_page(couple())  # the page has its own title
 
 
 def test_smoothing_is_stated() -> None:
@@ -278,7 +294,7 @@ def test_faces_without_track_ids() -> None:
 def test_many_people_are_folded() -> None:
     people = {i: [(0, 1 + i / 10, "happiness")] for i in range(1, 31)}
     html = report_page(film(people, 5))
-    assert f"{30 - PEOPLE} more, seen for less time" in html
+    assert f"{30 - PEOPLE} more, visible for less time" in html
     first, folded = html.split("<summary>", 1)
     assert "Person 30" in first
     assert "Person 1<" not in first
@@ -337,7 +353,8 @@ def test_the_command(tmp_path: Path) -> None:
     app.command()(with_exit_code(report))
     run = CliRunner().invoke
     table, out = tmp_path / "t.parquet", tmp_path / "r.html"
-    couple().save(table)
+    boxed = couple().faces.assign(x1=0.0, y1=0.0, x2=9.0, y2=9.0)
+    replace(couple(), faces=boxed).save(table)
     done = run(app, [str(table), "-o", str(out), "--smooth", "0.5"])
     assert done.exit_code == 0, done.output
     assert str(out) in done.output
@@ -350,7 +367,7 @@ def test_the_command(tmp_path: Path) -> None:
         ([str(tmp_path / "no.parquet"), "-o", str(out)], 3, "no.parquet"),
         ([str(tmp_path / "t.images.parquet")], 2, f"give that of faces, {table}"),
         ([str(table), "-o", str(tmp_path / "r.txt")], 2, "must end in .html"),
-        ([str(table), "-o", str(out), "--smooth", "-1"], 2, "0 seconds or more"),
+        ([str(table), "-o", str(out), "--smooth", "-1"], 2, "from 0 to 1,000,000"),
     ):
         failed = run(app, arguments)
         assert failed.exit_code == code

@@ -129,13 +129,13 @@ def test_rows_of_any_length_hold_the_whole_time(rng: np.random.Generator) -> Non
 
 def test_the_image_has_a_band_where_faces_differ(timeline: Timeline) -> None:
     svg = timeline.plot(group=True).svg
-    assert "Everyone, 1 to 3 faces at a time" in svg
+    assert "Everyone: mean of 1 to 3 faces at a time" in svg
     assert svg.count('class="mien-panel"') == 1
     assert svg.count('class="mien-band"') == 3
     alone = Timeline.from_results(film(frames=20)).plot(group=True).svg
-    assert "Everyone, 1 face at a time" in alone
+    assert "Everyone: mean of 1 face at a time" in alone
     two = Timeline.from_results([*film("x/a.mp4"), *film("b.mp4")]).plot(group=True).svg
-    assert "Everyone in a.mp4, 1 to 3 faces at a time" in two
+    assert "Everyone in a.mp4: mean of 1 to 3 faces at a time" in two
     nobody = (
         Timeline.from_results(frame_with_features(i, {}) for i in range(5)).plot(group=True).svg
     )

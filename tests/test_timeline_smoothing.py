@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mien.errors import UsageError
-from mien.sinks.stabilizer import Steady
+from mien.sinks.stabilizer import Smoother
 from mien.timeline.smoothing import centred, frame_lengths, runs
 from mien.types import Floats
 
@@ -141,7 +141,7 @@ def test_runs_of_noise_tile_and_are_never_short(rng: np.random.Generator) -> Non
 def test_steady_scores_do_not_depend_on_the_frame_rate() -> None:
     ends = []
     for rate in (5, 50):
-        steady = Steady(0.4, labels=("a", "b"))
+        steady = Smoother(0.4, labels=("a", "b"))
         steady.update([7], [[1.0, 0.0]], 0.0)
         for frame in range(1, rate + 1):
             values, _ = steady.update([7], [[0.0, 1.0]], frame / rate)
@@ -150,7 +150,7 @@ def test_steady_scores_do_not_depend_on_the_frame_rate() -> None:
 
 
 def test_labels_near_the_edge_do_not_flicker(rng: np.random.Generator) -> None:
-    steady = Steady(0.4, labels=("a", "b", "c"))
+    steady = Smoother(0.4, labels=("a", "b", "c"))
     near = 0.5 + rng.normal(0, 0.08, 500)
     told = [
         int(steady.update([1], [[p, 1 - p, 0.0]], i / 25)[1][0])
@@ -164,7 +164,7 @@ def test_labels_near_the_edge_do_not_flicker(rng: np.random.Generator) -> None:
 
 
 def test_uncertain_has_a_say_and_must_lead_too() -> None:
-    steady = Steady(0.0, labels=("a", "b", "c"))
+    steady = Smoother(0.0, labels=("a", "b", "c"))
 
     seconds = count()
 
@@ -179,24 +179,24 @@ def test_uncertain_has_a_say_and_must_lead_too() -> None:
 
 
 def test_people_are_independent_and_forgotten() -> None:
-    steady = Steady(0.4, labels=("a", "b"))
+    steady = Smoother(0.4, labels=("a", "b"))
     steady.update([1, 2], [[1.0, 0.0], [0.0, 1.0]], 0.0)
     values, told = steady.update([2, 1], [[0.0, 1.0], [1.0, 0.0]], 0.04)
     assert values.tolist() == [[0.0, 1.0], [1.0, 0.0]]
     assert told.tolist() == [1, 0]
     for number in range(3, 2000):
         steady.update([number], [[0.5, 0.5]], number / 25)
-    assert len(steady._known) <= 101
+    assert len(steady._last) <= 101
     values, _ = steady.update([1], [[0.0, 1.0]], 80.0)
     assert values.tolist() == [[0.0, 1.0]]
     values, _ = steady.update([1], [[1.0, 0.0]], 2.0)  # the film begins again
     assert values.tolist() == [[1.0, 0.0]]
     steady.reset()
-    assert steady._known == {}
+    assert steady._last == {}
 
 
 def test_steady_takes_no_faces_and_faces_without_ids() -> None:
-    steady = Steady(labels=("a", "b"))
+    steady = Smoother(labels=("a", "b"))
     values, told = steady.update([], np.zeros((0, 2)), 0.0)
     assert values.shape == (0, 2)
     assert told.shape == (0,)
@@ -208,4 +208,4 @@ def test_steady_takes_no_faces_and_faces_without_ids() -> None:
     with pytest.raises(UsageError, match="2 track ids do not fit 1 rows"):
         steady.update([1, 2], given, 0.0)
     with pytest.raises(UsageError, match="at least 0"):
-        Steady(-1, labels=("a",))
+        Smoother(-1, labels=("a",))

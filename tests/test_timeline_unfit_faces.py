@@ -19,7 +19,7 @@ from mien.cli.output.videos import show_people
 from mien.cli.viewer.saved import Viewer
 from mien.faces.quality import REASONS, assess, unfit_reasons
 from mien.reports import report_page
-from mien.reports.highlights import strongest
+from mien.reports.highlights import highlights
 from mien.results.collection import Results
 from mien.results.peaks import Peak, Peaks
 from mien.results.result import Result
@@ -112,7 +112,7 @@ def test_unfit_faces_count_nowhere_by_default(half: Timeline) -> None:
         rows = timeline.group(5.0)
         assert rows["fit_share"].tolist() == pytest.approx([1, 0])
         assert rows["emotion"].tolist() == ["sadness", pd.NA]
-        assert [clip.emotion for clip in strongest(timeline)] == ["sadness"]
+        assert [clip.emotion for clip in highlights(timeline)] == ["sadness"]
         assert "happiness" not in timeline.plot().svg
         assert "happiness" not in timeline.plot(group=True).svg
 

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from mien.results.result import Result
     from mien.results.settings import RunSettings
     from mien.results.summary import RunSummary
-    from mien.sinks.annotated import Annotations
+    from mien.sinks.annotated import AnnotatedSink
     from mien.sinks.jsonl import JsonlSink
     from mien.sinks.tables import TableSink
     from mien.sinks.video import VideoSink
@@ -61,7 +61,7 @@ if "onnxruntime" not in sys.modules and not os.environ.get("ORT_DISABLE_TELEMETR
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 _MODULES = {
-    "Annotations": "sinks.annotated",
+    "AnnotatedSink": "sinks.annotated",
     "CameraSource": "media.camera",
     "ClassifierDescription": "expressions.base",
     "CropSpec": "models.card",
@@ -106,7 +106,7 @@ _MODULES = {
 }
 
 __all__ = [
-    "Annotations",
+    "AnnotatedSink",
     "CameraSource",
     "ClassifierDescription",
     "CropSpec",

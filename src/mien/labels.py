@@ -1,6 +1,6 @@
-"""Names of expressions: one vocabulary, its aliases, and colours.
+"""Names of expressions: one vocabulary, its aliases, and its colors.
 
-Models differ in the order and the number of their labels. Everything here maps by name, never by
+Models differ in the order and the number of their labels, so everything maps by name, never by
 position.
 """
 
@@ -21,14 +21,14 @@ EMOTIONS = (
     "fear",
     "contempt",
 )
-#: What a model may measure besides, from -1 to 1 (Russell 1980): unpleasant to pleasant, calm to
+#: Further outputs of a model, from -1 to 1 (Russell 1980): unpleasant to pleasant, calm to
 #: excited.
 MEASURES = ("valence", "arousal")
-#: What `mien.expressions.attributes` estimates when asked, and the column of the ``faces`` table:
-#: years, and how probable it is that viewers would say "a woman".
+#: Outputs of `mien.expressions.attributes` and their columns in the ``faces`` table: years, and
+#: the probability that viewers would say "a woman".
 ATTRIBUTES = {"age": "apparent_age", "gender": "apparent_female"}
-#: Vectors that a model may give of each face when asked: who it is (of length 1, near for pictures
-#: of one person), and what the last layer sees, for heads and films.
+#: Vectors that a model may compute for each face: identity (of length 1, cosine-similar for images
+#: of the same person), and the last layer's features, for heads and video classifiers.
 IDENTITY, FEATURES = EMBEDDINGS = ("identity", "features")
 #: The answer where no label would win a majority of viewers.
 UNCERTAIN = "uncertain"
@@ -43,10 +43,15 @@ _ALIASES = {
     "fear": ("fearful", "afraid", "scared", "fea", "fe", "af"),
     "contempt": ("contemptuous", "scorn", "con"),
 }
-_CANON = {alias: name for name, known in _ALIASES.items() for alias in (name, *known)}
+_CANON = {alias: name for name, aliases in _ALIASES.items() for alias in (name, *aliases)}
 
-#: One colour a label, RGB 0..255, told apart by people with the common colour-vision defects.
-COLORS: dict[str, tuple[int, int, int]] = {
+#: RGB, 0..255.
+Color = tuple[int, int, int]
+
+BLACK: Color = (17, 17, 17)
+WHITE: Color = (255, 255, 255)
+#: One color per label, distinguishable with the common color-vision deficiencies.
+COLORS: dict[str, Color] = {
     "neutral": (120, 130, 140),
     "happiness": (230, 159, 0),
     "surprise": (204, 121, 167),
@@ -69,12 +74,12 @@ def canonical(name: str) -> str:
     """The vocabulary's word for `name` ("Happy" is "happiness").
 
     Raises:
-        UsageError: the name is not known; the message lists the known ones.
+        UsageError: the name is unknown; the message lists the vocabulary.
     """
-    found = known_as(name)
-    if found is None:
+    label = known_as(name)
+    if label is None:
         raise UsageError(f"unknown expression {name!r}; known: {', '.join(EMOTIONS)}.")
-    return found
+    return label
 
 
 def canonical_labels(names: Iterable[str]) -> tuple[str, ...]:
@@ -82,10 +87,25 @@ def canonical_labels(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(known_as(name) or name.strip() for name in names)
 
 
-def color_of(label: str, labels: Sequence[str] = ()) -> tuple[int, int, int]:
-    """RGB 0..255 of a label; labels outside the vocabulary get a colour by their place."""
+def color_of(label: str, labels: Sequence[str] = ()) -> Color:
+    """RGB 0..255 of a label; labels outside the vocabulary get a color by their position."""
     if label in COLORS:
         return COLORS[label]
     others = [name for name in labels if name not in COLORS]
     place = others.index(label) if label in others else 0
     return _OTHER_COLORS[place % len(_OTHER_COLORS)]
+
+
+def hex_color(color: Color) -> str:
+    """A color as ``#rrggbb``, for HTML and SVG."""
+    return "#{:02x}{:02x}{:02x}".format(*color)
+
+
+def ink(background: Color) -> Color:
+    """Black or white, whichever contrasts more with a background (contrast of WCAG 2.1)."""
+    linear = [
+        (c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4)
+        for c in (channel / 255 for channel in background)
+    ]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return WHITE if 1.05 / (luminance + 0.05) >= (luminance + 0.05) / 0.056 else BLACK

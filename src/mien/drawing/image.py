@@ -1,44 +1,46 @@
-"""Pictures of a result: boxes with captions, a margin of probabilities, squares, heatmaps.
+"""Drawings of one still image: boxes with captions, a margin of bars, sheets of crops, heatmaps.
 
-Every function takes arrays and returns a new picture; the ones given stay as they are.
+Every function takes arrays and returns a new image; its inputs stay as they are.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image as Pil
-from PIL import ImageDraw
 
-from mien.drawing.text import (
-    BLACK,
-    PADDING,
-    WHITE,
-    Color,
-    Rect,
-    Tag,
-    fit,
-    ink,
-    line_height,
+from mien.drawing.captions import (
+    draw_boxes,
+    line_width,
     place_captions,
-    text_sizes,
-    text_width,
-    write,
+    selected_line,
+    visible,
+)
+from mien.drawing.margin import Card, Panel, bars_of
+from mien.drawing.text import (
+    PADDING,
+    PAPER,
+    QUIET,
+    SMALLEST,
+    TRACK,
+    ellipsize,
+    fit,
+    line_height,
+    paste,
+    text_image,
 )
 from mien.errors import UsageError
+from mien.labels import WHITE, Color, ink
 from mien.types import Crops, FloatArray, Image
 
-_PAPER: Color = (250, 250, 250)
-_TRACK: Color = (229, 231, 235)
-_QUIET: Color = (90, 96, 105)
-_SEAM = (0, 0, 0, 70)
-_ROW = 1.7  # height of a line in the margin, in units of text size
-_COLORMAPS = {"turbo": cv2.COLORMAP_TURBO, "inferno": cv2.COLORMAP_INFERNO}
+#: The one hue of heatmaps, which neither skin nor hair has, and its opacity where heat is 1.
+HEAT: Color = (214, 0, 120)
+_OPACITY = 0.55
+_SIDE = 160  # the smallest default side of a crop in a sheet, pixels
 
 
 def draw_faces(
@@ -55,14 +57,14 @@ def draw_faces(
     The outline runs around the box, not over it. A caption lies above its box, or below or
     beside it where that is taken; it is always inside the frame, and covers a face or another
     caption only where there is no free place around its box. Lines and letters grow with the
-    picture.
+    image.
 
     Args:
         image: ``(H, W, 3)`` uint8 RGB; it is not changed.
         boxes: ``(n, 4)`` x1 y1 x2 y2 in pixels; one that lies outside the frame is not drawn.
         captions: n texts such as "happiness 87 %"; an empty one draws the box alone.
-        colors: n colours, RGB 0..255.
-        thickness: width of the outlines in pixels; None chooses it by the picture's size.
+        colors: n colors, RGB 0..255.
+        thickness: width of the outlines in pixels; None chooses it by the image's size.
         selected: the face to draw with a thicker outline, as beside `draw_margin`.
 
     Returns:
@@ -71,24 +73,17 @@ def draw_faces(
     Raises:
         UsageError: a shape or a length does not fit.
     """
-    canvas, draw = _canvas(image)
-    width, height = canvas.size
+    out = _checked(image).copy()
+    size = out.shape[1], out.shape[0]
     corners = np.asarray(boxes, np.float64).reshape(-1, 4)
     _same_length(boxes=corners, captions=captions, colors=colors)
-    rects = _inside(corners, width, height)
-    seen = np.flatnonzero((rects[:, 2:] > rects[:, :2]).all(axis=1)).tolist()
-    if not seen:
-        return np.array(canvas)
-    rects = rects[seen]
-    line = _thickness(rects, width, height) if thickness is None else max(1, thickness)
-    lines = [max(line + 2, 2 * line) if i == selected else line for i in seen]
-    for k in sorted(range(len(seen)), key=lambda k: lines[k]):  # the selected one on top
-        _outline(draw, rects[k], lines[k], colors[seen[k]])
-    tags = place_captions([captions[i] for i in seen], rects, lines, (width, height))
-    for i, tag in zip(seen, tags, strict=True):
-        if tag is not None:
-            _caption(draw, tag, colors[i])
-    return np.array(canvas)
+    rects, rows = visible(corners, size)
+    if rows:
+        line = line_width(size, rects) if thickness is None else max(1, thickness)
+        lines = [selected_line(line) if i == selected else line for i in rows]
+        placed = place_captions([captions[i] for i in rows], rects, lines, size)
+        draw_boxes(out, rects, lines, [colors[i] for i in rows], placed)
+    return out
 
 
 def draw_margin(
@@ -100,50 +95,42 @@ def draw_margin(
     *,
     thumbnail: Image | None = None,
 ) -> Image:
-    """Add a margin at the right that lists every probability of one face as a bar.
+    """Add a margin at the right with every probability of one face as a bar.
 
     Args:
         image: ``(H, W, 3)`` uint8 RGB, for instance from `draw_faces`; it is not changed.
         title: heading of the margin, such as "face 0".
         labels: k names, listed in this order.
-        values: k probabilities; values outside 0..1 are written as plain numbers, with bars in
-            proportion to the largest. NaN has no bar and is written "-".
-        colors: k colours, RGB 0..255.
-        thumbnail: ``(h, w, 3)`` uint8 RGB square of the face, shown under the title, or None.
+        values: k probabilities; values outside 0..1 are written as plain numbers, with bars
+            relative to the largest. NaN has no bar and is written "-".
+        colors: k colors, RGB 0..255.
+        thumbnail: ``(h, w, 3)`` uint8 RGB, the square crop of the face shown below the title, or
+            None.
 
     Returns:
-        ``(H', W', 3)`` uint8 RGB with the picture at its top left corner. ``H'`` is ``H``, or
-        more where the picture is too low for a legible list.
+        ``(H', W', 3)`` uint8 RGB with the image at its top left corner. ``H'`` is ``H``, or more
+        where the image is too low for a legible list.
 
     Raises:
         UsageError: a shape or a length does not fit.
     """
     picture = _checked(image)
-    numbers = np.asarray(values, np.float64).reshape(-1)
-    _same_length(labels=labels, values=numbers, colors=colors)
+    scores = np.asarray(values, np.float32).reshape(-1)
+    _same_length(labels=labels, values=scores, colors=colors)
+    finite = scores[np.isfinite(scores)]
+    probabilities = not finite.size or bool(finite.min() >= 0 and finite.max() <= 1 + 1e-4)
+    shares, numbers = bars_of(scores, probabilities=probabilities)
+    strongest = int(np.nanargmax(scores)) if finite.size else -1
     height, width = picture.shape[:2]
-    wished, smallest = text_sizes(width, height)
-    lines = len(labels) + 3 + (5 if thumbnail is not None else 0)
-    size = int(np.clip(height / (_ROW * lines), smallest, wished))
-    bars = _bars(labels, numbers, colors, size)
-    left, y = width + size, size
-    top = y + round(_ROW * size)  # below the title
-    if thumbnail is not None:
-        side = int(np.clip(height - top - bars.height - 2 * size, 5 * size, bars.width))
-        square = Pil.fromarray(_resized(_checked(thumbnail), side))
-        at, top = (left, top + size // 4), top + side + size
-    full = max(height, top + bars.height + size)
-    canvas = Pil.new("RGB", (left + bars.width + size, full), _PAPER)
-    canvas.paste(Pil.fromarray(picture), (0, 0))
-    heading = fit(title, size, size, bars.width)[0]
-    write(ImageDraw.Draw(canvas), (left, y), heading, size, BLACK, bold=True)
-    if thumbnail is not None:
-        canvas.paste(square, at)
-    canvas.paste(bars, (left, top))
-    return np.array(canvas)
+    panel = Panel(labels, colors, (width, height), most=1, portrait=thumbnail is not None)
+    out = np.full((panel.height, width + panel.width, 3), PAPER, np.uint8)
+    out[:height, :width] = picture
+    face = None if thumbnail is None else _checked(thumbnail)
+    panel.draw(out[:, width:], [Card(title, "", WHITE, shares, numbers, strongest, face)])
+    return out
 
 
-def square_sheet(
+def crop_sheet(
     crops: Crops,
     captions: Sequence[str],
     colors: Sequence[Color],
@@ -151,192 +138,144 @@ def square_sheet(
     columns: int | None = None,
     size: int | None = None,
 ) -> Image:
-    """Lay the squares of n faces out in one picture, each with its caption below.
+    """Lay out the crops of n faces in one image, each with its caption below.
 
     Args:
         crops: ``(n, S, S, 3)`` uint8 RGB.
-        captions: n texts; they shrink and then shorten until they fit below their square.
-        colors: n colours, RGB 0..255, for the captions' background.
-        columns: squares in a row; None makes the sheet a little wider than high.
-        size: side of each square in the sheet, in pixels; None takes S, at least 112.
+        captions: n texts; they shrink and then shorten until they fit below their crop.
+        colors: n colors, RGB 0..255, for the captions' background.
+        columns: crops in a row; None makes the sheet a little wider than high.
+        size: side of each crop in the sheet, in pixels; None takes S, at least 160.
 
     Returns:
-        ``(H, W, 3)`` uint8 RGB; without faces a small picture that says "no face".
+        ``(H, W, 3)`` uint8 RGB; without faces a small image that says "no face".
 
     Raises:
         UsageError: a shape or a length does not fit, or a number is below 1.
     """
-    squares = _checked_crops(crops)
-    _same_length(crops=squares, captions=captions, colors=colors)
-    side = max(squares.shape[1], 112) if size is None else size
-    n = len(squares)
+    faces = _checked_crops(crops)
+    _same_length(crops=faces, captions=captions, colors=colors)
+    side = max(faces.shape[1], _SIDE) if size is None else size
+    n = len(faces)
     across = _columns(n) if columns is None else columns
     if side < 1 or (n and across < 1):
         raise UsageError(f"columns and size must be at least 1, got {columns} and {size}.")
-    wished = max(9, round(4 + 0.08 * side))
+    preferred = max(SMALLEST, round(4 + 0.08 * side))
     if not n:
-        return _note("no face", side, wished)
-    room = side - round(2 * PADDING * wished)
-    letters = min(fit(caption, wished, 9, room)[1] for caption in captions)
+        return _note("no face", side, preferred)
+    room = side - round(2 * PADDING * preferred)
+    letters = min(fit(caption, preferred, SMALLEST, room)[1] for caption in captions)
     gap, strip = max(4, round(0.06 * side)), line_height(letters) + 2
     rows = -(-n // across)
     width, height = gap + across * (side + gap), gap + rows * (side + strip + gap)
-    canvas = Pil.new("RGB", (width, height), WHITE)
-    draw = ImageDraw.Draw(canvas)
+    out = np.full((height, width, 3), WHITE, np.uint8)
     for i in range(n):
         x = gap + (i % across) * (side + gap)
         y = gap + (i // across) * (side + strip + gap)
-        canvas.paste(Pil.fromarray(_resized(squares[i], side)), (x, y))
-        draw.rectangle((x, y + side, x + side - 1, y + side + strip - 1), fill=colors[i])
+        paste(out, _resized(faces[i], side), x, y)
+        out[y + side : y + side + strip, x : x + side] = colors[i]
         text = fit(captions[i], letters, letters, room)[0]
-        start = x + (side - text_width(text, letters, bold=True)) // 2
-        write(draw, (start, y + side + 1), text, letters, ink(colors[i]), bold=True)
-    return np.array(canvas)
+        line = text_image(text, letters, ink(colors[i]), colors[i], True)
+        paste(out, line, x + (side - line.shape[1]) // 2, y + side + 1)
+    return out
 
 
-def blend_heatmaps(
-    crops: Crops,
-    maps: npt.ArrayLike,
-    *,
-    colormap: Literal["turbo", "inferno"] = "turbo",
-    strength: float = 0.6,
-) -> Crops:
-    """Lay heatmaps over the squares of faces; a place is covered as much as it is hot.
+def heatmap_sheet(
+    crops: Crops, maps: npt.ArrayLike, captions: Sequence[str], colors: Sequence[Color]
+) -> Image:
+    """A sheet of crops under their heatmaps, with a legend of the scale and of its resolution.
+
+    Args:
+        crops, maps: as of `blend_heatmaps`.
+        captions, colors: as of `crop_sheet`.
+
+    Raises:
+        UsageError: a shape or a length does not fit.
+    """
+    sheet = crop_sheet(blend_heatmaps(crops, maps), captions, colors)
+    if not len(crops):
+        return sheet
+    rows, columns = np.shape(maps)[1:]
+    letters = max(SMALLEST, round(4 + 0.08 * max(crops.shape[1], _SIDE)) - 2)
+    row, gap = line_height(letters), letters // 2
+    lines = [f"{columns} x {rows} cells per face", "each face on its own scale"]
+    ends = [text_image(end, letters, QUIET, WHITE) for end in ("none", "strongest")]
+    legend = np.full((row * (1 + len(lines)) + gap, sheet.shape[1], 3), WHITE, np.uint8)
+    left, right = gap + ends[0].shape[1] + gap, sheet.shape[1] - 2 * gap - ends[1].shape[1]
+    right = min(right, left + 10 * letters)
+    paste(legend, ends[0], gap, 0)
+    if right > left:
+        ramp = np.full((row // 2, right - left, 3), 255, np.uint8)
+        heat = np.tile(np.linspace(0, 1, right - left, dtype=np.float32), (row // 2, 1))
+        paste(legend, _tinted(ramp, heat), left, row // 4)
+    paste(legend, ends[1], max(right, left) + gap, 0)
+    for i, line in enumerate(lines, start=1):
+        line = ellipsize(line, letters, sheet.shape[1] - 2 * gap)
+        paste(legend, text_image(line, letters, QUIET, WHITE), gap, i * row)
+    return np.concatenate([sheet, legend])
+
+
+def blend_heatmaps(crops: Crops, maps: npt.ArrayLike) -> Crops:
+    """Lay heatmaps in one hue over the crops of faces; opacity grows with heat.
+
+    Cells keep their edges: a smoothly enlarged map of 4 × 4 cells would look more precise than it
+    is.
 
     Args:
         crops: ``(n, S, S, 3)`` uint8 RGB; they are not changed.
-        maps: ``(n, h, w)`` numbers; values are cut to 0..1, NaN counts as 0. A map covers the
-            whole square and is enlarged smoothly (bicubic).
-        colormap: "turbo" (blue to red, as heatmaps are known) or "inferno" (perceptually even).
-        strength: opacity, 0 to 1, of the hottest places.
+        maps: ``(n, h, w)`` numbers; values are clipped to 0..1, NaN counts as 0. A map covers the
+            whole crop.
 
     Returns:
-        ``(n, S, S, 3)`` uint8 RGB, a new array. A map of zeros leaves its square unchanged.
+        ``(n, S, S, 3)`` uint8 RGB, a new array. A map of zeros leaves its crop unchanged.
 
     Raises:
-        UsageError: a shape does not fit, the colour map is unknown, or strength is not in 0..1.
+        UsageError: a shape does not fit.
     """
-    squares = _checked_crops(crops)
-    heats = np.nan_to_num(np.asarray(maps, np.float32))
-    if heats.ndim != 3 or len(heats) != len(squares):
-        raise UsageError(f"maps must have shape ({len(squares)}, h, w), got {heats.shape}.")
-    if colormap not in _COLORMAPS or not 0 <= strength <= 1:
-        raise UsageError("colormap must be 'turbo' or 'inferno', and strength from 0 to 1.")
-    blended = squares.copy()
+    faces = _checked_crops(crops)
+    heats = np.clip(np.nan_to_num(np.asarray(maps, np.float32)), 0, 1)
+    if heats.ndim != 3 or len(heats) != len(faces):
+        raise UsageError(f"maps must have shape ({len(faces)}, h, w), got {heats.shape}.")
+    size = (faces.shape[2], faces.shape[1])
+    blended = faces.copy()
     for i, heat in enumerate(heats):
-        size = (squares.shape[2], squares.shape[1])
-        smooth = np.clip(cv2.resize(np.clip(heat, 0, 1), size, interpolation=cv2.INTER_CUBIC), 0, 1)
-        tint = cv2.applyColorMap(np.rint(255 * smooth).astype(np.uint8), _COLORMAPS[colormap])
-        cover = (strength * smooth)[..., None]
-        mixed = squares[i] * (1 - cover) + tint[..., ::-1] * cover
-        blended[i] = np.rint(mixed).astype(np.uint8)
+        cells = cv2.resize(heat, size, interpolation=cv2.INTER_NEAREST)
+        blended[i] = _tinted(faces[i], np.asarray(cells, np.float32))
     return blended
+
+
+def _tinted(image: Image, heat: FloatArray) -> Image:
+    cover = (_OPACITY * heat)[..., None]
+    tinted: Image = np.rint(image * (1 - cover) + np.array(HEAT) * cover).astype(np.uint8)
+    return tinted
 
 
 def _checked(image: Image) -> Image:
     array = np.asarray(image)
     if array.ndim != 3 or array.shape[2] != 3 or array.dtype != np.uint8 or not array.size:
-        raise UsageError(f"a picture must be (H, W, 3) uint8 RGB, got {array.shape} {array.dtype}.")
+        raise UsageError(f"an image must be (H, W, 3) uint8 RGB, got {array.shape} {array.dtype}.")
     return np.ascontiguousarray(array)
 
 
 def _checked_crops(crops: Crops) -> Crops:
     array = np.asarray(crops)
     if array.ndim != 4 or array.shape[3] != 3 or array.dtype != np.uint8 or 0 in array.shape[1:3]:
-        raise UsageError(
-            f"squares must be (n, S, S, 3) uint8 RGB, got {array.shape} {array.dtype}."
-        )
+        raise UsageError(f"crops must be (n, S, S, 3) uint8 RGB, got {array.shape} {array.dtype}.")
     return array
 
 
 def _same_length(**parts: Any) -> None:
     lengths = {name: len(part) for name, part in parts.items()}
     if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{length} {name}" for name, length in lengths.items())
-        raise UsageError(f"there must be one of each for every face or label, got {told}.")
-
-
-def _canvas(image: Image) -> tuple[Pil.Image, ImageDraw.ImageDraw]:
-    """A copy to draw on; "RGBA" on an RGB picture makes colours with alpha blend."""
-    canvas = Pil.fromarray(_checked(image))
-    return canvas, ImageDraw.Draw(canvas, "RGBA")
-
-
-def _inside(boxes: npt.NDArray[np.float64], width: int, height: int) -> Rect:
-    """Whole pixels that cover the boxes, cut at the frame."""
-    grown = np.concatenate([np.floor(boxes[:, :2]), np.ceil(boxes[:, 2:])], axis=1)
-    rects: Rect = np.clip(grown, 0, [width, height, width, height]).astype(np.int64)
-    return rects
-
-
-def _thickness(rects: Rect, width: int, height: int) -> int:
-    """Outline width for a picture, thinner where the faces are small."""
-    face = float(np.median(rects[:, 2:] - rects[:, :2]))
-    return max(1, min(round(0.6 + 0.0024 * math.sqrt(width * height)), round(0.06 * face)))
-
-
-def _outline(draw: ImageDraw.ImageDraw, rect: Rect, line: int, color: Color) -> None:
-    """A frame around `rect`; at the picture's edge it moves inside, so that it is seen.
-
-    A thin dark line outside sets it off from a background of its own colour.
-    """
-    seam = max(1, round(line / 4))
-    outer = np.clip(rect + line * np.array([-1, -1, 1, 1]), 0, [*draw.im.size, *draw.im.size])
-    for grown, width, tone in ((seam, seam, _SEAM), (0, line, color)):
-        x1, y1, x2, y2 = (outer + grown * np.array([-1, -1, 1, 1])).tolist()
-        if x2 - x1 > 2 * width and y2 - y1 > 2 * width:
-            draw.rectangle((x1, y1, x2 - 1, y2 - 1), outline=tone, width=width)
-
-
-def _caption(draw: ImageDraw.ImageDraw, tag: Tag, color: Color) -> None:
-    """Write a caption on its colour, in the middle of its place."""
-    x1, y1, x2, y2 = tag.rect
-    draw.rectangle((x1, y1, x2 - 1, y2 - 1), fill=color)
-    start = x1 + (x2 - x1 - text_width(tag.text, tag.size, bold=True)) // 2
-    write(draw, (start, y1), tag.text, tag.size, ink(color), bold=True)
-
-
-def _shares(values: npt.NDArray[np.float64]) -> tuple[list[str], npt.NDArray[np.float64]]:
-    """What is written beside each bar, and the part of the track that it fills."""
-    known = values[np.isfinite(values)]
-    if known.size == 0 or (known.min() >= 0 and known.max() <= 1 + 1e-4):
-        return ["-" if np.isnan(v) else f"{100 * v:.0f} %" for v in values], values
-    largest = max(float(known.max()), 1e-12)
-    return ["-" if np.isnan(v) else f"{v:.2f}" for v in values], values / largest
-
-
-def _bars(
-    labels: Sequence[str], values: npt.NDArray[np.float64], colors: Sequence[Color], size: int
-) -> Pil.Image:
-    """The list of a margin: a line a label with its name, its bar and its figure."""
-    texts, shares = _shares(values)
-    names, figures = (
-        max((text_width(text, size, bold=True) for text in column), default=0) + size
-        for column in (labels, texts)
-    )
-    row, long, high = round(_ROW * size), 6 * size, round(0.8 * size)
-    canvas = Pil.new("RGB", (names + long + figures, row * len(labels) + 1), _PAPER)
-    draw = ImageDraw.Draw(canvas)
-    strongest = int(np.nanargmax(shares)) if np.isfinite(shares).any() else -1
-    for i, (label, text, share) in enumerate(zip(labels, texts, shares, strict=True)):
-        bold, y = i == strongest, i * row
-        dark = BLACK if bold else _QUIET
-        write(draw, (0, y), label, size, dark, bold=bold)
-        start = canvas.width - text_width(text, size, bold=bold)
-        write(draw, (start, y), text, size, dark, bold=bold)
-        bar = y + (line_height(size) - high) // 2
-        draw.rectangle((names, bar, names + long - 1, bar + high - 1), fill=_TRACK)
-        filled = round(long * min(max(share, 0.0), 1.0)) if np.isfinite(share) else 0
-        if filled:
-            draw.rectangle((names, bar, names + filled - 1, bar + high - 1), fill=colors[i])
-    return canvas
+        counts = ", ".join(f"{length} {name}" for name, length in lengths.items())
+        raise UsageError(f"there must be one of each for every face or label, got {counts}.")
 
 
 def _columns(n: int) -> int:
-    """Columns for n squares: few empty places at the end, and a sheet a little wider than high."""
-    wished = math.sqrt(1.6 * n)
+    """Columns for n crops: few empty places at the end, and a sheet a little wider than high."""
+    preferred = math.sqrt(1.6 * n)
     few, many = max(1, math.ceil(math.sqrt(n))), math.ceil(math.sqrt(2 * n))
-    return min(range(few, many + 1), key=lambda c: (-n % c, abs(c - wished)), default=1)
+    return min(range(few, many + 1), key=lambda c: (-n % c, abs(c - preferred)), default=1)
 
 
 def _resized(image: Image, side: int) -> Image:
@@ -346,8 +285,8 @@ def _resized(image: Image, side: int) -> Image:
 
 
 def _note(text: str, side: int, size: int) -> Image:
-    """A small picture that carries one line."""
-    canvas = Pil.new("RGB", (max(side, text_width(text, size) + 2 * size), side), _TRACK)
-    start = ((canvas.width - text_width(text, size)) // 2, (side - line_height(size)) // 2)
-    write(ImageDraw.Draw(canvas), start, text, size, _QUIET)
-    return np.array(canvas)
+    """A small image that carries one line."""
+    line = text_image(text, size, QUIET, TRACK)
+    out = np.full((side, max(side, line.shape[1] + 2 * size), 3), TRACK, np.uint8)
+    paste(out, line, (out.shape[1] - line.shape[1]) // 2, (side - line.shape[0]) // 2)
+    return out

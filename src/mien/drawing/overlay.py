@@ -1,4 +1,7 @@
-"""One frame after another, drawn so that nothing flickers: people, their boxes, their margin."""
+"""Frames of a video with boxes, captions and a margin that do not flicker.
+
+People keep their place in the margin, and captions keep theirs beside the faces.
+"""
 
 from __future__ import annotations
 
@@ -9,27 +12,27 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from mien.drawing.captions import Outline, Outlines
-from mien.drawing.margin import Card, Panel
+from mien.drawing.captions import Annotator, FaceBox
+from mien.drawing.margin import Card, Panel, bars_of
 from mien.faces.geometry import square
 from mien.labels import UNCERTAIN, color_of
 from mien.types import FloatArray, Image
 
-_LEAVE_S = 1.0  # a place in the margin is kept this long for someone out of sight
+_LEAVE_S = 1.0  # seconds for which the margin keeps a place for a person who is not visible
 
 
 @dataclass(frozen=True)
 class Person:
-    """One face of one frame, as it is shown.
+    """One face of one frame, as it is drawn.
 
     Attributes:
-        key: number of the person, or of the face where nobody follows the people.
+        key: track id, or the face's row where faces are not tracked.
         name: such as "person 1".
         box: ``(4,)`` float32, x1 y1 x2 y2 in pixels of the frame.
         emotion: the apparent expression, or ``uncertain``.
-        percent: its probability, 0 to 100; None where the scores are no distribution.
+        percent: its probability, 0 to 100; None where the scores are no probabilities.
         values: ``(k,)`` float32, one for each label.
-        unfit: why the face is unfit to be judged, or "".
+        unfit: why the image quality of the face is too low, or "".
     """
 
     key: int
@@ -42,48 +45,42 @@ class Person:
 
     @property
     def wordings(self) -> tuple[str, ...]:
-        """What a caption may say, from all of it to the least."""
-        told = self.emotion
+        """Possible captions, longest first."""
+        text = self.emotion
         if self.percent is not None and self.emotion != UNCERTAIN:
-            told = f"{told} {self.percent} %"
+            text = f"{text} {self.percent} %"
         if self.unfit:
-            told = f"{told} ({self.unfit.replace('_', ' ')})"
-        return f"{self.name}: {told}", told
+            text = f"{text} ({self.unfit.replace('_', ' ')})"
+        return f"{self.name}: {text}", text
 
-    def figures(self) -> list[str]:
-        """The values in percent, or as plain numbers where they are no distribution."""
-        if self.percent is None:
-            return [f"{v:.2f}" for v in self.values]
-        return [f"{100 * v:.0f} %" for v in self.values]
-
-    def shares(self) -> FloatArray:
-        """Parts of full bars: the values, or their part of the largest where they are no shares."""
-        top = 1.0 if self.percent is not None else max(float(self.values.max(initial=0)), 1e-9)
-        return np.asarray(np.clip(self.values / top, 0, 1), np.float32)
+    @property
+    def bars(self) -> tuple[FloatArray, list[str]]:
+        """Lengths of the bars, 0 to 1, and the numbers beside them; see `bars_of`."""
+        return bars_of(self.values, probabilities=self.percent is not None)
 
 
-class Scene:
-    """Pictures of one size with the people drawn in, and a margin that stays as it is.
+class Overlay:
+    """Draws people into frame after frame, all of one size, with a margin that stays in place.
 
     Args:
         labels: the k names of the scores.
-        size: width and height of the picture; frames of other sizes are fitted into it.
+        size: width and height of the drawn frame; images of other sizes are fitted into it.
         margin: add the list of every probability at the right.
-        most: people who may be listed in it at once.
+        most: people listed in it at once.
     """
 
     def __init__(
         self, labels: Sequence[str], size: tuple[int, int], *, margin: bool = True, most: int = 3
     ) -> None:
         self.labels, self.size = tuple(labels), size
-        self._outlines = Outlines(size)
+        self._annotator = Annotator(size)
         colors = [color_of(label, self.labels) for label in self.labels]
         self._panel = Panel(self.labels, colors, size, most) if margin else None
         self._seats: list[_Seat | None] = []
 
     @property
     def full_size(self) -> tuple[int, int]:
-        """Width and height of the pictures that `draw` returns."""
+        """Width and height of the images that `draw` returns."""
         if self._panel is None:
             return self.size
         return self.size[0] + self._panel.width, self._panel.height
@@ -100,39 +97,39 @@ class Scene:
 
         Args:
             image: ``(H, W, 3)`` uint8 RGB; it is not changed.
-            people: as from `Steadied.people` or `people_of`, boxes in pixels of `image`.
+            people: as from `Stabilizer.people` or `people_of`, boxes in pixels of `image`.
             time_s: seconds, to keep the margin's order; it may jump.
-            selected: key of the person to draw thicker, and to list alone in the margin.
+            selected: key of the person to draw with a thicker box and alone in the margin.
 
         Returns:
             ``(H', W', 3)`` uint8 RGB, a new array of `full_size`.
         """
         width, height = self.full_size
         canvas = np.zeros((height, width, 3), np.uint8)
-        picture = canvas[: self.size[1], : self.size[0]]
-        scale, shift = self._fit(picture, image)
-        outlines = [
-            Outline(p.key, p.box * scale + shift, p.wordings, color_of(p.emotion, self.labels))
+        frame = canvas[: self.size[1], : self.size[0]]
+        scale, shift = self._fit(frame, image)
+        faces = [
+            FaceBox(p.key, p.box * scale + shift, p.wordings, color_of(p.emotion, self.labels))
             for p in people
         ]
         if self._panel is not None:
             self._panel.draw(
                 canvas[:, self.size[0] :], self._cards(image, people, time_s, selected)
             )
-        self._outlines.draw(picture, outlines, selected)
+        self._annotator.draw(frame, faces, selected)
         return canvas
 
-    def _fit(self, picture: Image, image: Image) -> tuple[float, FloatArray]:
-        """Copy a frame into the picture, letterboxed; its scale, and its shift twice (x, y)."""
+    def _fit(self, frame: Image, image: Image) -> tuple[float, FloatArray]:
+        """Copy an image into the frame, letterboxed; its scale, and its shift twice (x, y)."""
         width, height = self.size
         if image.shape[:2] == (height, width):
-            picture[:] = image
+            frame[:] = image
             return 1.0, np.zeros(4, np.float32)
         scale = min(width / image.shape[1], height / image.shape[0])
         fitted = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
         x, y = (width - fitted[0]) // 2, (height - fitted[1]) // 2
         method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        picture[y : y + fitted[1], x : x + fitted[0]] = cv2.resize(
+        frame[y : y + fitted[1], x : x + fitted[0]] = cv2.resize(
             image, fitted, interpolation=method
         )
         return scale, np.array([x, y, x, y], np.float32)
@@ -148,20 +145,20 @@ class Scene:
         for seat in self._seats:
             if seat is None:
                 cards.append(None)
-            elif seat.seen_s == now and seat.person in people:
+            elif seat.last_s == now and seat.person in people:
                 cards.append(self._card(seat.person, image))
             else:
                 top, name = int(np.argmax(seat.person.values)), seat.person.name
-                cards.append(Card(name, "not in sight", (0, 0, 0), None, (), top))
+                cards.append(Card(name, "not visible", (0, 0, 0), None, (), top))
         return cards
 
     def _seat(self, people: Sequence[Person], now: float, most: int) -> None:
-        """Give everyone a place in the margin; who has one keeps it, the largest come first."""
+        """Assign places in the margin: people keep theirs, free ones go to the largest faces."""
         here = {person.key: person for person in people}
         for place, seat in enumerate(self._seats):
             if seat is not None and seat.person.key in here:
                 self._seats[place] = _Seat(here.pop(seat.person.key), now)
-            elif seat is not None and not 0 <= now - seat.seen_s < _LEAVE_S:
+            elif seat is not None and not 0 <= now - seat.last_s < _LEAVE_S:
                 self._seats[place] = None
         self._seats += [None] * (min(most, len(people)) - len(self._seats))
         empty = [place for place, seat in enumerate(self._seats) if seat is None]
@@ -174,8 +171,7 @@ class Scene:
             person.name,
             person.emotion,
             color_of(person.emotion, self.labels),
-            person.shares(),
-            person.figures(),
+            *person.bars,
             _strongest(person, self.labels),
             face_of(image, person.box),
         )
@@ -184,7 +180,7 @@ class Scene:
 @dataclass(frozen=True)
 class _Seat:
     person: Person
-    seen_s: float
+    last_s: float
 
 
 def _area(person: Person) -> float:
@@ -193,14 +189,14 @@ def _area(person: Person) -> float:
 
 
 def _strongest(person: Person, labels: Sequence[str]) -> int:
-    """The row to stress: the expression that is told, or the largest value."""
+    """The row in bold letters: the reported expression, or the largest value."""
     if person.emotion in labels:
         return list(labels).index(person.emotion)
     return int(np.argmax(person.values))
 
 
 def face_of(image: Image, box: FloatArray) -> Image:
-    """The square around a face, as much of it as lies in the picture, ``(S, S', 3)`` uint8."""
+    """The square crop around a face, cut at the image's edge, ``(S, S', 3)`` uint8."""
     x1, y1, x2, y2 = square(box[None], 0.1)[0].tolist()
     height, width = image.shape[:2]
     x1, y1 = max(0, math.floor(x1)), max(0, math.floor(y1))

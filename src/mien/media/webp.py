@@ -1,7 +1,7 @@
-"""Animated WebP, which FFmpeg 8 and older cannot read: its frames come from Pillow.
+"""Animated WebP, which FFmpeg up to version 8 cannot read: its frames come from Pillow.
 
-Pillow refuses a file that is cut off altogether, so the chunks that are whole are counted here,
-and the file is handed over as if it ended after them.
+Pillow refuses a truncated file as a whole, so complete chunks are counted here, and Pillow reads
+the file as if it ended after them.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _HEADER = 12  # "RIFF", the size of the rest, "WEBP"
 
 
 class _Animation(NamedTuple):
-    """A WebP file, up to where it is whole.
+    """A WebP file as far as it is complete.
 
     Attributes:
-        data: the file, made to end after its last whole frame.
-        shown_ms: how long each frame is shown, in milliseconds.
-        cut: whether something is missing after that.
+        data: the file, ending after its last complete frame.
+        shown_ms: duration of each frame, milliseconds.
+        cut: whether the file is truncated after that.
     """
 
     data: bytes
@@ -45,13 +45,13 @@ def is_webp(head: bytes) -> bool:
 
 
 def is_animated(path: str, head: bytes) -> bool:
-    """Whether a WebP file shows more than one picture; nothing is decoded."""
-    says_so = head[12:16] == b"VP8X" and len(head) > 20 and bool(head[20] & 2)
-    return says_so and len(_animation(path).shown_ms) > 1
+    """Whether a WebP file has more than one frame; nothing is decoded."""
+    flagged = head[12:16] == b"VP8X" and len(head) > 20 and bool(head[20] & 2)
+    return flagged and len(_animation(path).shown_ms) > 1
 
 
 def probe(path: str, name: str, width: int | None) -> VideoInfo:
-    """What an animation is; see `mien.media.decoding.probe`."""
+    """Properties of an animation; see `mien.media.decoding.probe`."""
     animation = _animation(path)
     if not animation.shown_ms:
         raise VideoError(f"{name} is an image, not a video, or it is cut off.")
@@ -64,7 +64,7 @@ def probe(path: str, name: str, width: int | None) -> VideoInfo:
 
 
 def moments(path: str, name: str) -> Generator[Moment]:
-    """Walk through an animation; see `mien.media.decoding.moments`."""
+    """The frames of an animation; see `mien.media.decoding.moments`."""
     check_file(path, name)
     animation = _animation(path)
     time_ms = 0
@@ -80,11 +80,11 @@ def moments(path: str, name: str) -> Generator[Moment]:
 
 
 def _render(image: PilImage.Image, name: str, width: int | None) -> Image:
-    picture = read_image(image, name=name)
+    frame = read_image(image, name=name)
     size = fitted(image.size, width)
     if size == image.size:
-        return picture
-    return cast(Image, cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
+        return frame
+    return cast(Image, cv2.resize(frame, size, interpolation=cv2.INTER_AREA))
 
 
 def _open(animation: _Animation, name: str) -> PilImage.Image:
@@ -97,7 +97,7 @@ def _open(animation: _Animation, name: str) -> PilImage.Image:
 
 
 def _animation(path: str) -> _Animation:
-    """Walk over the chunks of the file: four letters, four bytes of length, an even number more."""
+    """Parse the chunks of a file: four letters, four bytes of length, an even number of bytes."""
     with open(path, "rb") as file:
         data = file.read()
     at, shown_ms = _HEADER, []

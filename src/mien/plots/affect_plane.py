@@ -1,4 +1,4 @@
-"""Ways through the plane of valence and arousal: a plane a person, the colour tells the time."""
+"""Paths through the plane of valence and arousal: one plane per person, colored by time."""
 
 from __future__ import annotations
 
@@ -12,22 +12,31 @@ import numpy.typing as npt
 
 from mien.errors import UsageError
 from mien.expressions.affect import COORDINATES
-from mien.labels import EMOTIONS
-from mien.plots.svg import FONT, number, round_times, time_text, told
+from mien.labels import EMOTIONS, hex_color
+from mien.plots.svg import (
+    document,
+    number,
+    text,
+    time_bins,
+    time_span,
+    time_ticks,
+    wrapped,
+    xml_text,
+)
 from mien.plots.values import PersonPath, Plot
 from mien.types import Floats
 
-_STEPS = 36  # colours from the first second to the last
-_POINTS = 360  # of one way at the most: each is the mean of what falls into its part of the time
-_SIDE, _LEAST, _GAP = 440, 260, 24  # of a plane: the largest, the smallest, and what lies between
-_HEAD, _FOOT = 22, 30  # above a plane for its name, below it for air
-_REACH = 1.09  # of the plane, so that what lies on its rim is seen whole
-_APART = 30.0  # between two times that are written beside a way
-_AWAY_S = 0.25  # so long a step is a time away, if it is also long for this person
+_STEPS = 36  # colors from the first second to the last
+_POINTS = 360  # of one path at the most; each is a mean over its part of the time
+_SIDE, _LEAST, _GAP = 440, 260, 24  # side of a plane, its minimum, and the gap between planes
+_HEAD, _FOOT = 22, 30  # above a plane for its name, below it as space
+_REACH = 1.09  # of the plane, so that marks on its rim are not clipped
+_APART = 30.0  # distance between two times that are written beside a path
+_LEFT = 6  # of the time scale, so that half of its first tick label has room
 #: Blue, violet, red, amber, each with a contrast of 3 to 1 on white and on black.
 _RAMP = ((0, 100, 205), (125, 80, 205), (195, 60, 130), (215, 80, 45), (176, 118, 0))
-#: Where each word stands beside its place, so that none hides another: dx, dy, text-anchor.
-_BESIDE = {
+#: Where each label stands beside its point, so that none hides another: dx, dy, text-anchor.
+_OFFSETS = {
     "neutral": (6, 14, "start"),
     "happiness": (0, -8, "middle"),
     "surprise": (0, -8, "middle"),
@@ -60,107 +69,94 @@ def plane_plot(
     source: str = "",
     span: tuple[float, float] | None = None,
     width: int = 960,
+    title: str = "",
 ) -> Plot:
-    """Draw everyone's way, each in a plane of their own, all with the same colours for time.
+    """Draw everyone's path, each in their own plane, all with the same colors of time.
 
-    A point is the mean of a short time, a line leads to the next; where many points lie, the
-    person stayed. A ring is the beginning, a disc the end, and some times are written beside.
+    A point is the mean over a short time, a line leads to the next; where points pile up, the
+    person stayed. A ring is the start, a disc the end, and some times are written beside.
 
     Args:
         people: in the order to be drawn.
-        source: where the values come from, told below; "" where the model measured them.
-        span: first and last second of the colours; None takes the ways' own.
-        width: of the drawing in CSS pixels; the height follows.
+        source: what the values were derived from, as written below; "" if the model measured them.
+        span: first and last second of the colors; None takes the paths' own.
+        width: of the plot in CSS pixels; the height follows.
+        title: heading, such as the name of the video; "" for none.
 
     Raises:
-        UsageError: the span ends before it begins, or the drawing is too narrow.
+        UsageError: the span ends before it begins, or the plot is too narrow.
     """
     if width < _LEAST:
-        raise UsageError(f"a drawing of planes is at least {_LEAST} wide, got {width}.")
-    start, end = _span(people, span)
+        raise UsageError(f"a plot of planes is at least {_LEAST} wide, got {width}.")
+    start, end = time_span((person.times for person in people), span)
     across = max(1, min(len(people), (width + _GAP) // (_LEAST + _GAP)))
     side = min(_SIDE, (width - _GAP * (across - 1)) / across)
     width = max(_LEAST, math.ceil(across * (side + _GAP) - _GAP))
-    parts = [_scale(start, end, min(width, 420))]
-    top = 52.0
+    parts = [text(_LEFT, 14, title, size=15, more='font-weight="600"')] if title else []
+    top = 26.0 if title else 0.0
+    parts.append(_scale(start, end, min(width, 420), top))
+    top += 52
     for place, person in enumerate(people):
         row, column = divmod(place, across)
         corner = column * (side + _GAP), top + row * (_HEAD + side + _FOOT) + _HEAD
         parts.append(_panel(person, _Plane(*corner, side), (start, end)))
     if not people:
-        parts.append(f'<text x="0" y="{top + 12}">no face was found</text>')
+        parts.append(text(_LEFT, top + 12, "no face was found"))
     y = top + math.ceil(len(people) / across) * (_HEAD + side + _FOOT) + (0 if people else 24)
-    note = f"Derived: {source}." if source else "As the model measures them."
-    axes = "Valence across, arousal up, −1 to 1; a ring where it begins, a disc where it ends."
-    for line in _wrapped(f"{axes} {note}", width):
-        parts.append(f'<text x="0" y="{number(y)}" fill-opacity=".72">{told(line)}</text>')
+    note = f"Derived: {source}." if source else "As measured by the model."
+    axes = "x: valence, y: arousal, −1 to 1; ring: start, disc: end."
+    for line in wrapped(f"{axes} {note}", width):
+        parts.append(text(_LEFT, y, line, quiet=True))
         y += 16
-    title = "Valence and arousal over time: " + ", ".join(person.name for person in people)
-    return Plot(
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {number(y)}" '
-        f'width="{width}" height="{number(y)}" role="img" aria-label="{told(title)}" '
-        f'fill="currentColor" font-family="{FONT}" font-size="11" '
-        f'style="max-width:100%;height:auto">{"".join(parts)}</svg>'
-    )
+    names = ", ".join(person.name for person in people)
+    return document(parts, width, y, f"Valence and arousal over time: {names}")
 
 
 def time_color(share: float) -> str:
-    """The colour of a moment, ``#rrggbb``: 0 is the first of the film, 1 the last."""
+    """The color of a moment, ``#rrggbb``: 0 is the first of the video, 1 the last."""
     at = min(max(share, 0.0), 1.0) * (len(_RAMP) - 1)
     low = min(int(at), len(_RAMP) - 2)
-    mixed = (round(a + (at - low) * (b - a)) for a, b in zip(*_RAMP[low : low + 2], strict=True))
-    return "#{:02x}{:02x}{:02x}".format(*mixed)
+    red, green, blue = (
+        round(a + (at - low) * (b - a)) for a, b in zip(*_RAMP[low : low + 2], strict=True)
+    )
+    return hex_color((red, green, blue))
 
 
-def _span(people: Sequence[PersonPath], span: tuple[float, float] | None) -> tuple[float, float]:
-    if span is None:
-        times = np.concatenate([np.zeros(0), *(person.times for person in people)])
-        span = (float(times.min()), float(times.max())) if len(times) else (0.0, 1.0)
-    start, end = span
-    if not (math.isfinite(start) and math.isfinite(end) and start <= end):
-        raise UsageError(f"the span must be two times in order, got {span}.")
-    return start, max(end, start + 0.1)
-
-
-def _scale(start: float, end: float, width: float) -> str:
-    """The colours of time, and round times below them."""
-    left, right = 0.0, width - 24.0
+def _scale(start: float, end: float, width: float, top: float) -> str:
+    """The colors of time, and round times below them."""
+    left, right = _LEFT, width - 24.0
     step = (right - left) / _STEPS
     out = [
-        f'<rect x="{number(left + i * step)}" y="4" width="{number(step + 0.6)}" height="10" '
-        f'fill="{time_color((i + 0.5) / _STEPS)}"/>'
+        f'<rect x="{number(left + i * step)}" y="{number(top + 4)}" '
+        f'width="{number(step + 0.6)}" height="10" fill="{time_color((i + 0.5) / _STEPS)}"/>'
         for i in range(_STEPS)
     ]
-    times = round_times(start, end, max(2, int((right - left) / 76)))
-    fine = times[1] - times[0] if len(times) > 1 else 0.1
-    for place, time_s in enumerate(times):
+    for time_s, words in time_ticks(start, end, max(2, int((right - left) / 76))):
         x = left + (time_s - start) / (end - start) * (right - left)
-        unit = " s" if end <= 60 and place == len(times) - 1 else ""
-        anchor = "start" if x < 12 else "middle"
+        anchor = "start" if x < 16 else "middle"
         out.append(
-            f'<path d="M{number(x)} 14v4" stroke="currentColor" stroke-opacity=".5"/>'
-            f'<text x="{number(x)}" y="30" text-anchor="{anchor}" fill-opacity=".72">'
-            f"{time_text(time_s, fine, end)}{unit}</text>"
+            f'<path d="M{number(x)} {number(top + 14)}v4" stroke="currentColor" '
+            'stroke-opacity=".5"/>'
+            + text(max(x - 3, 0) if x < 16 else x, top + 30, words, anchor=anchor, quiet=True)
         )
     return f'<g class="mien-scale">{"".join(out)}</g>'
 
 
 def _panel(person: PersonPath, plane: _Plane, span: tuple[float, float]) -> str:
-    name = f'<text x="{number(plane.left)}" y="{number(plane.top - 8)}" font-size="13" '
-    name += f'font-weight="600">{told(person.name)}</text>'
+    name = text(plane.left + _LEFT, plane.top - 8, person.name, size=13, more='font-weight="600"')
     points = _points(person, span)
-    inside = [
+    parts = [
         _ground(plane),
         _way(points, plane, span),
-        _words(plane),
         _moments(points, plane, span),
+        _labels(plane),
     ]
-    attribute = f'class="mien-plane" data-name="{told(person.name)}"'
-    return f"<g {attribute}>{name}{''.join(inside)}</g>"
+    attribute = f'class="mien-plane" data-name="{xml_text(person.name)}"'
+    return f"<g {attribute}>{name}{''.join(parts)}</g>"
 
 
 def _ground(plane: _Plane) -> str:
-    """The circle, the axes through its middle, and what their ends mean."""
+    """The circle, the axes through its center, and the meaning of their ends."""
     x, y = float(plane.x(0.0)), float(plane.y(0.0))
     radius = plane.side / 2 / _REACH
     left, right = float(plane.x(-1.0)), float(plane.x(1.0))
@@ -181,34 +177,33 @@ def _ground(plane: _Plane) -> str:
         ("calm", x + 5, low - 7, "start"),
     )
     words = "".join(
-        f'<text x="{number(at)}" y="{number(down)}" text-anchor="{anchor}" fill-opacity=".72" '
-        f'font-style="italic">{word}</text>'
+        text(at, down, word, anchor=anchor, more='font-style="italic"', quiet=True)
         for word, at, down, anchor in ends
     )
     return rings + axes + words
 
 
-def _words(plane: _Plane) -> str:
-    """The expressions at their places."""
+def _labels(plane: _Plane) -> str:
+    """The expressions at their coordinates, legible also over a path."""
     out = []
+    halo = 'style="paint-order:stroke;stroke:var(--paper,#fff);stroke-width:3px"'
     for label in EMOTIONS:
         x, y = float(plane.x(COORDINATES[label][0])), float(plane.y(COORDINATES[label][1]))
-        right, down, anchor = _BESIDE[label]
+        right, down, anchor = _OFFSETS[label]
         out.append(
             f'<circle cx="{number(x)}" cy="{number(y)}" r="2.5" fill-opacity=".8"/>'
-            f'<text x="{number(x + right)}" y="{number(y + down)}" text-anchor="{anchor}">'
-            f"{label}</text>"
+            + text(x + right, y + down, label, anchor=anchor, more=halo)
         )
     return "".join(out)
 
 
 @dataclass(frozen=True, eq=False)
 class _Points:
-    """``(m,)`` times and ``(m, 2)`` places, means of short times; `away` begin after a gap."""
+    """``(m,)`` times and ``(m, 2)`` places, means over short times; `absent` follow a gap."""
 
     times: Floats
     places: Floats
-    away: npt.NDArray[np.bool_]
+    absent: npt.NDArray[np.bool_]
 
 
 def _points(person: PersonPath, span: tuple[float, float]) -> _Points:
@@ -216,20 +211,17 @@ def _points(person: PersonPath, span: tuple[float, float]) -> _Points:
     times, places = person.times[inside], person.places[inside]
     if not len(times):
         return _Points(times, places, np.zeros(0, bool))
-    slot = ((times - span[0]) / (span[1] - span[0]) * (_POINTS - 1)).astype(int)
-    first = np.flatnonzero(np.diff(slot, prepend=-1))
-    count = np.diff(first, append=len(times))
-    usual = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
-    gaps = times[first[1:]] - times[first[1:] - 1] > max(2.5 * usual, _AWAY_S)
+    first, count, absent = time_bins(times, span, _POINTS - 1)
+    absent[0] = True
     return _Points(
         np.add.reduceat(times, first) / count,
         np.add.reduceat(places, first, axis=0) / count[:, None],
-        np.concatenate([[True], gaps]),
+        absent,
     )
 
 
 def _way(points: _Points, plane: _Plane, span: tuple[float, float]) -> str:
-    """Dots and the lines between them, colour by colour."""
+    """Dots and the lines between them, color by color."""
     x, y = plane.x(points.places[:, 0]), plane.y(points.places[:, 1])
     out = []
     for color, rows in _colored(points.times, span):
@@ -237,7 +229,7 @@ def _way(points: _Points, plane: _Plane, span: tuple[float, float]) -> str:
         lines = "".join(
             f"M{number(x[i - 1])} {number(y[i - 1])}L{number(x[i])} {number(y[i])}"
             for i in rows
-            if not points.away[i]
+            if not points.absent[i]
         )
         out.append(f'<g stroke="{color}" stroke-linecap="round" fill="none">')
         out.append(f'<path d="{lines}" stroke-opacity=".6"/>' if lines else "")
@@ -246,7 +238,7 @@ def _way(points: _Points, plane: _Plane, span: tuple[float, float]) -> str:
 
 
 def _colored(times: Floats, span: tuple[float, float]) -> Iterator[tuple[str, range]]:
-    """Rows that have one colour, in order."""
+    """Rows of one color, in order."""
     share = (times - span[0]) / (span[1] - span[0])
     step = np.minimum((share * _STEPS).astype(int), _STEPS - 1)
     edges = [0, *(np.flatnonzero(np.diff(step)) + 1).tolist(), len(times)]
@@ -255,7 +247,7 @@ def _colored(times: Floats, span: tuple[float, float]) -> Iterator[tuple[str, ra
 
 
 def _moments(points: _Points, plane: _Plane, span: tuple[float, float]) -> str:
-    """A ring where it begins, a disc where it ends, and round times beside the way between."""
+    """A ring at the start, a disc at the end, and round times beside the path between."""
     if not len(points.times):
         return ""
     x, y = plane.x(points.places[:, 0]).tolist(), plane.y(points.places[:, 1]).tolist()
@@ -263,20 +255,16 @@ def _moments(points: _Points, plane: _Plane, span: tuple[float, float]) -> str:
     colors = [time_color((t - span[0]) / (span[1] - span[0])) for t in points.times]
     words = [(float(plane.x(v)), float(plane.y(a))) for v, a in COORDINATES.values()]
     taken = [*words, *((x[row], y[row]) for row in (first, last))]
-    times = round_times(*span, 9)
-    fine = times[1] - times[0] if len(times) > 1 else 0.1
-    for time_s in times:
+    for time_s, label in time_ticks(*span, 9):
         row = int(np.abs(points.times - time_s).argmin())
         here = x[row], y[row]
-        away = abs(points.times[row] - time_s) > (span[1] - span[0]) / 40
-        if away or any(math.dist(here, other) < _APART for other in taken):
+        far = abs(points.times[row] - time_s) > (span[1] - span[0]) / 40
+        if far or any(math.dist(here, other) < _APART for other in taken):
             continue
         taken.append(here)
         out.append(
             f'<circle cx="{number(x[row])}" cy="{number(y[row])}" r="3.5" fill="{colors[row]}"/>'
-            f'<text x="{number(x[row])}" y="{number(y[row] + 15)}" text-anchor="middle" '
-            f'fill-opacity=".8" font-size="10">{time_text(time_s, fine, span[1])}'
-            f"{' s' if span[1] <= 60 else ''}</text>"
+            + text(x[row], y[row] + 15, label.removesuffix(" s"), anchor="middle", size=10)
         )
     for row, fill in ((first, "none"), (last, colors[last])):
         out.append(
@@ -284,15 +272,3 @@ def _moments(points: _Points, plane: _Plane, span: tuple[float, float]) -> str:
             f'stroke="{colors[row]}" stroke-width="2"/>'
         )
     return "".join(out)
-
-
-def _wrapped(text: str, width: int) -> list[str]:
-    """Lines that fit, by the usual width of a letter."""
-    lines = [""]
-    for word in text.split():
-        longer = f"{lines[-1]} {word}".strip()
-        if len(longer) * 6 > width and lines[-1]:
-            lines.append(word)
-        else:
-            lines[-1] = longer
-    return lines

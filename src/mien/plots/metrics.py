@@ -1,158 +1,165 @@
-"""Measured figures as SVG: confusion table, calibration, accuracy against coverage.
-
-The drawings take their ink from the page around them (``currentColor``), so that they fit light
-and dark pages; alone, on white, they are black.
-"""
+"""Plots of an evaluation: confusion matrix, calibration, accuracy against coverage."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from html import escape
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from mien.plots import Plot
+from mien.plots.svg import document, number, text, xml_text
+from mien.plots.values import Plot
 
-_FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 _BLUE = "#2274b5"
-_SIDE, _EDGE = 300, 46  # of a square plot: the field, and the room for figures beside it
-_CELL, _NAMES = 62, 96  # of the table: a cell, and the names beside and above it
+_SIDE, _EDGE, _TOP = 300, 46, 12  # of a square field, and the room beside, below and above it
+_CELL, _NAMES, _HEAD = 62, 96, 44  # of the matrix: a cell, and the names beside and above it
+_FEW = 10  # faces: fewer say little, so no line leads to them
+_BEYOND = 1.96  # standard errors of a 95 % interval
 
 
-def confusion_picture(table: npt.NDArray[np.int64], labels: Sequence[str]) -> Plot:
-    """Rows are the true labels, columns what was told; each row is shaded by its own share."""
-    nothing = bool(table[:, -1].any())
-    columns = [*labels, *(["none"] if nothing else [])]
-    counts = table if nothing else table[:, :-1]
-    totals = np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    width = _NAMES + _CELL * len(columns) + 66
-    height = 44 + _CELL * len(labels)
-    parts = [
-        f'<text x="{_NAMES + _CELL * len(columns) / 2}" y="12" text-anchor="middle" '
-        'opacity=".7">told as</text>'
-    ]
+def confusion_plot(table: npt.NDArray[np.int64], labels: Sequence[str]) -> Plot:
+    """The confusion matrix: rows are true labels, columns predictions, shades shares of the row.
+
+    Args:
+        table: ``(k, k + 1)`` counts; the last column holds faces without a prediction.
+        labels: k names.
+    """
+    missing = bool(table[:, -1].any())
+    columns = [*labels, *(["none"] if missing else [])]
+    counts = table if missing else table[:, :-1]
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    right = _NAMES + _CELL * len(columns)
+    parts = [text((_NAMES + right) / 2, 12, "predicted", anchor="middle", size=13, quiet=True)]
+    parts.append(text(right + 10, 34, "faces", size=13, quiet=True))
     for j, name in enumerate(columns):
-        x = _NAMES + _CELL * (j + 0.5)
-        parts.append(f'<text x="{x}" y="34" text-anchor="middle">{escape(name[:9])}</text>')
+        parts.append(text(_NAMES + _CELL * (j + 0.5), 34, name[:9], anchor="middle", size=12))
     for i, name in enumerate(labels):
-        y = 44 + _CELL * i
-        middle = y + _CELL / 2 + 4
-        parts.append(
-            f'<text x="{_NAMES - 10}" y="{middle}" text-anchor="end">{escape(name)}</text>'
-        )
-        for j in range(len(columns)):
-            share = float(counts[i, j] / totals[i, 0])
-            parts.append(_cell(_NAMES + _CELL * j, y, int(counts[i, j]), share, i == j))
-        x = _NAMES + _CELL * len(columns) + 10
-        parts.append(f'<text x="{x}" y="{middle}" opacity=".7">{int(counts[i].sum()):,}</text>')
-    return _drawing(parts, width, height, "Confusion table: rows are true, columns are told")
+        middle = _HEAD + _CELL * (i + 0.5) + 4
+        parts.append(text(_NAMES - 10, middle, name, anchor="end", size=13))
+        parts += [
+            _cell(_NAMES + _CELL * j, _HEAD + _CELL * i, int(counts[i, j]), shares[i, j], i == j)
+            for j in range(len(columns))
+        ]
+        parts.append(text(right + 10, middle, f"{counts[i].sum():,}", size=13, quiet=True))
+    height = _HEAD + _CELL * len(labels)
+    return document(parts, right + 66, height, "Confusion matrix: rows true, columns predicted")
 
 
-def _cell(x: float, y: float, count: int, share: float, right: bool) -> str:
+def _cell(x: float, y: float, count: int, share: float, correct: bool) -> str:
     ink = "#fff" if share > 0.55 else "currentColor"
-    frame = ' stroke="currentColor" stroke-width="1.5"' if right else ""
-    text = f"{100 * share:.0f} %" if count else "·"
+    frame = ' stroke="currentColor" stroke-width="1.5"' if correct else ""
+    words = f"{100 * share:.0f} %" if count else "·"
     return (
         f"<g><title>{count:,} faces, {100 * share:.1f} %</title>"
         f'<rect x="{x + 1}" y="{y + 1}" width="{_CELL - 2}" height="{_CELL - 2}" rx="4" '
         f'fill="{_BLUE}" fill-opacity="{max(share, 0.03):.3f}"{frame}/>'
-        f'<text x="{x + _CELL / 2}" y="{y + _CELL / 2 + 5}" text-anchor="middle" '
-        f'fill="{ink}">{text}</text></g>'
-    )
+        + text(x + _CELL / 2, y + _CELL / 2 + 5, words, anchor="middle", size=13,
+               more=f'fill="{ink}"')
+        + "</g>"
+    )  # fmt: skip
 
 
-def calibration_picture(bins: Sequence[tuple[float, float, int]]) -> Plot:
-    """Share that is right against confidence; on the diagonal, confidence means what it says."""
+@dataclass(frozen=True)
+class _Field:
+    """A square plot of two shares; the vertical axis begins at `low`."""
+
+    low: float = 0.0
+
+    def at(self, x: float, y: float) -> tuple[float, float]:
+        up = (max(y, self.low) - self.low) / (1 - self.low)
+        return _EDGE + _SIDE * x, _TOP + _SIDE * (1 - up)
+
+    def axes(self, below: str, beside: str) -> list[str]:
+        """Grid, tick labels and names of the axes."""
+        parts = []
+        for share in np.linspace(0, 1, 6).tolist():
+            level = self.low + (1 - self.low) * share
+            x, y = self.at(share, level)
+            parts += [
+                f'<path d="M{number(x)} {_TOP}v{_SIDE}M{_EDGE} {number(y)}h{_SIDE}" '
+                'stroke="currentColor" opacity=".13"/>',
+                text(x, _TOP + _SIDE + 18, f"{100 * share:.0f}", anchor="middle", quiet=True),
+                text(_EDGE - 8, y + 4, f"{100 * level:.0f}", anchor="end", quiet=True),
+            ]
+        note = f" (axis begins at {100 * self.low:.0f})" if self.low else ""
+        turned = f'transform="translate(12 {_TOP + _SIDE / 2}) rotate(-90)"'
+        middle = _EDGE + _SIDE / 2
+        parts.append(text(middle, _TOP + _SIDE + 40, f"{below}, %", anchor="middle", size=13))
+        parts.append(text(0, 0, f"{beside}, %{note}", anchor="middle", size=13, more=turned))
+        return parts
+
+    def line(self, points: Sequence[tuple[float, float]], more: str = "") -> str:
+        places = "L".join(" ".join(map(number, self.at(x, y))) for x, y in points)
+        return f'<path d="M{places}" fill="none" stroke="{_BLUE}" stroke-width="2" {more}/>'
+
+    def plot(self, parts: Sequence[str], description: str) -> Plot:
+        return document(parts, _SIDE + 2 * _EDGE, _TOP + _SIDE + 50, description)
+
+
+def calibration_plot(bins: Sequence[tuple[float, float, int]]) -> Plot:
+    """Accuracy against confidence; on the diagonal, confidence equals accuracy.
+
+    Each bin has the 95 % interval of its accuracy (Wilson 1927); bins of fewer than ten faces are
+    hollow, and no line leads to them.
+
+    Args:
+        bins: mean confidence, accuracy and number of faces.
+    """
+    field = _Field()
     most = max((count for _, _, count in bins), default=1)
-    parts = _field("confidence", "share that is right", (0, 1), (0, 1))
-    parts.append(_line([(0, 0), (1, 1)], (0, 1), (0, 1), "currentColor", dashed=True))
-    parts.append(_line([(told, true) for told, true, _ in bins], (0, 1), (0, 1), _BLUE))
-    for told, true, count in bins:
-        x, y = _place(told, true, (0, 1), (0, 1))
+    parts = field.axes("confidence", "accuracy")
+    parts.append(field.line([(0, 0), (1, 1)], 'stroke-dasharray="4 5" style="stroke:currentColor" '
+                            'opacity=".5"'))  # fmt: skip
+    solid = [(confidence, accuracy) for confidence, accuracy, count in bins if count >= _FEW]
+    parts += [field.line(solid)] if solid else []
+    for confidence, accuracy, count in bins:
+        x, y = field.at(confidence, accuracy)
+        low, high = (field.at(confidence, share)[1] for share in _wilson(accuracy, count))
         radius = 2.5 + 6 * (count / most) ** 0.5
+        fill = f'fill="{_BLUE}" fill-opacity=".75"' if count >= _FEW else 'fill="none"'
+        words = f"{count:,} faces: confidence {100 * confidence:.0f} %"
         parts.append(
-            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}" fill="{_BLUE}" '
-            f'fill-opacity=".75"><title>{count:,} faces: told {100 * told:.0f} %, '
-            f"right {100 * true:.0f} %</title></circle>"
+            f'<path d="M{number(x)} {number(low)}V{number(high)}" stroke="{_BLUE}" '
+            f'stroke-opacity=".7"/><circle cx="{number(x)}" cy="{number(y)}" '
+            f'r="{number(radius)}" {fill} stroke="{_BLUE}"><title>'
+            f"{xml_text(words)}, accuracy {100 * accuracy:.0f} %</title></circle>"
         )
-    return _drawing(parts, _SIDE + 2 * _EDGE, _SIDE + 2 * _EDGE, "Calibration")
+    return field.plot(parts, "Calibration")
 
 
-def coverage_picture(
-    thresholds: npt.NDArray[np.float64],
+def _wilson(share: float, count: int) -> tuple[float, float]:
+    """The 95 % interval of a share of `count` trials (Wilson 1927)."""
+    z2 = _BEYOND**2 / max(count, 1)
+    middle = share + z2 / 2
+    half = _BEYOND * math.sqrt((share * (1 - share) + z2 / 4) / max(count, 1))
+    return (middle - half) / (1 + z2), (middle + half) / (1 + z2)
+
+
+def coverage_plot(
     shares: npt.NDArray[np.float64],
     accuracies: npt.NDArray[np.float64],
-    sure: tuple[float, float],
+    confident: tuple[float, float],
 ) -> Plot:
-    """Accuracy where only the surest faces are answered; a dot where `uncertain` begins."""
+    """Accuracy of the most confident share of faces; a dot where `uncertain` begins.
+
+    Args:
+        shares, accuracies: coverage and accuracy at each confidence threshold.
+        confident: coverage and accuracy at the threshold of ``uncertain``.
+    """
     low = float(np.floor(10 * min(accuracies.min(initial=1.0), 0.9)) / 10)
-    kept = np.unique(np.linspace(0, max(len(shares) - 1, 0), 200).astype(int))
-    kept = kept[shares[kept] >= 0.02] if len(shares) else kept  # of a few faces it only jumps
-    parts = _field("share of faces answered", "right", (0, 1), (low, 1))
-    points = [(float(shares[i]), float(max(accuracies[i], low))) for i in kept]
-    parts.append(_line(points, (0, 1), (low, 1), _BLUE))
-    if sure[1] == sure[1]:
-        x, y = _place(sure[0], sure[1], (0, 1), (low, 1))
-        told = f"{100 * sure[0]:.0f} % answered, {100 * sure[1]:.1f} % right"
+    field = _Field(low)
+    rows = np.unique(np.linspace(0, max(len(shares) - 1, 0), 200).astype(int))
+    rows = rows[shares[rows] >= 0.02] if len(shares) else rows[:0]  # few faces only add noise
+    parts = field.axes("coverage: share of faces", "accuracy")
+    points = [(float(shares[i]), float(accuracies[i])) for i in rows]
+    parts += [field.line(points)] if points else []
+    if not math.isnan(confident[1]):
+        x, y = field.at(*confident)
+        words = f"{100 * confident[0]:.0f} % of faces, accuracy {100 * confident[1]:.1f} %"
         parts.append(
-            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{_BLUE}"><title>{told}</title></circle>'
-            f'<text x="{x - 10:.1f}" y="{y + 20:.1f}" text-anchor="end">{told}</text>'
+            f'<circle cx="{number(x)}" cy="{number(y)}" r="5" fill="{_BLUE}"/>'
+            + text(x - 10, y + 20, words, anchor="end", size=13)
         )
-    return _drawing(parts, _SIDE + 2 * _EDGE, _SIDE + 2 * _EDGE, "Accuracy against coverage")
-
-
-def _place(
-    x: float, y: float, wide: tuple[float, float], high: tuple[float, float]
-) -> tuple[float, float]:
-    across = (x - wide[0]) / (wide[1] - wide[0])
-    up = (y - high[0]) / (high[1] - high[0])
-    return _EDGE + _SIDE * across, 12 + _SIDE * (1 - up)
-
-
-def _field(
-    below: str, beside: str, wide: tuple[float, float], high: tuple[float, float]
-) -> list[str]:
-    """Grid, figures and names of the axes."""
-    parts = []
-    for share in np.linspace(0, 1, 6):
-        x, y = _EDGE + _SIDE * share, 12 + _SIDE * (1 - share)
-        across = wide[0] + (wide[1] - wide[0]) * share
-        up = high[0] + (high[1] - high[0]) * share
-        parts += [
-            f'<path d="M{x} 12v{_SIDE}M{_EDGE} {y}h{_SIDE}" stroke="currentColor" opacity=".13"/>',
-            f'<text x="{x}" y="{_SIDE + 30}" text-anchor="middle" opacity=".8">'
-            f"{100 * across:.0f}</text>",
-            f'<text x="{_EDGE - 8}" y="{y + 4}" text-anchor="end" opacity=".8">'
-            f"{100 * up:.0f}</text>",
-        ]
-    parts.append(
-        f'<text x="{_EDGE + _SIDE / 2}" y="{_SIDE + 52}" text-anchor="middle">{below}, %</text>'
-        f'<text transform="translate(12 {12 + _SIDE / 2}) rotate(-90)" text-anchor="middle">'
-        f"{beside}, %</text>"
-    )
-    return parts
-
-
-def _line(
-    points: Sequence[tuple[float, float]],
-    wide: tuple[float, float],
-    high: tuple[float, float],
-    color: str,
-    *,
-    dashed: bool = False,
-) -> str:
-    if not points:
-        return ""
-    places = [_place(x, y, wide, high) for x, y in points]
-    told = "L".join(f"{x:.1f} {y:.1f}" for x, y in places)
-    dash = ' stroke-dasharray="4 5" opacity=".5"' if dashed else ""
-    return f'<path d="M{told}" fill="none" stroke="{color}" stroke-width="2"{dash}/>'
-
-
-def _drawing(parts: Sequence[str], width: float, height: float, told: str) -> Plot:
-    return Plot(
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" '
-        f'width="{width:g}" height="{height:g}" role="img" aria-label="{escape(told)}" '
-        f'fill="currentColor" font-family="{_FONT}" font-size="13">{"".join(parts)}</svg>'
-    )
+    return field.plot(parts, "Accuracy against coverage")

@@ -1,4 +1,4 @@
-"""What goes into a drawing of curves, and what comes out."""
+"""Inputs and outputs of plots: curves, paths, the finished SVG."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from mien.errors import UsageError
 from mien.files import write_text
@@ -15,15 +16,15 @@ from mien.types import Floats, Image
 
 @dataclass(frozen=True, eq=False)
 class PersonCurve:
-    """How one person's face looked over time.
+    """One person's probabilities over time.
 
     Attributes:
-        name: who, as written above the panel.
-        times: ``(n,)`` seconds; a long step from one to the next is a time without this person.
+        name: title of the panel.
+        times: ``(n,)`` seconds; a long step from one to the next is an absence.
         values: ``(n, k)`` probabilities; rows with NaN are left out.
         labels: the k names of the columns.
-        thumbnails: moments to show: time in seconds, label, picture ``(h, w, 3)`` uint8 RGB.
-        spread: ``(n, k)``, drawn as a band of so much to either side of `values`; None for none.
+        thumbnails: moments to show: time in seconds, label, image ``(h, w, 3)`` uint8 RGB.
+        spread: ``(n, k)``, half the width of a band drawn around `values`; None for none.
         counts: ``(n,)`` faces at each time, drawn as steps below the panel; None for none.
         unfit: start and end, seconds, of stretches in which the face was unfit to be judged;
             shaded.
@@ -49,35 +50,31 @@ class PersonCurve:
             raise UsageError(
                 f"values must have shape ({len(times)}, {len(labels)}), got {values.shape}."
             )
-        known = np.isfinite(times) & np.isfinite(values).all(axis=1)
-        order = np.flatnonzero(known)[np.argsort(times[known], kind="stable")]
+        order = _complete(times, values)
+        for name, shape in (("spread", values.shape), ("counts", times.shape)):
+            given = getattr(self, name)
+            if given is not None:
+                array = np.asarray(given, np.float64)
+                if array.shape != shape:
+                    raise UsageError(f"{name} must have a row for each time, got {array.shape}.")
+                object.__setattr__(self, name, array[order])
         times, values = times[order], values[order]
         if values.size and (values.min() < -0.01 or values.max() > 1.01):
             raise UsageError("curves show probabilities, but these values are not from 0 to 1.")
         values = np.clip(values, 0, 1)
-        if self.spread is not None:
-            spread = np.asarray(self.spread, np.float64)
-            if spread.shape != (len(known), len(labels)):
-                raise UsageError(f"the spread must have a row for each time, got {spread.shape}.")
-            object.__setattr__(self, "spread", spread[order])
-        if self.counts is not None:
-            counts = np.asarray(self.counts, np.float64)
-            if counts.shape != known.shape:
-                raise UsageError(f"there must be a count for each time, got {counts.shape}.")
-            object.__setattr__(self, "counts", counts[order])
         for name, value in (("times", times), ("values", values), ("labels", labels)):
             object.__setattr__(self, name, value)
 
 
 @dataclass(frozen=True, eq=False)
 class PersonPath:
-    """One person's way through the plane of valence and arousal.
+    """One person's path through the plane of valence and arousal.
 
     Attributes:
-        name: who, as written above the plane.
-        times: ``(n,)`` seconds; a long step from one to the next is a time without this person.
-        places: ``(n, 2)`` valence and arousal, -1 to 1; rows with NaN are left out, and what a
-            model measured beyond is drawn at the edge.
+        name: title of the plane.
+        times: ``(n,)`` seconds; a long step from one to the next is an absence.
+        places: ``(n, 2)`` valence and arousal, -1 to 1; rows with NaN are left out, and values
+            beyond are drawn at the edge.
 
     Raises:
         UsageError: the shapes do not fit.
@@ -92,15 +89,21 @@ class PersonPath:
         places = np.asarray(self.places, np.float64)
         if places.shape != (len(times), 2):
             raise UsageError(f"places must have shape ({len(times)}, 2), got {places.shape}.")
-        known = np.isfinite(times) & np.isfinite(places).all(axis=1)
-        order = np.flatnonzero(known)[np.argsort(times[known], kind="stable")]
+        order = _complete(times, places)
         object.__setattr__(self, "times", times[order])
         object.__setattr__(self, "places", np.clip(places[order], -1.05, 1.05))
 
 
+def _complete(times: Floats, values: Floats) -> npt.NDArray[np.int64]:
+    """Rows without NaN, in order of time."""
+    rows = np.flatnonzero(np.isfinite(times) & np.isfinite(values).all(axis=1))
+    order: npt.NDArray[np.int64] = rows[np.argsort(times[rows], kind="stable")]
+    return order
+
+
 @dataclass(frozen=True)
 class Plot:
-    """A finished drawing.
+    """A finished plot.
 
     Attributes:
         svg: the text of one ``<svg>`` element, complete in itself.
@@ -109,10 +112,10 @@ class Plot:
     svg: str
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
-        """Write the drawing to an ``.svg`` file.
+        """Write the plot to an ``.svg`` file.
 
         Args:
-            path: of the drawing; one that mien wrote is replaced.
+            path: the file; one that mien wrote is replaced.
             overwrite: replace any other file, too.
 
         Raises:

@@ -1,4 +1,4 @@
-"""One self-contained page about a film: curves, segments, faces at their peaks, how it was made."""
+"""Self-contained HTML pages: of videos, of people, of evaluations; and clips of highlights."""
 
 from mien.reports.video import PEOPLE, SEGMENTS, report_page, write_report
 

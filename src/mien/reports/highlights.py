@@ -1,4 +1,4 @@
-"""The strongest moments of a film: its longest runs of one expression, as short films."""
+"""Highlights of a video: the longest runs of one expression, each written as a short clip."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from mien.results.result import Result
     from mien.timeline.timeline import Timeline
 
-_AROUND_S = 0.5  # shown before and after a run, so that one sees it begin and end
-_APART_S = 2.0  # between looks that lie further apart nothing is known
+_AROUND_S = 0.5  # shown before and after a run, so that its start and end are visible
+_APART_S = 2.0  # between analyzed frames further apart than this, boxes are not interpolated
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,14 @@ class Clip:
     """A run of one expression in one person's face.
 
     Attributes:
-        source: the film.
+        source: the video.
         track_id: the person.
         emotion: the apparent expression.
-        start_s, end_s: the run, seconds of the film.
+        start_s, end_s: the run, seconds of the video.
         strength: mean probability of the expression over the run.
-        peak_s: when it was highest, seconds.
-        file: the short film or GIF that shows it, or None; a film's ``poster`` lies beside it.
+        peak_s: time of its highest probability, seconds.
+        file: the video or GIF that shows it, or None; a video's ``poster`` lies beside it.
+        shown_s: start and end of the part that the file shows, seconds, or None without a file.
     """
 
     source: str
@@ -50,6 +51,7 @@ class Clip:
     strength: float
     peak_s: float
     file: Path | None = None
+    shown_s: tuple[float, float] | None = None
 
     @property
     def duration_s(self) -> float:
@@ -58,129 +60,130 @@ class Clip:
 
     @property
     def poster(self) -> Path | None:
-        """A picture of the peak, for players that wait to be started; a GIF has none."""
+        """An image of the peak, for players that wait to be started; a GIF has none."""
         if self.file is None or self.file.suffix.lower() == ".gif":
             return None
         return self.file.with_suffix(".jpg")
 
 
-def strongest(
+def highlights(
     timeline: Timeline,
-    most: int = 6,
-    leave_out: Collection[str] = ("neutral", UNCERTAIN),
-    least_s: float = 0.5,
+    max_clips: int = 6,
+    ignored: Collection[str] = ("neutral", UNCERTAIN),
+    min_duration_s: float = 0.5,
 ) -> list[Clip]:
     """The longest runs of one expression, longest first.
 
     The longest are taken, as in Savchenko, Savchenko and Makarov 2022 (IEEE Transactions on
-    Affective Computing, "Classifying Emotions and Engagement in Online Learning"). Each
-    expression of each person has its longest run told before any has a second.
+    Affective Computing, "Classifying Emotions and Engagement in Online Learning"). The longest
+    run of each expression of each person comes before any second one.
 
     Args:
-        timeline: of one film or several; smooth it first, or short runs will fall apart.
-        most: how many to tell.
-        leave_out: expressions that are not told.
-        least_s: shorter runs, of people who are seen for a blink, are not told; seconds.
+        timeline: of one video or several; smooth it first, or runs fall into pieces.
+        max_clips: maximum number of highlights.
+        ignored: expressions without highlights.
+        min_duration_s: ignore shorter runs.
 
     Raises:
-        UsageError: `most` is below 1, or the table has no times or people.
+        UsageError: `max_clips` is below 1, or the table has no times or people.
     """
-    if most < 1:
-        raise UsageError(f"there is at least 1 clip to tell, got {most}.")
+    if max_clips < 1:
+        raise UsageError(f"the number of clips must be at least 1, got {max_clips}.")
     runs = timeline.segments()
-    runs = runs[~runs["emotion"].isin(list(leave_out)) & (runs["duration_s"] >= least_s)]
+    runs = runs[~runs["emotion"].isin(list(ignored)) & (runs["duration_s"] >= min_duration_s)]
     runs = runs.sort_values(["duration_s", "strength"], ascending=False, kind="stable")
-    again = runs.groupby(["source", "track_id", "emotion"]).cumcount()
-    runs = runs.assign(again=again).sort_values("again", kind="stable").head(most)
+    repeats = runs.groupby(["source", "track_id", "emotion"]).cumcount()
+    runs = runs.assign(repeats=repeats).sort_values("repeats", kind="stable").head(max_clips)
     runs = runs.sort_values(["duration_s", "strength"], ascending=False, kind="stable")
     names = ("source", "track_id", "emotion", "start_s", "end_s", "strength", "peak_s")
     return [Clip(**{name: row[name] for name in names}) for row in runs.to_dict("records")]
 
 
-def cut(
+def write_clip(
     timeline: Timeline,
     clip: Clip,
     path: str | Path,
     *,
-    longest_s: float = 10.0,
+    max_duration_s: float = 10.0,
     overwrite: bool = False,
 ) -> Clip:
-    """Write a clip as a short film, with boxes, names and sound, and a picture beside it.
+    """Write a clip as a short video with boxes, names and sound, and its poster beside it.
 
-    A run longer than `longest_s` is shown around its peak. The film is read again from where it
-    was when it was analysed. Between frames that were looked at, as in an adaptive run, boxes are
-    drawn on their way from one to the next.
+    A run longer than `max_duration_s` is shown around its peak. The video is read again from its
+    original place. Between analyzed frames, as of an adaptive run, boxes are interpolated.
 
     Args:
-        timeline: that the clip is of.
-        clip: as from `strongest`.
+        timeline: the clip's timeline.
+        clip: as from `highlights`.
         path: ``.mp4``, ``.m4v``, ``.mov`` or ``.mkv``, or ``.gif`` for a small one without sound
             and poster; one that mien wrote is replaced.
-        longest_s: seconds that are shown at most.
+        max_duration_s: maximum length, seconds.
         overwrite: replace any other file, too.
 
     Returns:
-        the clip with its ``file``.
+        the clip with its ``file`` and ``shown_s``.
 
     Raises:
-        InputError: the film is not there any more, or is another one.
+        InputError: the video no longer exists, or is another one.
         UsageError: the file cannot be written.
     """
     start, end = clip.start_s - _AROUND_S, clip.end_s + _AROUND_S
-    if end - start > longest_s:
-        start = min(max(start, clip.peak_s - longest_s / 2), end - longest_s)
-        end = start + longest_s
+    if end - start > max_duration_s:
+        start = min(max(start, clip.peak_s - max_duration_s / 2), end - max_duration_s)
+        end = start + max_duration_s
     start = max(0.0, start)
-    film = timeline.source(clip.source)
-    times = film.images["time_s"]
-    near = film.images[times.between(start - _APART_S, end + _APART_S)]
+    video = timeline.source(clip.source)
+    times = video.images["time_s"]
+    near = video.images[times.between(start - _APART_S, end + _APART_S)]
     images = near[near["status"] == "ok"]
-    faces = film.faces[film.faces["frame"].isin(images["frame"])]
-    known = {r.index: r for r in restored(faces, images, film.labels, film.settings)}
-    if not any(start <= (result.time_s or 0.0) <= end for result in known.values()):
+    faces = video.faces[video.faces["frame"].isin(images["frame"])]
+    results = {r.index: r for r in restored(faces, images, video.labels, video.settings)}
+    if not any(start <= (result.time_s or 0.0) <= end for result in results.values()):
         raise InputError(f"{clip.source} has no frame from {start:.1f} to {end:.1f} s.")
-    width = max(result.size[0] for result in known.values() if result.size is not None)
-    made = replace(clip, file=Path(path))
+    width = max(result.size[0] for result in results.values() if result.size is not None)
+    written = replace(clip, file=Path(path), shown_s=(start, end))
     gif = Path(path).suffix.lower() == ".gif"
-    nearest = min(known, key=lambda i: abs((known[i].time_s or 0.0) - clip.peak_s))
+    nearest = min(results, key=lambda i: abs((results[i].time_s or 0.0) - clip.peak_s))
     frames = VideoSource(clip.source, start=start, end=end, width=width)
-    film_sink: GifSink | VideoSink = (
+    writer: GifSink | VideoSink = (
         GifSink(path, overwrite=overwrite)
         if gif
         else VideoSink(path, audio_from=clip.source, margin=False, overwrite=overwrite)
     )
-    with film_sink as sink:
-        for result, picture in _shown(frames, known):
+    with writer as sink:
+        for result, image in _frames(frames, results):
             sink.write(result)
-            if result.index == nearest and made.poster is not None:
-                write_image(made.poster, picture, overwrite=overwrite)
-    return made
+            if result.index == nearest and written.poster is not None:
+                write_image(written.poster, image, overwrite=overwrite)
+    return written
 
 
-def _shown(frames: VideoSource, known: Mapping[int, Result]) -> Iterator[tuple[Result, Image]]:
-    """The frames that can be read and of which something is known, each with its picture."""
-    looked = sorted(known)
+def _frames(frames: VideoSource, results: Mapping[int, Result]) -> Iterator[tuple[Result, Image]]:
+    """The readable frames with a result, analyzed or interpolated, each with its image."""
+    analyzed = sorted(results)
     for frame in frames:
-        result = known.get(frame.index)
+        result = results.get(frame.index)
         if result is None:
-            result = _between(frame, looked, known)
+            result = _interpolated(frame, analyzed, results)
         if result is None:
             continue
         try:
-            picture = frame.read()
+            image = frame.read()
         except InputError:
-            if frame.index in known:
+            if frame.index in results:
                 raise
             continue
-        yield replace(result, _read=partial(np.asarray, picture)), picture
+        yield replace(result, _read=partial(np.asarray, image)), image
 
 
-def _between(frame: Frame, looked: list[int], known: Mapping[int, Result]) -> Result | None:
-    """What is known of a frame that was passed over: the look before, its boxes on their way."""
-    place = bisect(looked, frame.index)
-    if not 0 < place < len(looked) or frame.time_s is None:
+def _interpolated(
+    frame: Frame, analyzed: list[int], results: Mapping[int, Result]
+) -> Result | None:
+    """The result of a frame that was skipped: that of the frame before, with moved boxes."""
+    place = bisect(analyzed, frame.index)
+    if not 0 < place < len(analyzed) or frame.time_s is None:
         return None
-    before, after = known[looked[place - 1]], known[looked[place]]
+    before, after = results[analyzed[place - 1]], results[analyzed[place]]
     start, end = before.time_s or 0.0, after.time_s or 0.0
     if not start < frame.time_s < end <= start + _APART_S:
         return None

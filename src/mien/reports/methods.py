@@ -1,10 +1,10 @@
-"""How a film was analysed, as people read it: the settings of the run, the card of the model."""
+"""How a video was analyzed: the settings of the run and the card of the model, in words."""
 
 from __future__ import annotations
 
 from mien.errors import MienError
 from mien.models.card import METADATA_KEY, ModelCard
-from mien.reports.html import percent
+from mien.reports.html import percent, whole_percent
 from mien.results.settings import RunSettings
 
 _SETTINGS = {
@@ -21,7 +21,7 @@ _SETTINGS = {
 }
 _FIGURES = {
     "literature_test": "accuracy on the FER+ list that papers report on",
-    "literature_test_without_twins": "the same without faces that have a twin in training data",
+    "literature_test_without_twins": "the same without near-duplicates of training faces",
     "test_occlusion": "accuracy on partly covered faces",
     "test_pose30": "accuracy on faces turned by 30° and more",
     "test_pose45": "accuracy on faces turned by 45° and more",
@@ -32,11 +32,11 @@ _FIGURES = {
 }
 
 
-def told_settings(settings: RunSettings) -> list[tuple[str, str]]:
-    """Names and values of the settings as people read them, those that this page explains first."""
+def settings_text(settings: RunSettings) -> list[tuple[str, str]]:
+    """Names and values of the settings in words, those that this page explains first."""
     texts = settings.to_metadata()
     if settings.uncertain_below and "uncertain_below" in texts:
-        texts["uncertain_below"] = percent(settings.uncertain_below)
+        texts["uncertain_below"] = whole_percent(settings.uncertain_below)
     if settings.smooth_s:
         texts["smooth_s"] += " s"
     texts["heads"] = ", ".join(f"{head['name']} ({head['task']})" for head in settings.heads)
@@ -62,25 +62,25 @@ def model_card(settings: RunSettings) -> tuple[ModelCard | None, str]:
     name = settings.classifier
     judges = [head["name"] for head in settings.heads if head["task"] == "expression"]
     if judges:
-        return None, f"The head {judges[0]} answers here: figures of {name} do not speak for it."
+        return None, f"Labels come from the head {judges[0]}: figures of {name} do not apply."
     if name not in CLASSIFIERS:
-        return None, "This model does not come with mien, so its card is not at hand."
+        return None, "This model does not come with mien, so its card is not available."
     try:
         path = model_path(name)
         if file_sha256(path) != settings.classifier_sha256:
-            return None, "The model of this name in this mien is another version than was used."
+            return None, "This mien has another version of the model than was used."
         return ModelCard.from_json(Session(path, threads=1).metadata[METADATA_KEY]), ""
     except (MienError, KeyError):
-        return None, "The model's file is not at hand, and its card with it."
+        return None, "The model's file, and its card with it, is not available."
 
 
 def card_figures(card: ModelCard | None) -> list[tuple[str, str, str]]:
     """Name, value and meaning of each measured figure."""
-    found = []
+    rows = []
     for name, value in (card.accuracy if card else {}).items():
         plain = name.startswith(("kl_", "ece_"))
         recall = name.removeprefix("recall_")
-        meaning = f"share of {recall} faces that it finds" if recall != name else ""
-        told = f"{value:.3f}" if plain else f"{100 * value:.1f} %"
-        found.append((name, told, meaning or _FIGURES.get(name, "")))
-    return found
+        meaning = f"recall of {recall}" if recall != name else ""
+        text = f"{value:.3f}" if plain else percent(value)
+        rows.append((name, text, meaning or _FIGURES.get(name, "")))
+    return rows

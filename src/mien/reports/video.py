@@ -1,6 +1,6 @@
-"""One self-contained page about a film: curves, segments, faces at their peaks, how it was made.
+"""One self-contained page about a video: curves, segments, faces at their peaks, the method.
 
-The page needs no network, no other file and no script; a little script adds reading off values.
+The page needs no network, no other file and no script; a small script adds reading off values.
 """
 
 from __future__ import annotations
@@ -12,26 +12,27 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from mien.errors import UsageError
-from mien.labels import UNCERTAIN
-from mien.plots import picture_uri, round_times, time_text, write_page
-from mien.reports.drawings import WIDE, curves, drawn, group_curve, planes, sure, threshold
-from mien.reports.html import NBSP, base, color, percent
-from mien.reports.methods import card_figures, model_card, told_settings
+from mien.labels import MEASURES, UNCERTAIN, color_of, hex_color
+from mien.plots import image_uri, plane_plot, time_text, time_ticks, timeline_plot, write_page
+from mien.reports.html import NBSP, base, render, whole_percent
+from mien.reports.methods import card_figures, model_card, settings_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mien.plots import Plot
     from mien.reports.highlights import Clip
     from mien.results.peaks import Peak
     from mien.timeline.timeline import Timeline
 
 Clock = Callable[[float], str]
 
-#: So many people are shown at once, those longest to be seen; the others are folded away.
+#: Number of people shown at once, those visible longest; the others are folded away.
 PEOPLE = 8
-#: So many segments are listed, and drawn for a person: the longest.
+#: Number of segments listed, and drawn for a person: the longest.
 SEGMENTS = 300
-_FACE = 128  # pixels a side, shown at half of it on fine screens
+_FACE = 128  # side in pixels, displayed at half of it on dense screens
+_WIDTHS = {"wide": 960, "narrow": 358}  # of plots, for screens and for phones held upright
 
 
 def write_report(
@@ -43,15 +44,14 @@ def write_report(
 ) -> Path:
     """Write the page about a timeline to an ``.html`` file.
 
-    It describes how faces look to viewers. Films of one table follow one another on the page;
-    what has no times, such as photos, is left out and counted.
+    It describes how faces look to viewers. Videos of one table follow one another on the page;
+    inputs without times, such as photos, are left out and counted.
 
     Args:
-        timeline: one film, or several.
+        timeline: one video, or several.
         path: the page.
-        clips: short films to show, as from `mien.reports.highlights.cut`; the page finds them by
-        their names,
-            so they belong beside it.
+        clips: clips to show, as from `mien.reports.highlights.write_clip`; the page refers to
+            them by their names, so they belong beside it.
         overwrite: replace a file that mien did not write, too.
 
     Raises:
@@ -64,33 +64,24 @@ def write_report(
 
 def report_page(timeline: Timeline, clips: Sequence[Clip] = ()) -> str:
     """The page of `write_report` as text."""
-    from importlib import resources
-
-    from jinja2 import Environment, StrictUndefined
-
     timed = set(timeline.images.loc[timeline.images["time_s"].notna(), "source"])
-    films = [source for source in timeline.sources if source in timed]
-    if not films:
-        raise UsageError("a report is about a film, but nothing in this table has a time.")
+    videos = [source for source in timeline.sources if source in timed]
+    if not videos:
+        raise UsageError(
+            "a report describes videos, but nothing in this table has a time; analyze a video."
+        )
     card, no_card = model_card(timeline.settings)
-    described = [
-        _film(timeline.source(source), [clip for clip in clips if clip.source == source])
-        for source in films
-    ]
-    assets = resources.files("mien") / "assets"
-    text = (assets / "report.html").read_text(encoding="utf-8")
-    page = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    page.filters["percent"] = percent
-    return page.from_string(text).render(
-        style=(assets / "page.css").read_text(encoding="utf-8"),
-        title=base(films[0]) if len(films) == 1 else f"{len(films)} videos",
-        films=described,
+    return render(
+        "report.html",
+        title=base(videos[0]) if len(videos) == 1 else f"{len(videos)} videos",
+        videos=[
+            _video(timeline.source(source), [clip for clip in clips if clip.source == source])
+            for source in videos
+        ],
         has_clips=any(clip.file is not None for clip in clips),
-        untimed=len(timeline.sources) - len(films),
-        settings=told_settings(timeline.settings),
-        threshold=threshold(timeline),
+        untimed=len(timeline.sources) - len(videos),
+        settings=settings_text(timeline.settings),
+        threshold=_threshold(timeline),
         smooth_s=f"{timeline.settings.smooth_s:g}" if timeline.settings.smooth_s else "",
         all_faces=timeline.all_faces,
         model=timeline.settings.classifier,
@@ -100,18 +91,48 @@ def report_page(timeline: Timeline, clips: Sequence[Clip] = ()) -> str:
     )
 
 
-def _film(film: Timeline, clips: Sequence[Clip]) -> dict[str, Any]:
-    """What the page says of one film."""
-    start = float(film.images["time_s"].min())
-    span = (start, start + max(film.duration_s, 0.1))
-    summary = film.summary()
+def _threshold(timeline: Timeline) -> float:
+    """The probability below which a face is called uncertain."""
+    return timeline.settings.uncertain_below
+
+
+def _peaks(video: Timeline, person: int) -> list[Peak]:
+    """The stored faces of a person whose label is not uncertain, most probable first."""
+    least = _threshold(video)
+    peaks = [
+        p
+        for p in video.counted_peaks
+        if p.track_id == person and p.probability >= least and math.isfinite(p.time_s)
+    ]
+    return sorted(peaks, key=lambda peak: -peak.probability)
+
+
+def _both_widths(
+    plot: Callable[..., Plot], people: Sequence[Any], **options: Any
+) -> list[tuple[str, str]]:
+    """A plot for wide and for narrow screens; none without people."""
+    if not people:
+        return []
+    return [(kind, plot(people, width=width, **options).svg) for kind, width in _WIDTHS.items()]
+
+
+def _color(label: str, labels: Sequence[str]) -> str:
+    return hex_color(color_of(label, labels))
+
+
+def _video(video: Timeline, clips: Sequence[Clip]) -> dict[str, Any]:
+    """The values of one video for the template."""
+    start = float(video.images["time_s"].min())
+    span = (start, start + max(video.duration_s, 0.1))
+    point_s = (span[1] - span[0]) / _WIDTHS["wide"]
+    summary = video.summary()
     people = summary[summary["track_id"].notna()]
     longest = people.sort_values("visible_s", ascending=False, kind="stable")["track_id"]
     first = set(longest.iloc[:PEOPLE].astype(int))
     rows = {int(row["track_id"]): row for row in people.to_dict("records")}
     ids = [[i for i in rows if i in first], [i for i in rows if i not in first]]
-    segments = film.segments() if rows else None
-    unfit = film.unfit() if rows else None
+    segments = video.segments() if rows else None
+    unfit = video.unfit() if rows else None
 
     def clock(seconds: float, step: float = 0.1) -> str:
         return time_text(seconds, step, span[1]) + (f"{NBSP}s" if span[1] <= 60 else "")
@@ -120,104 +141,118 @@ def _film(film: Timeline, clips: Sequence[Clip]) -> dict[str, Any]:
         return clock(seconds, 0.1 if span[1] <= 60 else 1)
 
     def card(person: int) -> dict[str, Any]:
-        peaks = [peak for peak in sure(film) if peak.track_id == person]
-        return _person(film, rows[person], film.name_of(person), peaks, coarse)
+        return _person(video, rows[person], video.name_of(person), _peaks(video, person), coarse)
 
-    group = [] if len(ids[0]) == 1 else group_curve(film)
+    least, derived = _threshold(video), video.settings.derived
+    curves = [video.person_curves(part, least) if part else [] for part in ids]
+    measured = bool(ids[0]) and set(MEASURES) <= set(video.faces.columns)
+    paths = video.person_paths(ids[0]) if measured else []
+    group = [] if len(ids[0]) == 1 else video.group_curves()
     everyone = summary[summary["track_id"].isna()].to_dict("records")[0]
     return {
-        "name": base(film.sources[0]),
-        "overview": _overview(film, everyone, coarse),
-        "line": _line(film, everyone, coarse),
-        "note": film.unfit_note,
-        "counted": int(film.counted_faces["time_s"].notna().sum()),
+        "name": base(video.sources[0]),
+        "overview": _overview(video, everyone, coarse),
+        "line": _line(video, everyone, coarse),
+        "note": video.unfit_note,
+        "counted": int(video.counted_faces["time_s"].notna().sum()),
         "count": len(rows),
-        "faces": len(film.faces),
-        "point_s": round((span[1] - span[0]) / WIDE, 1) if span[1] - span[0] > WIDE / 2 else 0,
+        "faces": len(video.faces),
+        "point_s": round(point_s, 1) if point_s > 0.5 else 0,
         "curves": [
-            drawn([*group, *curves(film, ids[0])], span),
-            drawn(curves(film, ids[1]), span),
+            _both_widths(timeline_plot, [*group, *curves[0]], span=span),
+            _both_widths(timeline_plot, curves[1], span=span),
         ],
         "group_faces": group[0].counts is not None if group else False,
-        "planes": planes(film, ids[0], span),
-        "derived": film.settings.derived,
-        "strips": [[_strip(film, segments, unfit, i, span, clock) for i in part] for part in ids],
-        "ticks": _ticks(*span),
-        "clips": _clips(film, clips, clock),
-        "segments": _segment_rows(film, segments, clock),
+        "planes": _both_widths(plane_plot, paths, source=derived, span=span),
+        "derived": derived,
+        "strips": [[_strip(video, segments, unfit, i, span, clock) for i in part] for part in ids],
+        "ticks": [
+            (round(100 * (at - span[0]) / (span[1] - span[0]), 3), text)
+            for at, text in time_ticks(*span, 11)
+        ],
+        "clips": _clips(video, clips, clock),
+        "segments": _segment_rows(video, segments, clock),
         "segments_total": 0 if segments is None else len(segments),
-        "group": _person(film, everyone, "Everyone" if rows else "All faces", (), coarse)
+        "group": _person(video, everyone, "Everyone" if rows else "All faces", (), coarse)
         if group
         else None,
         "cards": [[card(i) for i in part] for part in ids],
     }
 
 
-def _clips(film: Timeline, clips: Sequence[Clip], clock: Clock) -> list[dict[str, str]]:
-    """The clips that were cut, as the page shows them."""
+def _clips(video: Timeline, clips: Sequence[Clip], clock: Clock) -> list[dict[str, str]]:
+    """The clips for the template."""
     return [
         {
             "file": quote(clip.file.name),
             "poster": quote(clip.poster.name) if clip.poster else "",
             "label": clip.emotion,
-            "color": color(clip.emotion, film.labels),
-            "told": f"{film.name_of(clip.track_id)}, {clock(clip.start_s)} to "
-            f"{clock(clip.end_s)}, mean {percent(clip.strength)}",
+            "color": _color(clip.emotion, video.labels),
+            "caption": f"{video.name_of(clip.track_id)}, {clock(clip.start_s)} to "
+            f"{clock(clip.end_s)}, mean probability {whole_percent(clip.strength)}"
+            f"{_shown(clip, clock)}",
         }
         for clip in clips
         if clip.file
     ]
 
 
-def _line(film: Timeline, everyone: Mapping[Any, Any], clock: Clock) -> dict[str, str]:
-    """The row of the table at the top of a page about several videos."""
-    shares = {label: everyone[f"share_{label}"] for label in (*film.labels, UNCERTAIN)}
+def _shown(clip: Clip, clock: Clock) -> str:
+    """Which part of a long run its clip shows."""
+    if clip.shown_s is None or clip.shown_s[1] - clip.shown_s[0] >= clip.duration_s:
+        return ""
+    return f"; the clip shows {clock(clip.shown_s[0])} to {clock(clip.shown_s[1])}"
+
+
+def _line(video: Timeline, everyone: Mapping[Any, Any], clock: Clock) -> dict[str, str]:
+    """The row of a video in the overview of several."""
+    shares = {label: everyone[f"share_{label}"] for label in (*video.labels, UNCERTAIN)}
     most = "–"
     if not any(math.isnan(share) for share in shares.values()):
         label = max(shares, key=lambda name: shares[name])
-        most = f"{label} {percent(shares[label])}"
+        most = f"{label} {whole_percent(shares[label])}"
     return {
-        "duration": clock(film.duration_s),
-        "people": f"{len(film.track_ids):,}",
+        "duration": clock(video.duration_s),
+        "people": f"{len(video.track_ids):,}",
         "visible": clock(float(everyone["visible_s"])),
-        "fit": percent(float(everyone["fit_share"])),
+        "fit": whole_percent(float(everyone["fit_share"])),
         "most": most,
     }
 
 
 def _overview(
-    film: Timeline, everyone: Mapping[Any, Any], clock: Clock
+    video: Timeline, everyone: Mapping[Any, Any], clock: Clock
 ) -> list[tuple[str, str, str]]:
-    """Value, what it counts, a note: the figures at the top."""
-    images = film.images
+    """The figures at the top: value, name, note."""
+    images = video.images
     status = images["status"]
     done = images[status == "ok"]
     faceless = int((done["n_faces"] == 0).sum())
     failed, dropped = int((status == "error").sum()), int((status == "dropped").sum())
     spent = float(done["milliseconds"].mean()) if len(done) else math.nan
-    share = f"{percent(faceless / len(done))} of them" if faceless else ""
+    share = f"{whole_percent(faceless / len(done))} of them" if faceless else ""
     speed = "–" if math.isnan(spent) else f"{spent:.0f} ms" if spent >= 10 else f"{spent:.1f} ms"
     return [
-        (clock(film.duration_s), "duration", ""),
-        (f"{len(film.track_ids):,}", "person" if len(film.track_ids) == 1 else "people", ""),
-        (f"{len(done):,}", "frames analysed", ""),
+        (clock(video.duration_s), "duration", ""),
+        (f"{len(video.track_ids):,}", "person" if len(video.track_ids) == 1 else "people", ""),
+        (f"{len(done):,}", "frames analyzed", ""),
         (f"{faceless:,}", "without a face", share),
-        (percent(float(everyone["fit_share"])), "fit to be judged", "of the visible time"),
+        (whole_percent(float(everyone["fit_share"])), "fit to be judged", "of the visible time"),
         *[(f"{failed:,}", "failed", "could not be read")] * bool(failed),
         *[(f"{dropped:,}", "dropped", "came too fast")] * bool(dropped),
-        (speed, "a frame", f"{1000 / spent:,.0f} a second" if spent > 0 else ""),
+        (speed, "per frame", f"{1000 / spent:,.0f} frames/s" if spent > 0 else ""),
     ]
 
 
 def _strip(
-    film: Timeline,
+    video: Timeline,
     segments: pd.DataFrame | None,
     unfit: pd.DataFrame | None,
     person: int,
     span: tuple[float, float],
     clock: Clock,
 ) -> dict[str, Any]:
-    """A person's bars: places and lengths in percent of the film."""
+    """A person's segments as bars: positions and lengths in percent of the video."""
     start, end = span
     assert segments is not None  # as there is a person
     assert unfit is not None
@@ -228,25 +263,25 @@ def _strip(
             "color": color,
             "left": round(100 * (row["start_s"] - start) / (end - start), 3),
             "width": round(100 * row["duration_s"] / (end - start), 3),
-            "told": f"{label}, {clock(row['start_s'])} to {clock(row['end_s'])}",
+            "caption": f"{label}, {clock(row['start_s'])} to {clock(row['end_s'])}",
         }
 
     def longest(table: pd.DataFrame) -> list[dict[Any, Any]]:
         rows = table[table["track_id"] == person].nlargest(SEGMENTS, "duration_s")
         return rows.sort_values("start_s").to_dict("records")
 
-    bars = [] if film.all_faces else [bar(row, _unfit(row), "") for row in longest(unfit)]
-    bars += [bar(r, r["emotion"], color(r["emotion"], film.labels)) for r in longest(segments)]
-    return {"name": film.name_of(person), "bars": bars}
+    bars = [] if video.all_faces else [bar(row, _unfit(row), "") for row in longest(unfit)]
+    bars += [bar(r, r["emotion"], _color(r["emotion"], video.labels)) for r in longest(segments)]
+    return {"name": video.name_of(person), "bars": bars}
 
 
 def _unfit(row: Mapping[Any, Any]) -> str:
-    """What is written where a face was unfit to be judged."""
+    """The label of a stretch whose image quality is too low."""
     return f"unfit: {str(row['unfit_reason']).replace('_', ' ')}"
 
 
 def _segment_rows(
-    film: Timeline, segments: pd.DataFrame | None, clock: Clock
+    video: Timeline, segments: pd.DataFrame | None, clock: Clock
 ) -> list[dict[str, Any]]:
     """The longest segments, in order of time."""
     if segments is None:
@@ -254,41 +289,41 @@ def _segment_rows(
     longest = segments.nlargest(SEGMENTS, "duration_s").sort_values(["start_s", "track_id"])
     return [
         {
-            "person": film.name_of(row["track_id"]),
+            "person": video.name_of(row["track_id"]),
             "label": row["emotion"],
-            "color": color(row["emotion"], film.labels),
+            "color": _color(row["emotion"], video.labels),
             "start": clock(row["start_s"]),
             "end": clock(row["end_s"]),
             "seconds": f"{row['duration_s']:.1f}{NBSP}s",
-            "strength": percent(row["strength"]),
+            "strength": whole_percent(row["strength"]),
         }
         for row in longest.to_dict("records")
     ]
 
 
 def _person(
-    film: Timeline, row: Mapping[Any, Any], name: str, peaks: Sequence[Peak], clock: Clock
+    video: Timeline, row: Mapping[Any, Any], name: str, peaks: Sequence[Peak], clock: Clock
 ) -> dict[str, Any]:
-    """A card: what the summary says of a person or the group, and the faces that were kept."""
+    """The card of a person or of the group: their row of the summary, and stored faces."""
     shares = [
-        (label, color(label, film.labels), row[f"share_{label}"], row.get(f"mean_{label}"))
-        for label in (*film.labels, UNCERTAIN)
+        (label, _color(label, video.labels), row[f"share_{label}"], row.get(f"mean_{label}"))
+        for label in (*video.labels, UNCERTAIN)
     ]
     faces = [
         {
             "label": peak.label,
-            "color": color(peak.label, film.labels),
-            "told": percent(peak.probability),
+            "color": _color(peak.label, video.labels),
+            "probability": whole_percent(peak.probability),
             "at": clock(peak.time_s),
-            "picture": picture_uri(peak.picture, _FACE),
+            "picture": image_uri(peak.picture, _FACE),
         }
-        for peak in sorted(peaks, key=lambda peak: -peak.probability)
+        for peak in peaks
     ]
     rate, fit = float(row["changes_per_min"]), float(row["fit_share"])
     return {
         "name": name,
-        "seen": clock(float(row["visible_s"])),
-        "fit": "" if fit > 0.995 else percent(fit),
+        "visible": clock(float(row["visible_s"])),
+        "fit": "" if fit > 0.995 else whole_percent(fit),
         "changes": "" if math.isnan(rate) else f"{rate:.1f}",
         "shares": sorted(
             (share for share in shares if share[2] >= 0.005 or (share[3] or 0.0) >= 0.05),
@@ -296,17 +331,3 @@ def _person(
         ),
         "faces": faces,
     }
-
-
-def _ticks(start: float, end: float) -> list[tuple[float, str]]:
-    """Place in percent and text of round times."""
-    times = round_times(start, end, 11)
-    step = times[1] - times[0] if len(times) > 1 else 0.1
-    unit = f"{NBSP}s" if end <= 60 else ""
-    return [
-        (
-            round(100 * (at - start) / (end - start), 3),
-            time_text(at, step, end) + (unit if at == times[-1] else ""),
-        )
-        for at in times
-    ]

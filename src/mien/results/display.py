@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mien.errors import MissingExtraError
-from mien.labels import MEASURES, color_of
+from mien.labels import MEASURES, color_of, ink
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,8 +93,6 @@ def style(dataframe: pd.DataFrame, labels: Sequence[str]) -> Styler:
 
 def _tint(color: tuple[int, int, int], share: float) -> str:
     """CSS of a cell between white at 0 and the label's color at 1; nothing for NaN."""
-    from mien.drawing.text import ink
-
     if not np.isfinite(share):
         return ""
     part = min(max(float(share), 0.0), 1.0)

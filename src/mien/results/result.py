@@ -210,9 +210,7 @@ class Result(Comparable):
         """
         colors = [color_of(emotion, self.labels) for emotion in self.emotions]
         chosen = None if margin_for is None else self._face(margin_for)
-        captions = self._captions()
-        if len(captions) > 1:  # so that the image can be read beside the table
-            captions = [f"{number} {caption}" for number, caption in enumerate(captions)]
+        captions = self._numbered(self._captions())
         picture = image.draw_faces(self.image, self.faces.boxes, captions, colors, selected=chosen)
         if chosen is None:
             return picture
@@ -228,7 +226,7 @@ class Result(Comparable):
     def square_images(self) -> Image:
         """All faces as labelled squares in one picture."""
         colors = [color_of(emotion, self.labels) for emotion in self.emotions]
-        return image.square_sheet(self._squares(), self._captions(), colors)
+        return image.crop_sheet(self._squares(), self._numbered(self._captions()), colors)
 
     def heatmaps(self, label: str | None = None) -> Image:
         """Where each square speaks for a label, drawn over the labelled squares.
@@ -243,7 +241,7 @@ class Result(Comparable):
         maps = self.activation_maps(label)
         captions = [label or self.labels[top] for top in self.scores.top]
         colors = [color_of(caption, self.labels) for caption in captions]
-        return image.square_sheet(image.blend_heatmaps(self.crops, maps), captions, colors)
+        return image.heatmap_sheet(self.crops, maps, self._numbered(captions), colors)
 
     def activation_maps(self, label: str | None = None) -> FloatArray:
         """The maps behind `heatmaps`: ``(n, h, w)`` float32, 0 to 1."""
@@ -353,6 +351,12 @@ class Result(Comparable):
         unfit = (f" ({str(why).replace('_', ' ')})" if why else "" for why in self.quality.reason)
         parts = zip(self.emotions, percents, unfit, strict=True)
         return [f"{emotion} {percent}".strip() + why for emotion, percent, why in parts]
+
+    def _numbered(self, captions: Sequence[str]) -> list[str]:
+        """Captions that begin with the face's row in the table, where there is more than one."""
+        if len(captions) < 2:
+            return list(captions)
+        return [f"{number} {caption}" for number, caption in enumerate(captions)]
 
     def _squares(self) -> Crops:
         """The crops; results that were loaded from a table do not have them."""

@@ -1,4 +1,4 @@
-"""``--annotate``: photos into a folder, films into films."""
+"""Annotated copies of mixed inputs: photos as images in a folder, videos as videos."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from mien.results.result import Result
     from mien.sinks.base import Sink
 
-#: What an annotated film may be called.
-FILM_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv")
+#: Suffixes of annotated videos.
+VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv")
 
 
-class Annotations:
-    """A sink that draws: each film becomes a film, each photo a picture.
+class AnnotatedSink:
+    """Draws each result into an annotated copy of its input.
 
     Args:
         target: a folder; or, for a single video, the file to write.
@@ -41,18 +41,19 @@ class Annotations:
     needs_images = True
 
     def __init__(self, target: Path, paths: Sequence[str], *, overwrite: bool = False) -> None:
-        self._one = target.suffix.lower() in FILM_SUFFIXES
+        self._one = target.suffix.lower() in VIDEO_SUFFIXES
         inputs = Inputs(paths)
         if self._one:
             items = list(islice(inputs, 2))
             if len(items) > 1 or any(item.kind == "image" for item in items):
                 raise UsageError(
-                    f"{target.name} is one film, and the inputs are not; give --annotate a folder."
+                    f"{target.name} is one video, and the inputs are not; give --annotate a folder."
                 )
             check_output(target, inputs=[item.place for item in items], overwrite=overwrite)
         elif target.suffix and not target.is_dir() and any(i.kind != "image" for i in inputs):
             raise UsageError(
-                f"an annotated film is one of {', '.join(FILM_SUFFIXES)}, not {target.name!r}."
+                f"an annotated video must be a {', '.join(VIDEO_SUFFIXES)} file, "
+                f"not {target.name!r}."
             )
         self._target, self._overwrite = target, overwrite
         self._names = AnnotatedNames(target, paths)
@@ -64,7 +65,7 @@ class Annotations:
 
     def __enter__(self) -> Self:
         if not self._one:
-            self._pictures = self._stack.enter_context(ImageSink(self._target, self._names))
+            self._images = self._stack.enter_context(ImageSink(self._target, self._names))
         return self
 
     def __exit__(
@@ -81,12 +82,12 @@ class Annotations:
         return signed(self._path(item.name, ".jpg" if item.kind == "image" else ".mp4"))
 
     def write(self, result: Result) -> None:
-        """Draw one result where it belongs."""
+        """Draw one result into the copy of its input."""
         if result.source != self._source and self._sink is not None:
             self._close(None, None, None)
         if result.time_s is None:
             if not self._one:
-                self._pictures.write(result)
+                self._images.write(result)
         else:
             if self._sink is None:
                 self._sink = self._open(result.source)

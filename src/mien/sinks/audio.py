@@ -1,4 +1,4 @@
-"""The sound of a film, carried over into an annotated one."""
+"""The sound of a video, carried over into an annotated one."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from mien.errors import InputNotFoundError
 if TYPE_CHECKING:
     from av.container import OutputContainer
 
-#: Codes that every player takes inside ``.mp4``, by FFmpeg's names; others become AAC.
+#: Codecs that every player takes inside ``.mp4``, by FFmpeg's names; others become AAC.
 _COPIED = ("aac", "mp3", "opus")
 _RATES = (48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
 
 
 class Soundtrack:
-    """The first sound of a film, moved so that its second `start_s` comes at 0.
+    """The first audio stream of a video, shifted so that its second `start_s` comes at 0.
 
-    Sound that a player of ``.mp4`` knows (AAC, MP3, Opus) is copied as it is, to the packet of
-    some 20 ms; other sound becomes AAC. Where the file is damaged, the sound ends there.
+    Codecs that players of ``.mp4`` know (AAC, MP3, Opus) are copied, exact to a packet of some
+    20 ms; other sound becomes AAC. Where the file is damaged, the sound ends.
 
     Attributes:
-        pictures_end_s: when the film's pictures end, seconds on its own clock, or None.
+        video_end_s: end of the video stream, seconds on its own clock, or None.
 
     Raises:
         InputNotFoundError: there is no file at that path.
@@ -39,17 +39,13 @@ class Soundtrack:
         self._waiting: Any = None
         self._container: Any = None
         self._stream: Any = None
-        self.pictures_end_s: float | None = None
+        self.video_end_s: float | None = None
         try:
             self._container = av.open(f"file:{path}", metadata_errors="replace")
-        except (
-            av.FFmpegError,
-            OSError,
-            ValueError,
-        ):  # then the film is silent
+        except (av.FFmpegError, OSError, ValueError):  # then the annotated video is silent
             return
         self._zero_s = self._zero()
-        self.pictures_end_s = self._pictures_end()
+        self.video_end_s = self._video_end()
         sounds = [s for s in self._container.streams.audio if s.codec_context is not None]
         self._stream = sounds[0] if sounds else None
 
@@ -61,30 +57,30 @@ class Soundtrack:
                 return min(max(begin, 0.0), float(stream.start_time * stream.time_base))
         return begin
 
-    def _pictures_end(self) -> float | None:
+    def _video_end(self) -> float | None:
         for stream in self._container.streams.video:
             if stream.duration and stream.time_base:
                 start = stream.start_time or 0
                 return float((start + stream.duration) * stream.time_base) - self._zero_s
         return None
 
-    def attach(self, film: OutputContainer) -> None:
-        """Add a stream to the film; before its first packet is written."""
+    def attach(self, video: OutputContainer) -> None:
+        """Add a stream to a video before its first packet is written."""
         if self._stream is None:
             return
         context = self._stream.codec_context
         copied = context.name in _COPIED or context.codec.canonical_name in _COPIED
-        if copied and (context.name == "aac" or film.format.name != "mov"):
-            self._out = film.add_stream_from_template(self._stream)
+        if copied and (context.name == "aac" or video.format.name != "mov"):
+            self._out = video.add_stream_from_template(self._stream)
             self._packets = self._copied()
         else:
             rate = min(_RATES, key=lambda r: (r < context.rate, abs(r - context.rate)))
-            self._out = film.add_stream("aac", rate=rate)
+            self._out = video.add_stream("aac", rate=rate)
             self._out.codec_context.layout = "mono" if context.channels == 1 else "stereo"
             self._packets = self._coded()
 
-    def mux(self, film: OutputContainer, until_s: float) -> None:
-        """Write what is heard before `until_s`, seconds of the new film."""
+    def mux(self, video: OutputContainer, until_s: float) -> None:
+        """Write the sound before `until_s`, seconds of the new video."""
         while self._stream is not None:
             if self._waiting is None:
                 self._waiting = next(self._packets, None)
@@ -92,7 +88,7 @@ class Soundtrack:
             if packet is None or _middle(packet) >= until_s:
                 return
             packet.stream = self._out
-            film.mux_one(packet)
+            video.mux_one(packet)
             self._waiting = None
 
     def close(self) -> None:
@@ -101,7 +97,7 @@ class Soundtrack:
             self._container.close()
 
     def _demuxed(self) -> Iterator[Any]:
-        """Packets from a little before the start on; an error in the file ends them."""
+        """Packets from a little before the start; an error in the file ends them."""
         import av
 
         try:
@@ -114,7 +110,7 @@ class Soundtrack:
             return
 
     def _shift(self, base: Fraction) -> int:
-        """Ticks from the old film's clock to the new one's."""
+        """Ticks between the clocks of the old and the new video."""
         return round((self._zero_s + self._start) / base)
 
     def _copied(self) -> Iterator[Any]:
@@ -144,5 +140,5 @@ class Soundtrack:
 
 
 def _middle(packet: Any) -> float:
-    """The moment half-way through a packet, seconds of the new film."""
+    """The middle of a packet, seconds of the new video."""
     return float((packet.pts + (packet.duration or 0) / 2) * packet.time_base)

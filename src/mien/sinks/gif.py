@@ -1,4 +1,4 @@
-"""An annotated moment as an animated GIF: small, silent, and it plays everywhere."""
+"""A few annotated seconds as an animated GIF: small, silent, and it plays everywhere."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from mien.drawing.overlay import Scene
+from mien.drawing.overlay import Overlay
 from mien.errors import UsageError
 from mien.files import SIGNATURE, check_not_input, check_output, replacing, writing
 from mien.results.result import Result
-from mien.sinks.stabilizer import Steadied
+from mien.sinks.stabilizer import Stabilizer
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -23,10 +23,10 @@ _COLORS = 255
 
 
 class GifSink:
-    """Draws boxes and expressions as `VideoSink` does, ten frames a second, in 255 colours.
+    """Draws boxes and expressions as `VideoSink` does, ten frames a second, in 255 colors.
 
-    For some seconds: all frames are held until the end, a tenth of a megabyte each. With an
-    exception nothing is written.
+    For some seconds only: all frames are held until the end, a tenth of a megabyte each. After
+    an exception nothing is written.
 
     Args:
         path: ``.gif``; an animation that mien wrote is replaced.
@@ -45,12 +45,12 @@ class GifSink:
 
     def __enter__(self) -> Self:
         if self.path.suffix.lower() != ".gif":
-            raise UsageError(f"an animation is a .gif file, not {self.path.name!r}.")
+            raise UsageError(f"an animation must be a .gif file, not {self.path.name!r}.")
         check_output(self.path, overwrite=self._overwrite)
         return self
 
     def write(self, result: Result) -> None:
-        """Add one frame, where one is due; those that could not be read only take their time."""
+        """Add one frame, if one is due; unreadable frames only take their time."""
         if result.error is not None or result.time_s is None:
             return
         image = result.image
@@ -58,15 +58,15 @@ class GifSink:
             check_not_input(self.path, result.source)
             scale = min(1.0, _SIDE / max(image.shape[:2]))
             size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
-            self._scene = Scene(result.labels, size, margin=False)
-            self._steadied, self._due = Steadied(result.labels), result.time_s
-        people = self._steadied.people(result)
+            self._overlay = Overlay(result.labels, size, margin=False)
+            self._stabilizer, self._due = Stabilizer(result.labels), result.time_s
+        people = self._stabilizer.people(result)
         if result.time_s < self._due - 0.25 / _FPS:
             return
         self._due = max(self._due + 1 / _FPS, result.time_s)
         from PIL import Image as PilImage
 
-        picture = PilImage.fromarray(np.asarray(self._scene.draw(image, people)))
+        picture = PilImage.fromarray(np.asarray(self._overlay.draw(image, people)))
         reduced = picture.quantize(_COLORS, method=PilImage.Quantize.FASTOCTREE)
         self._frames.append((reduced, result.time_s))
 

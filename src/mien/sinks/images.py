@@ -1,4 +1,4 @@
-"""Annotated images into a folder."""
+"""Annotated images, written into a folder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mien.results.result import Result
 class AnnotatedNames:
     """Names of annotated copies in a folder, so that none takes the place of another file.
 
-    Copies lie in the same sub-folders as their originals. Of one name, the second gets a number.
+    Copies lie in the same subfolders as their originals. The second of one name gets a number.
 
     Args:
         folder: where the copies go.
@@ -33,7 +33,7 @@ class AnnotatedNames:
         self._last = "", folder
 
     def name(self, source: str, suffix: str) -> Path:
-        """The path of an original's copy; to be asked once, or twice in a row, for each.
+        """The path of an original's copy; ask once, or twice in a row, for each.
 
         Args:
             source: name of the original.
@@ -49,7 +49,7 @@ class AnnotatedNames:
         return path
 
     def _below(self, source: str) -> str:
-        """The sub-folder that a source lies in, counted from the input that it comes from."""
+        """The subfolder of a source, relative to the input that it comes from."""
         for root in self._roots:
             if source.startswith(os.path.join(root, "")):
                 return os.path.relpath(os.path.dirname(source), root)
@@ -60,7 +60,7 @@ class AnnotatedNames:
 
 
 def _root(item: str) -> str:
-    """A folder, or of a pattern the folder before its first wildcard."""
+    """A folder, or the folder before the first wildcard of a pattern."""
     if os.path.isdir(item) or glob.escape(item) == item:
         return item
     parts = Path(item).parts
@@ -69,7 +69,7 @@ def _root(item: str) -> str:
 
 
 def make_folder(folder: Path) -> Path:
-    """The folder, made where it is not there.
+    """Make a folder unless it exists.
 
     Raises:
         UsageError: it cannot be made.
@@ -85,7 +85,7 @@ class ImageSink:
     """Writes every readable image with its boxes and labels to ``folder/NAME.annotated.jpg``.
 
     Args:
-        folder: made if it is not there.
+        folder: made unless it exists.
         names: chooses the names; by default all copies lie in the folder itself.
 
     Raises:
@@ -111,7 +111,7 @@ class ImageSink:
         pass
 
     def write(self, result: Result) -> None:
-        """Draw and save one result; inputs that could not be read leave no image."""
+        """Draw and save one result; inputs that could not be read are skipped."""
         if result.error is not None:
             return
         path = self._names.name(result.source, ".jpg")

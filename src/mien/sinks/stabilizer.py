@@ -1,4 +1,4 @@
-"""Labels and probabilities that do not jump while a video plays; they look back only."""
+"""Labels and probabilities that do not flicker while a video plays, from past frames only."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from mien.types import FloatArray, IntArray
 if TYPE_CHECKING:
     from mien.results.result import Result
 
-_LEAD = 0.05  # by which another label must lead: less, so that film and table agree
-_FIGURE_S = 0.25  # a figure in a caption stands at least this long, so that it can be read
+_LEAD = 0.05  # by which another label must lead: little, so that video and table agree
+_NUMBER_S = 0.25  # a number in a caption stays at least this long, so that it can be read
 
 
-class Steady:
-    """Scores and labels that do not flicker, frame by frame, from the past alone.
+class Smoother:
+    """Exponential smoothing of scores over time, with hysteresis of the label.
 
-    Each person's scores are smoothed exponentially by time, so that the frame rate does not
-    matter: after `seconds` a change has come through by 63 %. A person unseen for a while is
-    taken afresh, the sooner the longer. The label told stays until another leads by `margin`;
-    "uncertain" takes part as if it were a label that always scores `uncertain_below`.
+    Smoothing depends on time, not on the frame rate: after `seconds` a change has come through by
+    63 %. The longer a person was absent, the less their old scores count. The label stays until
+    another leads by `margin`; "uncertain" competes as a label that always scores
+    `uncertain_below`.
 
     Args:
         seconds: the time constant.
         labels: the k names of the columns.
-        uncertain_below: as in `EmotionAnalyzer`; ``-inf`` never tells "uncertain", as it must be
-            for scores that are no probabilities.
-        margin: by how much another label must lead before it is told.
+        uncertain_below: as in `EmotionAnalyzer`; ``-inf`` disables "uncertain", as needed for
+            scores that are no probabilities.
+        margin: lead that another label needs to replace the present one.
 
     Raises:
         UsageError: `seconds` or `margin` is negative.
@@ -54,24 +54,24 @@ class Steady:
         self.labels = tuple(labels)
         self.uncertain_below = uncertain_below
         self.margin = margin
-        self._known: dict[int, tuple[float, FloatArray, int]] = {}
+        self._last: dict[int, tuple[float, FloatArray, int]] = {}
 
     def reset(self) -> None:
-        """Forget everybody, as at the beginning of another film."""
-        self._known.clear()
+        """Forget everybody, as at the beginning of another video."""
+        self._last.clear()
 
     def update(
         self, track_ids: npt.ArrayLike | None, values: npt.ArrayLike, time_s: float
     ) -> tuple[FloatArray, IntArray]:
-        """Take the faces of one frame; time that runs backwards begins afresh.
+        """Add the faces of one frame; time that runs backwards starts anew.
 
         Args:
-            track_ids: ``(n,)`` ids, or None where people are not followed: nothing is smoothed.
+            track_ids: ``(n,)`` ids, or None without tracking: nothing is smoothed.
             values: ``(n, k)`` scores.
-            time_s: when; of a live view, any clock in seconds.
+            time_s: time of the frame; for live video, any clock in seconds.
 
         Returns:
-            ``(n, k)`` float32 smoothed scores, and ``(n,)`` int64: the column to tell, or k for
+            ``(n, k)`` float32 smoothed scores, and ``(n,)`` int64: the label's column, or k for
             "uncertain": ``(*labels, "uncertain")[i]``.
 
         Raises:
@@ -81,37 +81,39 @@ class Steady:
         ids = [] if track_ids is None else np.asarray(track_ids).tolist()
         if track_ids is not None and len(ids) != len(scores):
             raise UsageError(f"{len(ids)} track ids do not fit {len(scores)} rows of scores.")
-        told = np.array([self._leader(row) for row in scores], np.int64)
+        leaders = np.array([self._leader(row) for row in scores], np.int64)
         for row, person in enumerate(ids):
-            before = self._known.get(person)
+            before = self._last.get(person)
             if before is not None and before[0] <= time_s:
                 past, smoothed, label = before
-                kept = math.exp(-(time_s - past) / self.seconds) if self.seconds else 0.0
-                scores[row] += np.float32(kept) * (smoothed - scores[row])
-                told[row] = self._keep(scores[row], label)
-            self._known[person] = (time_s, scores[row].copy(), int(told[row]))
-        horizon = time_s - max(10 * self.seconds, 1.0)  # who is past it has no weight left
-        self._known = {k: v for k, v in self._known.items() if horizon <= v[0] <= time_s}
-        return scores, told
+                weight = math.exp(-(time_s - past) / self.seconds) if self.seconds else 0.0
+                scores[row] += np.float32(weight) * (smoothed - scores[row])
+                leaders[row] = self._keep(scores[row], label)
+            self._last[person] = (time_s, scores[row].copy(), int(leaders[row]))
+        horizon = time_s - max(10 * self.seconds, 1.0)  # beyond it, no weight is left
+        self._last = {k: v for k, v in self._last.items() if horizon <= v[0] <= time_s}
+        return scores, leaders
 
     def _leader(self, row: FloatArray) -> int:
         return int(np.argmax(np.append(row, self.uncertain_below)))
 
     def _keep(self, row: FloatArray, label: int) -> int:
-        """The label told before, unless another leads it clearly."""
+        """The previous label, unless another leads it clearly."""
         extended = np.append(row, self.uncertain_below)
         leader = int(np.argmax(extended))
         return leader if extended[leader] > extended[label] + self.margin else label
 
 
 def people_of(result: Result) -> list[Person]:
-    """The people of one frame as they were judged in it, without regard to other frames."""
+    """The people of one frame, without regard to other frames."""
     percents: list[int | None] = [None] * len(result)
     if result.scores.kind == "probability":
         percents = [round(100 * float(p)) for p in result.probabilities]
     reasons = _reasons(result)
     return [
-        Person(*_called(result, row), result.faces.boxes[row], emotion, percent, values, reason)
+        Person(
+            *_key_and_name(result, row), result.faces.boxes[row], emotion, percent, values, reason
+        )
         for row, (emotion, percent, values, reason) in enumerate(
             zip(result.emotions, percents, result.scores.values, reasons, strict=True)
         )
@@ -123,15 +125,15 @@ def _reasons(result: Result) -> list[str]:
     return [str(reason) for reason in result.quality.reason]
 
 
-def _called(result: Result, row: int) -> tuple[int, str]:
+def _key_and_name(result: Result, row: int) -> tuple[int, str]:
     ids = result.faces.track_ids
     return (row, f"face {row}") if ids is None else (int(ids[row]), f"person {ids[row]}")
 
 
-class Steadied:
+class Stabilizer:
     """The people of frame after frame, with labels and bars that do not flicker.
 
-    Results without track numbers or without probabilities pass as they are.
+    Results without track ids or without probabilities pass as they are.
     """
 
     def __init__(self, labels: Sequence[str]) -> None:
@@ -141,30 +143,30 @@ class Steadied:
     def _begin(self, result: Result | None) -> None:
         self._source = None if result is None else result.source
         limit = 0.5 if result is None else result.uncertain_below
-        self._steady = Steady(labels=self.labels, uncertain_below=limit, margin=_LEAD)
-        self._told: dict[int, tuple[str, int, float]] = {}
+        self._smoother = Smoother(labels=self.labels, uncertain_below=limit, margin=_LEAD)
+        self._numbers: dict[int, tuple[str, int, float]] = {}
 
     def people(self, result: Result) -> list[Person]:
-        """The people of the next frame of the same film; another film begins anew."""
+        """The people of the next frame of the same video; another video starts anew."""
         if result.source != self._source:
             self._begin(result)
         ids, now = result.faces.track_ids, result.time_s
         if ids is None or now is None or result.scores.kind != "probability":
             return people_of(result)
-        values, tops = self._steady.update(ids, result.scores.values, now)
-        shown, reasons = [], _reasons(result)
+        values, tops = self._smoother.update(ids, result.scores.values, now)
+        people, reasons = [], _reasons(result)
         for row, key in enumerate(ids.tolist()):
             emotion = (*self.labels, UNCERTAIN)[tops[row]]
             share = float(values[row].max() if emotion == UNCERTAIN else values[row, tops[row]])
-            percent = self._figure(key, emotion, round(100 * share), now)
-            known = *_called(result, row), result.faces.boxes[row], emotion, percent
-            shown.append(Person(*known, values[row], reasons[row]))
-        self._told = {key: told for key, told in self._told.items() if now - told[2] < _FIGURE_S}
-        return shown
+            percent = self._number(key, emotion, round(100 * share), now)
+            face = *_key_and_name(result, row), result.faces.boxes[row], emotion, percent
+            people.append(Person(*face, values[row], reasons[row]))
+        self._numbers = {k: n for k, n in self._numbers.items() if now - n[2] < _NUMBER_S}
+        return people
 
-    def _figure(self, key: int, emotion: str, percent: int, now: float) -> int:
-        """The figure beside a name: the one before, where it has not stood long enough."""
-        told = self._told.get(key)
-        if told is None or told[0] != emotion or not 0 <= now - told[2] < _FIGURE_S:
-            told = self._told[key] = (emotion, percent, now)
-        return told[1]
+    def _number(self, key: int, emotion: str, percent: int, now: float) -> int:
+        """The number in a caption: the previous one, until it has stayed long enough."""
+        last = self._numbers.get(key)
+        if last is None or last[0] != emotion or not 0 <= now - last[2] < _NUMBER_S:
+            last = self._numbers[key] = (emotion, percent, now)
+        return last[1]

@@ -1,32 +1,34 @@
-"""What a `Timeline` draws: a panel a person, one a group, or ways through valence and arousal."""
+"""What a `Timeline` plots: curves of each person or of the group, paths of valence and arousal."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mien.labels import MEASURES
-from mien.results.peaks import Peak
-from mien.timeline.tracks import Presence
-from mien.types import FloatArray, Floats
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mien.plots import Plot
+    from mien.plots import PersonCurve, PersonPath, Plot
 
 
 class Plots:
-    """What `Timeline` can draw; the attributes are the timeline's own."""
+    """What `Timeline` can plot; the attributes are the timeline's own."""
 
     if TYPE_CHECKING:
         labels: tuple[str, ...]
+        faces: pd.DataFrame
+        settings: Any
         counted_peaks: Any
         sources: Any
         all_faces: Any
+        track_ids: Any
         _presence: Any
         group: Any
         derive_affect: Any
@@ -35,131 +37,126 @@ class Plots:
         """Curves of every person over time, with faces at their peaks where they were kept.
 
         Args:
-            group: one panel a film instead: the mean of everyone in sight, and as a band around
-                each curve how far their faces differ (one standard deviation to either side).
+            group: one panel per video instead: the mean over everyone visible, with a band of one
+                standard deviation of their faces to either side.
 
         Raises:
             UsageError: the table has no times or people.
         """
-        if group:
-            return draw_groups(self.group(0), self.labels, self.all_faces)
-        return draw_people(self._presence, self.sources, self.labels, self.counted_peaks)
+        from mien.plots import timeline_plot
+
+        curves = self.group_curves() if group else self.person_curves()
+        return timeline_plot(curves, title=self._title)
 
     def plane(self, width: int = 960) -> Plot:
-        """Everyone's way through the plane of valence and arousal, coloured by time.
+        """Everyone's path through the plane of valence and arousal, colored by time.
 
-        Smooth before, or single frames will be seen. Where the model does not measure them, they
-        are derived, and the drawing says so.
+        Smooth first, or single frames will stand out. Where the model does not measure them, they
+        are derived, and the plot says so.
 
         Args:
-            width: of the drawing in CSS pixels.
+            width: of the plot in CSS pixels.
 
         Raises:
             UsageError: as for `derive_affect`; or the table has no times or people.
         """
-        known = self.derive_affect()
-        places = known.faces[list(MEASURES)].to_numpy(np.float32)
-        told = known.settings.derived
-        return draw_planes(self._presence, self.sources, places, told, width)
+        from mien.plots import plane_plot
 
-
-def draw_people(
-    presence: Presence, sources: Sequence[str], labels: tuple[str, ...], peaks: Sequence[Peak]
-) -> Plot:
-    """A panel a person, with faces at the moments of `peaks`.
-
-    Raises:
-        UsageError: the table has no times or people.
-    """
-    from mien.plots import PersonCurve, timeline_plot
-
-    unfit, people = spans(presence.unfit()), []
-    for (source, person), rows in presence.judged.items():
-        film = f" in {Path(source).name}" if len(sources) > 1 else ""
-        faces = [
-            (peak.time_s, peak.label, peak.picture)
-            for peak in peaks
-            if (peak.source, peak.track_id) == (source, person)
-        ]
-        times = presence.spans[0][rows]
-        values = presence.values[rows, :-1].astype(np.float64)
-        name, away = presence.name_of(person) + film, unfit.get((source, person), [])
-        people.append(PersonCurve(name, times, values, labels, faces, unfit=away))
-    return timeline_plot(people)
-
-
-def spans(unfit: pd.DataFrame) -> dict[tuple[str, int], list[tuple[float, float]]]:
-    """Start and end of each stretch of `Timeline.unfit`, by film and person."""
-    found: dict[tuple[str, int], list[tuple[float, float]]] = {}
-    for row in unfit.to_dict("records"):
-        who = row["source"], row["track_id"]
-        found.setdefault(who, []).append((row["start_s"], row["end_s"]))
-    return found
-
-
-def counted_faces(frames: pd.DataFrame, all_faces: bool) -> Floats:
-    """How many faces make the mean of each row, a frame, of `Timeline.group`."""
-    visible = frames["n_faces"].to_numpy(np.float64)
-    return visible if all_faces else (visible * frames["fit_share"].to_numpy(np.float64)).round()
-
-
-def draw_groups(frames: pd.DataFrame, labels: tuple[str, ...], all_faces: bool) -> Plot:
-    """A panel a film: the group's mean, with the spread of its faces as a band.
-
-    Args:
-        frames: as from `Timeline.group`, a row a frame.
-        labels: of its columns.
-        all_faces: as of the timeline.
-    """
-    from mien.plots import PersonCurve, timeline_plot
-
-    seen = frames[frames["probability"].notna()]
-    panels = []
-    for source, rows in seen.groupby("source", sort=False):
-        counts = counted_faces(rows, all_faces)
-        low, high = int(counts.min()), int(counts.max())
-        faces = f"{low} to {high}" if low < high else str(high)
-        film = f" in {Path(str(source)).name}" if seen["source"].nunique() > 1 else ""
-        values, spread = (
-            rows[[f"{kind}_{label}" for label in labels]].to_numpy(np.float64)
-            for kind in ("mean", "spread")
+        derived = self.derive_affect()
+        return plane_plot(
+            derived.person_paths(), source=derived.settings.derived, width=width, title=self._title
         )
-        name = f"Everyone{film}, {faces} face{'s' * (high > 1)} at a time"
-        times = rows["start_s"].to_numpy(np.float64)
-        panels.append(
-            PersonCurve(
-                name,
-                times,
-                values,
-                labels,
-                spread=np.nan_to_num(spread),
-                counts=counts,
+
+    def person_curves(
+        self, people: Collection[int] | None = None, min_probability: float = 0.0
+    ) -> list[PersonCurve]:
+        """The curves behind `plot`, one per person and video, in order of appearance.
+
+        Args:
+            people: track ids; None takes everyone.
+            min_probability: faces at less probable peaks are not shown.
+
+        Raises:
+            UsageError: the table has no times or people.
+        """
+        from mien.plots import PersonCurve
+
+        unfit = self._presence.unfit()
+        ends = list(zip(unfit["start_s"], unfit["end_s"], strict=True))
+        curves = []
+        for (source, person), rows in self._presence.judged.items():
+            if people is not None and person not in people:
+                continue
+            faces = [
+                (peak.time_s, peak.label, peak.picture)
+                for peak in self.counted_peaks
+                if (peak.source, peak.track_id) == (source, person)
+                and peak.probability >= min_probability
+                and math.isfinite(peak.time_s)
+            ]
+            own = (unfit["source"] == source) & (unfit["track_id"] == person)
+            shaded = [ends[row] for row in np.flatnonzero(own)]
+            times = self._presence.spans[0][rows]
+            values = self._presence.values[rows, :-1].astype(np.float64)
+            name = self._presence.name_of(person) + self._place(source)
+            curves.append(PersonCurve(name, times, values, self.labels, faces, unfit=shaded))
+        return curves
+
+    def group_curves(self) -> list[PersonCurve]:
+        """The curves behind ``plot(group=True)``, one per video with a face that counts."""
+        from mien.plots import PersonCurve
+
+        if not len(self.faces):
+            return []
+        frames = self.group(0)
+        frames = frames[frames["probability"].notna()]
+        curves = []
+        for source, rows in frames.groupby("source", sort=False):
+            counts = rows["n_faces"].to_numpy(np.float64)
+            if not self.all_faces:
+                counts = (counts * rows["fit_share"].to_numpy(np.float64)).round()
+            low, high = int(counts.min()), int(counts.max())
+            number = f"{low} to {high}" if low < high else str(high)
+            means, spread = (
+                rows[[f"{kind}_{label}" for label in self.labels]].to_numpy(np.float64)
+                for kind in ("mean", "spread")
             )
-        )
-    return timeline_plot(panels)
+            who = f"{'Everyone' if self.track_ids else 'All faces'}{self._place(str(source))}"
+            name = f"{who}: mean of {number} face{'s' * (high > 1)} at a time"
+            curve = PersonCurve(name, rows["start_s"].to_numpy(np.float64), means, self.labels)
+            if high > 1:
+                curve = replace(curve, spread=np.nan_to_num(spread), counts=counts)
+            curves.append(curve)
+        return curves
 
+    def person_paths(self, people: Collection[int] | None = None) -> list[PersonPath]:
+        """The paths behind `plane`, of a table with valence and arousal.
 
-def draw_planes(
-    presence: Presence, sources: Sequence[str], places: FloatArray, derived: str, width: int
-) -> Plot:
-    """A plane a person, with their way through it.
+        Args:
+            people: track ids; None takes everyone.
 
-    Args:
-        presence: who is seen when.
-        sources: the films.
-        places: ``(n, 2)`` valence and arousal of each row of the ``faces`` table.
-        derived: from what, or "" where the model measured them.
-        width: of the drawing.
+        Raises:
+            UsageError: the table has no times or people.
+        """
+        from mien.plots import PersonPath
 
-    Raises:
-        UsageError: the table has no times or people.
-    """
-    from mien.plots import PersonPath, plane_plot
+        self._presence.need_people()
+        places = self.faces[list(MEASURES)].to_numpy(np.float64)
+        return [
+            PersonPath(
+                self._presence.name_of(person) + self._place(source),
+                self._presence.spans[0][rows],
+                places[rows],
+            )
+            for (source, person), rows in self._presence.judged.items()
+            if people is None or person in people
+        ]
 
-    presence.need_people()
-    paths = []
-    for (source, person), rows in presence.judged.items():
-        film = f" in {Path(source).name}" if len(sources) > 1 else ""
-        times, own = presence.spans[0][rows], places[rows].astype(np.float64)
-        paths.append(PersonPath(presence.name_of(person) + film, times, own))
-    return plane_plot(paths, source=derived, width=width)
+    @property
+    def _title(self) -> str:
+        """The name of the video, where there is only one."""
+        return Path(self.sources[0]).name if len(self.sources) == 1 else ""
+
+    def _place(self, source: str) -> str:
+        """Which video a panel is about, where there are several."""
+        return f" in {Path(source).name}" if len(self.sources) > 1 else ""

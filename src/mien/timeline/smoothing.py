@@ -1,6 +1,6 @@
 """Smoothing over time: windowed means, and runs of one state.
 
-`centred` looks before and after and is for what is finished; `Steady` looks back only and is for
+`centred` looks before and after and is for what is finished; `Smoother` looks back only and is for
 what is shown while it happens; `runs` makes stretches of one state out of single frames.
 """
 

@@ -51,7 +51,7 @@ def summarize(
     from mien.cli.output.videos import as_shown, note_unfit
     from mien.files import check_output
     from mien.reports import write_report
-    from mien.reports.highlights import strongest
+    from mien.reports.highlights import highlights
     from mien.results.files import SUFFIXES
     from mien.timeline.timeline import Timeline
 
@@ -69,10 +69,10 @@ def summarize(
     timeline = as_shown(timeline, smooth, all_faces)
     note_unfit(timeline)
     output.mkdir(parents=True, exist_ok=True)
-    moments = strongest(timeline, clips) if clips and timeline.track_ids else []
+    moments = highlights(timeline, clips) if clips and timeline.track_ids else []
     if clips and not moments and len(timeline.counted_faces):
         note("there are no clips: no expression but neutral lasts half a second or longer.")
-    cutting = {"longest_s": longest, "overwrite": overwrite}
+    cutting = {"max_duration_s": longest, "overwrite": overwrite}
     made = list(_cut(timeline, moments, output, ".gif" if gif else ".mp4", cutting))
     wrote(write_report(timeline, output / _PAGE, made, overwrite=overwrite))
     if len(made) < len(moments):
@@ -83,12 +83,12 @@ def _cut(
     timeline: Timeline, moments: list[Clip], output: Path, suffix: str, options: dict[str, Any]
 ) -> Iterator[Clip]:
     """The clips that could be made; the others are reported."""
-    from mien.reports.highlights import cut
+    from mien.reports.highlights import write_clip
 
     for number, clip in enumerate(moments, 1):
         name = f"clip-{number}-person-{clip.track_id}-{clip.emotion}{suffix}"
         try:
-            yield cut(timeline, clip, output / name, **options)
+            yield write_clip(timeline, clip, output / name, **options)
         except InputError as error:  # the page is worth having without it
             warn(f"{name} could not be made: {error}")
             continue

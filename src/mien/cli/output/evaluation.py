@@ -88,7 +88,8 @@ def show_evaluation(
     json: bool,
 ) -> None:
     """The figures of an evaluation, its groups, and how they were measured."""
-    from mien.reports.evaluation import gap_sentence, percent, span, table
+    from mien.reports.evaluation import gap_sentence, interval_of, table
+    from mien.reports.html import percent
 
     if json:
         answer(writer.dumps(table(found, figures)))
@@ -101,7 +102,7 @@ def show_evaluation(
         ("macro F1", found.macro_f1),
         *((f"recall of {label}", figure) for label, figure in found.recalls.items()),
     ):
-        shown.add_row(name, percent(figure.value), span(figure), f"{figure.count:,}")
+        shown.add_row(name, percent(figure.value), interval_of(figure), f"{figure.count:,}")
     for name, value in {"calibration error": found.ece, **found.votes}.items():
         shown.add_row(name, f"{value:.4f}", "", "")
     sure = f"{percent(found.sure[1])} (covers {percent(found.sure[0], 0)} of faces)"
@@ -111,7 +112,7 @@ def show_evaluation(
         shown = new_table(part.column, "accuracy", "95 % interval", "faces")
         for name, figure in part.parts:
             shown.add_row(
-                name or "unknown", percent(figure.value), span(figure), f"{figure.count:,}"
+                name or "unknown", percent(figure.value), interval_of(figure), f"{figure.count:,}"
             )
         show(shown)
         answer(f"{gap_sentence(part)}\n")

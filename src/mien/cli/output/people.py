@@ -98,19 +98,19 @@ def check_people_output(output: Path | None, files: Sequence[str], overwrite: bo
 def write(gathered: Gathered, identities: People, output: Path, overwrite: bool) -> list[Path]:
     """Write what the name asks for: a page, the table of people, or everything into a folder."""
     from mien.cli.people_faces import read_again
-    from mien.reports.people import missing, write_gallery
+    from mien.reports.people import missing_faces, write_people_page
     from mien.results.tables import write_table
 
     timeline = gathered.timeline
     suffix = output.suffix.lower()
     if suffix in SUFFIXES and not output.is_dir():
         return [write_table(identities.table, output, overwrite=overwrite)]
-    crops = dict(read_again(gathered, identities, missing(timeline, identities)))
+    crops = dict(read_again(gathered, identities, missing_faces(timeline, identities)))
     if suffix in _PAGES and not output.is_dir():
-        return [write_gallery(timeline, identities, output, crops, overwrite=overwrite)]
+        return [write_people_page(timeline, identities, output, crops, overwrite=overwrite)]
     merged = replace(timeline.with_identities(identities), embeddings=None)  # not asked for
     return [
-        write_gallery(timeline, identities, output / _PAGE, crops, overwrite=overwrite),
+        write_people_page(timeline, identities, output / _PAGE, crops, overwrite=overwrite),
         write_table(identities.table, output / _TABLES[0], overwrite=overwrite),
         write_table(identities.tracks, output / _TABLES[1], overwrite=overwrite),
         merged.save(output / _TABLES[2], overwrite=overwrite),

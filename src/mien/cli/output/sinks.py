@@ -20,7 +20,7 @@ from mien.sinks.tables import TableSink
 if TYPE_CHECKING:
     from mien.analyzer import EmotionAnalyzer
     from mien.results.result import Result
-    from mien.sinks.annotated import Annotations
+    from mien.sinks.annotated import AnnotatedSink
 
 
 def frames_setting(options: VideoOptions, adaptive: bool) -> str:
@@ -76,12 +76,12 @@ class Outputs:
         self._targets = targets
         self._checkpoint: Checkpoint | None = None
         self._table: TableSink | None = None
-        self._annotations: Annotations | None = None
+        self._annotations: AnnotatedSink | None = None
         self._stack = ExitStack()
         if targets.annotate is not None:
-            from mien.sinks.annotated import Annotations
+            from mien.sinks.annotated import AnnotatedSink
 
-            self._annotations = Annotations(targets.annotate, paths, overwrite=targets.overwrite)
+            self._annotations = AnnotatedSink(targets.annotate, paths, overwrite=targets.overwrite)
         if targets.table is not None:
             settings = replace(analyzer.settings, frames=frames)
             columns = tuple(face_dtypes(analyzer.labels, analyzer.measures))

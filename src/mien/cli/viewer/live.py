@@ -15,7 +15,7 @@ from mien.errors import FrameDroppedError, MienError
 from mien.escaping import printable
 from mien.media.base import Timing
 from mien.media.worker import Worker, awaited
-from mien.sinks.stabilizer import Steadied
+from mien.sinks.stabilizer import Stabilizer
 from mien.sinks.video import VideoSink
 from mien.types import Frame
 
@@ -186,11 +186,11 @@ class Live:
             fps = 1 / max(now - self._last_at, 1e-6)
             self._fps = fps if not self._fps else _CALM * self._fps + (1 - _CALM) * fps
         else:
-            self._steadied = Steadied(result.labels)
+            self._stabilizer = Stabilizer(result.labels)
         self._last_at = now
         self._newest = Screen(
             result.image,
-            self._steadied.people(result),
+            self._stabilizer.people(result),
             result.labels,
             self._headline(result),
             KEYS,

@@ -88,7 +88,7 @@ def faces_table(screen: Screen, *, wide: bool = True) -> Table:
     for person in screen.people:
         mark = "▸ " if person.key == screen.selected else "  "
         text = Text(person.wordings[1], style=f"bold {_rgb(color_of(person.emotion, labels))}")
-        figures = person.figures() if wide else []
+        figures = person.bars[1] if wide else []
         table.add_row(Text(mark + person.name), text, *figures)
     if not screen.people:
         table.add_row("  -", "no face")
@@ -102,7 +102,7 @@ def bars(person: Person, screen: Screen) -> Table:
 
     table = Table.grid(padding=(0, 1))
     table.add_row(Text(person.name, style="bold"), Text(person.emotion), "")
-    values = zip(screen.labels, person.shares(), person.figures(), strict=True)
+    values = zip(screen.labels, *person.bars, strict=True)
     for label, share, figure in values:
         style = "bold" if label == person.emotion else ""
         color = color_of(label, screen.labels)

@@ -9,13 +9,12 @@ from typing import Protocol
 
 import numpy as np
 
-from mien.drawing.margin import PAPER, blit, sprite
-from mien.drawing.overlay import Person, Scene
-from mien.drawing.text import BLACK, Color, ellipsize, line_height
+from mien.drawing.overlay import Overlay, Person
+from mien.drawing.text import PAPER, QUIET, ellipsize, line_height, paste, text_image
+from mien.labels import BLACK
 from mien.media.images import write_image
 from mien.types import Image
 
-_QUIET: Color = (90, 96, 105)
 _LETTERS = 13  # height of the letters below the image, pixels
 _STRIP = 16  # height of the strip, pixels
 
@@ -91,7 +90,7 @@ class Renderer:
     """Draws screens as images that fit a window."""
 
     def __init__(self) -> None:
-        self._scene: Scene | None = None
+        self._scene: Overlay | None = None
         self._made_for: tuple[object, ...] = ()
         self.strip_rows = range(0)  # of the last image, to interpret clicks
 
@@ -118,19 +117,19 @@ class Renderer:
             _draw_strip(canvas[y : y + _STRIP], screen)
             y += _STRIP
         y += 4
-        for text, ink in zip(reversed(lines), (BLACK, _QUIET), strict=True):
+        for text, ink in zip(reversed(lines), (BLACK, QUIET), strict=True):
             text = ellipsize(text, _LETTERS, width - 2 * _LETTERS)
-            blit(canvas, sprite(text, _LETTERS, ink, PAPER), _LETTERS, y)
+            paste(canvas, text_image(text, _LETTERS, ink, PAPER), _LETTERS, y)
             y += line_height(_LETTERS)
         return canvas
 
 
-def _fitting(labels: Sequence[str], size: tuple[int, int], room: tuple[int, int]) -> Scene:
+def _fitting(labels: Sequence[str], size: tuple[int, int], room: tuple[int, int]) -> Overlay:
     """A scene that fits the room with its margin, and is no larger than needed."""
     scale = min(max(1.0, 640 / size[0]), room[1] / size[1])
     for _ in range(4):
         fitted = max(16, round(size[0] * scale)), max(16, round(size[1] * scale))
-        scene = Scene(labels, fitted)
+        scene = Overlay(labels, fitted)
         left = room[0] - (scene.full_size[0] - fitted[0])  # beside the margin
         if fitted[0] <= left:
             break
@@ -165,6 +164,6 @@ def save_snapshot(screen: Screen, folder: Path, name: str) -> str:
     while path.exists():
         number += 1
         path = folder / f"{name}-{number}.png"
-    scene = Scene(screen.labels, size)
+    scene = Overlay(screen.labels, size)
     write_image(path, scene.draw(image, screen.people, selected=screen.selected))
     return f"wrote {path}"
