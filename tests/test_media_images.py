@@ -329,7 +329,7 @@ def test_paths_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("builtins.open", deny)
-    with pytest.raises(ImageError, match=r"secret\.jpg may not be read: permission denied"):
+    with pytest.raises(ImageError, match=r"secret\.jpg cannot be read: permission denied"):
         read_image("secret.jpg")
 
 

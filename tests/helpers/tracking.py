@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from helpers.detectors import Place, painted_frame
-from mien.tracking.tracker import Tracked
+from mien.tracking.tracker import TrackingDetector
 from mien.types import Faces
 
 
@@ -19,7 +19,7 @@ def track_ids(faces: Faces) -> list[int]:
 
 
 def tracked_people(
-    film: Sequence[Sequence[Place]], tracked: Tracked, grounds: Sequence[int] = ()
+    film: Sequence[Sequence[Place]], tracked: TrackingDetector, grounds: Sequence[int] = ()
 ) -> Iterator[dict[str, int]]:
     """For each frame the number of everyone who was found."""
     for number, people in enumerate(film):

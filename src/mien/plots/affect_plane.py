@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import UsageError
-from mien.expressions.affect import PLACES
+from mien.expressions.affect import COORDINATES
 from mien.labels import EMOTIONS, hex_color
 from mien.plots.svg import (
     document,
@@ -188,7 +188,7 @@ def _labels(plane: _Plane) -> str:
     out = []
     halo = 'style="paint-order:stroke;stroke:var(--paper,#fff);stroke-width:3px"'
     for label in EMOTIONS:
-        x, y = float(plane.x(PLACES[label][0])), float(plane.y(PLACES[label][1]))
+        x, y = float(plane.x(COORDINATES[label][0])), float(plane.y(COORDINATES[label][1]))
         right, down, anchor = _OFFSETS[label]
         out.append(
             f'<circle cx="{number(x)}" cy="{number(y)}" r="2.5" fill-opacity=".8"/>'
@@ -253,7 +253,7 @@ def _moments(points: _Points, plane: _Plane, span: tuple[float, float]) -> str:
     x, y = plane.x(points.places[:, 0]).tolist(), plane.y(points.places[:, 1]).tolist()
     first, last, out = 0, len(points.times) - 1, []
     colors = [time_color((t - span[0]) / (span[1] - span[0])) for t in points.times]
-    words = [(float(plane.x(v)), float(plane.y(a))) for v, a in PLACES.values()]
+    words = [(float(plane.x(v)), float(plane.y(a))) for v, a in COORDINATES.values()]
     taken = [*words, *((x[row], y[row]) for row in (first, last))]
     for time_s, label in time_ticks(*span, 9):
         row = int(np.abs(points.times - time_s).argmin())
