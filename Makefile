@@ -12,7 +12,7 @@ PYTEST = $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
-demo: $(VENV)/.installed ## set everything up, analyse a real photo, show the result
+demo: $(VENV)/.installed ## set everything up, analyze a real photo, show the result
 	@$(BIN)/mien demo
 
 test: $(VENV)/.dev ## run all tests, on WORKERS=2 cores

@@ -1,10 +1,10 @@
 """Build hook: MTCNN's three networks, from the PyPI package ``mtcnn``, as ONNX files.
 
-The weights are data inside that package (MIT licence). They are read from its folder without
+The weights are data inside that package (MIT license). They are read from its folder without
 importing it, because importing it would need TensorFlow. The graphs follow Zhang et al. 2016,
 "Joint Face Detection and Alignment using Multi-task Cascaded Convolutional Networks"
 (arXiv 1604.02878), with three changes that leave the answers as they are: pixels come in as 0 to
-255 (the normalisation is folded into the first layer), the softmax of two classes is left to the
+255 (the normalization is folded into the first layer), the softmax of two classes is left to the
 caller as the sigmoid of their difference, and all outputs of a network are one matrix product.
 
 ``python hatch_build.py`` writes the files without building a wheel.

@@ -1,14 +1,14 @@
-"""Every frame against only those between which something changes, on a film of ten minutes.
+"""Adaptive sampling against every frame, on a video of ten minutes.
 
     python benchmarks/adaptive.py [--minutes 10] [--film FILM] [--keep FILM]
 
-The film (640 x 360, 25 frames a second) is made here from the moving pictures in ../shared: a
+The video (640 x 360, 25 frames per second) is made here from the moving images in ../shared: a
 woman who cries and laughs (real time), two GIFs of people who move their heads (to and fro), eight
 people who turn from neutral to a smile, seen by a camera that drifts, and a call of all four at
 once. That is a minute and a half, encoded once and repeated. Without ../shared, heads from
 the photo that ships with mien move about, with one expression each. `--film` takes one of yours.
 
-Both ways run one after the other in this process, networks opened before, decoding included. What
+Both ways run one after the other in this process, networks loaded before, decoding included. What
 is compared is what a user gets: ``smooth(1).segments()``. A person of the one run is the person
 of the other whose face is at the same place; agreement is the share of all person time for which
 both tell the same expression. A boundary is a moment at which what is told of a person changes

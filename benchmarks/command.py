@@ -1,9 +1,9 @@
-"""The command from a cold start, its memory, and a thousand large photos in a row.
+"""Cold start and memory of the command, and a thousand large photos in a row.
 
     python benchmarks/command.py [--photos 1000]
 
 Prints wall time and peak memory (``ru_maxrss``) of ``mien analyze photo.jpg`` and of ``import
-mien``, best of five, then memory while analysing many 12-megapixel photos (one made-up photo with
+mien``, best of five, then memory while analyzing many 12-megapixel photos (one made-up photo with
 faces, read again and again), and the installed size of every dependency.
 """
 

@@ -1,8 +1,8 @@
-"""Films of which the truth is known: heads that enter, leave, cross, hide, and are cut to.
+"""Videos with ground truth: heads that enter, leave, cross, hide, and cuts between them.
 
-Heads are cut out of photos: of the one that ships with mien, in several colours, and, where the
-folder ../shared lies beside the checkout, of its photos of different people. A film is a list of
-scenes, a scene a list of roles; what a frame shows follows from the formulae alone.
+Heads are cut out of photos: of the one in the package, in several colors, and, where the
+folder ../shared lies beside the checkout, of its photos of different people. A video is a list of
+scenes, a scene a list of roles; what a frame shows follows from the formulas alone.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How much damage to image files is noticed, and how often a valid file is called damaged.
+"""Detection rate of damage to image files, and false alarms on valid files.
 
 Encodes images with several encoders and settings, reads every file, damages each in several
 ways with a fixed seed, and reads those. Docs: docs/images.md.

@@ -1,12 +1,12 @@
-"""How fast MTCNN is here, beside the packages that run the same networks.
+"""Speed of MTCNN, compared with packages that run the same networks.
 
     python benchmarks/detection.py --tensorflow-python tf/bin/python \
         --facenet-python facenet/bin/python
 
-Each library runs in a process of its own, under the Python that has it, over the photos of
+Each library runs in its own process, under the Python that has it, over the photos of
 shared/media/photos, with the same limits. A round is one such process for each library, so that
 whatever else the machine does meets all of them; the table shows the median round. Decoding and
-the first picture, a warm-up, are not timed. The interpreters need numpy and Pillow besides:
+the first image, a warm-up, are not timed. The interpreters need numpy and Pillow besides:
 
     pip install tensorflow-cpu mtcnn==1.0.0 Pillow
     pip install torch Pillow requests tqdm numpy && pip install --no-deps facenet-pytorch

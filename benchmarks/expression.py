@@ -2,8 +2,8 @@
 
     python benchmarks/expression.py [--data FOLDER] [--seconds 5]
 
-The int8 file is made here: static quantisation (QDQ, per channel, min-max) by ONNX Runtime,
-calibrated on training pictures. Needs the package ``onnx``.
+The int8 file is made here: static quantization (QDQ, per channel, min-max) by ONNX Runtime,
+calibrated on training images. Needs the package ``onnx``.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
     python benchmarks/live.py [--seconds 15] [--fps 30]
 
-A camera is generated: 640 x 480, two faces from the photo that ships with mien, one of them
+A camera is generated: 640 x 480, two faces from the photo in the package, one of them
 mirrored, that drift over a noisy background. Where there is a screen (``xvfb-run`` will do) the
-view opens its window; elsewhere the same pictures are drawn and not shown. The clock starts when
+view opens its window; elsewhere the same images are drawn and not shown. The clock starts when
 the camera hands its frame over and stops when the window has been repainted with its result.
 """
 

@@ -1,4 +1,4 @@
-"""How quickly people are found among many tracks, beside scikit-learn's average linkage.
+"""Speed of clustering tracks into people, compared with scikit-learn's average linkage.
 
     python benchmarks/people.py [--tracks 10000] [--rounds 3]
 

@@ -1,4 +1,4 @@
-"""What identity costs beside the expression: one pass with and without.
+"""Cost of identity vectors: one pass with and without.
 
     python benchmarks/person.py [--seconds 20]
 

@@ -3,7 +3,7 @@
     python benchmarks/storm.py [--images 2000 --videos 300 --models 300 --tables 500] [--seed 7]
                                [--keep storm/] [--jobs 2] [--shared ../shared]
 
-Each case is one command on one mutated input, in a process of its own. It falls if it prints a
+Each case is one command on one mutated input, in its own process. It falls if it prints a
 traceback or the sentence that stands for one, ends by a signal or with an exit code that is not
 documented, takes more than 20 s of the processor (or 120 s by the clock), or more than 1.5 GB of
 memory. Cases that fall are kept with their input; the same seed gives the same storm. Originals

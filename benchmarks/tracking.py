@@ -1,13 +1,13 @@
-"""How well people keep their numbers, on films whose truth is known.
+"""Tracking accuracy on videos with ground truth.
 
     python benchmarks/tracking.py [--detector haar] [--films bar crossing]
 
-The films are made here (`crowd.py`). Counted as in CLEAR MOT (Bernardin and Stiefelhagen 2008):
+The videos are made here (`crowd.py`). Counted as in CLEAR MOT (Bernardin and Stiefelhagen 2008):
 a face is found where a box overlaps the true one by half; one of which less than half is to be
 seen need not be found, and is no mistake where it is. Identity switches (IDSW) are changes of a
 person's number, fragments (Frag) the interruptions of a person who is in sight, MOTA is one minus
 all mistakes for each true face, IDF1 (Ristani and others 2016) the share of faces with the right
-number when each person is given the one number that suits best over the whole film.
+number when each person is given the one number that suits best over the whole video.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from crowd import FPS, SIZE, Head, Path2D, Role, Scene, Truth, heads, play
 from mien.faces.detectors import make_detector
 from mien.faces.geometry import iou
 from mien.tracking.association import assign
-from mien.tracking.tracker import Tracked
+from mien.tracking.tracker import TrackingDetector
 from mien.types import Faces
 
 W, H = SIZE
@@ -241,7 +241,7 @@ FILMS: dict[str, Film] = {
 def run(film: Sequence[Scene], detector: str) -> Count:
     """Track one film."""
     options = {"threads": 1} if detector == "mtcnn" else {}
-    tracked, count = Tracked(make_detector(detector, **options), fps=FPS), Count()
+    tracked, count = TrackingDetector(make_detector(detector, **options), fps=FPS), Count()
     for frame, (image, truth) in enumerate(play(film)):
         started = time.process_time()
         faces = tracked.detect(image)

@@ -1,12 +1,12 @@
-"""A 720p film with two faces, decode to table: frames a second, shares of the stages, a peer.
+"""A 720p video with two faces, decode to table: frames per second, shares of the stages, a peer.
 
     python benchmarks/video.py [--seconds 20] [--peer-python PEER/bin/python] [--minutes 30]
 
-The film is made here: two faces from the photo that ships with mien, one of them mirrored, drift
-over a noisy background; H.264, 25 frames a second. Every frame is answered. `--peer-python` is an
+The video is made here: two faces from the photo in the package, one of them mirrored, drift
+over a noisy background; H.264, 25 frames per second. Every frame is analyzed. `--peer-python` is an
 interpreter that has ``fer`` 25.10.3 with facenet-pytorch and TensorFlow: its ``Video.analyze``,
 with its own MTCNN, gets the first `--peer-seconds` of the same film in the same run. `--minutes`
-repeats the film until it is that long and reports mien's memory along the way.
+repeats the video until it is that long and reports mien's memory along the way.
 
     python -m venv PEER && PEER/bin/pip install "setuptools<82" tensorflow-cpu torch \\
         "opencv-contrib-python-headless<5" "moviepy<2" ffmpeg-python pandas matplotlib tqdm requests
@@ -172,14 +172,14 @@ def _mien(film: Path) -> dict[str, Any]:
     from mien.analyzer import EmotionAnalyzer
     from mien.media.video import VideoSource
     from mien.sinks.tables import TableSink
-    from mien.tracking.tracker import Tracked
+    from mien.tracking.tracker import TrackingDetector
 
     clock = _Clock()
     people: set[int] = set()
     analyzer = EmotionAnalyzer()
     analyzer(PHOTO)  # opens the networks, as the peer's are when its clock starts
     model: Any = analyzer.classifier
-    tracked = Tracked(analyzer.detector)
+    tracked = TrackingDetector(analyzer.detector)
     analyzer.detector = tracked
     setattr(tracked, "detect", clock("find and follow faces", tracked.detect))  # noqa: B010
     model.classify = clock("judge expressions", model.classify)

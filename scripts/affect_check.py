@@ -1,4 +1,4 @@
-"""Does derived valence put the expressions in order? The source of figures in docs/affect.md.
+"""Check the order of expressions by derived valence. The source of figures in docs/affect.md.
 
     python scripts/affect_check.py --data FERPLUS
 
@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from mien.datasets import load_ferplus
 from mien.evaluation import predict
-from mien.expressions.affect import PLACES, affect
+from mien.expressions.affect import COORDINATES, affect
 from mien.labels import EMOTIONS
 from mien.plugins import load_classifier
 
@@ -54,10 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"- votes and {options.model}, all rows: valence {between:.3f}, arousal {alike:.3f}\n")
     print("| majority | rows | place | votes: valence, arousal | model: valence, arousal |")
     print("|---|--:|--:|--:|--:|")
-    for label in sorted(EMOTIONS, key=lambda name: PLACES[name][0]):
+    for label in sorted(EMOTIONS, key=lambda name: COORDINATES[name][0]):
         own = [i for i, name in enumerate(names) if name == label]
         means = [found[own].mean(axis=0) for found in told.values()]
-        cells = " | ".join(f"{v:+.2f}, {a:+.2f}" for v, a in (PLACES[label], *means))
+        cells = " | ".join(f"{v:+.2f}, {a:+.2f}" for v, a in (COORDINATES[label], *means))
         print(f"| {label} | {len(own)} | {cells} |")
 
 

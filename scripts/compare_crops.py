@@ -1,9 +1,9 @@
-"""Which cut suits the default model: aligned squares or plain ones? The source of docs/crops.md.
+"""Compare aligned and plain crops for the default model. The source of docs/crops.md.
 
     python scripts/compare_crops.py --data FERPLUS [--media ../shared/media]
 
-On FER+ validation pictures in which MTCNN finds the face, and on labelled colour photos. The
-pictures of FER+ are enlarged threefold with a repeated edge, so that the detector has room.
+On FER+ validation images in which MTCNN detects the face, and on labeled color photos. The images
+of FER+ are enlarged threefold with a repeated edge, to give the detector room.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mien import CropSpec, read_image
 from mien.datasets import load_ferplus
 from mien.evaluation import divergence
 from mien.expressions.onnx import OnnxClassifier
-from mien.faces.crops import cut
+from mien.faces.crops import crop_faces
 from mien.faces.detectors.mtcnn import MtcnnDetector
 from mien.plugins import model_path
 from mien.types import Crops, Faces, Image
@@ -30,10 +30,10 @@ SIDE, EDGE = 144, 48
 
 
 def specs(own: CropSpec) -> dict[str, CropSpec]:
-    """The cuts to compare, by name."""
+    """The crops to compare, by name."""
     plain = CropSpec()
     return {
-        "aligned, margin 0 (ships)": own,
+        "aligned, margin 0 (default)": own,
         "aligned, margin 10 %": replace(own, margin=0.1),
         "aligned, margin -5 %": replace(own, margin=-0.05),
         "square, margin 0": plain,
@@ -57,11 +57,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows = np.flatnonzero([len(f) == 1 for f in found])
     clear = faces.majority[rows] >= 0
     photos = _photos(options.media) if options.media else []
-    print(f"a face found in {len(rows)} of {len(found)} pictures, {clear.sum()} with a majority\n")
-    print("| cut | validation right | KL to the votes | photos right | mean share for the label |")
+    print(f"a face detected in {len(rows)} of {len(found)} images, {clear.sum()} with a majority\n")
+    print("| crop | validation accuracy | KL to the votes | photos right | mean probability |")
     print("|---|--:|--:|--:|--:|")
     for name, spec in specs(classifier.crop).items():
-        crops: Crops = np.concatenate([cut(pictures[r], found[r], size, spec) for r in rows])
+        crops: Crops = np.concatenate([crop_faces(pictures[r], found[r], size, spec) for r in rows])
         scores = classifier.classify(crops).values
         truth = faces.majority[rows]
         right = (scores.argmax(axis=1) == truth)[clear].mean()
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if photos:
             shares, good = [], 0
             for image, face, label in photos:
-                values = classifier.classify(cut(image, face, size, spec)).values[0]
+                values = classifier.classify(crop_faces(image, face, size, spec)).values[0]
                 shares.append(values[classifier.labels.index(label)])
                 good += classifier.labels[values.argmax()] == label
             line += f" {good} of {len(photos)} | {np.mean(shares):.3f} |"

@@ -4,7 +4,7 @@
 
 Compares what `mien.datasets.duplicates` finds with the column ``duplicate_group`` of the data, and
 prints the accuracy on the literature list with and without the rows whose twin is in training.
-Last, 1,500 validation pictures are changed in known ways: how many are still found?
+Last, 1,500 validation images are changed in known ways: how many are still found?
 """
 
 from __future__ import annotations

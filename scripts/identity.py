@@ -1,12 +1,12 @@
-"""How alike are pictures of one person and of two? The source of the threshold in docs/people.md.
+"""Similarity of images of one person and of two. The source of the threshold in docs/people.md.
 
     python scripts/identity.py --data FERPLUS [--media MEDIA]
 
-Chosen on the validation pictures of FER+: nearly all pairs of them are two people, so they tell how
+Chosen on the validation images of FER+: nearly all pairs of them are two people, so they tell how
 often strangers come out alike. A track is the mean of many views of a face, which are more alike
-than single pictures; here each track is a picture and five moved, turned, mirrored and lit ones.
-Rows that are copies of one another are left out as pairs. The test pictures, and the photos and
-films of `--media`, only check the choice.
+than single images; here each track is a image and five moved, turned, mirrored and lit ones.
+Rows that are copies of one another are left out as pairs. The test images, and the photos and
+videos of `--media`, only check the choice.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What Keras says of a small single-attention network: the golden file of its converter's test.
+"""Outputs of a small single-attention network in Keras: the golden file of the converter's test.
 
     python scripts/keras_engagement_reference.py    # in an environment with tf_keras and h5py
 

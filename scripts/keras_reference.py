@@ -1,10 +1,10 @@
-"""What Keras says of a small MobileNet: the golden file that the converter is tested against.
+"""Outputs of a small MobileNet in Keras: the golden file of the converter's test.
 
     python scripts/keras_reference.py       # in an environment with keras and a backend
 
 Writes ``tests/golden/keras_mobilenet.json``: the configuration that Keras stores, the names and
 shapes of the weights (their values are drawn again in the test, from the same seed), and the
-outputs for two pictures.
+outputs for two images.
 """
 
 from __future__ import annotations

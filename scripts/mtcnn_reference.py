@@ -1,12 +1,12 @@
-"""Write tests/golden/mtcnn.json: what the PyPI package ``mtcnn`` 1.0.0 says of our test photos.
+"""Write tests/golden/mtcnn.json: results of the PyPI package ``mtcnn`` 1.0.0 on the test photos.
 
-Run it with a Python of its own, because it needs TensorFlow:
+Run it in a separate environment, because it needs TensorFlow:
 
     python -m venv tf && tf/bin/pip install tensorflow-cpu mtcnn==1.0.0 Pillow
     tf/bin/python scripts/mtcnn_reference.py
 
 Boxes and landmarks are written as the package finds them, in fractions of pixels and neither
-rounded nor cut at the picture's edge. Beside the photos it keeps the three networks' answers to
+rounded nor cut at the image's edge. Beside the photos it keeps the three networks' answers to
 fixed noise, so that the ONNX networks can be checked one by one.
 """
 

@@ -1,6 +1,6 @@
 """Errors of apparent age, gender and identity by group of people.
 
-    python scripts/attributes_check.py london_info.csv --media ../shared/media
+    python scripts/people_check.py london_info.csv --media ../shared/media
 
 The table is ``data-raw/london_info.csv`` of debruine/webmorphR.stim (face_id, face_age,
 face_gender, face_eth) about the Face Research Lab London Set (DeBruine and Jones,

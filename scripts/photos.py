@@ -1,4 +1,4 @@
-"""Does the whole road give the right answer on real photos?
+"""Check the whole analysis on real photos.
 
     python scripts/photos.py ../shared/media [--detector haar] [--min-score 0.9]
 

@@ -23,23 +23,24 @@ from mien.training.expressions.export import write_card
 
 ROOT = Path(__file__).resolve().parents[1]
 
-WORDS = """\
+CARD = """\
 # Model card: {name}
 
-*MobileNet-v1, {parameters}, {size} px squares, {megabytes:.1f} MB. It says which of
-{count} expressions viewers would see in a face: {labels}.*
+*MobileNet-v1, {parameters}, {size} px crops, {megabytes:.1f} MB. It predicts which
+of {count} expressions viewers would see in a face: {labels}.*
 
 ## What the numbers mean
 
-The model learned from the votes of ten people a face. A probability is an estimate of the share
-of viewers who would choose that word: 0.6 happiness says that about six of ten people would call
-this face happy. It describes a picture. It does not say what the person feels.
+The model was trained on the votes of ten annotators per face. A probability is an estimate of the
+fraction of viewers who would choose that label: 0.6 happiness means that about six of ten people
+would call this face happy. It describes an image. It does not say what the person feels.
 
 ## Measured
 
-Of the file in the package, by `mien evaluate {name} FOLDER`; one crop, no flip, one model.
-Training saw `train.parquet` only; recipe, temperature ({temperature}) and crop were chosen on
-`validation.parquet`, the last epoch is the one that ships. Test data chose nothing.
+The file in the package, measured by `mien evaluate {name} FOLDER`; one crop, no flip, one model.
+Only `train.parquet` was used for training; recipe, temperature ({temperature}) and crop were
+chosen on `validation.parquet`, and the last epoch is published. Test data was used for no
+decision.
 
 | figure | value | faces | protocol |
 |---|--:|--:|---|
@@ -49,59 +50,57 @@ The list's best published figure for a network of this size is 90.74 % (DDAMFN, 
 chosen on the test list); this file does not reach it.
 
 Classes with few test faces (disgust, contempt) have wide error bars: 16 faces give a 95 %
-interval of up to 25 points to each side. In practice the model hardly ever names either.
-`ece_majority` is large by design: the list holds only faces on which viewers agreed, and the model
-is trained on all faces.
+interval of up to 25 points to each side. In practice the model hardly ever predicts either.
+`ece_majority` is large by design: the list contains only faces on which viewers agreed, and the
+model is trained on all faces.
 
-## What it tells besides, when asked
+## Optional output: identity vectors
 
 `mien analyze --embeddings identity`, or `EmotionAnalyzer(also=("identity",))`: a vector of
-{dimensions} numbers that is cosine-similar for images of one person. It comes from a branch
-on the same network, in the same pass; the expressions are bit for bit those of the file without
-it. The branch learned from the starting network below, on the images of `train.parquet` without
-their labels
-(`recipes/{name}-person.toml`; the shipped one learned 256 directions, of which the first
-{dimensions} were kept, so that the file has less than 8 MB), so it can be no better than that
-network. How near it comes to it, on pictures that it did not learn from:
+{dimensions} numbers that is cosine-similar for images of one person. It comes from a branch on
+the same network, in the same pass; the expressions are bit for bit those of the file without it.
+The branch was distilled from the starting network below, on the images of `train.parquet` without
+their labels (`recipes/{name}-person.toml`; the published one was trained with 256 directions, of
+which the first {dimensions} were kept, so that the file has less than 8 MB), so it cannot be
+better than that network. Agreement with it on images not used for training:
 
 | figure | validation | test |
 |---|--:|--:|
 {branch}
 
 `identity_cosine`: mean cosine between its vector and that network's (without the mean over faces,
-in the {dimensions} directions in which faces differ most), before its directions are evened out,
-which keeps strangers in like pictures apart. `similarity_correlation`: over all pairs of 1,000
-faces. The branch learned age and gender, too, but on 102 people its ages erred as much as the mean
-age of the set (5.76 and 5.61 years), and it called half of the portraits of black women male: these
-outputs are not used any more, [faceres](faceres.md) gives the columns.
-Verification of people: [people](../people.md). What it is not for: [person](../person.md).
+in the {dimensions} directions in which faces differ most), before whitening, which separates
+strangers in similar images. `similarity_correlation`: over all pairs of 1,000 faces. The branch
+was trained on age and gender, too, but on 102 people its age error was that of predicting the
+mean age of the set (5.76 and 5.61 years), and it classified half of the portraits of black women
+as male: these outputs are no longer used, [faceres](faceres.md) provides the columns.
+Verification of people: [people](../people.md). Unsuitable uses: [person](../person.md).
 
 ## Where it comes from
 
 - Starting weights: `faceres` from the npm package `@vladmandic/human` 3.3.6 (MIT), a network that
-  A. V. Savchenko pre-trained on VGGFace2 identities, with age and gender heads
-  (arXiv 2103.17107). VGGFace2 is a research set.
-- Pictures: FER2013 (Kaggle, 2013). The rights to these pictures are **unresolved**.
+  A. V. Savchenko pre-trained on VGGFace2 identities, with age and gender heads (arXiv
+  2103.17107). VGGFace2 is a research set.
+- Images: FER2013 (Kaggle, 2013). The rights to these images are **unresolved**.
 - Votes: FER+ (Barsoum et al. 2016, MIT).
-- Recipe: `recipes/{name}.toml`; `mien train recipes/{name}.toml --data FOLDER`. The shipped
-  file was made with it, except that the learning rate of the first cycle was laid out for twelve
-  epochs and shortened to ten after the sixth, and that the third cycle's teacher saw pictures and
-  mirror images at one size; a fresh run should differ a little.
+- Recipe: `recipes/{name}.toml`; `mien train recipes/{name}.toml --data FOLDER`. The published
+  file was trained with it, except that the learning rate of the first cycle was planned for
+  twelve epochs and shortened to ten after the sixth, and that the third cycle's teacher was given
+  images and mirror images at one size; a new run should differ slightly.
 
-Licence of the weights: {licence}. Whether commercial use is clear: **{commercial}**, because of
-the pictures.
+License of the weights: {licence}. Commercial use: **{commercial}**, because of the images.
 
 ## What it should not be used for
 
 - To infer what someone feels, intends or is; to decide about a person.
 - At work and in schools in the European Union: inferring emotions there is forbidden outside
-  medical and safety uses (AI Act, Art. 5(1)(f)). In other settings there people must be told
+  medical and safety uses (AI Act, Art. 5(1)(f)). In other settings there people must be informed
   (Art. 50(3)).
-- On faces that `fit` calls unfit: smaller than 24 px, blurred, or turned far to the side.
+- On unfit faces: smaller than 24 px, blurred, lost in noise, or turned far to the side.
 - Contempt and disgust were rare in training; do not build on them.
 
-How right the model is for people of different ages, sexes and skin tones has not been measured:
-FER+ does not say who is in its pictures.
+The accuracy for people of different ages, sexes and skin tones has not been measured: FER+ does
+not describe the people in its images.
 """
 
 
@@ -130,12 +129,12 @@ def _page(classifier: OnnxClassifier, figures: list[Estimate], branch: dict[str,
     card = classifier.card
     names = [name.removeprefix("test_") for name in branch if name.startswith("test_")]
     pairs = [(name, branch[f"validation_{name}"], branch[f"test_{name}"]) for name in names]
-    told = OnnxClassifier(classifier.path, also=("identity",)).classify(
+    scores = OnnxClassifier(classifier.path, also=("identity",)).classify(
         np.zeros((1, card.input_size, card.input_size, 3), np.uint8)
     )
-    return WORDS.format(
+    return CARD.format(
         name=card.name,
-        parameters="3.2 million parameters (and 1.5 million of a branch)",
+        parameters="3.2 million parameters (and 1.5 million in a branch)",
         size=card.input_size,
         megabytes=classifier.path.stat().st_size / 1e6,
         count=len(card.labels),
@@ -143,7 +142,7 @@ def _page(classifier: OnnxClassifier, figures: list[Estimate], branch: dict[str,
         temperature=card.temperature,
         rows="\n".join(_row(figure) for figure in figures),
         branch="\n".join(f"| {name} | {v:.3f} | {t:.3f} |" for name, v, t in pairs),
-        dimensions=told.embeddings["identity"].shape[1],
+        dimensions=scores.embeddings["identity"].shape[1],
         licence=card.licence,
         commercial=card.commercial,
     )

@@ -1,9 +1,9 @@
-"""How much worse do answers get on small, blurred and turned faces? The source of docs/quality.md.
+"""Accuracy on small and blurred faces. The source of the limits in docs/quality.md.
 
     python scripts/quality_limits.py --data FOLDER [--rows 1200]
 
-Validation pictures of FER+ are shrunk or blurred, then judged; agreement is accuracy against the
-majority of viewers. Nothing here looks at test data.
+Validation images of FER+ are downscaled or blurred, then classified; accuracy is agreement with
+the majority of viewers. No test data is used.
 """
 
 from __future__ import annotations

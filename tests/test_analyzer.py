@@ -1,3 +1,5 @@
+"""The analyzer: images in, results out, whatever the input."""
+
 from __future__ import annotations
 
 import json

@@ -1,4 +1,4 @@
-"""Moving pictures through the analyzer: every frame answered, or only those that matter."""
+"""Videos through the analyzer: a result for every frame, or for the sampled ones."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ def test_the_answer_is_printed_in_80_columns(
     assert all(len(line) <= 80 for line in lines)
     assert "light 99 %" in str(mien.Results([result]))
     assert repr(mien.Results([result])) == "Results(1 images, 2 faces)"
-    assert repr(analyzer).startswith("EmotionAnalyzer(detector='GivenDetector', classifier=")
+    assert repr(analyzer).startswith("EmotionAnalyzer(detector='CustomDetector', classifier=")
     assert repr(analyzer.classifier) == "CustomClassifier(judge, labels=('dark', 'light'))"
     assert "min_score=0.0" in repr(analyzer.detector)
     assert "smoothed over 0.5 s" in repr(timeline.smooth(0.5))
@@ -281,7 +281,7 @@ def frames(source: str, count: int) -> Iterator[mien.Frame]:
 
 
 def test_streams_over_one_tracker_do_not_disturb_each_other() -> None:
-    tracker = mien.Tracked(Numbered())
+    tracker = mien.TrackingDetector(Numbered())
     classifier = mien.CustomClassifier(judge, ("dark", "light"), 16)
     analyzer = mien.EmotionAnalyzer(tracker, classifier)
     one, other = (analyzer.stream(frames(name, 6), live=True) for name in ("a", "b"))

@@ -118,7 +118,7 @@ def test_nothing_in_the_range_is_an_error_without_a_frame(tmp_path: Path, face: 
     path = film(tmp_path / "a.mp4", face)
     done = mien("analyze", path, "--start", "60")
     assert done.exit_code == 3
-    assert f"mien: {path} has no frame in the range that was asked for" in done.stderr
+    assert f"mien: {path} has no frame in the requested range" in done.stderr
     assert "0 faces, 1 could not be read" in done.stderr
     assert not done.stdout.strip()
 

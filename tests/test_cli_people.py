@@ -1,4 +1,4 @@
-"""``mien people``: films and tables in, who is who out."""
+"""``mien people``: videos and tables in, identities out."""
 
 from __future__ import annotations
 
@@ -119,6 +119,7 @@ def test_wrong_use_is_one_sentence(
     assert "Traceback" not in text
 
 
+@pytest.mark.slow
 def test_eight_people_in_a_video_and_again_in_another(shared: Path, tmp_path: Path) -> None:
     videos, photos = shared / "media" / "videos", shared / "media" / "photos"
     film, again = videos / "london_timeline.mp4", videos / "london_timeline_vfr.mp4"

@@ -1,4 +1,4 @@
-"""A run that was stopped goes on where it was, and ends as if nobody had stopped it."""
+"""A stopped run goes on where it was, and ends like one that was not stopped."""
 
 from __future__ import annotations
 

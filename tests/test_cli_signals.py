@@ -1,4 +1,4 @@
-"""How a process ends: scripts that leave a loop, signals, standard streams that are odd."""
+"""How a process ends: scripts that leave a loop, signals, odd standard streams."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Done = subprocess.CompletedProcess[bytes]
 def script(code: str, folder: Path, *arguments: object) -> Done:
     """Run Python code of a user, in `folder`."""
     command = [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)]
-    return subprocess.run(command, cwd=folder, capture_output=True, timeout=120, check=False)
+    return subprocess.run(command, cwd=folder, capture_output=True, timeout=300, check=False)
 
 
 LOOP = """
@@ -124,6 +124,7 @@ def test_a_camera_that_hangs_does_not_hang_the_end(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, b"end\n"), done.stderr
 
 
+@pytest.mark.slow
 @linux
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_keeps_what_is_done(
@@ -137,7 +138,7 @@ def test_a_signal_keeps_what_is_done(
         running.stdout.readline()
         running.send_signal(number)
         running.send_signal(number) if number != signal.SIGINT else None
-        _, errors = running.communicate(timeout=60)
+        _, errors = running.communicate(timeout=300)
     assert errors == b"mien: stopped; what was written is kept.\n"
     assert running.returncode == 130
     count = len([*Results.load(tmp_path / "t.parquet")])
@@ -175,6 +176,7 @@ def test_a_signal_that_is_ignored_stays_ignored(tmp_path: Path, photo: Path) -> 
     assert script(code, tmp_path).returncode == 0
 
 
+@pytest.mark.slow
 @linux
 @pytest.mark.parametrize("module", ["typer", "mien.cli.commands", "numpy", "onnxruntime", "av"])
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
@@ -199,7 +201,7 @@ def test_a_signal_while_mien_is_loading_is_no_traceback(
         [*CLI, "analyze", str(inputs[1])],
         env=os.environ | {"PYTHONPATH": paths},
         capture_output=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 130, done.stderr
@@ -220,7 +222,7 @@ def speak(encoding: str, *arguments: object, folder: Path, redirect: str = "") -
         env=environment,
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
 
@@ -238,6 +240,7 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_every_encoding_gets_its_table(encoding: str, odd: Path) -> None:
     done = speak(encoding, "analyze", *ODD, folder=odd)

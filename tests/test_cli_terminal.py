@@ -1,4 +1,4 @@
-"""A terminal and a window as users have them: the command runs on its own, in a process apart."""
+"""A terminal and a window as users have them: the command in a process of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The viewer of saved analyses: where keys lead, what is shown, and the road back to pictures."""
+"""The viewer of saved analyses: keys, what is shown, and frames read again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mien.cli.exit_codes import with_exit_code
 from mien.cli.viewer.saved import Viewer
 from mien.errors import InputError
 from mien.labels import color_of
-from mien.media.frame_reader import Rereader
+from mien.media.frame_reader import FrameReader
 from mien.media.images import write_image
 from mien.results.result import Result
 
@@ -163,7 +163,7 @@ def test_the_strip_has_the_colors_of_the_selected_person(viewer: Viewer) -> None
 
 def test_playing_follows_the_clock(table: Path) -> None:
     now = [100.0]
-    viewer = Viewer(*_tables(table), Rereader(table.parent), clock=lambda: now[0])
+    viewer = Viewer(*_tables(table), FrameReader(table.parent), clock=lambda: now[0])
     press(viewer, "space")
     for passed, position in ((0.05, 0), (0.1, 1), (0.35, 3), (1.0, 10)):
         now[0] = 100.0 + passed
@@ -250,12 +250,12 @@ def test_reading_again_in_any_order(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             super().__init__(*args, **options)
 
     monkeypatch.setattr(video, "VideoSource", Counted)
-    read = Rereader(tmp_path)
+    read = FrameReader(tmp_path)
     for order in (range(11), reversed(range(11)), [7, 2, 9, 9, 0, 10, 5]):
         for i in order:
             assert number_of(read(str(film), times[i], (64, 48))) == i
     assert len(opened) == 1  # such a small film stays in memory
-    fresh = Rereader(tmp_path)
+    fresh = FrameReader(tmp_path)
     opened.clear()
     for i in reversed(range(11)):
         assert number_of(fresh(str(film), times[i], None)) == i
@@ -263,16 +263,16 @@ def test_reading_again_in_any_order(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(InputError, match=r"no frame"):
         read(str(film), 9.0, None)
     assert read(str(film), 0.0, (32, 24)).shape == (48, 64, 3)  # kept from before
-    assert Rereader(tmp_path)(str(film), 0.0, (32, 24)).shape == (24, 32, 3)
+    assert FrameReader(tmp_path)(str(film), 0.0, (32, 24)).shape == (24, 32, 3)
 
 
 def test_memory_for_images_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mien.media.frame_reader._BYTES", 3 * 64 * 48 * 3)
     film = write_video(tmp_path / "film.mp4", frames=10)
-    read = Rereader(tmp_path)
+    read = FrameReader(tmp_path)
     for i in [*range(10), 3, 0, 9]:
         assert number_of(read(str(film), i / 10, None)) == i
-        assert len(read._kept) <= 3
+        assert len(read._cache) <= 3
 
 
 @pytest.fixture

@@ -1,3 +1,5 @@
+"""Labeled faces from folders, tables and URLs."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable

@@ -1,3 +1,5 @@
+"""Near-duplicates of images, within a set and between sets."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping

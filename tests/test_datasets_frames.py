@@ -1,4 +1,4 @@
-"""Labels of frames, in generated files of every layout that is read, and whose face they meet."""
+"""Labels of frames, in generated files of every layout, and the faces they match."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""The layouts of published data sets."""
+
 from __future__ import annotations
 
 import json

@@ -1,4 +1,4 @@
-"""Drawings: what is told lies where it should, and nothing covers a face without need."""
+"""Annotated images: every part is at its place, and nothing covers a face without need."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Engagement over windows: of groups, of one person for a purpose, with networks made by hand."""
+"""Engagement over windows: of groups, and of one person for a purpose."""
 
 from __future__ import annotations
 

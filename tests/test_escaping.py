@@ -1,4 +1,4 @@
-"""Names that hold anything: nothing of them works in a terminal, a spreadsheet, a page."""
+"""Names of files that hold anything: nothing acts in a terminal, a spreadsheet or a page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evaluations and comparisons on generated faces whose right answers are known."""
+"""Evaluations and comparisons on generated faces with known answers."""
 
 from __future__ import annotations
 

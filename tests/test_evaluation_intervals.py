@@ -1,4 +1,4 @@
-"""What a figure may claim: intervals of shares, by person, of differences, and gaps by chance."""
+"""Confidence intervals: of shares, by person, of differences, and gaps by chance."""
 
 from __future__ import annotations
 

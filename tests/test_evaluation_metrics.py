@@ -1,4 +1,4 @@
-"""Figures by hand: confusion, recall, F1, bootstrap, calibration, coverage, McNemar."""
+"""Metrics by hand: confusion, recall, F1, bootstrap, calibration, coverage, McNemar."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""Predictions on labeled faces: calibration, divergence, and the accuracy of the card."""
+
 from __future__ import annotations
 
 from pathlib import Path

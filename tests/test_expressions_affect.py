@@ -1,4 +1,4 @@
-"""Valence and arousal out of a distribution: the right place, said to be derived, drawn right."""
+"""Valence and arousal from a distribution: values, provenance and the plot."""
 
 from __future__ import annotations
 
@@ -21,7 +21,14 @@ from mien.cli.commands.analyze import analyze
 from mien.cli.commands.export import export
 from mien.cli.exit_codes import with_exit_code
 from mien.errors import UsageError
-from mien.expressions.affect import PLACES, affect, missing, places, with_affect, with_columns
+from mien.expressions.affect import (
+    COORDINATES,
+    affect,
+    coordinates_of,
+    missing,
+    with_affect,
+    with_columns,
+)
 from mien.expressions.onnx import OnnxClassifier
 from mien.labels import EMOTIONS, MEASURES
 from mien.plots import PersonPath, plane_plot
@@ -41,7 +48,7 @@ def sure(label: str) -> list[float]:
 def test_a_sure_face_lies_where_its_word_does() -> None:
     found = affect([sure(label) for label in EMOTIONS], EMOTIONS)
     assert found.dtype == np.float32
-    assert found == pytest.approx(np.array([PLACES[label] for label in EMOTIONS]), abs=1e-6)
+    assert found == pytest.approx(np.array([COORDINATES[label] for label in EMOTIONS]), abs=1e-6)
     assert affect([sure("happiness")], EMOTIONS)[0] == pytest.approx([0.81, 0.51])
     assert affect([sure("neutral")], EMOTIONS)[0].tolist() == [0, 0]
 
@@ -58,8 +65,8 @@ def test_a_mixed_face_lies_between(rng: np.random.Generator) -> None:
 def test_labels_are_matched_by_name_in_any_order_and_spelling() -> None:
     assert affect([[0.0, 1.0]], ("Sad", "Happy"))[0] == pytest.approx([0.81, 0.51])
     assert affect(np.zeros((0, 2)), ("Sad", "Happy")).shape == (0, 2)
-    with pytest.raises(UsageError, match="nobody has measured where 'bored' lies"):
-        places(("happiness", "bored"))
+    with pytest.raises(UsageError, match="cannot be derived for label 'bored'"):
+        coordinates_of(("happiness", "bored"))
     with pytest.raises(UsageError, match=r"3 labels need \(n, 3\)"):
         affect([[0.5, 0.5]], ("sad", "happy", "fear"))
 
@@ -201,7 +208,7 @@ def words(svg: ElementTree.Element) -> dict[str, tuple[float, float]]:
     for element in svg.iter():
         if element.tag == f"{SVG}circle":
             last = float(element.get("cx", "")), float(element.get("cy", ""))
-        elif element.tag == f"{SVG}text" and element.text in PLACES:
+        elif element.tag == f"{SVG}text" and element.text in COORDINATES:
             found[str(element.text)] = last
     return found
 
@@ -209,7 +216,7 @@ def words(svg: ElementTree.Element) -> dict[str, tuple[float, float]]:
 def test_a_way_leads_over_the_places_of_its_words() -> None:
     stops = ["sadness", "neutral", "happiness"]
     times = np.arange(30) / 10
-    way = np.repeat([PLACES[name] for name in stops], 10, axis=0)
+    way = np.repeat([COORDINATES[name] for name in stops], 10, axis=0)
     svg = drawing(PersonPath("Ada", times, way), source="x", width=500)
     marks = words(svg)
     assert set(marks) == set(EMOTIONS)

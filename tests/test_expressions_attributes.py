@@ -1,4 +1,4 @@
-"""Apparent age and gender: the network as it was trained, only when asked for, errors by group."""
+"""Apparent age and gender: as the network was trained, only on request, errors by group."""
 
 from __future__ import annotations
 
@@ -91,9 +91,9 @@ def test_the_network_is_opened_only_when_asked_for(monkeypatch: pytest.MonkeyPat
 
 
 def test_an_expression_model_says_where_they_come_from() -> None:
-    with pytest.raises(UsageError, match="'age' comes from a network of its own"):
+    with pytest.raises(UsageError, match="'age' comes from a separate network"):
         mien.load_classifier("mien-mobilenet", also=("age",))
-    with pytest.raises(UsageError, match="there are age, gender, identity, features"):
+    with pytest.raises(UsageError, match="use some of age, gender, identity, features"):
         mien.EmotionAnalyzer(also=("ethnicity",))
     with pytest.raises(ModelError, match="no card of an attribute model"):
         AttributeModel(plugins.model_path("mien-mobilenet"))

@@ -1,3 +1,5 @@
+"""Classifiers: cards, colors, batches, and functions of the user."""
+
 from __future__ import annotations
 
 import json
@@ -72,7 +74,7 @@ def test_gray_models_get_one_channel(tmp_path: Path) -> None:
     ("card", "words"),
     [
         (None, "carries no card; give its labels"),
-        ({"labels": ("a", "b")}, "3 scores a face, but its card names 2"),
+        ({"labels": ("a", "b")}, "3 scores per face, but its card has 2"),
         ({**RGB, "scores": "nothing"}, "has no output 'nothing'; it has scores"),
         ({**RGB, "color": "hsv"}, "color is one of rgb, bgr, gray"),
         ({**RGB, "mean": (1, 2)}, "needs 3 numbers"),
@@ -93,7 +95,7 @@ def test_broken_and_missing_files(tmp_path: Path) -> None:
         load_classifier(broken)
     with pytest.raises(ModelError, match="there is no model file"):
         load_classifier(tmp_path / "none.onnx")
-    with pytest.raises(UsageError, match=r"no classifier 'mobilenet'; known: mien-mobilenet"):
+    with pytest.raises(UsageError, match=r"no classifier 'mobilenet'; did you mean 'mobilenet_7'"):
         load_classifier("mobilenet")
 
 
@@ -138,7 +140,7 @@ class _Wrong(CustomClassifier):
 
 
 def test_the_check_notices_changed_crops() -> None:
-    with pytest.raises(PluginError, match="must not change the squares"):
+    with pytest.raises(PluginError, match="must not change the crops"):
         check_classifier(_Wrong(redness, ("red", "other"), 8))
 
 

@@ -1,4 +1,4 @@
-"""Valence and arousal on their whole way: network, table, file, film."""
+"""Valence and arousal from the network to the table, the file and the video."""
 
 from __future__ import annotations
 
@@ -107,5 +107,5 @@ def test_what_does_not_fit_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="'valence' is the name of another column"):
         face_dtypes(("valence", "joy"))
     card = {"labels": ("a", "b"), "measures": ("valence", "arousal"), "input_size": 8}
-    with pytest.raises(ModelError, match="3 scores a face, but its card names 2 labels and 2 mea"):
+    with pytest.raises(ModelError, match="3 scores per face, but its card has 2 labels and 2 mea"):
         OnnxClassifier(channel_network(tmp_path / "m.onnx"), card)

@@ -1,4 +1,4 @@
-"""Heatmaps: known answers, invariances, and a classifier whose secret is known."""
+"""Heatmaps: known answers, invariances, and a classifier with a known region."""
 
 from __future__ import annotations
 

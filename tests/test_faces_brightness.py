@@ -1,4 +1,4 @@
-"""Faces in dim light: found, and judged as in good light."""
+"""Faces in dim light are detected, with the predictions they have in good light."""
 
 from __future__ import annotations
 

@@ -1,10 +1,12 @@
+"""Boxes and crops: squares, overlap, and crops beyond the edge."""
+
 from __future__ import annotations
 
 import cv2
 import numpy as np
 import pytest
 
-from mien.faces.crops import crop_matrices, cut
+from mien.faces.crops import crop_faces, crop_matrices
 from mien.faces.geometry import align_matrices, iou, roll_deg, square, yaw_deg
 from mien.faces.quality import assess, sharpness
 from mien.models.card import CropSpec
@@ -49,15 +51,15 @@ def test_a_face_from_the_front_has_no_yaw_and_turning_has_a_sign() -> None:
 def test_a_crop_of_the_whole_image_is_the_image(astronaut: Image) -> None:
     side = astronaut.shape[0]
     whole = Faces(np.array([[0, 0, side, side]], np.float32))
-    assert np.array_equal(cut(astronaut, whole, side)[0], astronaut)
-    half = cut(astronaut, whole, side // 2)[0].astype(int)
+    assert np.array_equal(crop_faces(astronaut, whole, side)[0], astronaut)
+    half = crop_faces(astronaut, whole, side // 2)[0].astype(int)
     expected = cv2.resize(astronaut, (side // 2, side // 2), interpolation=cv2.INTER_AREA)
     assert np.abs(half - expected).mean() < 1.0
 
 
 def test_small_crops_do_not_alias(rng: np.random.Generator) -> None:
     noise = rng.integers(0, 255, (400, 400, 3)).astype(np.uint8)
-    crop = cut(noise, Faces(np.array([[0, 0, 400, 400]], np.float32)), 40)[0]
+    crop = crop_faces(noise, Faces(np.array([[0, 0, 400, 400]], np.float32)), 40)[0]
     assert crop.std() < 0.3 * noise.std()  # every pixel is the mean of a hundred
 
 
@@ -65,10 +67,10 @@ def test_crops_keep_order_and_reach_over_the_edge() -> None:
     picture = np.zeros((60, 90, 3), np.uint8)
     picture[:, :30], picture[:, 30:60], picture[:, 60:] = 50, 100, 150
     boxes = np.array([[65, 5, 85, 25], [5, 5, 25, 25], [-20, 20, 10, 50], [200, 9, 230, 39]])
-    crops = cut(picture, Faces(boxes.astype(np.float32)), 16)
+    crops = crop_faces(picture, Faces(boxes.astype(np.float32)), 16)
     assert crops.shape == (4, 16, 16, 3)
     assert [int(np.median(c)) for c in crops] == [150, 50, 50, 150]
-    assert len(cut(picture, Faces.empty(), 16)) == 0
+    assert len(crop_faces(picture, Faces.empty(), 16)) == 0
 
 
 def test_the_template_needs_landmarks_and_falls_back_without() -> None:

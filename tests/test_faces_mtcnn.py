@@ -1,4 +1,4 @@
-"""MTCNN: the same answers as the package it comes from, and steady on odd pictures."""
+"""MTCNN gives what the package it comes from gives, and is steady on odd images."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_refuses_what_cannot_be() -> None:
 
 def test_missing_networks_are_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mien.faces.detectors.weights.MODELS", tmp_path)
-    with pytest.raises(ModelError, match=r"no mtcnn_pnet\.onnx in this installation"):
+    with pytest.raises(ModelError, match=r"mtcnn_pnet\.onnx is missing in this installation"):
         MtcnnDetector()
 
 

@@ -1,4 +1,4 @@
-"""Faces that lie on their side or are upside down are found and judged upright."""
+"""Faces on their side or upside down are detected, and predicted upright."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from mien import EmotionAnalyzer
 from mien.cli.output.videos import show_people
-from mien.faces.crops import cut
+from mien.faces.crops import crop_faces
 from mien.faces.detectors.mtcnn import MtcnnDetector
 from mien.faces.detectors.weights import weights
 from mien.faces.detectors.yunet import YunetDetector
@@ -67,7 +67,7 @@ def test_a_smile_stays_a_smile_at_every_angle(
     image = turned(astronaut, angle)
     faces = detector.detect(image)
     assert len(faces) == 1
-    crops = cut(image, faces, analyzer.classifier.input_size)
+    crops = crop_faces(image, faces, analyzer.classifier.input_size)
     scores = analyzer.classifier.classify(crops)
     assert scores.labels[scores.top[0]] == "happiness"
     (result,) = analyzer.analyze([image])
@@ -85,7 +85,9 @@ def test_boxes_and_crops_are_those_of_the_upright_image(astronaut: Image, quarte
     faces = detector.detect(image)
     assert quarter_turns(faces).tolist() == [quarters]
     assert iou(faces.boxes, turned_box(before.boxes[0], quarters, width, height))[0, 0] > 0.7
-    squares = [cut(i, f, 48)[0].astype(float) for i, f in ((astronaut, before), (image, faces))]
+    squares = [
+        crop_faces(i, f, 48)[0].astype(float) for i, f in ((astronaut, before), (image, faces))
+    ]
     assert np.corrcoef(squares[0].ravel(), squares[1].ravel())[0, 1] > 0.9
 
 

@@ -1,4 +1,4 @@
-"""The hub against a local server: what is good, wrong, cut off, full, away, or hostile."""
+"""Downloads from a local server: complete, wrong, cut off, full, absent, or hostile."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_good_file_is_fetched_once(server: type[Handler], tmp_path: Path) -> N
 
 def test_a_wrong_hash_never_becomes_a_file(server: type[Handler], tmp_path: Path) -> None:
     server.data = DATA[:-1] + b"!"
-    with pytest.raises(ModelError, match="is not the file that was published"):
+    with pytest.raises(ModelError, match="is not the published file"):
         hub.pull(NAME)
     assert files(tmp_path) == []
 
@@ -74,7 +74,7 @@ def test_what_was_cut_off_goes_on_from_there(server: type[Handler]) -> None:
 
 def test_a_later_run_goes_on_too(server: type[Handler], tmp_path: Path) -> None:
     server.cuts = 99
-    with pytest.raises(ModelError, match="the same command goes on from there"):
+    with pytest.raises(ModelError, match="Run the same command again to continue"):
         hub.pull(NAME)
     assert files(tmp_path) == ["yunet.onnx.partial"]
     server.cuts = 0
@@ -171,7 +171,7 @@ def test_no_network_is_one_sentence(server: type[Handler], monkeypatch: pytest.M
 def test_offline_is_the_default(server: type[Handler]) -> None:
     with pytest.raises(ModelError, match="run: mien models pull yunet"):
         hub.path_of(NAME)
-    with pytest.raises(UsageError, match="there is no model 'nope' to fetch; there are yunet"):
+    with pytest.raises(UsageError, match="no model 'nope' can be downloaded; available: yunet"):
         hub.pull("nope")
     assert server.asked == []
 
@@ -224,9 +224,9 @@ def test_a_model_of_ones_own_goes_along(
 @pytest.mark.parametrize(
     ("name", "sha256", "words"),
     [
-        ("../up", "right", "cannot be taken in: a name has letters"),
-        ("mien-mobilenet", "right", "cannot be taken in: mien-mobilenet is the name"),
-        ("mine", "wrong", "mine in .* is not what was packed"),
+        ("../up", "right", "cannot be imported: .* is not a valid name"),
+        ("mien-mobilenet", "right", "cannot be imported: mien-mobilenet is the name"),
+        ("mine", "wrong", "mine in .* is not the file that was packed"),
         ("mine", None, "own.json cannot be read"),
     ],
 )
@@ -259,7 +259,7 @@ def test_a_hostile_archive_writes_nowhere_else(tmp_path: Path) -> None:
         link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
         package.addfile(link)
     before = set(tmp_path.rglob("*"))
-    with pytest.raises(ModelError, match="holds no model of the hub's list"):
+    with pytest.raises(ModelError, match="contains no model of the catalog"):
         hub.unpack(box)
     assert set(tmp_path.rglob("*")) == before
     with tarfile.open(box, "w") as package:
@@ -270,5 +270,5 @@ def test_a_hostile_archive_writes_nowhere_else(tmp_path: Path) -> None:
         hub.unpack(box)
     assert files(tmp_path) == []
     box.write_bytes(b"no archive at all")
-    with pytest.raises(ModelError, match="is no bundle"):
+    with pytest.raises(ModelError, match="is not a bundle"):
         hub.unpack(box)

@@ -1,4 +1,4 @@
-"""The engagement network in Keras' files, against Keras (scripts/keras_engagement_reference.py)."""
+"""The engagement network in Keras files, against Keras (scripts/keras_engagement_reference.py)."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def test_a_file_that_is_no_model_is_an_error(
     )
     with pytest.raises(ModelError, match="but its card says"):
         EngagementModel(tmp_path / "net.onnx")
-    with pytest.raises(UsageError, match="there is no model 'nothing'"):
+    with pytest.raises(UsageError, match="no model 'nothing' can be downloaded"):
         EngagementModel("nothing")
     with pytest.raises(ModelError, match="run: mien models pull"):
         EngagementModel("engagement_single_attention")

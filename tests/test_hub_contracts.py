@@ -200,6 +200,6 @@ def test_an_archive_without_its_members_is_an_error(tmp_path: Path) -> None:
         package.addfile(tarfile.TarInfo("else"))
     for data in ((tmp_path / "box.tgz").read_bytes(), b"no archive"):
         (tmp_path / "box.tgz").write_bytes(data)
-        with pytest.raises(ModelError, match=r"box.tgz does not hold a/b.bin"):
+        with pytest.raises(ModelError, match=r"box.tgz does not contain a/b.bin"):
             extract(tmp_path / "box.tgz", ["a/b.bin"], tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["box.tgz"]

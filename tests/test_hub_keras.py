@@ -1,4 +1,4 @@
-"""Keras' files against what Keras itself says of them (see scripts/keras_reference.py)."""
+"""Keras files, against Keras itself (scripts/keras_reference.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models of one's own: names, cards, and a list that shows them all."""
+"""Registered models of the user: names, cards, and the list of all models."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_model_of_ones_own_gets_a_name(
     ("name", "words"),
     [
         ("mien-mobilenet", "mien-mobilenet is the name of a model that ships with mien"),
-        ("enet_b2_8", "enet_b2_8 is the name of published weights"),
+        ("enet_b2_8", "enet_b2_8 is the name of a published model"),
         ("mine.onnx", "mine.onnx would be taken for a file"),
     ],
 )
@@ -90,7 +90,7 @@ def test_a_model_is_run_before_it_is_registered(
     add = ["models", "add", file, "--name", "mine", "--card"]
     done = run(app, [*add, '{"labels": ["a", "b"]}'])
     assert done.exit_code == 4
-    assert f"{file} gives 7 scores a face, but its card names 2 labels" in done.output
+    assert f"{file} returns 7 scores per face, but its card has 2 labels" in done.output
     assert not hub.own_models()
     assert run(app, [*add, '{"labels": ["a", "b", "c", "d", "e", "f", "g"]}']).exit_code == 0
     done = run(app, [*add, '{"labels": ["t", "u", "v", "w", "x", "y", "z"]}'])

@@ -1,4 +1,4 @@
-"""Streams from a real server on this machine: they die, fall silent and come back."""
+"""Streams from a real server on this machine: they break off, fall silent and come back."""
 
 from __future__ import annotations
 
@@ -81,14 +81,14 @@ def test_a_stream_that_dies_and_comes_back(tmp_path: Path) -> None:
     with served(answer) as url:
         camera = CameraSource(url, attempts=2, wait_s=0.02, report=told.append)
         frames = list(camera)
-    assert "stopped sending pictures; opening it again in 0.02 s, attempt 1 of 2." in told[0]
+    assert "stopped sending images; reopening it in 0.02 s, attempt 1 of 2." in told[0]
     assert "attempt 2 of 2" in told[1]
     assert told[2] == f"{url} is back."
     assert [f.index for f in frames] == list(range(25))
     *some, last = map(outcome, frames)
     assert set(some) - {"dropped"} <= set(range(12))
     assert some.count("dropped") == camera.dropped
-    assert last == f"{url} was given up after 2 attempts: {url} stopped sending pictures."
+    assert last == f"{url} was given up after 2 attempts: {url} stopped sending images."
 
 
 def test_a_web_camera(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +99,7 @@ def test_a_web_camera(monkeypatch: pytest.MonkeyPatch) -> None:
         camera = CameraSource(url, width=32, attempts=0)
         frames = list(camera)
     outcomes = [outcome(f) for f in frames]
-    assert "stopped sending pictures" in str(outcomes.pop())
+    assert "stopped sending images" in str(outcomes.pop())
     numbers = [o for o in outcomes if isinstance(o, int)]
     assert numbers
     assert numbers == sorted(numbers)

@@ -18,7 +18,7 @@ from PIL import Image as PilImage
 
 from mien.errors import ImageError, VideoError
 from mien.media import limits
-from mien.media.image_file import is_animated
+from mien.media.formats import kind_of
 from mien.media.images import read_image
 from mien.media.pages import main_page
 
@@ -163,8 +163,8 @@ def test_other_kinds_of_numbers() -> None:
 @pytest.mark.parametrize(
     ("samples", "words"),
     [
-        (photo()[..., 0].astype(np.float32) / 200, "float values of 0 to 1.27, a range without"),
-        (photo()[..., 0].astype(np.float32) - 9, "a range without a known white"),
+        (photo()[..., 0].astype(np.float32) / 200, "float values of 0 to 1.27, so that white"),
+        (photo()[..., 0].astype(np.float32) - 9, "so that white is undefined"),
         (np.full((9, 9), np.nan, np.float32), "float values of nan"),
         (photo().astype(np.uint32) << 24, "save it with 8 bits a channel"),
     ],
@@ -355,13 +355,16 @@ def test_limits_before_memory() -> None:
     limits.check_frame_size("a.mp4", 7680, 4320)
 
 
-def test_animated_images_are_recognized_without_decoding() -> None:
+def test_animated_images_are_videos(tmp_path: Path) -> None:
     other = [PilImage.fromarray(255 - photo())]
+    path = tmp_path / "image"
     for form in ("GIF", "PNG", "WEBP", "AVIF"):
-        assert is_animated(io.BytesIO(encoded(photo(), form, save_all=True, append_images=other)))
-        assert not is_animated(io.BytesIO(encoded(photo(), form)))
-    for data in (encoded(photo(), "TIFF", save_all=True, append_images=other), b"", b"text"):
-        assert not is_animated(io.BytesIO(data))
+        path.write_bytes(encoded(photo(), form, save_all=True, append_images=other))
+        assert kind_of(path) == "video"
+        path.write_bytes(encoded(photo(), form))
+        assert kind_of(path) == "image"
+    path.write_bytes(encoded(photo(), "TIFF", save_all=True, append_images=other))
+    assert kind_of(path) == "image"
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the collected cases are not here")

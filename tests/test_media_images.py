@@ -1,4 +1,4 @@
-"""Every way a picture can come in, and every way it can be broken."""
+"""Every way in which an image can be given, and every way in which it can be broken."""
 
 from __future__ import annotations
 
@@ -329,7 +329,7 @@ def test_paths_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("builtins.open", deny)
-    with pytest.raises(ImageError, match=r"secret\.jpg may not be read: permission denied"):
+    with pytest.raises(ImageError, match=r"secret\.jpg cannot be read: permission denied"):
         read_image("secret.jpg")
 
 

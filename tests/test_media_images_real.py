@@ -1,4 +1,4 @@
-"""One real picture in every encoding, orientation and state of damage; needs ../shared."""
+"""One real image in every encoding, orientation and state of damage; needs ../shared."""
 
 from __future__ import annotations
 

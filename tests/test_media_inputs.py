@@ -1,4 +1,4 @@
-"""What a file is, its content says; what is named or found ends as frames, the rest is counted."""
+"""The kind of a file by its content; every input ends as frames or is counted."""
 
 from __future__ import annotations
 
@@ -288,7 +288,9 @@ def test_whatever_a_decoder_raises_is_the_last_frame(
     assert [frame.index for frame in good] == [0, 1, 2]
     assert last.index == 3
     assert last.time_s == pytest.approx(0.3)
-    with pytest.raises(VideoError, match=r"a\.mp4 cannot be read from 0\.30 s on.*EOFError"):
+    with pytest.raises(
+        VideoError, match=r"a\.mp4 is damaged and cannot be read from 0\.30 s on.*EOFError"
+    ):
         last.read()
 
 
@@ -303,7 +305,7 @@ def test_the_other_kind_of_call_is_named(tmp_path: Path) -> None:
     assert [result.error for result in analyzer.analyze(tmp_path)] == [None, sentence]
     with pytest.raises(VideoError, match=r"a\.png is an image, not a video"):
         analyzer.video(tmp_path / "a.png")
-    with pytest.raises(VideoError, match=r"no frame in the range that was asked for; it is 0\.30"):
+    with pytest.raises(VideoError, match=r"no frame in the requested range; it is 0\.30"):
         analyzer.video(film, start=60)
 
 

@@ -1,3 +1,5 @@
+"""Videos: frames, times, orientation, colors, ranges and threads."""
+
 from __future__ import annotations
 
 import os

@@ -1,4 +1,4 @@
-"""Films that are cut off, damaged, empty, or no films at all."""
+"""Videos that are cut off, damaged or empty, and files that are no videos."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_nothing_in_the_range(tmp_path: Path) -> None:
     good, ((index, problem),) = parted(VideoSource(path, start=30))
     assert not good
     assert index == 5
-    assert problem == f"{path} has no frame in the range that was asked for; it is 0.50 s long."
+    assert problem == f"{path} has no frame in the requested range; it is 0.50 s long."
 
 
 def _zero_frames(path: Path) -> None:
@@ -112,7 +112,7 @@ def _still(path: Path) -> None:
         ),
         ("zero.mp4", _zero_frames, "holds no images"),
         ("zero.webm", lambda path: path.write_bytes(b"\x1a\x45\xdf\xa3\0\xff"), "not a video"),
-        ("sound.mp4", _sound_only, "holds sound only"),
+        ("sound.mp4", _sound_only, "holds only audio"),
         ("noindex.mp4", _no_index, "is cut off: its index"),
         ("photo.mp4", _still, "is an image, not a video"),
         ("photo.webp", _still, "is an image, not a video"),

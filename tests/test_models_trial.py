@@ -1,4 +1,4 @@
-"""Model files and cards that are damaged or made to harm: one sentence each, and nothing worse."""
+"""Model files and cards that are damaged or hostile: one sentence each, and nothing worse."""
 
 from __future__ import annotations
 
@@ -244,7 +244,7 @@ def test_a_card_says_its_numbers_as_they_are_used() -> None:
 
 
 def test_a_network_that_does_not_fit_its_card_is_refused_at_once(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="2 scores a face, but its card names 3 labels"):
+    with pytest.raises(ModelError, match="2 scores per face, but its card has 3 labels"):
         OnnxClassifier(tiny(tmp_path / "tiny.onnx", {**CARD, "labels": ["a", "b", "c"]}))
     with pytest.raises(ModelError, match=r"takes \(n, 3, 8, 8\), but its card says \(n, 3, 16"):
         OnnxClassifier(tiny(tmp_path / "other.onnx", {**CARD, "input_size": 16}))

@@ -1,4 +1,4 @@
-"""The notebook runs as it stands, and what is stored of it is what a reader sees."""
+"""The notebook runs, with and without the shared data, and is stored with its outputs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "models_in_action.ipynb"
 
 
 def test_it_is_stored_with_its_outputs() -> None:
-    told = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
-    cells = [cell for cell in told["cells"] if cell["cell_type"] == "code"]
+    notebook = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     assert all(cell["execution_count"] for cell in cells)
     kinds = [
         kind for cell in cells for out in cell["outputs"] for kind in out.get("data", {"text": ""})
@@ -27,14 +27,25 @@ def test_it_is_stored_with_its_outputs() -> None:
 
 
 @pytest.mark.slow
+def test_it_runs_in_a_clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIEN_SHARED", str(tmp_path / "nowhere"))
+    run(tmp_path)
+
+
+@pytest.mark.slow
 def test_it_runs(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    nbformat = pytest.importorskip("nbformat")
-    nbclient = pytest.importorskip("nbclient")
     pytest.importorskip("torch", reason="PyTorch is not installed (extra train)")
     monkeypatch.setenv("MIEN_SHARED", str(shared.resolve()))
+    run(tmp_path)
+
+
+def run(folder: Path) -> None:
+    """Execute the notebook in a folder, which must be empty afterwards."""
+    nbformat = pytest.importorskip("nbformat")
+    nbclient = pytest.importorskip("nbclient")
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     client = nbclient.NotebookClient(
-        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
+        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": folder}}
     )
     client.execute()
-    assert list(tmp_path.iterdir()) == []  # what it made, it removed
+    assert list(folder.iterdir()) == []

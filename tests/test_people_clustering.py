@@ -1,4 +1,4 @@
-"""Average-linkage clustering against a textbook one, in any order, with pairs kept apart."""
+"""Average-linkage clustering against a textbook one, in any order, with separated pairs."""
 
 from __future__ import annotations
 

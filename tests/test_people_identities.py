@@ -1,4 +1,4 @@
-"""People across cuts and films: who is who, names, what can be wrong."""
+"""People across cuts and videos: identities, names, and what can be wrong."""
 
 from __future__ import annotations
 

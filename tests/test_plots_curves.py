@@ -1,4 +1,4 @@
-"""Curves: every number lies where it belongs, and half an hour takes no more room than a minute."""
+"""Curves: every value is at its place, and half an hour takes no more room than a minute."""
 
 from __future__ import annotations
 

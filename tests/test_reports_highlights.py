@@ -1,4 +1,4 @@
-"""The strongest moments: which runs are told, what their films show, and the page about them."""
+"""Highlights: which segments are chosen, what their clips show, and the page of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report: one page that says what was found, loads nothing, and lets no name break out."""
+"""The report of a video: complete, loads nothing, and no name breaks out of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Vectors and further numbers of faces: asked for, kept beside the table, read again."""
+"""Embeddings and further measures of faces: requested, saved beside the table, read again."""
 
 from __future__ import annotations
 
@@ -125,9 +125,9 @@ def test_the_default_model_gives_its_features(photo: Path) -> None:
 
 
 def test_what_a_model_does_not_predict_is_one_sentence() -> None:
-    with pytest.raises(UsageError, match="cannot give 'mood' of a face; there are age, gender"):
+    with pytest.raises(UsageError, match="unknown output 'mood'; use some of age, gender"):
         EmotionAnalyzer(also=("mood",))
-    with pytest.raises(ModelError, match="does not give 'identity'"):
+    with pytest.raises(ModelError, match="has no output 'identity'"):
         OnnxClassifier(model_path("mien-mobilenet"), {"identity": ""}, also=("identity",))
     with pytest.raises(UsageError, match="does not give features"):
         EmotionAnalyzer(classifier=OnnxClassifier(model_path("mien-mobilenet")), also=("features",))

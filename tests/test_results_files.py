@@ -1,4 +1,4 @@
-"""What belongs to a table is not written over, and tables that somebody edited are told."""
+"""Files that belong to a table are not overwritten, and edited tables are reported."""
 
 from __future__ import annotations
 

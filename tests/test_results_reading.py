@@ -1,4 +1,4 @@
-"""Tables that were edited, damaged or made to harm: one sentence with the file's name, each."""
+"""Tables that were edited, damaged or made to harm: one sentence with the file's name."""
 
 from __future__ import annotations
 

@@ -108,6 +108,7 @@ def test_a_killed_run_leaves_a_readable_table(
     assert len(caplog.messages) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_table_cut_anywhere_is_read_up_to_its_last_whole_row(
     tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch

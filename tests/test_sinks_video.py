@@ -1,4 +1,4 @@
-"""Annotated films: their times, sound, pictures, and what happens when something goes wrong."""
+"""Annotated videos: times, sound, images, and what happens when something goes wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Timelines: from results to people, segments and sums, and to files and back."""
+"""Timelines: from results to people, segments and summaries."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_smoothing_keeps_the_raw_scores_and_follows_with_names(film: Timeline) -
     pd.testing.assert_frame_equal(smooth.smooth(1.0).faces, film.smooth(1.0).faces)
     assert smooth.smooth(0).equals(film)
     for wrong in (-1.0, float("nan"), float("inf")):
-        with pytest.raises(UsageError, match="0 seconds or more"):
+        with pytest.raises(UsageError, match="seconds must be a number from 0"):
             film.smooth(wrong)
 
 

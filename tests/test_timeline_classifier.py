@@ -1,4 +1,4 @@
-"""Models of films at work: rows for people and groups, and what is refused."""
+"""Video classifiers: rows of people and groups, and what is refused."""
 
 from __future__ import annotations
 

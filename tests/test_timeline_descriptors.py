@@ -1,4 +1,4 @@
-"""A film in one vector: numpy's own figures, weights of time, and what is missing."""
+"""A video in one vector: numpy's own values, weights of time, and what is missing."""
 
 from __future__ import annotations
 

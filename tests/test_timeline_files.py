@@ -86,6 +86,7 @@ with TableSink(sys.argv[1], Run(LABELS, RunSettings(detector="none"))) as sink:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".parquet", ".csv", ".jsonl"])
 def test_a_killed_analysis_is_a_timeline_up_to_its_last_row(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"t{suffix}"

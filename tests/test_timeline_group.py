@@ -1,4 +1,4 @@
-"""The mood of a group over time: means, spread, numbers, and its picture."""
+"""The expression of a group over time: mean, spread, counts and plot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Smoothing and runs: exact against sums done slowly, and what must never happen."""
+"""Smoothing and segments: exact against slow sums, and what must never happen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Subtitles and ELAN documents, read back by small readers of their rules, and the command."""
+"""Subtitles and ELAN documents, read back by small readers of their rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faces unfit to be judged: they say why, do not count unless asked to, and their share is told."""
+"""Faces that are not usable: they have a reason, and count only on request."""
 
 from __future__ import annotations
 

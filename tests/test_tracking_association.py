@@ -10,8 +10,8 @@ from helpers.detectors import SIZE, box_of, painted_frame
 
 from mien.tracking.appearance import appearance
 from mien.tracking.association import assign
-from mien.tracking.motion import Changes, Flow, Usual
-from mien.tracking.track import Portrait
+from mien.tracking.motion import ChangeBaseline, Changes, FlowTracker
+from mien.tracking.track import FaceImage
 from mien.types import Faces, Image
 
 
@@ -51,17 +51,17 @@ def test_changes_notice_another_image_but_not_another_light() -> None:
 
 
 def test_what_is_usual_is_no_leap() -> None:
-    usual = Usual(0.2, fps=25)
+    usual = ChangeBaseline(0.2, fps=25)
     assert not usual.exceeded(0.5)  # nothing to compare with
     assert not any(usual.exceeded(0.5) for _ in range(30))
-    calm = Usual(0.2, fps=25)
+    calm = ChangeBaseline(0.2, fps=25)
     assert not any(calm.exceeded(0.02) for _ in range(10))
     assert calm.exceeded(0.5)
     assert not calm.exceeded(0.19)
 
 
 def test_flow_follows_a_face_and_its_points_and_loses_one_that_is_gone() -> None:
-    flow = Flow()
+    flow = FlowTracker()
     points = np.array([[[44, 54], [56, 54], [50, 60], [45, 66], [55, 66]]], np.float32)
     faces = Faces(np.array([box_of(50, 60)], np.float32), np.array([0.9]), points)
     flow.update(painted_frame(0, [("ann", 50, 60)]))
@@ -98,6 +98,6 @@ def test_appearance_knows_a_head_before_another_ground(astronaut: Image) -> None
     "box", [[-50, -50, -20, -20], [500, 500, 900, 900], [100, 100, 100, 100], [-9, 30, 700, 40]]
 )
 def test_a_portrait_may_reach_over_the_edge(astronaut: Image, box: list[float]) -> None:
-    portrait = Portrait(astronaut, Faces(np.array([box], np.float32)))
+    portrait = FaceImage(astronaut, Faces(np.array([box], np.float32)))
     assert max(portrait.image.shape) <= 200
     assert portrait.vector(appearance).shape == appearance(astronaut, portrait.face)[0].shape

@@ -15,13 +15,13 @@ from mien.faces.detectors.haar import HaarDetector
 from mien.faces.detectors.mtcnn import MtcnnDetector
 from mien.faces.geometry import iou
 from mien.testing import check_detector
-from mien.tracking.tracker import Tracked
+from mien.tracking.tracker import TrackingDetector
 from mien.types import FloatArray, Image
 
 
 def test_real_detectors_pass_the_checks(astronaut: Image) -> None:
-    check_detector(Tracked(MtcnnDetector(threads=1)), astronaut, stateless=False)
-    check_detector(Tracked(HaarDetector()), astronaut, stateless=False)
+    check_detector(TrackingDetector(MtcnnDetector(threads=1)), astronaut, stateless=False)
+    check_detector(TrackingDetector(HaarDetector()), astronaut, stateless=False)
 
 
 def moving(astronaut: Image, frames: int) -> Iterator[tuple[Image, FloatArray]]:
@@ -37,7 +37,7 @@ def moving(astronaut: Image, frames: int) -> Iterator[tuple[Image, FloatArray]]:
 
 def test_mtcnn_follows_a_moving_face(astronaut: Image) -> None:
     detector = MtcnnDetector(threads=1)
-    tracked = Tracked(detector)
+    tracked = TrackingDetector(detector)
     for image, box in moving(astronaut, 20):
         faces = tracked.detect(image)
         assert track_ids(faces) == [1]
@@ -48,7 +48,7 @@ def test_mtcnn_follows_a_moving_face(astronaut: Image) -> None:
 
 
 def test_haar_faces_are_followed_between_detections(astronaut: Image) -> None:
-    tracked = Tracked(HaarDetector(min_face=30), every=6)
+    tracked = TrackingDetector(HaarDetector(min_face=30), every=6)
     for image, box in moving(astronaut, 14):
         faces = tracked.detect(image)
         assert track_ids(faces) == [1]

@@ -1,4 +1,4 @@
-"""Videos keep the faces that single frames have: jumps, time-lapse, slideshows."""
+"""Videos have the faces that their single frames have: jumps, time-lapse, slideshows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Coarse to fine: what is looked at, what is passed over, and that no change is missed."""
+"""Coarse-to-fine sampling: which frames are evaluated, and no change is missed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tracking: who is who from frame to frame, told by place and by looks, without a network."""
+"""Tracking: identities from frame to frame by position and appearance."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from helpers.tracking import in_one_video, track_ids, tracked_people, walk
 from mien.errors import PluginError, UsageError
 from mien.faces.detectors.base import tidy
 from mien.tracking.appearance import appearance
-from mien.tracking.tracker import RefiningDetector, Tracked
+from mien.tracking.tracker import RefiningDetector, TrackingDetector
 from mien.types import Faces, FloatArray, Image
 
 KINDS = (ScriptedDetector, ScriptedRefiner)
@@ -27,7 +27,7 @@ both = pytest.mark.parametrize("kind", KINDS)
 @both
 def test_crossing_people_keep_their_ids(kind: type[ScriptedDetector]) -> None:
     film = in_one_video(walk("ann", 20, 140, 60), walk("bob", 140, 20, 60, 63))
-    seen = list(tracked_people(film, Tracked(kind(film))))
+    seen = list(tracked_people(film, TrackingDetector(kind(film))))
     assert seen[0] == {"ann": 1, "bob": 2}
     assert seen[-1] == seen[0]
     assert {found.get("bob", 2) for found in seen} == {2}
@@ -38,7 +38,7 @@ def test_crossing_people_keep_their_ids(kind: type[ScriptedDetector]) -> None:
 def test_people_who_meet_and_turn_back_keep_their_ids(kind: type[ScriptedDetector]) -> None:
     to_and_fro = [*np.linspace(0, 42, 25), *np.linspace(42, 0, 25)]
     film = [[("ann", 30 + x, 60.0), ("bob", 130 - x, 64.0)] for x in map(float, to_and_fro)]
-    seen = list(tracked_people(film, Tracked(kind(film))))
+    seen = list(tracked_people(film, TrackingDetector(kind(film))))
     assert seen[-1] == {"ann": 1, "bob": 2}
 
 
@@ -46,7 +46,7 @@ def test_people_who_meet_and_turn_back_keep_their_ids(kind: type[ScriptedDetecto
 def test_a_short_occlusion_changes_nothing(kind: type[ScriptedDetector]) -> None:
     path = walk("ann", 20, 140, 60)
     film: list[list[Place]] = [[] if 20 <= i < 45 else [place] for i, place in enumerate(path)]
-    seen = list(tracked_people(film, Tracked(kind(film))))
+    seen = list(tracked_people(film, TrackingDetector(kind(film))))
     assert [found.get("ann") for found in seen[:20]] == [1] * 20
     assert all(not found for found in seen[20:45])
     assert seen[51] == {"ann": 1}  # at the next search, a quarter of a second later
@@ -61,7 +61,7 @@ def test_a_person_who_returns_keeps_the_id_and_another_one_does_not(
     for name, number in (("ann", 1), ("bob", 2)):
         back = walk(name, 140, 60, 20)
         film = [[p] for p in walk("ann", 60, 60, 5) + out[:15]] + nobody + [[p] for p in back]
-        seen = list(tracked_people(film, Tracked(kind(film))))
+        seen = list(tracked_people(film, TrackingDetector(kind(film))))
         assert seen[-1] == {name: number}
 
 
@@ -72,7 +72,7 @@ def test_a_cut_gives_another_id_and_the_cut_back_the_old_one(
     names = ["ann"] * 20 + ["bob"] * 20 + ["ann"] * 20
     film: list[list[Place]] = [[(name, 80.0, 60.0)] for name in names]
     grounds = [0] * 20 + [1] * 20 + [0] * 20
-    seen = list(tracked_people(film, Tracked(kind(film)), grounds))
+    seen = list(tracked_people(film, TrackingDetector(kind(film)), grounds))
     assert [found.get(name) for found, name in zip(seen, names, strict=True)] == (
         [1] * 20 + [2] * 20 + [1] * 20
     )
@@ -85,7 +85,7 @@ def test_another_face_in_one_part_of_the_image_is_another_person(
     film: list[list[Place]] = [
         [("ann" if i < 20 else "bob", 40.0, 60.0), ("cat", 120.0, 60.0)] for i in range(40)
     ]
-    seen = list(tracked_people(film, Tracked(kind(film))))
+    seen = list(tracked_people(film, TrackingDetector(kind(film))))
     assert seen[0] == {"ann": 1, "cat": 2}
     assert seen[-1] == {"bob": 3, "cat": 2}
 
@@ -95,7 +95,7 @@ def test_a_jump_cut_to_the_same_face_elsewhere_keeps_the_id(
     kind: type[ScriptedDetector],
 ) -> None:
     film: list[list[Place]] = [[("ann", 50.0 if i < 15 else 110.0, 60.0)] for i in range(30)]
-    seen = list(tracked_people(film, Tracked(kind(film)), [0] * 15 + [1] * 15))
+    seen = list(tracked_people(film, TrackingDetector(kind(film)), [0] * 15 + [1] * 15))
     assert [found["ann"] for found in seen] == [1] * 30
 
 
@@ -107,12 +107,18 @@ def test_identity_is_computed_only_in_doubt() -> None:
         return appearance(image, faces)
 
     apart = in_one_video(walk("ann", 30, 70, 40), walk("bob", 130, 120, 40, 30))
-    list(tracked_people(apart, Tracked(ScriptedRefiner(apart), identity=identity, alike=0.9)))
+    list(
+        tracked_people(
+            apart, TrackingDetector(ScriptedRefiner(apart), identity=identity, alike=0.9)
+        )
+    )
     assert asked == []
     cut: list[list[Place]] = [[("ann" if i < 10 else "bob", 80.0, 60.0)] for i in range(20)]
     seen = list(
         tracked_people(
-            cut, Tracked(ScriptedRefiner(cut), identity=identity, alike=0.9), [0] * 10 + [1] * 10
+            cut,
+            TrackingDetector(ScriptedRefiner(cut), identity=identity, alike=0.9),
+            [0] * 10 + [1] * 10,
         )
     )
     assert seen[-1] == {"bob": 2}
@@ -124,14 +130,14 @@ def test_your_own_identity_decides() -> None:
         return np.ones((len(faces), 1), np.float32)
 
     film: list[list[Place]] = [[("ann" if i < 10 else "bob", 80.0, 60.0)] for i in range(20)]
-    tracked = Tracked(ScriptedRefiner(film), identity=everyone_is_one)
+    tracked = TrackingDetector(ScriptedRefiner(film), identity=everyone_is_one)
     assert list(tracked_people(film, tracked, [0] * 10 + [1] * 10))[-1] == {"bob": 1}
 
 
 @pytest.mark.parametrize("answer", [np.zeros(3), np.full((1, 2), np.nan), np.zeros((5, 2))])
 def test_a_wrong_identity_is_named(answer: Any) -> None:
     film: list[list[Place]] = [[("ann" if i < 10 else "bob", 80.0, 60.0)] for i in range(20)]
-    tracked = Tracked(ScriptedDetector(film), identity=lambda image, faces: answer)
+    tracked = TrackingDetector(ScriptedDetector(film), identity=lambda image, faces: answer)
     with pytest.raises(PluginError, match="identity must return"):
         list(tracked_people(film, tracked, [0] * 10 + [1] * 10))
 
@@ -146,7 +152,7 @@ def test_a_doubtful_face_of_one_frame_has_neither_row_nor_id(
     film: list[list[Place]] = [[("ann", 40.0, 60.0)] for _ in range(30)]
     film[12] = [("ann", 40.0, 60.0), ("ghost", 120.0, 60.0)]
     film[24:] = [[("ann", 40.0, 60.0), ("bob", 120.0, 60.0)]] * 6
-    seen = list(tracked_people(film, Tracked(kind(film, lambda number: 0.91))))
+    seen = list(tracked_people(film, TrackingDetector(kind(film, lambda number: 0.91))))
     assert seen[12] == {"ann": 1}
     assert seen[24] == {"ann": 1}
     assert seen[25] == {"ann": 1, "bob": 2}
@@ -155,16 +161,18 @@ def test_a_doubtful_face_of_one_frame_has_neither_row_nor_id(
 def test_a_sure_face_comes_at_once_and_without_confidence_it_waits_a_frame() -> None:
     film: list[list[Place]] = [[("ann", 40.0, 60.0)]] * 6
     film += [[("ann", 40.0, 60.0), ("bob", 120.0, 60.0)]] * 6
-    sure = list(tracked_people(film, Tracked(ScriptedDetector(film, lambda number: 0.985))))
+    sure = list(
+        tracked_people(film, TrackingDetector(ScriptedDetector(film, lambda number: 0.985)))
+    )
     assert sure[6] == {"ann": 1, "bob": 2}
-    without = list(tracked_people(film, Tracked(ScriptedDetector(film, None))))
+    without = list(tracked_people(film, TrackingDetector(ScriptedDetector(film, None))))
     assert without[0] == {"ann": 1}  # nothing was there to wait for
     assert without[6] == {"ann": 1}
     assert without[7] == {"ann": 1, "bob": 2}
 
 
 def test_no_faces_are_no_rows() -> None:
-    tracked = Tracked(ScriptedDetector([[]] * 3))
+    tracked = TrackingDetector(ScriptedDetector([[]] * 3))
     for number in range(3):
         faces = tracked.detect(painted_frame(number, []))
         assert len(faces) == 0
@@ -179,7 +187,7 @@ def test_rows_come_largest_first_with_everything_the_detector_said() -> None:
         def detect(self, image: Image) -> Faces:
             return tidy(Faces(boxes, np.array([0.99, 0.995]), points))
 
-    faces = Tracked(Fixed()).detect(painted_frame(0, []))
+    faces = TrackingDetector(Fixed()).detect(painted_frame(0, []))
     assert track_ids(faces) == [1, 2]
     np.testing.assert_array_equal(faces.boxes, boxes[::-1])
     np.testing.assert_allclose(np.asarray(faces.scores), [0.995, 0.99])
@@ -195,7 +203,7 @@ def test_detection_runs_every_few_frames_at_a_cut_and_when_someone_is_lost() -> 
     grounds = [0] * 15 + [1] * 11
     for kind in KINDS:
         detector = kind(film)
-        list(tracked_people(film, Tracked(detector, every=6), grounds))
+        list(tracked_people(film, TrackingDetector(detector, every=6), grounds))
         assert detector.detected == [0, 6, 12, 15, 18, 21, 24]
 
 
@@ -211,7 +219,7 @@ def test_most_detections_leave_small_faces_out() -> None:
     detector = Asked(film)
     assert isinstance(detector, RefiningDetector)
     assert not isinstance(ScriptedDetector(film), RefiningDetector)
-    list(tracked_people(film, Tracked(detector, every=5)))
+    list(tracked_people(film, TrackingDetector(detector, every=5)))
     small = SIZE[1] // 16
     assert asked == [0, small, small, small, small, small, 0]
     assert detector.refined == 30
@@ -220,9 +228,9 @@ def test_most_detections_leave_small_faces_out() -> None:
 def test_the_frame_rate_turns_seconds_into_frames() -> None:
     film: list[list[Place]] = [[("ann", 60.0, 60.0)]] * 24
     slow, fast = ScriptedDetector(film), ScriptedDetector(film)
-    list(tracked_people(film, Tracked(slow, fps=4)))
+    list(tracked_people(film, TrackingDetector(slow, fps=4)))
     assert slow.detected == list(range(24))
-    tracked = Tracked(fast, fps=4)
+    tracked = TrackingDetector(fast, fps=4)
     tracked.reset(fps=48)
     list(tracked_people(film, tracked))
     assert fast.detected == [0, 12]
@@ -234,7 +242,7 @@ def test_the_frame_rate_turns_seconds_into_frames() -> None:
 
 def test_reset_restarts_the_ids() -> None:
     film: list[list[Place]] = [[("ann", 60.0, 60.0)]] * 10
-    tracked = Tracked(ScriptedDetector(film))
+    tracked = TrackingDetector(ScriptedDetector(film))
     first = list(tracked_people(film, tracked))
     tracked.reset()
     other: list[list[Place]] = [[("bob", 60.0, 60.0)]] * 10
@@ -246,7 +254,7 @@ def test_reset_restarts_the_ids() -> None:
 def test_two_trackers_are_independent() -> None:
     film = in_one_video(walk("ann", 30, 60, 10), walk("bob", 130, 110, 10))
     other = [[places[1]] for places in film]
-    one, two = Tracked(ScriptedDetector(film)), Tracked(ScriptedDetector(other))
+    one, two = TrackingDetector(ScriptedDetector(film)), TrackingDetector(ScriptedDetector(other))
     pairs = list(zip(tracked_people(film, one), tracked_people(other, two), strict=True))
     assert pairs[-1] == ({"ann": 1, "bob": 2}, {"bob": 1})
 
@@ -254,7 +262,7 @@ def test_two_trackers_are_independent() -> None:
 @both
 def test_a_copy_goes_on_where_the_original_was(kind: type[ScriptedDetector]) -> None:
     film = in_one_video(walk("ann", 30, 90, 20), walk("bob", 130, 110, 20, 30))
-    tracked = Tracked(kind(film, None))
+    tracked = TrackingDetector(kind(film, None))
     for number, people in enumerate(film[:8]):
         tracked.detect(painted_frame(number, people))
     copy = pickle.loads(pickle.dumps(tracked))
@@ -272,17 +280,17 @@ def test_a_copy_goes_on_where_the_original_was(kind: type[ScriptedDetector]) -> 
         ({"fps": 0}, "fps must be above 0"),
         ({"fps": math.nan}, "fps must be above 0"),
         ({"every": 0}, "every must be at least 1"),
-        ({"alike": 1.5}, "alike lies between 0 and 1"),
+        ({"alike": 1.5}, "alike must be between 0 and 1"),
     ],
 )
 def test_numbers_out_of_range(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        Tracked(ScriptedDetector([]), **wrong)
+        TrackingDetector(ScriptedDetector([]), **wrong)
 
 
 def test_a_new_rate_is_checked_too() -> None:
     with pytest.raises(UsageError, match="fps"):
-        Tracked(ScriptedDetector([])).reset(fps=-1)
+        TrackingDetector(ScriptedDetector([])).reset(fps=-1)
 
 
 def test_a_detector_that_returns_something_else_is_named() -> None:
@@ -291,4 +299,4 @@ def test_a_detector_that_returns_something_else_is_named() -> None:
             return [[0, 0, 10, 10]]
 
     with pytest.raises(PluginError, match=r"mien\.Faces, got list"):
-        Tracked(Wrong()).detect(painted_frame(0, []))
+        TrackingDetector(Wrong()).detect(painted_frame(0, []))

@@ -1,4 +1,4 @@
-"""The branch that tells of the person: grown on a trunk that stays, taught by another network."""
+"""The identity branch: trained on a frozen network, with another network as teacher."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Engagement from labelled clips to a table: trained, exported and run on a known answer."""
+"""Engagement from labeled clips to a table: trained, exported, run on a known answer."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""Training of expression networks: it learns, stops, goes on, and fine-tunes."""
+
 from __future__ import annotations
 
 import json

@@ -1,4 +1,4 @@
-"""Heads on features: trained on what is known, written, read, and used in an analysis."""
+"""Heads on features: trained on known labels, saved, read, and used in an analysis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One person's head, the command, and real pictures."""
+"""A head for one person, the command, and real images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models of films from generated features with a known answer: figures, file, parity."""
+"""Video classifiers from generated features with a known answer."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""Faces and scores: validated when they are made."""
+
 from __future__ import annotations
 
 from typing import Any

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from mien.expressions.callable import CustomClassifier
     from mien.expressions.heads import Head
     from mien.faces.detectors.base import DetectorDescription
-    from mien.faces.detectors.callable import GivenDetector
+    from mien.faces.detectors.callable import CustomDetector
     from mien.faces.quality import Quality
     from mien.media.base import Timing
     from mien.media.camera import CameraSource
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from mien.sinks.tables import TableSink
     from mien.sinks.video import VideoSink
     from mien.timeline.timeline import Timeline, load
-    from mien.tracking.tracker import Tracked
+    from mien.tracking.tracker import TrackingDetector
     from mien.types import Faces, Frame, Scores
 
 __version__: str
@@ -71,7 +71,7 @@ _MODULES = {
     "Faces": "types",
     "Frame": "types",
     "FrameDroppedError": "errors",
-    "GivenDetector": "faces.detectors.callable",
+    "CustomDetector": "faces.detectors.callable",
     "Head": "expressions.heads",
     "ImageError": "errors",
     "InputError": "errors",
@@ -92,7 +92,7 @@ _MODULES = {
     "TableSink": "sinks.tables",
     "Timeline": "timeline.timeline",
     "Timing": "media.base",
-    "Tracked": "tracking.tracker",
+    "TrackingDetector": "tracking.tracker",
     "UsageError": "errors",
     "VideoError": "errors",
     "VideoOptions": "media.inputs",
@@ -111,12 +111,12 @@ __all__ = [
     "ClassifierDescription",
     "CropSpec",
     "CustomClassifier",
+    "CustomDetector",
     "DetectorDescription",
     "EmotionAnalyzer",
     "Faces",
     "Frame",
     "FrameDroppedError",
-    "GivenDetector",
     "Head",
     "ImageError",
     "InputError",
@@ -137,7 +137,7 @@ __all__ = [
     "TableSink",
     "Timeline",
     "Timing",
-    "Tracked",
+    "TrackingDetector",
     "UsageError",
     "VideoError",
     "VideoOptions",

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien.errors import PluginError, UsageError, VideoError
-from mien.expressions.affect import AFFECT, missing, places, told
+from mien.expressions.affect import AFFECT, coordinates_of, missing, provenance_note
 from mien.expressions.base import EmotionClassifier, describe_classifier
 from mien.expressions.heads import Head
 from mien.faces.detectors.base import describe_detector
@@ -39,7 +39,7 @@ from mien.results.settings import RunSettings
 from mien.results.summary import RunSummary
 from mien.sinks.base import DrawingSink, Sink
 from mien.timeline.timeline import Timeline
-from mien.tracking.tracker import Tracked
+from mien.tracking.tracker import TrackingDetector
 from mien.types import Frame
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class EmotionAnalyzer:
             where the model does not predict them.
         heads: files of ``mien train-head``, or opened heads, on the features of the classifier.
         box_format: format of the boxes of your own function or list, such as "xywh", see
-            `mien.GivenDetector`; left, top, right, bottom in pixels by default.
+            `mien.CustomDetector`; left, top, right, bottom in pixels by default.
 
     Attributes:
         detector, classifier: the plugs, loaded.
@@ -130,7 +130,7 @@ class EmotionAnalyzer:
         described = describe_classifier(self.classifier)
         derived = missing(described.measures) if AFFECT in also else ()
         if derived:
-            places(self.labels)
+            coordinates_of(self.labels)
         given = attributes.measures if attributes else ()
         self.measures: tuple[str, ...] = (*described.measures, *derived, *given)
         self.settings = RunSettings(
@@ -142,7 +142,7 @@ class EmotionAnalyzer:
             without=self.without,
             also=(*described.also, *(attributes.attributes if attributes else ())),
             uncertain_below=uncertain_below,
-            derived=told(derived),
+            derived=provenance_note(derived),
             attributes_sha256=attributes.sha256 if attributes else "",
             heads=described.heads,
         )
@@ -232,7 +232,7 @@ class EmotionAnalyzer:
         timing = timing_of(frames)
         live = timing.live if live is None else live
         detector = self.detector
-        tracked = detector if isinstance(detector, Tracked) else Tracked(detector)
+        tracked = detector if isinstance(detector, TrackingDetector) else TrackingDetector(detector)
         tracked = tracked.fresh(timing.fps if fps is None else fps)
         frames = checked(frames)
         if adaptive and live:
@@ -388,7 +388,7 @@ def _plain(settings: Any) -> dict[str, Any]:
         raise PluginError(f"the settings of a detector must be plain values: {error}.") from error
 
 
-def _by_source(frames: Iterable[Frame], tracked: Tracked) -> Iterator[Frame]:
+def _by_source(frames: Iterable[Frame], tracked: TrackingDetector) -> Iterator[Frame]:
     """The frames; track ids begin anew with every source."""
     last: str | None = None
     for frame in frames:

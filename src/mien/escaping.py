@@ -1,18 +1,16 @@
-"""Texts that come from outside, such as file names, made safe for where they are written.
+"""Escaping of untrusted text, such as file names, for terminals, JSON and CSV.
 
-A file name may hold anything: sequences that a terminal obeys, line breaks, and what a spreadsheet
-takes for a formula.
+A file name may hold anything: terminal escape sequences, line breaks, spreadsheet formulas.
 """
 
 from __future__ import annotations
 
 import re
 
-#: Control characters (C0, DEL, C1), line and paragraph separators, what turns the direction of
-#: writing (Unicode TR 36, section 3), and the half characters that stand for bytes of a name that
-#: is not UTF-8.
+#: Control characters (C0, DEL, C1), line and paragraph separators, bidirectional controls (Unicode
+#: TR 36, section 3), and the lone surrogates that stand for the bytes of a name that is not UTF-8.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
-#: What Excel and its like take for the beginning of a formula, see
+#: What spreadsheets take for the beginning of a formula, see
 #: https://owasp.org/www-community/attacks/CSV_Injection.
 _FORMULA = re.compile(r"[=+\-@\t\r]")
 _ESCAPED = re.compile(r"'['=+\-@\t\r]")
@@ -23,24 +21,24 @@ def printable(text: str) -> str:
 
     Other characters, and the backslash itself, stay as they are.
     """
-    return _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)
+    return _UNPRINTABLE.sub(lambda match: ascii(match[0])[1:-1], text)
 
 
 def printable_lines(text: str) -> str:
-    """The same for a text of several lines."""
+    """`printable` for a text of several lines."""
     return "\n".join(map(printable, text.split("\n")))
 
 
 def json_text(text: str) -> str:
-    r"""JSON that says the same without unprintable characters: ``\u009b`` for the character."""
-    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    r"""Equivalent JSON without unprintable characters: ``\u009b`` for the character."""
+    return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def csv_cell(text: str) -> str:
     """The text with an apostrophe before it where a spreadsheet would take it for a formula.
 
-    So ``=1+1.jpg`` becomes ``'=1+1.jpg``; `csv_text` gives back the text. A text that begins like
-    an escaped one gets an apostrophe, too.
+    So ``=1+1.jpg`` becomes ``'=1+1.jpg``; `csv_text` is the inverse. A text that begins like an
+    escaped one gets an apostrophe, too.
     """
     return f"'{text}" if _FORMULA.match(text) or _ESCAPED.match(text) else text
 

@@ -1,6 +1,6 @@
-"""Writing files: each whole or not at all, and none over what mien did not write.
+"""Writing files: atomically, and never over files that mien did not write.
 
-Every command and sink asks `check_output` before it writes and writes through `replacing`.
+Every command and sink calls `check_output` first and writes through `replacing`.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ def check_output(
 
     Args:
         path: the file to write.
-        inputs: what the command reads; never replaced, whatever name or link leads to it.
+        inputs: input files of the command, which are never replaced, under any name or link.
         overwrite: replace any other file.
-        ours: decides whether a file that exists may be replaced without `overwrite`; by default
-            those with the `SIGNATURE` that mien leaves in what it writes.
+        ours: decides whether an existing file may be replaced without `overwrite`; by default
+            files with the `SIGNATURE` that mien writes.
 
     Raises:
-        UsageError: its folder does not exist, it is a folder, an input, or a file of the user's.
+        UsageError: its folder does not exist, it is a folder, an input, or a file of the user.
     """
     target = writable_place(Path(path))
     if not os.path.lexists(target):
@@ -69,17 +69,17 @@ def check_not_input(target: Path, source: str | Path) -> None:
     """
     try:
         same = os.path.samefile(target, source)
-    except (OSError, ValueError):  # one of them is no file
+    except (OSError, ValueError):  # one of them is not a file
         return
     if same:
         raise UsageError(f"{target} is an input, which is never replaced: choose another name.")
 
 
 def check_new(path: str | Path, *, overwrite: bool = False) -> Path:
-    """The path, if nothing is there yet: for what took long to make, such as trained models.
+    """The path, if it does not exist yet: for expensive results such as trained models.
 
     Raises:
-        UsageError: a file is there, and `overwrite` is false; or none can be written.
+        UsageError: it exists, and `overwrite` is false; or it cannot be written.
     """
     target = writable_place(Path(path))
     if os.path.lexists(target) and not overwrite:
@@ -88,7 +88,7 @@ def check_new(path: str | Path, *, overwrite: bool = False) -> Path:
 
 
 def writable_place(target: Path) -> Path:
-    """The path, if a file can be put there.
+    """The path, if a file can be written there.
 
     Raises:
         UsageError: its folder does not exist, or it is a folder itself.
@@ -121,10 +121,10 @@ def numbered(path: Path, ending: str, taken: Callable[[Path], bool]) -> Path:
 
 @contextmanager
 def writing(target: str | Path) -> Iterator[None]:
-    """Turn errors of the operating system into one sentence that names the file.
+    """Turn operating-system errors into one sentence that names the file.
 
     Raises:
-        UsageError: in place of any `OSError`.
+        UsageError: for any `OSError`.
     """
     try:
         yield
@@ -133,30 +133,30 @@ def writing(target: str | Path) -> Iterator[None]:
 
 
 def partial_path(path: Path) -> Path:
-    """Where a table lies while it grows, or where a killed run has left it."""
+    """Path of a table while it is being written, or as left by a killed run."""
     return path.with_name(path.name + PARTIAL)
 
 
 def claim(path: Path, name: str, *, empty: bool = True) -> io.FileIO:
     """Open a file for writing, under a lock that ends with the process that holds it.
 
-    Links are not followed: what a link leads to would be emptied.
+    Links are not followed, as their target would be truncated.
 
     Args:
         path: the file to open.
-        name: what it is called in messages.
-        empty: remove what is in it.
+        name: its name in messages.
+        empty: truncate it.
 
     Raises:
         UsageError: another run holds the lock.
-        OSError: it cannot be opened; ELOOP where it is a link.
+        OSError: it cannot be opened; ELOOP for a link.
     """
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     while True:
         file = io.FileIO(os.open(path, flags, 0o666), "r+")
         try:
             _lock(file, name)
-            if is_at(file, path):  # not renamed by its last owner before the lock was ours
+            if is_at(file, path):  # unless renamed by its last owner before we got the lock
                 if empty:
                     file.truncate(0)
                 return file
@@ -183,7 +183,7 @@ def _lock(file: IO[bytes] | io.FileIO, name: str) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise UsageError(
-            f"{name} is being written by another run: wait for its end, or choose another name."
+            f"{name} is being written by another run: wait until it ends, or choose another name."
         ) from error
     except OSError:  # a file system without locks
         pass
@@ -205,10 +205,10 @@ def is_locked(path: Path) -> bool:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A hidden path beside `path` that takes its name in one step, unless an exception comes.
+    """A hidden path beside `path`, renamed to it in one step unless an exception is raised.
 
-    The bytes are on the disk before the name is. What a killed process leaves there is replaced
-    by the next one that writes `path`.
+    The data are flushed to disk before the rename. Leftovers of a killed process are replaced by
+    the next one that writes `path`.
 
     Raises:
         UsageError: another process is writing the same file.
@@ -227,20 +227,20 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def hidden(path: Path) -> Path:
-    """Where a file lies until it is whole."""
+    """Path of a file until it is complete."""
     return path.with_name(f".{path.name}.new")
 
 
 def publish(temporary: Path, path: Path) -> None:
-    """Give a whole file its name, after its bytes are on the disk: a power cut leaves no torso."""
+    """Rename a complete file, after flushing it to disk: a power cut leaves no partial file."""
     sync(temporary)
     os.replace(temporary, path)
-    with suppress(OSError):  # where folders cannot be opened, the name comes a little later
+    with suppress(OSError):  # some systems cannot open folders
         sync(path.parent)
 
 
 def sync(path: Path) -> None:
-    """Wait until a file or folder is on the disk."""
+    """Flush a file or folder to disk."""
     descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(descriptor)
@@ -251,9 +251,9 @@ def sync(path: Path) -> None:
 def write_text(
     path: str | Path, text: str, *, inputs: Iterable[str | Path] = (), overwrite: bool = False
 ) -> Path:
-    """Write a page, drawing or list of subtitles, with mien's `SIGNATURE` at its end.
+    """Write a page, drawing or subtitles, with mien's `SIGNATURE` at the end.
 
-    JSON has no place for it: there, an object with the same fields, or fewer, is replaced.
+    JSON has no room for it: an existing object with the same fields, or fewer, is replaced.
 
     Raises:
         UsageError: as `check_output`, or it cannot be written.
@@ -266,7 +266,7 @@ def write_text(
 
 
 def _has_fields_of(text: str, path: Path) -> bool:
-    """Whether the JSON object in a file has no field that `text` has not."""
+    """Whether the JSON object in a file has only fields that `text` has, too."""
     try:
         old, new = json.loads(path.read_bytes()), json.loads(text)
     except (OSError, ValueError, RecursionError):

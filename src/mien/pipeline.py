@@ -16,7 +16,7 @@ from mien.errors import FrameDroppedError, InputError, MienError, PluginError
 from mien.expressions.affect import with_affect
 from mien.expressions.attributes import AttributeModel
 from mien.expressions.base import EmotionClassifier
-from mien.faces.crops import cut
+from mien.faces.crops import crop_faces
 from mien.faces.detectors.base import FaceDetector
 from mien.faces.quality import assess
 from mien.media.prefetch import prefetched
@@ -25,8 +25,8 @@ from mien.models.card import CropSpec
 from mien.plugins import guarded
 from mien.results.result import Result
 from mien.results.settings import RunSettings
-from mien.tracking.adaptive import looked_at
-from mien.tracking.tracker import Tracked
+from mien.tracking.adaptive import adaptive_results
+from mien.tracking.tracker import TrackingDetector
 from mien.types import Crops, Faces, FloatArray, Frame, Image, Scores
 
 #: Images whose crops may wait for a full batch, and the bytes of those kept with them.
@@ -103,7 +103,7 @@ class Pipeline:
                 yield from self._classify(waiting)
 
     def adaptive(
-        self, frames: Iterable[Frame], tracked: Tracked, *, keep: bool
+        self, frames: Iterable[Frame], tracked: TrackingDetector, *, keep: bool
     ) -> Generator[Result]:
         """Results of some frames, chosen coarse to fine; people are tracked across those."""
 
@@ -111,7 +111,7 @@ class Pipeline:
             return self._classify([self._detect(frame, detector, keep=True)])[0]
 
         for _, video in groupby(frames, lambda frame: frame.source):
-            for shown, result in looked_at(video, tracked, evaluate):
+            for shown, result in adaptive_results(video, tracked, evaluate):
                 yield result if keep else replace(result, _read=shown.again)
 
     def _batches(
@@ -158,7 +158,7 @@ class Pipeline:
             faces = guarded(detector.detect, image, Faces)
         except PluginError as error:
             return self._failed(detection, error)
-        crops = cut(image, faces, self.classifier.input_size, self.crop)
+        crops = crop_faces(image, faces, self.classifier.input_size, self.crop)
         attributes = self._estimated(image, faces)
         seconds = time.perf_counter() - started
         return replace(detection, faces=faces, crops=crops, seconds=seconds, attributes=attributes)
@@ -172,9 +172,11 @@ class Pipeline:
         return replace(detection, faces=Faces.empty(), crops=nothing, problem=problem)
 
     def _estimated(self, image: Image, faces: Faces) -> Mapping[str, FloatArray]:
-        """Apparent age and gender, where they were asked for, on crops of their own."""
+        """Apparent age and gender, if requested, on their own crops."""
         model = self.attributes
-        return model.estimate(cut(image, faces, model.input_size, model.crop)) if model else {}
+        return (
+            model.estimate(crop_faces(image, faces, model.input_size, model.crop)) if model else {}
+        )
 
     def _classify(self, waiting: list[_Detection]) -> list[Result]:
         """Classify the crops of several images at once and give each image its rows."""

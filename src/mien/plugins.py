@@ -18,7 +18,7 @@ from mien.expressions.heads import Head, HeadedClassifier
 from mien.expressions.onnx import OnnxClassifier
 from mien.faces.detectors import BUILTIN, make_detector
 from mien.faces.detectors.base import FaceDetector
-from mien.faces.detectors.callable import GivenDetector
+from mien.faces.detectors.callable import CustomDetector
 from mien.models.card import ModelCard
 from mien.types import Faces
 
@@ -89,7 +89,7 @@ def load_detector(detector: DetectorLike, **options: Any) -> FaceDetector:
             raise UsageError(f"{', '.join(options)} cannot be set on a ready detector.")
         return detector
     if callable(detector) or isinstance(detector, Faces | Sequence) or hasattr(detector, "shape"):
-        return GivenDetector(detector, **options)
+        return CustomDetector(detector, **options)
     raise UsageError(
         "a detector is a name, an object with detect(image), a function or boxes, "
         f"got {detector!r}."

@@ -15,22 +15,19 @@ SIZE = (160, 120)  # width, height
 
 
 SIDE = 30  # of a face, pixels
-
-
 HEAD = 44  # with its hair
-
 
 Place = tuple[str, float, float]
 
 
 def painted_head(name: str) -> Image:
-    """Someone: a pattern of colours of their own, the same for the same name."""
+    """A head: a pattern of colors that is the same for the same name."""
     rng = np.random.default_rng(sum(map(ord, name)))
     return rng.integers(0, 255, (6, 6, 3)).astype(np.uint8)
 
 
 def painted_frame(number: int, people: Sequence[Place], ground: int = 0) -> Image:
-    """People, by name and centre, before a smooth ground; the first pixel tells the number."""
+    """People by name and center on a smooth background; the first pixel holds the frame number."""
     rng = np.random.default_rng(1000 + ground)
     coarse = rng.integers(60, 190, (4, 5, 3)).astype(np.uint8)
     image = np.array(cv2.resize(coarse, SIZE, interpolation=cv2.INTER_CUBIC), np.uint8)
@@ -46,25 +43,25 @@ def painted_frame(number: int, people: Sequence[Place], ground: int = 0) -> Imag
 
 
 class ScriptedDetector:
-    """A detector that knows the film: it reads a frame's number and looks the boxes up.
+    """A detector that knows the video: it reads a frame's number and returns its boxes.
 
     Args:
-        film: of a frame's number the people that are to be seen, front ones last.
-        scores: of a frame's number the confidence; None for a detector without.
+        video: the visible people of each frame, front ones last.
+        scores: the confidence by frame number; None for a detector without.
     """
 
     def __init__(
         self,
-        film: Sequence[Sequence[Place]],
+        video: Sequence[Sequence[Place]],
         scores: Callable[[int], float] | None = lambda number: 0.99,
     ) -> None:
-        self.film = film
+        self.video = video
         self.scores = scores
         self.detected: list[int] = []
 
     def truth(self, image: Image) -> tuple[int, Faces]:
         number = int(image[0, 0, 0]) * 256 + int(image[0, 0, 1])
-        boxes = np.array([box_of(x, y) for _, x, y in self.film[number]], np.float32)
+        boxes = np.array([box_of(x, y) for _, x, y in self.video[number]], np.float32)
         boxes = boxes.reshape(-1, 4)
         hidden = np.triu(iou(boxes, boxes), 1).max(axis=1, initial=0) > 0.4
         scores = None if self.scores is None else np.full(len(boxes), self.scores(number))
@@ -77,7 +74,7 @@ class ScriptedDetector:
 
 
 class ScriptedRefiner(ScriptedDetector):
-    """The same with a method that looks only where it is told to."""
+    """The same, with a method that refines given boxes."""
 
     refined = 0
 

@@ -51,7 +51,7 @@ def engagement_timeline(
         "fit": [True] * len(rows),
     }
     faces = pd.DataFrame(columns).astype(tables.face_dtypes(LABELS))
-    told = {name: [0] * count for name in tables.IMAGE_DTYPES} | {
+    columns_of_images = {name: [0] * count for name in tables.IMAGE_DTYPES} | {
         "source": [source] * count,
         "frame": range(count),
         "time_s": np.arange(count) / fps,
@@ -62,7 +62,7 @@ def engagement_timeline(
         "error": [None] * count,
         "duration_s": [np.nan] * count,
     }
-    images = pd.DataFrame(told).astype(tables.IMAGE_DTYPES)
+    images = pd.DataFrame(columns_of_images).astype(tables.IMAGE_DTYPES)
     vectors = np.array([row for _, _, row in rows], np.float32).reshape(-1, FEATURES)
     kept = Embeddings(faces[["source", "frame", "face"]], {"features": vectors}, sha)
     settings = RunSettings(classifier="acted", classifier_sha256=sha)
@@ -72,7 +72,7 @@ def engagement_timeline(
 def moving_features(
     level: float, seconds: float, rng: np.random.Generator, fps: float = 25.0
 ) -> npt.NDArray[np.float32]:
-    """A person's features: feature 3 sways the wider the more engaged, all else says who it is."""
+    """Features of a person: feature 3 sways more with engagement, the others are the identity's."""
     times = np.arange(round(seconds * fps)) / fps
     signal = np.tile(rng.normal(0, 1, FEATURES), (len(times), 1))
     signal += rng.normal(0, 0.15, signal.shape)

@@ -23,8 +23,8 @@ def color_network(
 ) -> Path:
     """A model whose three features are the mean red, green and blue, 0 to 1."""
     nodes = [
-        helper.make_node("ReduceMean", ["x"], ["seen"], axes=[2, 3], keepdims=0),
-        helper.make_node("Gemm", ["seen", "head", "bias"], ["scores"], transB=1),
+        helper.make_node("ReduceMean", ["x"], ["features"], axes=[2, 3], keepdims=0),
+        helper.make_node("Gemm", ["features", "head", "bias"], ["scores"], transB=1),
     ]
     head = np.array([[0, 0, 0], [4, 0, -4], [-4, 0, 4]], np.float32)
     value = helper.make_tensor_value_info
@@ -34,7 +34,7 @@ def color_network(
         [value("x", TensorProto.FLOAT, ["n", 3, 8, 8])],
         [
             value("scores", TensorProto.FLOAT, ["n", 3]),
-            value("seen", TensorProto.FLOAT, ["n", 3]),
+            value("features", TensorProto.FLOAT, ["n", 3]),
             value("head", TensorProto.FLOAT, [3, 3]),
         ],
         [
@@ -43,7 +43,7 @@ def color_network(
         ],
     )
     card = ModelCard(
-        path.stem, labels, 8, temperature=0.8, scores="scores", embedding="seen", head="head"
+        path.stem, labels, 8, temperature=0.8, scores="scores", embedding="features", head="head"
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     helper.set_model_props(model, {"mien.card": card.to_json()})
@@ -52,7 +52,7 @@ def color_network(
 
 
 def colored(colors: FloatArray) -> Crops:
-    """A square of each colour, 0 to 1."""
+    """A crop of each color, 0 to 1."""
     squares = np.rint(255 * colors).astype(np.uint8)[:, None, None, :]
     return np.ascontiguousarray(np.broadcast_to(squares, (len(colors), 8, 8, 3)))
 
@@ -60,7 +60,7 @@ def colored(colors: FloatArray) -> Crops:
 def labeled_rows(
     values: FloatArray, columns: tuple[str, ...], features: FloatArray
 ) -> LabelledFeatures:
-    """Labelled rows of thirty people, a film each."""
+    """Labeled rows of thirty people, a video each."""
     n = len(values)
     people = np.array([f"p{i * 30 // n}" for i in range(n)], dtype=object)
     nothing, times = np.full(n, "", dtype=object), np.arange(n) / 25
@@ -74,7 +74,7 @@ def figures(trained: Trained[HeadCard]) -> dict[str, float]:
 
 
 def analyzed_table(folder: Path, model: Path, name: str, count: int = 120) -> Path:
-    """A table with features of a film in which one face changes its colour."""
+    """A table with features of a video in which one face changes its color."""
 
     def shown(frame: int) -> Image:
         color = np.rint(255 * np.array(color_at(frame, count))).astype(np.uint8)
@@ -91,5 +91,5 @@ def analyzed_table(folder: Path, model: Path, name: str, count: int = 120) -> Pa
 
 
 def color_at(frame: int, count: int) -> tuple[float, float, float]:
-    """The colour of a face in a film that goes from blue to red and flickers in green."""
+    """The color of a face that goes from blue to red and flickers in green."""
     return (frame / count, float(frame % 3 == 0), 1 - frame / count)

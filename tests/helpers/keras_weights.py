@@ -1,4 +1,4 @@
-"""Weights and pictures that anyone can draw again from a seed, for the Keras converter's test."""
+"""Weights and images that anyone can generate again from a seed, for the Keras converter."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 
 def random_weights(shapes: Mapping[str, Sequence[int]]) -> dict[str, npt.NDArray[Any]]:
-    """Values for weights of these names and shapes, drawn in this order."""
+    """Random values for weights of these names and shapes, in this order."""
     rng = np.random.default_rng(11)
     values = {}
     for name, shape in shapes.items():
@@ -27,7 +27,7 @@ def random_weights(shapes: Mapping[str, Sequence[int]]) -> dict[str, npt.NDArray
 
 
 def random_images(size: int) -> npt.NDArray[Any]:
-    """Two prepared pictures ``(2, size, size, 3)`` float32."""
+    """Two prepared images ``(2, size, size, 3)`` float32."""
     return np.random.default_rng(12).normal(0, 1, (2, size, size, 3)).astype(np.float32)
 
 

@@ -1,4 +1,4 @@
-"""Shots of people whose identity vectors are known."""
+"""Shots of people with known identity vectors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Names = Mapping[int, str]  # track id -> who it is
 
 
 def face_of(name: str, turn: float = 0.0) -> FloatArray:
-    """A vector of somebody; `turn` moves it towards a direction of nobody."""
+    """The identity vector of a person; `turn` moves it towards a direction of nobody."""
     place = ["anna", "bert", "cleo", "dora", "emil"].index(name)
     vector = np.zeros(D, np.float32)
     vector[place], vector[D - 1 - place] = np.cos(turn), np.sin(turn)

@@ -1,4 +1,4 @@
-"""A server of weights on this machine, for the hub's tests."""
+"""A server of weights on this machine."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ DATA = bytes(range(256)) * 4096  # 1 MB
 class Handler(BaseHTTPRequestHandler):
     """Serves `data`, or `others` by name.
 
-    The first `cuts` answers break off half-way. It knows ranges if `ranges`, says how much will
-    come if `sized`, and waits `slow_s` before it sends.
+    The first `cuts` answers break off half-way. It supports ranges if `ranges`, sends the length
+    if `sized`, and waits `slow_s` before it sends.
     """
 
     data, cuts, ranges, sized, slow_s = DATA, 0, True, True, 0.0
@@ -42,7 +42,7 @@ class Handler(BaseHTTPRequestHandler):
             kind.cuts -= 1
             self.wfile.write(rest[: len(rest) // 2])
             return
-        with contextlib.suppress(ConnectionError):  # who has heard enough hangs up
+        with contextlib.suppress(ConnectionError):  # a client may hang up
             self.wfile.write(rest)
 
     def log_message(self, *_: object) -> None:
@@ -51,7 +51,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def serving() -> Iterator[tuple[type[Handler], str]]:
-    """What is served, to be changed, and the address of a mirror that serves it."""
+    """The served files, to be changed, and the address of a mirror that serves them."""
     kind = type("Served", (Handler,), {"asked": [], "others": {}, "cuts": 0})
     with ThreadingHTTPServer(("127.0.0.1", 0), kind) as running:
         thread = threading.Thread(target=running.serve_forever, daemon=True)

@@ -35,7 +35,7 @@ class Trace:
 
     Attributes:
         code: its exit code.
-        stdout, stderr: what it said.
+        stdout, stderr: its output.
         network: lines of strace: sockets other than those of this machine, and name look-ups.
         written: absolute paths of what was created, opened for writing, renamed or removed.
     """
@@ -47,7 +47,7 @@ class Trace:
     written: set[Path]
 
     def outside(self, *allowed: Path) -> list[str]:
-        """What was written elsewhere."""
+        """Paths that were written elsewhere."""
         return sorted(
             str(path)
             for path in self.written
@@ -114,7 +114,7 @@ def _is_network(line: str) -> bool:
 
 
 def _written(line: str, folder: Path) -> list[Path]:
-    """The paths that a call changes; of one that failed, too, since it was meant."""
+    """The paths that a call changes; those of a failed call, too."""
     call, _, rest = line.split(maxsplit=1)[-1].partition("(")
     if call.startswith("open") and not re.search(r"O_WRONLY|O_RDWR|O_CREAT|O_TRUNC", rest):
         return []

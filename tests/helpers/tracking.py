@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from helpers.detectors import Place, painted_frame
-from mien.tracking.tracker import Tracked
+from mien.tracking.tracker import TrackingDetector
 from mien.types import Faces
 
 
@@ -19,9 +19,9 @@ def track_ids(faces: Faces) -> list[int]:
 
 
 def tracked_people(
-    film: Sequence[Sequence[Place]], tracked: Tracked, grounds: Sequence[int] = ()
+    film: Sequence[Sequence[Place]], tracked: TrackingDetector, grounds: Sequence[int] = ()
 ) -> Iterator[dict[str, int]]:
-    """For each frame the number of everyone who was found."""
+    """The track id of each person that was found, frame by frame."""
     for number, people in enumerate(film):
         ground = grounds[number] if grounds else 0
         faces = tracked.detect(painted_frame(number, people, ground))
@@ -34,7 +34,7 @@ def tracked_people(
 
 
 def walk(name: str, start: float, end: float, frames: int, y: float = 60) -> list[Place]:
-    """Someone who walks."""
+    """A person who walks."""
     return [(name, float(x), y) for x in np.linspace(start, end, frames)]
 
 

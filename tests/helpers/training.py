@@ -13,7 +13,7 @@ from mien.training.networks import Network, make_network
 
 
 def random_network(name: str = "mobilenet", attention: str = "") -> Network:
-    """A network with random weights whose every layer has a say."""
+    """A network with random weights in which every layer matters."""
     torch.manual_seed(0)
     model = make_network(name, 8, attention=attention)
     for module in model.modules():
@@ -40,11 +40,11 @@ def voted_faces(count: int) -> VotedFaces:
 
 def face_folder(folder: Path, count: int) -> Path:
     """The same faces as a folder a label, once for training and once for validation."""
-    told = voted_faces(2 * count)
-    for row, picture in enumerate(told.images):
+    data = voted_faces(2 * count)
+    for row, image in enumerate(data.images):
         split = "train" if row < count else "validation"
-        label = "happiness" if told.votes[row, 1] else "sadness"
+        label = "happiness" if data.votes[row, 1] else "sadness"
         path = folder / split / label / f"{row}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        PILImage.fromarray(picture).save(path)
+        PILImage.fromarray(image).save(path)
     return folder

@@ -15,12 +15,12 @@ from mien.training.videos.svm import KernelMatrix
 def video_model(
     path: Path, kind: str, rng: np.random.Generator, sha: str = SHA, d: int = 2
 ) -> Path:
-    """A model that tells steady films (0) from such that differ over time or faces (1)."""
+    """A model that separates steady videos (0) from those that vary over time or faces (1)."""
     steady = rng.uniform(1, 2, (40, 4 * d))
     steady[:, d : 2 * d if kind == "person" else 4 * d] = 0
     moved = steady.copy()
     moved[:, d : 2 * d] = rng.uniform(1, 2, (40, d))
-    films = KernelMatrix(np.concatenate([steady, moved]), np.repeat([0, 1], 40), 2, "linear")
+    videos = KernelMatrix(np.concatenate([steady, moved]), np.repeat([0, 1], 40), 2, "linear")
     card = VideoCard(
         path.stem,
         kind,  # type: ignore[arg-type]
@@ -30,5 +30,5 @@ def video_model(
         model="stand-in",
         model_sha256=sha,
     )
-    export_svm(films.fit(np.arange(80), 100.0), card, path)
+    export_svm(videos.fit(np.arange(80), 100.0), card, path)
     return path

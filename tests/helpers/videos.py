@@ -1,11 +1,11 @@
-"""Tiny generated films with known truth, for every test that needs moving pictures.
+"""Tiny generated videos with known truth, for every test that needs moving images.
 
-Each frame shows its own number: `picture` paints it as black and white stripes between a red upper
-and a blue lower edge, and `number_of` reads it back after lossy coding and scaling, which proves
-at once which frame came, and that it came upright and with the right colours.
+Each frame shows its own number: `numbered_image` paints it as black and white stripes between a
+red upper and a blue lower edge, and `number_of` reads it back after lossy coding and scaling,
+which proves at once which frame it is, and that it is upright and has the right colors.
 
-    path = write_film(tmp_path / "film.mp4", frames=20, fps=10)
-    path = write_film(tmp_path / "film.webm", times=[0, 0.1, 0.5], style=Style(audio=True))
+    path = write_video(tmp_path / "video.mp4", frames=20, fps=10)
+    path = write_video(tmp_path / "video.webm", times=[0, 0.1, 0.5], style=Style(audio=True))
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ CLOCK = 12800
 
 @dataclass(frozen=True)
 class Style:
-    """How a film is coded.
+    """How a video is encoded.
 
     Attributes:
         codec: as FFmpeg calls it; by default VP9 for ``.webm`` and H.264 for everything else.
         pix_fmt: ``yuv444p`` lets H.264 hold odd sizes.
         gop: frames from one key frame to the next.
-        rotation: degrees counter-clockwise by which a player has to turn the pictures; they are
-            stored as given, so an upright film needs pictures turned the other way before.
-        mirror: a player has to flip the pictures left to right as well.
-        audio: add a tone (AAC, or Opus in ``.webm``) of the film's length, or of so many seconds.
-        delay: seconds by which the pictures start later than the clock of the file.
+        rotation: degrees counter-clockwise by which a player has to turn the images; they are
+            stored as given, so an upright video needs images turned the other way before.
+        mirror: a player has to flip the images left to right as well.
+        audio: add a tone (AAC, or Opus in ``.webm``) of the video's length, or of so many seconds.
+        delay: seconds by which the images start later than the clock of the file.
         encoder: options of the encoder.
         container: options of the container; the index of ``.mp4`` is at the front, so that a
-            film that is cut off still opens.
+            video that is cut off still opens.
     """
 
     codec: str | None = None
@@ -68,7 +68,7 @@ def numbered_image(number: int, size: tuple[int, int] = (64, 48)) -> Image:
 
 
 def number_of(image: Image) -> int:
-    """The number that `picture` painted; fails where the picture is turned or its colours swapped.
+    """The number that `numbered_image` painted; fails if the image is turned or its colors swapped.
 
     Raises:
         AssertionError: the red edge is not at the top, or the blue one not at the bottom.
@@ -84,7 +84,7 @@ def number_of(image: Image) -> int:
 
 def write_video(
     path: Path,
-    pictures: Iterable[Image] | None = None,
+    images: Iterable[Image] | None = None,
     *,
     frames: int = 20,
     fps: int = 10,
@@ -92,29 +92,29 @@ def write_video(
     size: tuple[int, int] = (64, 48),
     style: Style | None = None,
 ) -> Path:
-    """Write a film; the container follows from the suffix of `path`.
+    """Write a video; the container follows from the suffix of `path`.
 
     Args:
         path: ``.mp4``, ``.mkv``, ``.webm``, ``.avi``, ``.ts``, ``.gif`` or ``.webp``.
-        pictures: the frames, all of one size; by default `picture` 0, 1, 2 … of `size`.
-        frames: how many, where `pictures` and `times` are left out.
+        images: the frames, all of one size; by default `numbered_image` 0, 1, 2 … of `size`.
+        frames: how many, where `images` and `times` are left out.
         fps: frames a second, where `times` is left out.
         times: seconds of each frame, rising, for a variable frame rate.
-        size: width and height, where `pictures` is left out.
+        size: width and height, where `images` is left out.
         style: see `Style`.
     """
     style = style or Style()
     if times is not None:
         frames = len(times)
-    images = pictures or (numbered_image(i % 2**BITS, size) for i in range(frames))
+    images = images or (numbered_image(i % 2**BITS, size) for i in range(frames))
     if path.suffix in (".gif", ".webp"):
         return _write_animation(path, list(images), fps, times)
     import av
 
-    container = style.container if path.suffix in (".mp4", ".mov") else {}
-    with av.open(str(path), "w", options=container) as film:
-        stream = _video_stream(film, path, fps, style)
-        sound = _audio_stream(film, path) if style.audio else None
+    options = style.container if path.suffix in (".mp4", ".mov") else {}
+    with av.open(str(path), "w", options=options) as container:
+        stream = _video_stream(container, path, fps, style)
+        sound = _audio_stream(container, path) if style.audio else None
         end = 0.0
         for number, image in enumerate(images):
             seconds = number / fps if times is None else times[number]
@@ -123,11 +123,11 @@ def write_video(
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
             frame.pts = round((seconds + style.delay) * CLOCK)
             frame.time_base = Fraction(1, CLOCK)
-            film.mux(stream.encode(frame))
+            container.mux(stream.encode(frame))
             end = seconds + 1 / fps
         if sound is not None:
-            _add_tone(film, sound, end if style.audio is True else style.audio)
-        film.mux(stream.encode(None))
+            _add_tone(container, sound, end if style.audio is True else style.audio)
+        container.mux(stream.encode(None))
     return path
 
 
@@ -138,10 +138,12 @@ def truncate(path: Path, share: float = 0.5) -> Path:
     return path
 
 
-def _video_stream(film: Any, path: Path, fps: int, style: Style) -> Any:
+def _video_stream(container: Any, path: Path, fps: int, style: Style) -> Any:
     codec = style.codec or ("libvpx-vp9" if path.suffix == ".webm" else "libx264")
     quick = {"libx264": {"preset": "ultrafast"}, "libvpx-vp9": {"deadline": "realtime"}}
-    stream = film.add_stream(codec, rate=fps, options={**quick.get(codec, {}), **style.encoder})
+    stream = container.add_stream(
+        codec, rate=fps, options={**quick.get(codec, {}), **style.encoder}
+    )
     stream.pix_fmt, stream.gop_size = style.pix_fmt, style.gop
     stream.codec_context.thread_count = 1
     if codec not in ("mpeg4", "mjpeg"):  # these keep to their frame rate
@@ -151,18 +153,18 @@ def _video_stream(film: Any, path: Path, fps: int, style: Style) -> Any:
     return stream
 
 
-def _audio_stream(film: Any, path: Path) -> Any:
-    return film.add_stream("libopus" if path.suffix == ".webm" else "aac", rate=48000)
+def _audio_stream(container: Any, path: Path) -> Any:
+    return container.add_stream("libopus" if path.suffix == ".webm" else "aac", rate=48000)
 
 
-def _add_tone(film: Any, sound: Any, seconds: float) -> None:
+def _add_tone(container: Any, sound: Any, seconds: float) -> None:
     import av
 
     tone = 0.1 * np.sin(2 * np.pi * 440 / 48000 * np.arange(round(seconds * 48000)))
     frame = av.AudioFrame.from_ndarray(tone[None].astype(np.float32), "fltp", layout="mono")
     frame.sample_rate, frame.pts, frame.time_base = 48000, 0, Fraction(1, 48000)
-    film.mux(sound.encode(frame))
-    film.mux(sound.encode(None))
+    container.mux(sound.encode(frame))
+    container.mux(sound.encode(None))
 
 
 def _write_animation(
@@ -178,7 +180,7 @@ def _write_animation(
 
 
 def outcome(frame: Frame) -> int | str:
-    """The number in a frame's picture, or which error stands in its place."""
+    """The number in a frame's image, or the error in its place."""
     try:
         return number_of(frame.read())
     except FrameDroppedError:

@@ -10,8 +10,8 @@ import numpy as np
 
 from mien.cli.console import steps, warn
 from mien.errors import InputError
-from mien.faces.crops import cut
-from mien.media.frame_reader import Rereader
+from mien.faces.crops import crop_faces
+from mien.media.frame_reader import FrameReader
 from mien.types import Faces, Image
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def read_again(gathered: Gathered, who: People, rows: Sequence[int]) -> Iterator
     wanted = who.tracks.loc[list(rows), ["source", "frame", "face"]]
     sized = faces.merge(images[["source", "frame", "width", "height"]], on=["source", "frame"])
     faces_of = wanted.merge(sized, on=["source", "frame", "face"], how="left")
-    readers: dict[Path, Rereader] = {}
+    readers: dict[Path, FrameReader] = {}
     gone: set[str] = set()
     looking_up = steps("looking up faces,", "faces")
     for row, face, source in zip(
@@ -47,11 +47,11 @@ def read_again(gathered: Gathered, who: People, rows: Sequence[int]) -> Iterator
         folder, name = gathered.origins[source]
         time_s, *box, width, height = (float(value) for value in face)
         try:
-            reader = readers.setdefault(folder, Rereader(folder))
+            reader = readers.setdefault(folder, FrameReader(folder))
             moment = None if np.isnan(time_s) else time_s
             image = reader(name, moment, (int(width), int(height)))
         except InputError as error:
             gone.add(source)
             warn(str(error))
             continue
-        yield row, cut(image, Faces(np.array([box], np.float32)), _SIDE)[0]
+        yield row, crop_faces(image, Faces(np.array([box], np.float32)), _SIDE)[0]

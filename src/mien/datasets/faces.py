@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.datasets.records import Kind, in_split, split_word
-from mien.faces.crops import cut
+from mien.faces.crops import crop_faces
 from mien.labels import EMOTIONS
 from mien.media.images import ImageSource, read_image
 from mien.models.card import CropSpec
@@ -166,7 +166,7 @@ class LabelledFaces:
             if chosen.found is None:
                 crop[:] = fit(image, size)
             elif len(chosen.found[row]):
-                crop[:] = cut(image, chosen.found[row], size, spec)[0]
+                crop[:] = crop_faces(image, chosen.found[row], size, spec)[0]
         return out
 
     def arrays(self, size: int, color: bool = False) -> VotedFaces:

@@ -1,1 +1,1 @@
-"""Expression classifiers: squares in, a distribution over labels out."""
+"""Expression classifiers: face crops in, probabilities of labels out."""

@@ -1,11 +1,10 @@
-"""Valence and arousal from a whole distribution: the mean place of its words in a plane.
+"""Valence and arousal derived from probabilities: the weighted mean of the labels' coordinates.
 
 The plane is that of Russell 1980 ("A circumplex model of affect", Journal of Personality and
-Social Psychology 39): unpleasant to pleasant across, calm to excited upwards, both from -1 to 1.
-Where each word lies in it is taken from Russell and Mehrabian 1977 ("Evidence for a three-factor
-theory of emotions", Journal of Research in Personality 11, 273-294), Table 4: 151 words for
-emotions, the mean pleasure and arousal that people gave to each. See ``docs/affect.md`` for what
-of that could be checked.
+Social Psychology 39): x from unpleasant to pleasant, y from calm to excited, both from -1 to 1.
+The coordinates are those of Russell and Mehrabian 1977 ("Evidence for a three-factor theory of
+emotions", Journal of Research in Personality 11, 273-294), Table 4: mean ratings of pleasure and
+arousal of 151 words for emotions. ``docs/affect.md`` says which of them could be verified.
 """
 
 from __future__ import annotations
@@ -25,15 +24,16 @@ from mien.types import FloatArray, Scores
 if TYPE_CHECKING:
     import pandas as pd
 
-#: What an analyzer is asked for to get valence and arousal where its model does not measure them.
+#: The name by which an analyzer is asked for valence and arousal.
 AFFECT = "affect"
 #: The setting that says which columns are derived, and from what.
 DERIVED = "derived"
-#: Where the places come from, in short.
+_NOT_PROBABILITIES = "valence and arousal are derived from probabilities, and these are scores."
+#: Short reference for the coordinates.
 SOURCE = "Russell and Mehrabian 1977, Table 4"
 #: Valence and arousal of each expression: the words happy, surprised, sad, angry, disgusted,
-#: fearful and contemptuous; neutral is the middle of both scales, by choice.
-PLACES: Mapping[str, tuple[float, float]] = MappingProxyType(
+#: fearful and contemptuous; neutral is the middle of both scales, by convention.
+COORDINATES: Mapping[str, tuple[float, float]] = MappingProxyType(
     {
         "neutral": (0.0, 0.0),
         "happiness": (0.81, 0.51),
@@ -47,37 +47,36 @@ PLACES: Mapping[str, tuple[float, float]] = MappingProxyType(
 )
 
 
-def places(labels: Sequence[str]) -> FloatArray:
+def coordinates_of(labels: Sequence[str]) -> FloatArray:
     """``(k, 2)``: valence and arousal of each label.
 
     Raises:
-        UsageError: a label is none of the vocabulary, so nobody knows its place.
+        UsageError: a label is not in the vocabulary, so it has no coordinates.
     """
-    known = [known_as(label) for label in labels]
-    strange = [label for label, name in zip(labels, known, strict=True) if name is None]
-    if strange:
+    names = [known_as(label) for label in labels]
+    unknown = [label for label, name in zip(labels, names, strict=True) if name is None]
+    if unknown:
         raise UsageError(
-            f"valence and arousal cannot be derived: nobody has measured where {strange[0]!r} "
-            f"lies; leave it out, or use a model of {', '.join(PLACES)}."
+            f"valence and arousal cannot be derived for label {unknown[0]!r}: leave it out, or use "
+            f"a model of {', '.join(COORDINATES)}."
         )
-    return np.array([PLACES[name] for name in known if name], np.float32).reshape(-1, 2)
+    return np.array([COORDINATES[name] for name in names if name], np.float32).reshape(-1, 2)
 
 
 def affect(probabilities: npt.ArrayLike, labels: Sequence[str]) -> FloatArray:
-    """The mean place under each distribution.
+    """The probability-weighted mean of the coordinates of the labels.
 
     Args:
-        probabilities: ``(n, k)``, rows that sum to 1; or smoothed ones, as the mean of places is
-            the place of the mean.
-        labels: the k names of the columns, in any spelling that `mien.labels` knows.
+        probabilities: ``(n, k)``, rows that sum to 1, smoothed or not: the mean is linear.
+        labels: the k names of the columns, in any spelling that `mien.labels` accepts.
 
     Returns:
         ``(n, 2)`` float32: valence and arousal, -1 to 1.
 
     Raises:
-        UsageError: a label has no place, or the shapes do not fit.
+        UsageError: a label has no coordinates, or the shapes do not fit.
     """
-    coordinates = places(labels)
+    coordinates = coordinates_of(labels)
     values = np.asarray(probabilities, np.float32)
     if values.ndim != 2 or values.shape[1] != len(coordinates):
         raise UsageError(f"{len(coordinates)} labels need (n, {len(coordinates)}) probabilities.")
@@ -85,46 +84,46 @@ def affect(probabilities: npt.ArrayLike, labels: Sequence[str]) -> FloatArray:
 
 
 def missing(measures: Sequence[str]) -> tuple[str, ...]:
-    """Which of valence and arousal are not among the measures, so that they are to be derived."""
+    """Which of valence and arousal are not among the measures and have to be derived."""
     return tuple(name for name in MEASURES if name not in measures)
 
 
-def told(names: Sequence[str]) -> str:
+def provenance_note(names: Sequence[str]) -> str:
     """The text of the setting `DERIVED` for these columns; empty for none."""
     return f"{' and '.join(names)} from the probabilities, by {SOURCE}" if names else ""
 
 
 def with_affect(scores: Scores) -> Scores:
-    """The same scores with valence and arousal; what the model measured itself stays.
+    """The scores with valence and arousal added, unless the model itself predicts them.
 
     Raises:
-        UsageError: they are no probabilities, or a label has no place.
+        UsageError: the scores are not probabilities, or a label has no coordinates.
     """
     names = missing(tuple(scores.measures))
     if not names:
         return scores
     if scores.kind != "probability":
-        raise UsageError("valence and arousal are derived from probabilities; these are none.")
-    found = dict(zip(MEASURES, affect(scores.values, scores.labels).T, strict=True))
-    return replace(scores, measures={**scores.measures, **{n: found[n] for n in names}})
+        raise UsageError(_NOT_PROBABILITIES)
+    derived = dict(zip(MEASURES, affect(scores.values, scores.labels).T, strict=True))
+    return replace(scores, measures={**scores.measures, **{n: derived[n] for n in names}})
 
 
 def with_columns(faces: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
-    """A ``faces`` table with the columns ``valence`` and ``arousal`` behind the labels.
+    """A ``faces`` table with the columns ``valence`` and ``arousal`` after the labels.
 
-    Measured columns stay as they are.
+    Columns that the model predicted are left unchanged.
 
     Raises:
-        UsageError: the scores are no probabilities, or a label has no place.
+        UsageError: the scores are not probabilities, or a label has no coordinates.
     """
     names = missing(tuple(map(str, faces.columns)))
     values = faces[list(labels)].to_numpy(np.float32)
     if names and not np.allclose(values.sum(axis=1), 1, atol=1e-2):
-        raise UsageError("valence and arousal are derived from probabilities; these are none.")
-    found = faces.copy()
+        raise UsageError(_NOT_PROBABILITIES)
+    table = faces.copy()
     for name, column in zip(MEASURES, affect(values, labels).T if names else (), strict=False):
         if name in names:
-            before = name == MEASURES[0] or MEASURES[0] not in found
-            behind = labels[-1] if before else MEASURES[0]
-            found.insert(list(found.columns).index(behind) + 1, name, column)
-    return found
+            first = name == MEASURES[0] or MEASURES[0] not in table
+            after = labels[-1] if first else MEASURES[0]
+            table.insert(list(table.columns).index(after) + 1, name, column)
+    return table

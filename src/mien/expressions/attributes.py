@@ -1,7 +1,7 @@
-"""Apparent age and gender, estimated by a network of their own on crops of their own.
+"""Apparent age and gender, estimated by a separate network on wider crops.
 
-It is opened only when somebody asks for these columns. They say what a face looks like to viewers,
-with errors that differ between groups of people (docs/person.md), and nothing about who it is.
+It is loaded only if these columns are requested. They describe how a face appears to viewers, with
+errors that differ between groups of people (docs/person.md), not who the person is.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ METADATA_KEY = "mien.attributes"
 
 @dataclass(frozen=True)
 class AttributeCard(Card):
-    """Everything about an attribute model that its weights do not say.
+    """The card of an attribute model: everything that its weights do not say.
 
     The network takes ``(n, S, S, 3)`` float32 RGB, 0 to 255, and has one output ``(n,)`` per
     attribute, named like its column (`mien.labels.ATTRIBUTES`).
 
     Attributes:
-        name: what the model is called.
+        name: name of the model.
         input_size: side of the square crops, pixels.
-        crop: how a face becomes a square.
+        crop: how faces are cropped.
         attributes: which of `mien.labels.ATTRIBUTES` it estimates.
         licence, commercial, training_data, source: as in `mien.ModelCard`.
         accuracy: measured figures by name: years of mean absolute error (``mae_``), shares of
             faces whose gender is the self-reported one (``gender_``), people (``people_``).
-        protocol: how they were measured, a sentence each.
+        protocol: how they were measured, one sentence each.
     """
 
     what = "the attribute model"
@@ -68,12 +68,12 @@ class AttributeModel:
 
     Args:
         path: the ``.onnx`` file.
-        attributes: which of `mien.labels.ATTRIBUTES` to give.
-        threads: threads of one run; None for every processor.
-        batch_size: faces a run at the most.
+        attributes: which of `mien.labels.ATTRIBUTES` to estimate.
+        threads: threads per run; None for all processors.
+        batch_size: maximum number of faces per run.
 
     Raises:
-        ModelError: the file is missing or broken, carries no such card, or does not estimate one
+        ModelError: the file is missing or broken, has no such card, or does not estimate one
             of `attributes`.
     """
 
@@ -89,13 +89,13 @@ class AttributeModel:
         self._batch_size = batch_size
         text = self._net.metadata.get(METADATA_KEY)
         if text is None:
-            raise ModelError(f"{path} carries no card of an attribute model.")
+            raise ModelError(f"{path} has no card of an attribute model.")
         with card_of(self.path):
             self.card = AttributeCard.from_json(text)
         self._net.check((self.card.input_size, self.card.input_size, 3), {})
         for name in attributes:
             if name not in self.card.attributes or ATTRIBUTES[name] not in self._net.output_names:
-                raise ModelError(f"{self.card.name} does not estimate {name!r} of a face.")
+                raise ModelError(f"{self.card.name} does not estimate {name!r}.")
         self.attributes = tuple(dict.fromkeys(attributes))
         self.sha256 = file_sha256(self.path)
 
@@ -111,7 +111,7 @@ class AttributeModel:
 
     @property
     def crop(self) -> CropSpec:
-        """How the crops are cut; wider than those of an expression model."""
+        """How faces are cropped; wider than for an expression model."""
         return self.card.crop
 
     @property
@@ -120,12 +120,12 @@ class AttributeModel:
         return tuple(ATTRIBUTES[name] for name in self.attributes)
 
     def added(self, scores: Scores, columns: Mapping[str, FloatArray]) -> Scores:
-        """`scores` with the `columns` that `estimate` gave; without faces these may be missing."""
+        """`scores` with the `columns` from `estimate`; without faces these may be missing."""
         none = dict.fromkeys(self.measures, np.zeros(0, np.float32))
         return replace(scores, measures={**scores.measures, **none, **columns})
 
     def estimate(self, crops: Crops) -> dict[str, FloatArray]:
-        """The columns, each ``(n,)``, for ``(n, S, S, 3)`` uint8 RGB crops cut as `crop` says.
+        """The columns, each ``(n,)``, for ``(n, S, S, 3)`` uint8 RGB crops made by `crop`.
 
         Raises:
             UsageError: the crops have another shape or dtype.

@@ -17,11 +17,11 @@ class CustomClassifier:
     """Wraps a user's function as an expression classifier.
 
     Args:
-        function: takes ``(n, S, S, 3)`` uint8 RGB squares, returns ``(n, k)`` numbers.
+        function: takes ``(n, S, S, 3)`` uint8 RGB crops, returns ``(n, k)`` numbers.
         labels: names of the k columns.
-        input_size: side of the squares the function wants, pixels.
+        input_size: side of the square crops that the function takes, pixels.
         kind: ``probability`` (rows sum to 1) or ``score`` for other numbers.
-        crop: how the squares are cut; the plain square around the box by default.
+        crop: how faces are cropped; the square around the box by default.
     """
 
     def __init__(
@@ -59,7 +59,8 @@ class CustomClassifier:
         """Call the function and check what it returns.
 
         Raises:
-            PluginError: not n rows of k finite numbers, or not probabilities where promised.
+            PluginError: the result is not n rows of k finite numbers, or of probabilities although
+                `kind` says so.
         """
         if not len(crops):
             return Scores(np.zeros((0, len(self.labels)), np.float32), self.labels, self._kind)
@@ -76,4 +77,4 @@ class CustomClassifier:
         try:
             return Scores(values.astype(np.float32), self.labels, self._kind)
         except (UsageError, ValueError, TypeError) as error:
-            raise PluginError(f"{name} broke its promise: {error}") from error
+            raise PluginError(f"{name} returned invalid values: {error}") from error

@@ -166,7 +166,7 @@ class HeadedClassifier:
         self.heads = tuple(heads)
         self._expression = of_expressions[0] if of_expressions else None
         self._model, self._also = model, model.also
-        self._with_features = model.asked(FEATURES)
+        self._with_features = model.with_outputs(FEATURES)
 
     @property
     def card(self) -> ModelCard:

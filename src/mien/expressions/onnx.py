@@ -25,17 +25,17 @@ class OnnxClassifier:
 
     Args:
         path: the ``.onnx`` file.
-        card: what the file does not say itself: a `ModelCard`, or a mapping with some of its
-            fields (``labels`` at least, where the file carries no card). Without it, a file
-            ``NAME.json`` beside a ``NAME.onnx`` that carries no card is read.
-        threads: threads of one run; None for every processor.
-        batch_size: faces a run at the most.
-        also: which of `mien.labels.EMBEDDINGS` to give besides.
+        card: a `ModelCard`, or a mapping with some of its fields, which override those in the file
+            (``labels`` at least if the file has no card). Without it, ``NAME.json`` is read beside
+            a ``NAME.onnx`` that has no card.
+        threads: threads per run; None for all processors.
+        batch_size: maximum number of faces per run.
+        also: which of `mien.labels.EMBEDDINGS` to compute, too.
 
     Raises:
-        ModelError: the file is missing or broken, carries no card and none was given, the card
-            does not fit the network, or the model does not give what `also` names.
-        UsageError: nothing is called as in `also`.
+        ModelError: the file is missing or broken, has no card and none was given, the card does
+            not fit the network, or the model lacks an output named in `also`.
+        UsageError: `also` has an unknown name.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class OnnxClassifier:
         self.card = _find_card(self._net, card)
         self._check_network()
         self.also = tuple(also)
-        self._further = _outputs(self.card, self.also)
+        self._extra = _outputs(self.card, self.also)
         # A network with a fixed batch is fed exactly that many.
         batch = self._net.input_shape[0]
         self._fixed_batch = batch if isinstance(batch, int) else None
@@ -75,7 +75,7 @@ class OnnxClassifier:
         measures = len(self.card.measures)
         if given not in (None, len(self.labels) + measures):
             raise ModelError(
-                f"{self.path} gives {given} scores a face, but its card names {len(self.labels)} "
+                f"{self.path} returns {given} scores per face, but its card has {len(self.labels)} "
                 f"labels{f' and {measures} measures' if measures else ''}."
             )
 
@@ -91,17 +91,17 @@ class OnnxClassifier:
 
     @property
     def measures(self) -> tuple[str, ...]:
-        """Further columns of numbers: some of `mien.labels.MEASURES`."""
+        """Additional numeric columns: some of `mien.labels.MEASURES`."""
         return self.card.measures
 
     @property
     def input_size(self) -> int:
-        """Side of the squares, pixels."""
+        """Side of the crops, pixels."""
         return self.card.input_size
 
     @property
     def crop(self) -> CropSpec:
-        """How the squares are cut."""
+        """How faces are cropped."""
         return self.card.crop
 
     @property
@@ -124,20 +124,20 @@ class OnnxClassifier:
         assert inside.feature_map is not None
         return class_activation(inside.feature_map, head, targets)
 
-    def asked(self, *names: str) -> OnnxClassifier:
+    def with_outputs(self, *names: str) -> OnnxClassifier:
         """The same model, which also gives `names`, see `also`.
 
         Raises:
-            ModelError: the model does not give one of them.
+            ModelError: the model does not have one of them.
         """
         other = copy.copy(self)
         other.also = tuple(dict.fromkeys((*self.also, *names)))
-        other._further = _outputs(self.card, other.also)
+        other._extra = _outputs(self.card, other.also)
         return other
 
     @property
     def head_weights(self) -> FloatArray | None:
-        """``(k, c)`` weights of the last layer, where the card names them; maps need them."""
+        """``(k, c)`` weights of the last layer, for saliency maps; None if the card has none."""
         if not self.card.head:
             return None
         size = self.input_size
@@ -145,32 +145,32 @@ class OnnxClassifier:
         return np.asarray(self._net.run([self.card.head], blank)[0], np.float32)
 
     def classify(self, crops: Crops) -> Scores:
-        """Judge ``(n, S, S, 3)`` uint8 RGB squares; dark ones are brightened first.
+        """Classify ``(n, S, S, 3)`` uint8 RGB crops; dark ones are brightened first.
 
         Returns:
             n rows of probabilities; a softmax of ``logits / temperature`` unless the card says
-            that the network already gives probabilities.
+            that the network returns probabilities.
 
         Raises:
-            UsageError: the squares have another shape or dtype.
+            UsageError: the crops have another shape or dtype.
         """
-        values, *others = self._run(crops, [self.card.scores, *self._further.values()])
+        values, *others = self._run(crops, [self.card.scores, *self._extra.values()])
         k = len(self.labels)
         measures = {name: values[:, k + i] for i, name in enumerate(self.card.measures)}
-        embeddings = dict(zip(self._further, others, strict=True))
+        embeddings = dict(zip(self._extra, others, strict=True))
         shares = self.probabilities(values[:, :k])
         try:
             return Scores(shares, self.labels, measures=measures, embeddings=embeddings)
         except UsageError as error:
-            raise ModelError(f"{self.path} does not give probabilities: {error}") from error
+            raise ModelError(f"{self.path} does not return probabilities: {error}") from error
 
     def activations(self, crops: Crops) -> Activations:
-        """Logits, embedding and last feature map of ``(n, S, S, 3)`` squares."""
+        """Logits, embedding and last feature map of ``(n, S, S, 3)`` crops."""
         names = [self.card.scores, self.card.embedding, self.card.feature_map]
         values = iter(self._run(crops, [name for name in names if name]))
-        found = [next(values) if name else None for name in names]
-        assert found[0] is not None
-        return Activations(found[0][:, : len(self.labels)], found[1], found[2])
+        logits, embedding, feature_map = (next(values) if name else None for name in names)
+        assert logits is not None
+        return Activations(logits[:, : len(self.labels)], embedding, feature_map)
 
     def probabilities(self, values: FloatArray) -> FloatArray:
         """Turn the network's raw scores ``(n, k)`` into probabilities, as the card says."""
@@ -182,7 +182,7 @@ class OnnxClassifier:
 
     def _run(self, crops: Crops, outputs: list[str]) -> list[FloatArray]:
         check_crops(crops, self.input_size)
-        if not len(crops):  # a blank face tells the shapes, and leaves no rows
+        if not len(crops):  # a blank crop gives the shapes
             blank = np.zeros((1, self.input_size, self.input_size, 3), np.uint8)
             return [value[:0] for value in self._run(blank, outputs)]
         step = self._fixed_batch or self._batch_size
@@ -203,7 +203,7 @@ class OnnxClassifier:
         return joined
 
     def prepare(self, crops: Crops) -> FloatArray:
-        """Squares as the network wants them: colour order, mean and deviation, order of axes."""
+        """The input of the network: color order, mean and standard deviation, axis order."""
         card = self.card
         if card.color == "gray":  # ITU-R BT.601 brightness
             values = crops.astype(np.float32) @ np.array([[0.299], [0.587], [0.114]], np.float32)
@@ -217,25 +217,25 @@ class OnnxClassifier:
 
 
 def _outputs(card: ModelCard, also: Sequence[str]) -> dict[str, str]:
-    """Which output of the network gives each thing that is asked for besides."""
-    known = {"identity": card.identity, "features": card.embedding}
+    """The network's output for each name in `also`."""
+    outputs = {"identity": card.identity, "features": card.embedding}
     for name in also:
         if name in ATTRIBUTES:
             raise UsageError(
-                f"{name!r} comes from a network of its own, not from {card.name}: use "
+                f"{name!r} comes from a separate network, not from {card.name}: use "
                 f"EmotionAnalyzer(also=({name!r},))."
             )
         if name not in EMBEDDINGS:
             every = ", ".join((*ATTRIBUTES, *EMBEDDINGS))
-            raise UsageError(f"a model cannot give {name!r} of a face; there are {every}.")
-        if not known.get(name):
-            given = ", ".join(n for n, output in known.items() if output) or "nothing besides"
-            raise ModelError(f"{card.name} does not give {name!r} of a face; it gives {given}.")
-    return {name: known[name] for name in also}
+            raise UsageError(f"unknown output {name!r}; use some of {every}.")
+        if not outputs.get(name):
+            available = ", ".join(n for n, output in outputs.items() if output) or "none"
+            raise ModelError(f"{card.name} has no output {name!r}; available: {available}.")
+    return {name: outputs[name] for name in also}
 
 
 def check_crops(crops: Crops, size: int) -> None:
-    """Say clearly when an array is not a batch of squares of side `size`."""
+    """Raise `UsageError` if an array is not a batch of square crops of side `size`."""
     shape = getattr(crops, "shape", None)
     if (
         not isinstance(crops, np.ndarray)
@@ -250,9 +250,9 @@ def check_crops(crops: Crops, size: int) -> None:
 
 
 def _find_card(net: Session, given: ModelCard | Mapping[str, Any] | None) -> ModelCard:
-    """The given card, completed by the file's own, or one beside it, and by the network itself."""
+    """The given card, completed by that in the file or beside it, and by the network itself."""
     text = net.metadata.get(METADATA_KEY)
-    known: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     beside = net.path.with_suffix(".json")
     if text is None and given is None and beside.is_file():
         given = read_fields(beside)
@@ -263,26 +263,26 @@ def _find_card(net: Session, given: ModelCard | Mapping[str, Any] | None) -> Mod
     if isinstance(given, ModelCard):
         card = given
     elif given is not None:
-        known = dict(given)
+        fields = dict(given)
     if card is not None:
         with card_of(net.path):
-            card = replace(card, **known)
+            card = replace(card, **fields)
     else:
-        if "labels" not in known:
+        if "labels" not in fields:
             raise ModelError(
                 f"{net.path} carries no card; give its labels, for example "
                 "card={'labels': ('neutral', 'happiness'), 'input_size': 112}, "
                 f"or write them as JSON into {beside.name} beside it."
             )
-        known.setdefault("name", net.path.stem)
-        known.setdefault("input_size", _side(net))
+        fields.setdefault("name", net.path.stem)
+        fields.setdefault("input_size", _side(net))
         with card_of(net.path):
-            card = ModelCard(**known)
+            card = ModelCard(**fields)
     return card if card.scores else replace(card, scores=net.output_names[0])
 
 
 def _side(net: Session) -> int:
     sides: Sequence[int] = [n for n in net.input_shape[1:] if isinstance(n, int) and n > 4]
     if len(set(sides)) != 1:
-        raise ModelError(f"{net.path} does not say its input size; give input_size in the card.")
+        raise ModelError(f"{net.path} has no fixed input size: give input_size in the card.")
     return sides[0]

@@ -1,4 +1,4 @@
-"""From faces to squares: the same cut in training and in use."""
+"""Face crops: the same cropping in training and in prediction."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from mien.models.card import CropSpec
 from mien.types import Crops, Faces, FloatArray, Image
 
 
-def cut(image: Image, faces: Faces, size: int, spec: CropSpec | None = None) -> Crops:
-    """Cut every face out as a square.
+def crop_faces(image: Image, faces: Faces, size: int, spec: CropSpec | None = None) -> Crops:
+    """Crop every face to a square.
 
-    With a template in `spec` and landmarks in `faces` the squares are aligned; otherwise they are
-    squares around the boxes, turned by quarter turns where the landmarks show a face that lies on
-    its side or is upside down. What lies outside the picture repeats its edge.
+    With a template in `spec` and landmarks in `faces` the crops are aligned; otherwise they are
+    squares around the boxes, rotated by quarter turns if the landmarks show a face that lies on its
+    side or is upside down. Outside the image its edge is repeated.
 
     Args:
         image: ``(H, W, 3)`` uint8.
         faces: n faces in pixels of `image`.
-        size: side of the squares, pixels.
-        spec: margin and template; none means the plain square.
+        size: side of the crops, pixels.
+        spec: margin and template; None for the square around the box.
 
     Returns:
         ``(n, size, size, 3)`` uint8, same order as the faces.
@@ -40,10 +40,10 @@ def cut(image: Image, faces: Faces, size: int, spec: CropSpec | None = None) -> 
 
 
 def crop_matrices(faces: Faces, size: int, spec: CropSpec) -> Matrices:
-    """``(n, 2, 3)`` maps from picture to square pixels."""
+    """``(n, 2, 3)`` affine maps from image pixels to crop pixels."""
     if spec.template and faces.landmarks is not None:
         template: FloatArray = np.asarray(spec.template, np.float32)
-        if spec.margin:  # a margin shrinks the template towards the centre
+        if spec.margin:  # a margin shrinks the template towards the center
             template = 0.5 + (template - 0.5) / (1 + 2 * spec.margin)
         return align_matrices(faces.landmarks, template, size)
     boxes = square(faces.boxes, spec.margin)
@@ -55,14 +55,14 @@ def crop_matrices(faces: Faces, size: int, spec: CropSpec) -> Matrices:
 
 
 def warp(image: Image, matrix: Matrices, size: int) -> Image:
-    """Resample one square, averaging where the face is larger than the square."""
+    """Resample one crop, with averaging if the face is larger than the crop."""
     import cv2
 
     corners = np.array([[0, 0, 1], [size, 0, 1], [0, size, 1], [size, size, 1]], np.float64)
     inverse = cv2.invertAffineTransform(matrix)
     reach = corners @ inverse.T
     height, width = image.shape[:2]
-    # Work on the part that matters, so that a face costs the same in a picture of any size.
+    # Work on the relevant part only, so that the cost does not depend on the size of the image.
     low = np.clip(np.floor(reach.min(axis=0)).astype(int) - 2, 0, (width - 1, height - 1))
     high = np.clip(np.ceil(reach.max(axis=0)).astype(int) + 2, low + 1, (width, height))
     part = image[low[1] : high[1], low[0] : high[0]]
@@ -75,7 +75,7 @@ def warp(image: Image, matrix: Matrices, size: int) -> Image:
         factor = np.array([target[0] / part.shape[1], target[1] / part.shape[0]])
         part = np.asarray(cv2.resize(part, target, interpolation=cv2.INTER_AREA), np.uint8)
         local[:, :2] = local[:, :2] / factor
-    # Pixel centres sit at +0.5 in edge coordinates, OpenCV's at integers.
+    # Pixel centers are at +0.5 in edge coordinates, but at integers in OpenCV.
     local[:, 2] += local[:, :2] @ (0.5, 0.5) - 0.5
     return np.asarray(
         cv2.warpAffine(

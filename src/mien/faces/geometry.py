@@ -1,4 +1,4 @@
-"""Boxes, landmarks and the squares cut around them: plain arithmetic on arrays."""
+"""Geometry of boxes, landmarks and crops: plain arithmetic on arrays."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ Matrices = npt.NDArray[np.float64]
 
 
 def square(boxes: FloatArray, margin: float = 0.0) -> FloatArray:
-    """Grow boxes ``(n, 4)`` to squares about the same centres.
+    """Grow boxes ``(n, 4)`` to squares about the same centers.
 
-    The side is the box's longer side times ``1 + 2 * margin``; squares may reach over the edge.
+    The side is the longer side of the box times ``1 + 2 * margin``; squares may exceed the image.
     """
     boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
-    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
+    center = (boxes[:, :2] + boxes[:, 2:]) / 2
     half = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True) * (0.5 + margin)
-    return np.asarray(np.concatenate([centre - half, centre + half], axis=1), np.float32)
+    return np.asarray(np.concatenate([center - half, center + half], axis=1), np.float32)
 
 
 def area(boxes: FloatArray) -> FloatArray:
@@ -39,7 +39,7 @@ def iou(a: FloatArray, b: FloatArray) -> FloatArray:
 
 
 def box_to_square_matrices(boxes: FloatArray, size: int) -> Matrices:
-    """``(n, 2, 3)`` affine maps that take each box onto ``size x size`` pixels, edge to edge."""
+    """``(n, 2, 3)`` affine maps of each box onto ``size x size`` pixels, edge to edge."""
     boxes = boxes.astype(np.float64)
     scale = size / np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-6)
     matrices = np.zeros((len(boxes), 2, 3))
@@ -54,9 +54,9 @@ def align_matrices(landmarks: FloatArray, template: FloatArray, size: int) -> Ma
     Least squares over rotation, scale and shift, without mirroring (Umeyama 1991).
 
     Args:
-        landmarks: ``(n, 5, 2)`` pixels in the picture.
-        template: ``(5, 2)`` where they belong, as shares of the square's side.
-        size: side of the square in pixels.
+        landmarks: ``(n, 5, 2)`` pixels in the image.
+        template: ``(5, 2)`` target positions as fractions of the crop's side.
+        size: side of the crop in pixels.
     """
     source = landmarks.astype(np.float64)
     target = np.asarray(template, np.float64) * size
@@ -74,18 +74,18 @@ def align_matrices(landmarks: FloatArray, template: FloatArray, size: int) -> Ma
 
 
 def roll_deg(landmarks: FloatArray) -> FloatArray:
-    """Tilt of the eye line, degrees, ``(n,)``; positive = clockwise as the viewer sees it."""
+    """Roll of the head from the eye line, degrees, ``(n,)``; positive = clockwise in the image."""
     across = landmarks[:, 1] - landmarks[:, 0]
     return np.asarray(np.degrees(np.arctan2(across[:, 1], across[:, 0])), np.float32)
 
 
 def yaw_deg(landmarks: FloatArray) -> FloatArray:
-    """A rough turn of the head, degrees, ``(n,)``; positive = nose towards the image's right.
+    """Approximate yaw of the head, degrees, ``(n,)``; positive = nose towards the image's right.
 
-    From where the nose tip falls between the points midway down each side of the face (eye and
-    mouth corner): seen from the front it is half-way. The tip stands out of the plane of those
-    points by about 0.8 of half their distance, so ``tan(yaw) = offset / 0.8``. An estimate for
-    sorting faces into "frontal enough" and "not", not a measurement of head pose.
+    From the position of the nose tip between the midpoints of each side of the face (eye and mouth
+    corner): in a frontal view it is in the middle. The tip protrudes from the plane of those points
+    by about 0.8 of half their distance, so ``tan(yaw) = offset / 0.8``. Good enough to separate
+    frontal from turned faces, not a measurement of head pose.
     """
     left = (landmarks[:, 0] + landmarks[:, 3]) / 2
     right = (landmarks[:, 1] + landmarks[:, 4]) / 2
@@ -97,10 +97,9 @@ def yaw_deg(landmarks: FloatArray) -> FloatArray:
 
 
 def quarter_turns(faces: Faces) -> IntArray:
-    """By how many quarter turns, clockwise, each of n faces lies: ``(n,)``, 0 to 3.
+    """Clockwise rotation of n faces in quarter turns: ``(n,)``, 0 to 3.
 
-    0 for a face that is tilted by less than 45 degrees, 2 for one that is upside down, and 0
-    wherever there are no landmarks.
+    0 for a roll of less than 45 degrees, 2 for a face that is upside down, and 0 without landmarks.
     """
     if faces.landmarks is None:
         return np.zeros(len(faces), np.int64)
@@ -113,11 +112,11 @@ def turned_square_matrix(box: npt.ArrayLike, size: int, roll: float) -> Matrices
     Args:
         box: x1, y1, x2, y2 of the square.
         size: side of the result, pixels.
-        roll: degrees, clockwise, by which the content of the square is turned.
+        roll: degrees, clockwise, by which the content of the square is rotated.
     """
     corners = np.asarray(box, np.float64)
     scale = size / max(float(corners[2] - corners[0]), 1e-6)
     cos, sin = scale * np.cos(np.radians(roll)), scale * np.sin(np.radians(roll))
     linear = np.array([[cos, sin], [-sin, cos]])
-    centre = (corners[:2] + corners[2:]) / 2
-    return np.concatenate([linear, (size / 2 - linear @ centre)[:, None]], axis=1)
+    center = (corners[:2] + corners[2:]) / 2
+    return np.concatenate([linear, (size / 2 - linear @ center)[:, None]], axis=1)

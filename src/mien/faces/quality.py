@@ -1,4 +1,4 @@
-"""Is this face fit to judge, and if not, why? Size, sharpness, tilt and turn of every face."""
+"""Image quality of faces: size, sharpness, roll and yaw, and why a face is unfit for prediction."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy.typing as npt
 from mien.faces.geometry import roll_deg, yaw_deg
 from mien.types import Comparable, Crops, Faces, FloatArray, Index, rows_of
 
-#: Why a face is unfit to be judged; of several reasons the first one is given.
+#: Why a face is unfit for prediction; if several apply, the first one is given.
 REASONS = ("too_small", "blurred", "noisy", "turned")
-#: The reason for an unfit face of a table that does not say why.
+#: The reason for an unfit face in a table that has no reasons.
 UNKNOWN_REASON = "unknown"
-#: A face is fit when all of these hold; where the numbers come from: docs/quality.md.
+#: Limits within which a face is fit; docs/quality.md has the measurements behind them.
 MIN_SIZE_PX = 24.0
 MIN_SHARPNESS = 0.014
 MAX_SHARPNESS = 0.07  # more fine structure is noise, as sensors add in little light
@@ -26,12 +26,12 @@ class Quality(Comparable):
     """How well each of n faces can be judged.
 
     Attributes:
-        size_px: ``(n,)`` shorter side of the box in the picture.
-        sharpness: ``(n,)`` how much fine structure the square holds; 0 for a flat one, 0.036
-            for the median picture of FER+.
-        roll_deg: ``(n,)`` tilt, positive = clockwise; NaN without landmarks.
-        yaw_deg: ``(n,)`` estimated turn, positive = towards the image's right; NaN without.
-        reason: ``(n,)`` str: why the face is unfit to be judged, one of `REASONS`; "" where fit.
+        size_px: ``(n,)`` shorter side of the box in the image.
+        sharpness: ``(n,)`` fine detail of the crop; 0 for a uniform crop, 0.036 for the median
+            image of FER+.
+        roll_deg: ``(n,)`` roll, positive = clockwise; NaN without landmarks.
+        yaw_deg: ``(n,)`` approximate yaw, positive = towards the image's right; NaN without.
+        reason: ``(n,)`` str: why the face is unfit, one of `REASONS`; "" if it is fit.
     """
 
     size_px: FloatArray
@@ -54,7 +54,7 @@ class Quality(Comparable):
 
     @property
     def fit(self) -> npt.NDArray[np.bool_]:
-        """``(n,)`` bool: whether the face can be judged."""
+        """``(n,)`` bool: whether a prediction for the face is meaningful."""
         return np.asarray(self.reason == "", np.bool_)
 
     def columns(self) -> dict[str, npt.NDArray[np.generic]]:
@@ -70,7 +70,7 @@ class Quality(Comparable):
 
 
 def assess(faces: Faces, crops: Crops) -> Quality:
-    """Measure the quality of n faces from their boxes, landmarks and ``(n, S, S, 3)`` squares."""
+    """Measure the quality of n faces from their boxes, landmarks and ``(n, S, S, 3)`` crops."""
     sides = faces.boxes[:, 2:] - faces.boxes[:, :2]
     size = sides.min(axis=1) if len(faces) else np.zeros(0, np.float32)
     unknown = np.full(len(faces), np.nan, np.float32)
@@ -83,23 +83,24 @@ def assess(faces: Faces, crops: Crops) -> Quality:
 def unfit_reasons(
     size_px: FloatArray, sharpness: FloatArray, yaw_deg: FloatArray
 ) -> npt.NDArray[np.str_]:
-    """The first of `REASONS` that holds for each of n faces, "" where none does; ``(n,)`` str.
+    """The first of `REASONS` that applies to each of n faces, "" if none does; ``(n,)`` str.
 
-    A measure that is not known (NaN) does not make a face unfit: comparisons with NaN are False.
+    An unknown measure (NaN) does not make a face unfit: comparisons with NaN are False.
     """
-    found = (
+    unfit = (
         size_px < MIN_SIZE_PX,
         sharpness < MIN_SHARPNESS,
         sharpness > MAX_SHARPNESS,
         np.abs(yaw_deg) > MAX_YAW_DEG,
     )
-    return np.select(found, REASONS, "").astype(np.str_)
+    return np.select(unfit, REASONS, "").astype(np.str_)
 
 
 def sharpness(crop: Crops) -> float:
-    """Fine structure of one square ``(S, S, 3)``, 0 for a flat one, independent of contrast.
+    """Fine detail of one crop ``(S, S, 3)``, 0 for a uniform one, independent of contrast.
 
-    Mean size of the Laplacian at 48 x 48 pixels, divided by the spread of brightness, times 0.1.
+    Mean absolute Laplacian at 48 x 48 pixels, divided by the standard deviation of the brightness,
+    times 0.1.
     """
     import cv2
 

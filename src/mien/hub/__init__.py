@@ -1,6 +1,6 @@
-"""Named weights: a list with hashes and contracts, a cache folder, downloads that are verified.
+"""Named models: a catalog with hashes and cards, a cache folder, and verified downloads.
 
-Nothing here runs unless someone asks for a download by name; analysing pictures never does.
+Nothing is downloaded unless it is requested by name; analyzing images never downloads anything.
 """
 
 from mien.hub.bundles import bundle, unpack

@@ -1,4 +1,4 @@
-"""Published weights on this machine: what is here, what can be fetched."""
+"""The cache of published models: where they are stored, downloading, verification, removal."""
 
 from __future__ import annotations
 
@@ -15,145 +15,146 @@ from mien.hub.downloads import Report, alone, download, file_hash
 from mien.models.card import ENGAGEMENT_KEY
 from mien.models.session import file_sha256
 
-_MAX_RATIO = 20  # that weights shrink by at the most when they are packed
+_MAX_RATIO = 20  # weights compress at most by this factor
 
 
 def entry(name: str) -> Entry | None:
-    """The published weights of this name, or None."""
-    return next((known for known in ENTRIES if known.name == name), None)
+    """The catalog entry of this name, or None."""
+    return next((entry for entry in ENTRIES if entry.name == name), None)
 
 
 def find(name: str) -> Entry:
-    """The same.
+    """The catalog entry of this name.
 
     Raises:
-        UsageError: there is none; the message names those there are.
+        UsageError: there is none; the message lists the names.
     """
-    found = entry(name)
-    if found is None:
-        known = ", ".join(known.name for known in ENTRIES)
-        raise UsageError(f"there is no model {name!r} to fetch; there are {known}.")
-    return found
+    published = entry(name)
+    if published is None:
+        names = ", ".join(entry.name for entry in ENTRIES)
+        raise UsageError(f"no model {name!r} can be downloaded; available: {names}.")
+    return published
 
 
 def of_file(file: str) -> Entry | None:
-    """The published weights whose file is called so here, or None."""
-    return next((known for known in ENTRIES if known.file == file), None)
+    """The catalog entry with this file name, or None."""
+    return next((entry for entry in ENTRIES if entry.file == file), None)
 
 
-def cached(known: Entry) -> Path:
-    """Where the file lies once it has been fetched; of an archive, the first of its members."""
-    if known.members:
-        return cache_folder() / known.name / Path(known.members[0]).name
-    return cache_folder() / "models" / f"{known.name}.onnx"
+def cached(weights: Entry) -> Path:
+    """Path of the model file once downloaded; of an archive, that of its first member."""
+    if weights.members:
+        return cache_folder() / weights.name / Path(weights.members[0]).name
+    return cache_folder() / "models" / f"{weights.name}.onnx"
 
 
-def original(known: Entry) -> Path:
-    """Where the file lies as it was published; what was made of it lies beside it."""
-    return cached(known).with_name(known.file)
+def original(weights: Entry) -> Path:
+    """Path of the file as published; converted or extracted files are stored beside it."""
+    return cached(weights).with_name(weights.file)
 
 
 def path_of(name: str) -> Path:
-    """The file of a fetched model; of an archive, the first of its members.
+    """The file of a downloaded model; of an archive, its first member.
 
     Raises:
-        ModelError: it has not been fetched.
+        ModelError: it has not been downloaded.
         UsageError: there is no such model.
     """
-    known = find(name)
-    path = cached(known)
+    weights = find(name)
+    path = cached(weights)
     if not path.is_file():
-        raise ModelError(f"{name} is not on this machine yet; run: mien models pull {name}")
+        raise ModelError(f"{name} is not downloaded yet; run: mien models pull {name}")
     return path
 
 
 def pull(name: str, report: Report | None = None) -> Path:
-    """Fetch published weights, unless they are here.
+    """Download a published model, unless it is in the cache.
 
-    ``$MIEN_MIRROR`` is a URL under which the file is looked for instead of at its source;
-    the hash must be the same.
+    ``$MIEN_MIRROR`` is the URL of a server to use instead of the original one; the hash must be
+    the same.
 
     Raises:
-        UsageError: there is no such model, or the mirror is no address.
-        ModelError: no network, no space, or not the published file.
+        UsageError: there is no such model, or the mirror is not a URL.
+        ModelError: no network, no disk space, or not the published file.
     """
-    known = find(name)
-    path = original(known)
-    if not (path.is_file() and file_hash(path, known.pin) == known.pin):
+    weights = find(name)
+    path = original(weights)
+    if not (path.is_file() and file_hash(path, weights.pin) == weights.pin):
         mirror = os.environ.get("MIEN_MIRROR")
-        url = f"{mirror.rstrip('/')}/{known.file}" if mirror else known.url
-        download(url, path, known.pin, report, known.size, known.most)
-    return ready(known)
+        url = f"{mirror.rstrip('/')}/{weights.file}" if mirror else weights.url
+        download(url, path, weights.pin, report, weights.size, weights.most)
+    return ready(weights)
 
 
-def ready(known: Entry) -> Path:
-    """What is used of a file that is here; made of it where it is a Keras file or an archive."""
-    path = cached(known)
-    if known.suffix == ".onnx" or _is_as_made(known):
+def ready(weights: Entry) -> Path:
+    """The model file of a downloaded entry, converted or extracted first where necessary."""
+    path = cached(weights)
+    if weights.suffix == ".onnx" or _is_unchanged(weights):
         return path
     with alone(path.with_name(f"{path.name}.lock")):
-        if not _is_as_made(known):  # another run may just have done it
-            _make(known)
-            with replacing(_record(known)) as record:
-                record.write_text(json.dumps(_hashes(known)), encoding="utf-8")
+        if not _is_unchanged(weights):  # unless another process has just done it
+            _convert(weights)
+            with replacing(_record(weights)) as record:
+                record.write_text(json.dumps(_hashes(weights)), encoding="utf-8")
     return path
 
 
-def _make(known: Entry) -> None:
-    source, target = original(known), cached(known)
-    if known.suffix == ".tgz":
-        extract(source, known.members, target.parent)
-    elif known.kind == "engagement":
+def _convert(weights: Entry) -> None:
+    source, target = original(weights), cached(weights)
+    if weights.suffix == ".tgz":
+        extract(source, weights.members, target.parent)
+    elif weights.kind == "engagement":
         from mien.hub.converters.attention import convert_attention
 
-        convert_attention(source, target, {ENGAGEMENT_KEY: json.dumps(known.card_fields())})
+        convert_attention(source, target, {ENGAGEMENT_KEY: json.dumps(weights.card_fields())})
     else:
         from mien.hub.converters.keras import convert_keras
 
         convert_keras(source, target)
 
 
-def _record(known: Entry) -> Path:
-    """What was made of the published file, and its hashes then, for nobody publishes those."""
-    return cached(known).with_name(f"{known.name}.made.json")
+def _record(weights: Entry) -> Path:
+    """The file with the hashes of converted or extracted files, which are not published."""
+    return cached(weights).with_name(f"{weights.name}.made.json")
 
 
-def _hashes(known: Entry) -> dict[str, str]:
-    files = [cached(known).with_name(Path(m).name) for m in known.members] or [cached(known)]
-    return {"of": known.pin} | {file.name: file_sha256(file) for file in files}
+def _hashes(weights: Entry) -> dict[str, str]:
+    files = [cached(weights).with_name(Path(m).name) for m in weights.members] or [cached(weights)]
+    return {"of": weights.pin} | {file.name: file_sha256(file) for file in files}
 
 
-def _is_as_made(known: Entry) -> bool:
-    """Whether what was made of the published file is still what it was."""
+def _is_unchanged(weights: Entry) -> bool:
+    """Whether the converted or extracted files are unchanged."""
     try:
-        made = json.loads(_record(known).read_text(encoding="utf-8"))
-        return bool(made == _hashes(known))
+        recorded = json.loads(_record(weights).read_text(encoding="utf-8"))
+        return bool(recorded == _hashes(weights))
     except (OSError, ValueError):
         return False
 
 
-def _is_good(known: Entry) -> bool:
-    """Whether the file is the published one, and what was made of it still what it was."""
-    if file_hash(original(known), known.pin) != known.pin:
+def _is_good(weights: Entry) -> bool:
+    """Whether the file is the published one, and files made from it are unchanged."""
+    if file_hash(original(weights), weights.pin) != weights.pin:
         return False
-    return known.suffix == ".onnx" or _is_as_made(known)
+    return weights.suffix == ".onnx" or _is_unchanged(weights)
 
 
 def verify() -> list[tuple[str, bool]]:
-    """Every fetched model, and whether its file is the published one.
+    """Every downloaded model, and whether its file is the published one.
 
-    Of a Keras file or an archive, what was made of it must also be what it was then.
+    Files that were converted or extracted from it must be unchanged, too.
     """
-    return [(known.name, _is_good(known)) for known in ENTRIES if original(known).is_file()]
+    return [(entry.name, _is_good(entry)) for entry in ENTRIES if original(entry).is_file()]
 
 
 def cache_folder() -> Path:
-    """Where fetched weights lie: ``$MIEN_CACHE``, or ``mien`` in the user's cache folder."""
-    own = os.environ.get("MIEN_CACHE")
-    if own:
-        return Path(own)
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "mien"
+    """The folder of downloaded models: ``$MIEN_CACHE``, or ``mien`` in the user's cache folder."""
+    override = os.environ.get("MIEN_CACHE")
+    if override:
+        return Path(override)
+    from platformdirs import user_cache_path
+
+    return user_cache_path("mien", appauthor=False)
 
 
 def read_member(package: tarfile.TarFile, member: str | tarfile.TarInfo, most: int) -> bytes:
@@ -161,11 +162,11 @@ def read_member(package: tarfile.TarFile, member: str | tarfile.TarInfo, most: i
 
     Raises:
         KeyError: there is no such file.
-        tarfile.TarError: it says to have more than `most` bytes; nothing of it is read.
+        tarfile.TarError: it declares more than `most` bytes; nothing of it is read.
     """
     info = package.getmember(member) if isinstance(member, str) else member
     if info.size > most:
-        raise tarfile.ReadError(f"{info.name} says to have {info.size:,} bytes")
+        raise tarfile.ReadError(f"{info.name} declares {info.size:,} bytes")
     file = package.extractfile(info) if info.isreg() else None
     if file is None:
         raise KeyError(info.name)
@@ -173,10 +174,10 @@ def read_member(package: tarfile.TarFile, member: str | tarfile.TarInfo, most: i
 
 
 def extract(source: Path, members: Sequence[str], folder: Path) -> None:
-    """Write members of a ``.tgz`` into a folder, by their last name.
+    """Extract members of a ``.tgz`` into a folder, under their base names.
 
     Raises:
-        ModelError: it is no such archive, lacks one of them, or one is far larger than the archive.
+        ModelError: it is not such an archive, lacks a member, or one is far too large.
     """
     most = _MAX_RATIO * source.stat().st_size
     try:
@@ -186,18 +187,18 @@ def extract(source: Path, members: Sequence[str], folder: Path) -> None:
                 with replacing(folder / Path(member).name) as temporary:
                     temporary.write_bytes(data)
     except (tarfile.TarError, EOFError, KeyError) as error:
-        raise ModelError(f"{source} does not hold {' and '.join(members)}: {error}.") from error
+        raise ModelError(f"{source} does not contain {' and '.join(members)}: {error}.") from error
 
 
 def remove(name: str) -> None:
-    """Delete a fetched model and what was made of it.
+    """Delete a downloaded model and the files made from it.
 
     Raises:
-        ModelError: it has not been fetched.
+        ModelError: it has not been downloaded.
         UsageError: there is no such model.
     """
     path_of(name)
-    known = find(name)
-    made = [cached(known).with_name(Path(member).name) for member in known.members]
-    for path in {original(known), cached(known), _record(known), *made}:
+    weights = find(name)
+    members = [cached(weights).with_name(Path(member).name) for member in weights.members]
+    for path in {original(weights), cached(weights), _record(weights), *members}:
         path.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
-"""The hub's list: published weights of others, where they lie, their hash and their contract.
+"""The catalog: models published by others, with their URL, hash, license and card.
 
-Nothing of it is downloaded unless somebody asks for it by name. Hashes and contracts are those
-that the authors publish; see docs/hub.md for which of them have been run with their real weights.
+None is downloaded unless requested by name. Hashes and cards are those that the authors publish;
+docs/hub.md says which models have been run with their real weights.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from mien.labels import MEASURES
 
-#: Expression models that ship in the wheel: nothing else can have their names.
+#: Expression models in the wheel; their names are reserved.
 PACKAGED = ("mien-mobilenet",)
 _HSE = (
     "https://raw.githubusercontent.com/sb-ai-lab/EmotiEffLib/"
@@ -29,30 +29,29 @@ _ZOO = (
 )
 
 
-#: Bytes of a published file whose authors do not say how many it has, at the most.
+#: Maximum size, bytes, of a published file whose size is unknown.
 MOST_BYTES = 200_000_000
 
 
 @dataclass(frozen=True)
 class Entry:
-    """Published weights.
+    """A published model.
 
     Attributes:
-        name: what they are called here.
-        kind: what they do; "start" is what a training starts from.
-        url: where they lie.
-        pin: of the file: its SHA-256, or the SHA-1 of its git blob where only that is published.
+        name: its name in mien.
+        kind: what it does; "start" is a network from which training starts.
+        url: where it is published.
+        pin: SHA-256 of the file, or the SHA-1 of its git blob if only that is published.
         size: bytes; 0 where the authors do not say.
-        licence: of the weights.
-        commercial: whether commercial use is clear.
-        training_data: what they were trained on.
-        source: who made them.
+        licence: license of the weights.
+        commercial: whether commercial use is permitted.
+        training_data: what it was trained on.
+        source: who published it.
         card: for classifiers, the fields of a `mien.models.card.ModelCard`; for engagement models,
-        those
-            of a `mien.engagement.EngagementCard`.
-        suffix: ".h5" for Keras files, which become ``.onnx`` on arrival, and ".tgz" for archives,
-            of which `members` are taken out.
-        members: paths in the archive; the first is the file that the weights are known by.
+            those of a `mien.engagement.EngagementCard`.
+        suffix: ".h5" for Keras files, which are converted to ``.onnx`` after the download, and
+            ".tgz" for archives, from which `members` are extracted.
+        members: paths in the archive; the first is the model file.
     """
 
     name: str
@@ -75,18 +74,18 @@ class Entry:
 
     @property
     def file(self) -> str:
-        """What the published file is called here."""
+        """Name of the downloaded file."""
         return f"{self.name}{self.suffix}"
 
     def card_fields(self) -> dict[str, Any]:
-        """What a classifier of it is made with."""
-        told = ("name", "licence", "commercial", "training_data", "source")
-        return {**{key: getattr(self, key) for key in told}, **self.card}
+        """The card with which the model is opened."""
+        common = ("name", "licence", "commercial", "training_data", "source")
+        return {**{key: getattr(self, key) for key in common}, **self.card}
 
 
 _SEVEN = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
 _EIGHT = ("anger", "contempt", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
-#: Where the zoo's model wants eyes, nose tip and mouth corners, pixels of 112.
+#: Positions of eyes, nose tip and mouth corners in crops for the zoo's model, pixels of 112.
 _ZOO_POINTS = (
     (38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655),
     (70.7299, 92.2041),
@@ -101,7 +100,7 @@ def _hsemotion(
     labels: tuple[str, ...],
     measures: tuple[str, ...] = (),
 ) -> Entry:
-    if name.startswith("mbf"):  # MobileFaceNet, which has its own scale
+    if name.startswith("mbf"):  # MobileFaceNet, normalized differently
         scale: dict[str, Any] = {"mean": 127.5, "std": 127.5}
     else:
         scale = {"mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375)}
@@ -231,11 +230,11 @@ ENTRIES = (
         licence="Apache-2.0 (code); AffectNet and VGGFace2 are for research",
         commercial="no",
         training_data="VGGFace2 identities, then AffectNet expressions",
-        source="HSEmotion, A. V. Savchenko (arXiv 2103.17107); the default of mien's forerunner",
+        source="HSEmotion, A. V. Savchenko (arXiv 2103.17107); the default of mien's predecessor",
         card={
             "labels": _SEVEN,
             "input_size": 224,
-            # The means of BGR, subtracted from RGB: so its authors measured 64.71 %.
+            # The means of BGR subtracted from RGB, as the authors did when they measured 64.71 %.
             "mean": (103.939, 116.779, 123.68),
             "std": 1.0,
             "activation": "none",
@@ -248,13 +247,13 @@ ENTRIES = (
         name="engagement_single_attention",
         kind="engagement",
         url=f"{_EMOTIEFF}engagement_classification/engagement_single_attention.h5",
-        # Public code that fetches it knows it as SHA-256 243b4699eec398a335d32774849f65b2f0e2d63e
-        # 358df479c5ee95a002cac30d, of this size.
+        # Public code that downloads it expects SHA-256 243b4699eec398a335d32774849f65b2f0e2d63e
+        # 358df479c5ee95a002cac30d and this size.
         pin="25921a298a0ea8cd6761960ef7233aae071d7ec8",
         size=5_282_144,
         licence="Apache-2.0 (code); its data are for research",
         commercial="no",
-        training_data="engagement of students in online courses (EngageWild or DAiSEE; not told)",
+        training_data="engagement of students in online courses (EngageWild or DAiSEE; not stated)",
         source="EmotiEffLib, A. V. Savchenko (doi 10.1109/TAFFC.2022.3188390)",
         card={
             "features": 1280,

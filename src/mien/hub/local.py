@@ -1,4 +1,4 @@
-"""Models that the user added under a name of their own, each with its card beside it."""
+"""Models that the user registered under a name, each with its card beside it."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def own_models() -> dict[str, Path]:
-    """The models that the user added, by name."""
+    """The user's own models, by name."""
     folder = own_folder()
     return {path.stem: path for path in sorted(folder.glob("*.onnx"))} if folder.is_dir() else {}
 
 
 def own_folder() -> Path:
-    """Where they lie."""
+    """The folder of the user's own models."""
     return cache_folder() / "own"
 
 
 def own_card(name: str) -> dict[str, Any] | None:
-    """The card that a model was added with, or None where only the file tells one.
+    """The card with which a model was registered; None if the file's own card applies.
 
     Raises:
         ModelError: it cannot be read.
@@ -39,26 +39,26 @@ def own_card(name: str) -> dict[str, Any] | None:
 
 
 def check_name(name: str) -> None:
-    """Say clearly when a model of one's own cannot be called so.
+    """Check that a name can be used for a user's own model.
 
     Raises:
-        UsageError: it has other characters, or would never be found under that name.
+        UsageError: it has invalid characters, or is reserved.
     """
     if not _NAME.fullmatch(name):
-        raise UsageError(f"a name has letters, digits, dots and dashes only, not {name!r}.")
+        raise UsageError(f"{name!r} is not a valid name: use letters, digits, dots and dashes.")
     if name.lower().endswith(".onnx"):
-        raise UsageError(f"{name} would be taken for a file; leave out the .onnx.")
+        raise UsageError(f"{name} would be taken for a file: omit the .onnx.")
     if name in PACKAGED:
         raise UsageError(f"{name} is the name of a model that ships with mien; choose another.")
     if entry(name) is not None:
-        raise UsageError(f"{name} is the name of published weights; choose another.")
+        raise UsageError(f"{name} is the name of a published model; choose another.")
 
 
 def check_free(name: str, overwrite: bool = False) -> None:
-    """Say clearly when a model of one's own cannot be called so, or another is.
+    """Check that a name can be used and is free.
 
     Raises:
-        UsageError: as for `check_name`; or there is a model of that name, and `overwrite` is false.
+        UsageError: as `check_name`; or there is a model of that name, and `overwrite` is false.
     """
     check_name(name)
     if not overwrite and name in own_models():
@@ -69,18 +69,18 @@ def check_free(name: str, overwrite: bool = False) -> None:
 
 
 def add(file: Path, name: str, card: Mapping[str, Any], *, overwrite: bool = False) -> Path:
-    """Keep an ``.onnx`` file of the user's under a name, with its card beside it.
+    """Register an ``.onnx`` file under a name, with its card beside it.
 
     Args:
         file: the network.
-        name: what it is called from now on.
-        card: fields of a `mien.ModelCard`, which count before those that the file carries itself;
-            empty: only those of the file.
-        overwrite: replace a model that has this name.
+        name: its name from now on.
+        card: fields of a `mien.ModelCard`, which override those in the file; empty to use only
+            those in the file.
+        overwrite: replace a model of this name.
 
     Raises:
         InputNotFoundError: there is no such file.
-        UsageError: the name cannot be used, or is taken.
+        UsageError: the name is invalid or taken.
     """
     if not file.is_file():
         raise InputNotFoundError(f"there is no model file {file}.")
@@ -89,20 +89,20 @@ def add(file: Path, name: str, card: Mapping[str, Any], *, overwrite: bool = Fal
 
 
 def remove_own(name: str) -> None:
-    """Delete a model of the user's, and its card.
+    """Delete one of the user's own models and its card.
 
     Raises:
         UsageError: there is none of that name.
     """
     if name not in own_models():
-        known = ", ".join(own_models()) or "none"
-        raise UsageError(f"you have no model {name!r} of your own; there are: {known}.")
+        names = ", ".join(own_models()) or "none"
+        raise UsageError(f"you have no model {name!r} of your own; available: {names}.")
     for suffix in (".onnx", ".json"):
         (own_folder() / f"{name}{suffix}").unlink(missing_ok=True)
 
 
 def write(network: bytes, name: str, card: Mapping[str, Any]) -> Path:
-    """The same for the bytes of a network and a name that has been checked."""
+    """Store the bytes of a network under a valid name, with its card beside it."""
     target = own_folder() / f"{name}.onnx"
     beside = target.with_name(f"{name}.json")
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -111,6 +111,6 @@ def write(network: bytes, name: str, card: Mapping[str, Any]) -> Path:
         if card:
             with replacing(beside) as text:
                 text.write_text(json.dumps(dict(card)), encoding="utf-8")
-        else:  # that of a model which had this name before
+        else:  # the card of a replaced model
             beside.unlink(missing_ok=True)
     return target

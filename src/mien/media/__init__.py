@@ -1,1 +1,1 @@
-"""Where pictures come from; every source is an iterable of `mien.types.Frame`."""
+"""Reading of images, videos and cameras; every source is an iterable of `mien.types.Frame`."""

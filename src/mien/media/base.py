@@ -12,11 +12,10 @@ from mien.types import Frame
 
 @runtime_checkable
 class Source(Protocol):
-    """Anything that yields `Frame`; a generator will do.
+    """Anything that yields `Frame`, a generator included.
 
-    Frames come one at a time and are read when their turn comes, so a source may be endless.
-    What cannot be read is still a frame, whose ``read`` raises `mien.errors.InputError`: the run
-    goes on, and the table gets a row that says why.
+    Frames are taken one at a time and read lazily, so a source may be endless. An unreadable frame
+    is yielded, too; its ``read`` raises `mien.errors.InputError`, which becomes a row of the table.
     """
 
     def __iter__(self) -> Iterator[Frame]:
@@ -56,10 +55,10 @@ def timing_of(frames: Iterable[Any]) -> Timing:
 
 
 def checked(frames: Iterable[Any]) -> Iterator[Frame]:
-    """The frames, as long as they are some.
+    """The frames, each checked to be a `Frame`.
 
     Raises:
-        UsageError: it is no iterable, or an item of it is not a `Frame`.
+        UsageError: it is not an iterable, or an item of it is not a `Frame`.
     """
     if not isinstance(frames, Iterable):
         raise UsageError(

@@ -1,4 +1,4 @@
-"""How bright an image is, and dark ones at full range: networks were trained on well-lit faces."""
+"""Brightness of an image, and brightening of dark ones: networks were trained on well-lit faces."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import numpy as np
 
 from mien.types import Image
 
-DARK = 51  # a fifth of the range: an image of which 99 % stay below is dark
-_SHARE = 0.01  # of the pixels, which may be brighter: lamps and reflections
-_FULL = 220.0  # where its brightest parts go
+DARK = 51  # a fifth of the range: an image is dark if 99 % of its pixels are below
+_SHARE = 0.01  # of the pixels may be brighter: lamps and reflections
+_FULL = 220.0  # level to which the brightest parts are scaled
 _SIDE = 96  # pixels along the longer side on which brightness is measured
 
 
@@ -18,10 +18,10 @@ def is_dark(image: Image) -> bool:
 
 
 def brightened(image: Image) -> Image:
-    """A dark image as a longer exposure would show it; any other one as it is.
+    """A dark image scaled as by a longer exposure; any other image unchanged.
 
     Args:
-        image: ``(H, W, 3)`` uint8; it is not changed.
+        image: ``(H, W, 3)`` uint8; it is not modified.
     """
     if not is_dark(image):
         return image
@@ -31,7 +31,7 @@ def brightened(image: Image) -> Image:
 
 
 def _sample(image: Image) -> Image:
-    """The brightest channel of some of the pixels, ``(h, w)``."""
+    """The brightest channel on a coarse grid of pixels, ``(h, w)``."""
     step = max(1, max(image.shape[:2]) // _SIDE)
     red, green, blue = np.moveaxis(image[::step, ::step], 2, 0)
     return np.asarray(np.maximum(np.maximum(red, green), blue), np.uint8)

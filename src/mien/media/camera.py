@@ -1,4 +1,4 @@
-"""Cameras and streams: only ever the newest frame, and a row for each one that was left out."""
+"""Cameras and live streams: always the newest frame, and a record of every dropped one."""
 
 from __future__ import annotations
 
@@ -11,54 +11,54 @@ from typing import TypeAlias
 
 from mien.errors import FrameDroppedError, UsageError, VideoError
 from mien.media.base import Timing
-from mien.media.capture import Shot, capture, locate
+from mien.media.capture import TimedImage, capture, locate
 from mien.media.worker import Worker, awaited
 from mien.types import Frame, Image
 
-#: Opens a camera: its pictures as they arrive. When it ends, the camera has come to its end; when
-#: it raises `VideoError`, the camera is lost, and will be opened again.
-Opener: TypeAlias = "Callable[[], Iterator[Shot]]"
+#: Opens a camera and yields its images as they arrive. The end of the iterator is the end of the
+#: stream; `VideoError` means that the connection was lost and is to be opened again.
+Opener: TypeAlias = "Callable[[], Iterator[TimedImage]]"
 
-#: How often a waiting camera looks at the clock, and at Ctrl-C on Windows.
-_LOOK_S = 0.1
+#: How often a waiting camera checks the clock, and Ctrl-C on Windows.
+_POLL_S = 0.1
 
 
 class CameraSource:
-    """The newest frame of a camera or stream, again and again.
+    """The newest frame of a camera or stream, repeatedly.
 
-    A thread reads the camera and keeps one frame, the newest. One that comes while the last is
-    still in work takes the place of any that waits: a late frame is never queued. Each frame that
-    was left out comes as a frame whose ``read`` raises `FrameDroppedError`, before the next that
-    can be read, so that every frame of the camera is a row.
+    A thread reads the camera and holds one frame, the newest. A frame that arrives while an earlier
+    one is being processed replaces any that waits: frames are never queued. Each dropped frame is
+    yielded as a frame whose ``read`` raises `FrameDroppedError`, before the next readable one, so
+    that every frame of the camera is a row of the table.
 
-    Times are seconds since the first frame by the clock of its arrival, so that they go on when a
-    stream is lost and comes back. A picture is handed out once; afterwards it is gone.
+    Times are seconds since the first frame by the clock of its arrival, so they continue when a
+    stream is lost and comes back. The image of a frame can be read once.
 
-    A camera that is lost is opened again, with a wait that doubles each time, until `attempts` in
-    a row have failed; then a last frame comes whose ``read`` raises `VideoError`. An attempt that
-    holds longer than the wait before it starts the count anew.
+    A lost camera is opened again, with a delay that doubles each time, until `attempts` in a row
+    have failed; then a last frame is yielded whose ``read`` raises `VideoError`. A connection that
+    lasts longer than the delay before it resets the count.
 
     Args:
         device: a camera's number, a device such as ``/dev/video0``, the URL of a stream (RTSP,
             HTTP, UDP …), or a file, which is played at its own speed as if it were live.
-        width: pictures wider than this many pixels are made smaller.
-        max_seconds: end after this time.
-        attempts: how often a lost camera is opened again; 5 take 31 s.
-        wait_s: seconds before the first of them.
-        report: is told in a sentence when the camera is lost and when it is back; it is called
-            from the reading thread.
-        open_: opens another kind of camera, or a generated one: returns an iterator of times in
-            seconds and ``(H, W, 3)`` uint8 RGB pictures. `width` is then its own affair.
+        width: images wider than this many pixels are downscaled.
+        max_seconds: stop after this time.
+        attempts: how often to reopen a lost camera; 5 take 31 s.
+        wait_s: delay before the first attempt, seconds.
+        report: called with a sentence when the camera is lost and when it is back, from the
+            reading thread.
+        open_: opens another kind of camera, or a generated one: returns an iterator of pairs of
+            time in seconds and ``(H, W, 3)`` uint8 RGB image. `width` is not applied to it.
 
     Attributes:
-        name: what the camera is called in the tables; without a URL's password.
-        dropped: frames left out so far.
+        name: name of the camera in the tables, without a URL's password.
+        dropped: frames dropped so far.
         open: opens it.
         timing: live.
 
     Raises:
         UsageError: a number is out of range.
-        VideoError: when iterated, if there is no such camera, or it cannot be opened at first.
+        VideoError: when iterated, if there is no such camera, or it cannot be opened initially.
     """
 
     timing = Timing(live=True)
@@ -104,7 +104,7 @@ class CameraSource:
 
 
 class _Reader:
-    """The thread that keeps a camera open, and what it shares with the one that takes frames."""
+    """Keeps a camera open in a thread, and passes its frames to the consuming thread."""
 
     def __init__(self, camera: CameraSource) -> None:
         self.error: BaseException | None = None
@@ -116,17 +116,17 @@ class _Reader:
         self._late: list[Frame] = []
         self._newest: Frame | None = None
         self._count = 0
-        self._began = self._connected = 0.0  # moments of the clock; 0 for not yet
+        self._began = self._connected = 0.0  # clock times; 0 for not yet
         self._offset = self._last_s = 0.0
 
     def wait(self) -> list[Frame] | None:
-        """The frames that were left out, and the newest once there is one; None at the end."""
+        """The dropped frames and the newest one, waiting for it; None at the end."""
         limit = self._camera.max_seconds
         with self._changed:
             while self._newest is None and not self._finished:
                 if limit and self._began and time.monotonic() - self._began >= limit:
                     return None
-                self._changed.wait(_LOOK_S)
+                self._changed.wait(_POLL_S)
             if self._newest is None:
                 return None
             frames = [*self._late, self._newest]
@@ -134,11 +134,11 @@ class _Reader:
             return frames
 
     def stop(self) -> None:
-        """Ask the thread to end; it does so with the next frame, or when the camera times out."""
+        """Ask the thread to end; it does so at the next frame, or when the camera times out."""
         self._stopped.set()
 
     def run(self) -> None:
-        """What the thread does: read the camera, and open it again when it is lost."""
+        """Read the camera, and reopen it when it is lost; runs in the thread."""
         try:
             self._keep_open()
         except BaseException as error:  # noqa: BLE001 - it is raised where the frames are used
@@ -164,26 +164,26 @@ class _Reader:
                 return self._give_up(problem)
             wait_s = camera.wait_s * 2**tries
             tries += 1
-            again = f"opening it again in {wait_s:g} s, attempt {tries} of {camera.attempts}"
+            again = f"reopening it in {wait_s:g} s, attempt {tries} of {camera.attempts}"
             camera.report(f"{problem.rstrip('.')}; {again}.")
             if self._stopped.wait(wait_s):
                 return None
 
     def _read(self, *, back: bool) -> None:
-        """Read until the camera ends or this is stopped; raises `VideoError` where it is lost."""
+        """Read until the camera ends or is stopped; raises `VideoError` if it is lost."""
         self._connected = 0.0
-        shots = self._camera.open()
+        images = self._camera.open()
         try:
-            for stamp, picture in awaited(shots):
+            for stamp, image in awaited(images):
                 if back and not self._connected:
                     self._camera.report(f"{self._camera.name} is back.")
-                if not self._put(stamp, picture):
+                if not self._put(stamp, image):
                     return
         finally:
-            if hasattr(shots, "close"):
-                shots.close()
+            if hasattr(images, "close"):
+                images.close()
 
-    def _put(self, stamp: float, picture: Image | Callable[[], Image]) -> bool:
+    def _put(self, stamp: float, image: Image | Callable[[], Image]) -> bool:
         now = time.monotonic()
         with self._changed:
             if not self._connected:
@@ -195,15 +195,15 @@ class _Reader:
                 return False
             if self._newest is not None:
                 self.dropped += 1
-                self._late.append(_left_out(self._newest))
+                self._late.append(_dropped(self._newest))
             name, index = self._camera.name, self._count
-            self._newest = Frame(name, _Live(picture, f"Frame {index} of {name}"), index, time_s)
+            self._newest = Frame(name, _LiveImage(image, f"Frame {index} of {name}"), index, time_s)
             self._count, self._last_s = index + 1, time_s
             self._changed.notify_all()
             return True
 
     def _give_up(self, problem: str) -> None:
-        """Put in one frame more, that says so, after all that came before."""
+        """Append a last frame whose ``read`` raises the problem."""
         camera = self._camera
         if camera.attempts:
             problem = f"{camera.name} was given up after {camera.attempts} attempts: {problem}"
@@ -214,26 +214,26 @@ class _Reader:
             self._newest = Frame(camera.name, partial(_refuse, problem), self._count, time_s)
 
 
-class _Live:
-    """A picture that is handed out once, and is then gone."""
+class _LiveImage:
+    """An image that can be read once."""
 
-    def __init__(self, picture: Image | Callable[[], Image], what: str) -> None:
-        self._picture: Image | Callable[[], Image] | None = picture
-        self._what = what
+    def __init__(self, image: Image | Callable[[], Image], frame: str) -> None:
+        self._image: Image | Callable[[], Image] | None = image
+        self._frame = frame
 
     def __call__(self) -> Image:
-        picture, self._picture = self._picture, None
-        if picture is None:
-            raise VideoError(f"{self._what} was live: its picture is gone once it was looked at.")
-        return picture() if callable(picture) else picture
+        image, self._image = self._image, None
+        if image is None:
+            raise VideoError(f"{self._frame} is live: its image can be read only once.")
+        return image() if callable(image) else image
 
 
-def _left_out(frame: Frame) -> Frame:
-    return Frame(frame.source, partial(_say_left_out, frame.index), frame.index, frame.time_s)
+def _dropped(frame: Frame) -> Frame:
+    return Frame(frame.source, partial(_raise_dropped, frame.index), frame.index, frame.time_s)
 
 
-def _say_left_out(index: int) -> Image:
-    raise FrameDroppedError(f"Frame {index} was left out: it came while one before was in work.")
+def _raise_dropped(index: int) -> Image:
+    raise FrameDroppedError(f"Frame {index} was dropped: an earlier one was still being processed.")
 
 
 def _refuse(problem: str) -> Image:

@@ -1,8 +1,8 @@
-"""Damage in the middle of an image file, which most decoders pass over.
+"""Detects damage in the middle of an image file, which most decoders ignore.
 
-What a format lets be known differs, see docs/images.md: JPEG's decoder complains where the coded
-data does not end with the image; PNG has checksums; WebP's data must be needed to its last bytes;
-HEIC and AVIF never hold a long run of zeros, which is what an unfinished download leaves.
+How much can be detected depends on the format, see docs/images.md: JPEG's decoder warns if the
+coded data does not end with the image; PNG has checksums; a WebP needs its data to the last byte;
+HEIC and AVIF never contain a long run of zeros, which an unfinished download leaves.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import BinaryIO, NamedTuple, cast
 from mien.errors import ImageError
 from mien.types import Image
 
-#: What libjpeg says of damage; its other warnings are of oddities that do not touch the image.
+#: libjpeg's messages about damage; its other warnings do not concern the pixels.
 _JPEG_DAMAGE = ("Corrupt JPEG data", "Premature end of JPEG file")
-#: Bytes left over before the end marker that some cameras write, and no damage.
+#: Spare bytes that some cameras write before the end marker; not damage.
 _SPARE = re.compile(r"Corrupt JPEG data: [1-4] extraneous bytes before marker 0xd9")
 _END = b"\xff\xd9"
 _EIGHTH = {"min_height": 1, "min_width": 1, "min_factor": 8}
@@ -33,19 +33,19 @@ _ZEROS = bytes(24)
 
 
 def decode_jpeg(data: bytes, name: str, *, inks: bool = False) -> Image | None:
-    """Decode a JPEG to ``(H, W, 3)`` RGB, or notice that it is damaged.
+    """Decode a JPEG to ``(H, W, 3)`` RGB, and detect damage.
 
     Args:
         data: the file.
-        name: of the image, for the error.
-        inks: it is CMYK: an eighth of its pixels is computed, to look for damage only.
+        name: name of the image, for the error.
+        inks: it is CMYK: only an eighth of the size is decoded, to detect damage.
 
     Returns:
-        the pixels; None where Pillow is to decode it: inks, and what libjpeg-turbo's interface
-        does not take.
+        the pixels; None for files that Pillow has to decode: CMYK, and those that the interface of
+        libjpeg-turbo does not accept.
 
     Raises:
-        ImageError: bytes are missing, changed or too many.
+        ImageError: bytes are missing, changed or in excess.
     """
     import simplejpeg
 
@@ -53,9 +53,9 @@ def decode_jpeg(data: bytes, name: str, *, inks: bool = False) -> Image | None:
     try:
         pixels = simplejpeg.decode_jpeg(data, colors, **options)
     except ValueError as error:
-        words = str(error)
-        if words.startswith(_JPEG_DAMAGE):
-            problem = _jpeg_problem(data, words, colors)
+        message = str(error)
+        if message.startswith(_JPEG_DAMAGE):
+            problem = _jpeg_problem(data, message, colors)
             if problem is not None:
                 raise ImageError(f"{name} {problem}.") from error
         try:
@@ -65,19 +65,19 @@ def decode_jpeg(data: bytes, name: str, *, inks: bool = False) -> Image | None:
     return None if inks else cast(Image, pixels)
 
 
-def _jpeg_problem(data: bytes, words: str, colors: str) -> str | None:
-    """What a complaint of libjpeg means, or None where the image is whole all the same."""
+def _jpeg_problem(data: bytes, message: str, colors: str) -> str | None:
+    """The problem behind a message of libjpeg; None if the image is complete nevertheless."""
     import simplejpeg
 
-    if _SPARE.fullmatch(words):
+    if _SPARE.fullmatch(message):
         return None
-    if words.startswith("Premature end of JPEG file"):
-        try:  # all there but for the two bytes of the end marker?
+    if message.startswith("Premature end of JPEG file"):
+        try:  # are only the two bytes of the end marker missing?
             simplejpeg.decode_jpeg(data + _END, colors, **_EIGHTH)
         except ValueError:
             return CUT_OFF
         return None
-    return f"is damaged in the middle ({words.removeprefix('Corrupt JPEG data: ')}): {_AGAIN}"
+    return f"is damaged in the middle ({message.removeprefix('Corrupt JPEG data: ')}): {_AGAIN}"
 
 
 _AGAIN = "copy or download it again"
@@ -92,13 +92,13 @@ class _Chunk(NamedTuple):
 
 
 def check_png(file: BinaryIO, name: str, *, ends_black: bool) -> None:
-    """Raise `ImageError` where the checksums of a PNG do not hold, or rows are missing.
+    """Raise `ImageError` if a checksum of a PNG is wrong, or rows are missing.
 
     Args:
         file: the file.
-        name: of the image, for the error.
-        ends_black: the last row was decoded as zeros, as a row that is not there is; then the
-            rows are counted, which takes as long as decoding.
+        name: name of the image, for the error.
+        ends_black: the last row was decoded as zeros, as missing rows are; then the rows are
+            counted, which takes as long as decoding.
     """
     inflate = zlib.decompressobj()
     rows = 0
@@ -126,7 +126,7 @@ def is_deep_png(file: BinaryIO) -> bool:
 
 
 def significant_bits(file: BinaryIO) -> int | None:
-    """Bits of a sample that the sBIT chunk of a PNG states, the most of its channels."""
+    """Bits per sample by the sBIT chunk of a PNG, the maximum over its channels."""
     for chunk in _png_chunks(file):
         if chunk.kind == b"sBIT" and chunk.data:
             return max(chunk.data[:3])
@@ -156,12 +156,12 @@ def _png_size(header: bytes) -> int:
 
 
 def check_webp(data: bytes, name: str) -> None:
-    """Raise `ImageError` where a still WebP does not need its last bytes.
+    """Raise `ImageError` if a still WebP can be decoded without its last bytes.
 
-    Both codes of WebP are read without gaps, so whoever decodes a whole image reads to the end.
-    After damage the data comes out longer or shorter than it should: too short is an error of the
-    decoder, and too long is found here, by leaving the end away. That costs a second decoding, so
-    it is done only where a run of zeros or a wrong length makes it likely.
+    Both codecs of WebP read without gaps, so an intact image needs its data to the end. Damage
+    makes the data too short, an error of the decoder, or too long, which is detected here by
+    decoding without the end. That costs a second decoding, so it is done only if a run of zeros or
+    a wrong length suggests damage.
     """
     whole = 8 + int.from_bytes(data[4:8], "little")
     if len(data) - whole in (0, 1) and _ZEROS not in data:
@@ -174,7 +174,7 @@ def check_webp(data: bytes, name: str) -> None:
     try:
         with PilImage.open(io.BytesIO(shorter), formats=("WEBP",)) as image:
             image.load()
-    except Exception:  # noqa: BLE001 - the last bytes are needed, as they should be
+    except Exception:  # noqa: BLE001 - it needs its last bytes: intact
         return
     raise ImageError(f"{name} {_HOLLOW}.")
 
@@ -185,22 +185,22 @@ def _shortened(data: bytes) -> bytes | None:
     while at + 8 <= len(data):
         kind, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
         if kind in (b"VP8 ", b"VP8L"):
-            kept = min(size, len(data) - at - 8)
-            kept -= 32 + kept // 100
-            if kept < 32:
+            length = min(size, len(data) - at - 8)
+            length -= 32 + length // 100
+            if length < 32:
                 return None
-            body = data[12:at] + kind + kept.to_bytes(4, "little")
-            body += data[at + 8 : at + 8 + kept] + b"\0" * (kept % 2)
+            body = data[12:at] + kind + length.to_bytes(4, "little")
+            body += data[at + 8 : at + 8 + length] + b"\0" * (length % 2)
             return b"RIFF" + (4 + len(body)).to_bytes(4, "little") + b"WEBP" + body
         at += 8 + size + size % 2
     return None
 
 
 def check_container(data: bytes, name: str) -> None:
-    """Raise `ImageError` where the coded data of a HEIC or AVIF has a hole of zeros.
+    """Raise `ImageError` if the coded data of a HEIC or AVIF has a hole of zeros.
 
-    HEVC never writes three zeros in a row, and AV1 no long run of them; only notes beside the
-    image, such as EXIF, may. So a hole is a block, or an eighth of a small file.
+    HEVC never writes three zeros in a row, and AV1 no long run of them; only metadata, such as
+    EXIF, may. A hole is a disk block, or an eighth of a small file.
     """
     hole = bytes(max(_SECTOR, min(_BLOCK, len(data) // 8)))
     at = 0

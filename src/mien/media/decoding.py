@@ -1,12 +1,11 @@
-"""Films as FFmpeg decodes them: frame by frame, each with the time a player would show it at.
+"""Decodes videos with FFmpeg, frame by frame, each with the time at which a player shows it.
 
-`probe` says what a film is; `moments` walks through it. Pictures are made only of the frames that
-are wanted, so that the others cost no more than their decoding.
+`probe` reads the properties of a video; `moments` iterates over its frames. Only selected frames
+are converted to images, so that the others cost no more than their decoding.
 """
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Generator, Iterator
 from contextlib import suppress
 from functools import partial
@@ -26,7 +25,8 @@ from mien.media.frames import (
     lacks_trailer,
 )
 from mien.media.rendering import Renderer
-from mien.media.timestamps import Clock, Ledger, frame_rate
+from mien.media.signatures import is_text
+from mien.media.timestamps import Clock, PendingStamps, frame_rate
 
 if TYPE_CHECKING:
     from av import Packet, VideoFrame
@@ -34,14 +34,14 @@ if TYPE_CHECKING:
     from av.stream import Stream
     from av.video.stream import VideoStream
 
-#: A frame and its stamp; None for a frame that cannot be decoded, or a stamp that is not there.
+#: A timestamp and its frame; None for a missing timestamp, or a frame that cannot be decoded.
 _Stamped: TypeAlias = "tuple[int | None, VideoFrame | None]"
 
-#: FFmpeg's threads for one film, on the slices of one frame. Threads on several frames at once
-#: would be faster on many cores, but 720p decodes in 2 ms, and they lose good frames before a bad.
+#: FFmpeg's threads per video, on the slices of one frame. Threads on several frames would be faster
+#: on many cores, but 720p decodes in 2 ms, and they lose good frames before a damaged one.
 THREADS = 2
 
-#: Codecs of covers and thumbnails, by FFmpeg's names.
+#: Codecs of cover art and thumbnails, by FFmpeg's names.
 _STILL_CODECS = ("mjpeg", "png", "bmp", "tiff", "webp")
 
 
@@ -51,12 +51,12 @@ def open_video(
     """Open a video and one of its streams, see `video_stream`; the caller closes the container.
 
     Raises:
-        InputError: as `check_file`; `VideoError` where it is no video, or in a code unknown here.
+        InputError: as `check_file`; `VideoError` if it is not a video, or its codec is unknown.
     """
     import av
 
     head = check_file(path, name)
-    try:  # "file:" lest a colon in a name be taken for the end of a protocol's
+    try:  # "file:", as a colon in the name would end a protocol
         container = av.open("file:" + path, metadata_errors="replace")
     except (av.FFmpegError, ValueError) as error:
         raise VideoError(f"{name} {_why_not(head)}.") from error
@@ -66,7 +66,7 @@ def open_video(
         stream.codec_context.thread_count = THREADS
         stream.codec_context.options = {
             "max_pixels": str(limits.LIMITS.frame_pixels)
-        }  # sizes can change
+        }  # sizes can change midway
     except BaseException:
         container.close()
         raise
@@ -75,22 +75,21 @@ def open_video(
 
 def _why_not(head: bytes) -> str:
     if head[4:8] in (b"ftyp", b"mdat", b"wide", b"free"):
-        why = "is cut off: its index, which stands at the end, is missing"
-        return f"{why}; copy or download it again"
-    with suppress(UnicodeDecodeError):  # incrementally, as the last character may be cut in two
-        if "\0" not in codecs.getincrementaldecoder("utf-8")().decode(head):
-            return "is a text file, not a video, despite its extension"
+        why = "is cut off: its index, stored at the end, is missing"
+        return f"{why}, copy or download it again"
+    if is_text(head):
+        return "is a text file, not a video, despite its extension"
     return "is not a video that can be read, or it is damaged or cut off"
 
 
 def video_stream(container: InputContainer, name: str, number: int | None = None) -> VideoStream:
-    """The moving images of a container, and not its cover.
+    """The video stream of a container to read, never cover art by default.
 
     Args:
         container: an open file.
-        name: what to call it.
-        number: which of its video streams, covers too, counted from 0; None for the one that the
-            file marks as its default, or else the largest.
+        name: its name in error messages.
+        number: which of its video streams, cover art included, counted from 0; None for the one
+            that the file marks as its default, or else the largest.
 
     Raises:
         VideoError: there is none, or none that can be decoded.
@@ -102,7 +101,7 @@ def video_stream(container: InputContainer, name: str, number: int | None = None
         )
     streams = video_streams(container)
     if not streams:
-        what = "holds sound only" if container.streams.audio else "holds no images"
+        what = "holds only audio" if container.streams.audio else "holds no images"
         raise VideoError(f"{name} {what}, where a video is expected.")
     if number is not None:
         every = list(container.streams.video)
@@ -111,7 +110,7 @@ def video_stream(container: InputContainer, name: str, number: int | None = None
         streams = [every[number]]
     from av.stream import Disposition
 
-    # FFmpeg crashes on a stream without a context: its code is unknown, or cut off too early.
+    # FFmpeg crashes on a stream without a context: unknown codec, or cut off too early.
     usable = [s for s in streams if s.codec_context is not None and s.codec_context.width > 0]
     if not usable:
         raise VideoError(f"{name} is cut off before its first image, or its codec is unknown.")
@@ -121,7 +120,7 @@ def video_stream(container: InputContainer, name: str, number: int | None = None
 
 
 def video_streams(container: InputContainer) -> list[VideoStream]:
-    """The streams of moving images: without covers, also those that are not marked as one."""
+    """The video streams without cover art, also that which is not marked as such."""
     from av.stream import Disposition
 
     streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
@@ -138,7 +137,7 @@ def _pixels(stream: VideoStream) -> int:
 
 
 def probe(path: str, name: str, width: int | None, number: int | None = None) -> VideoInfo:
-    """What a video is: its header, and its first frame for the size that it has when upright.
+    """Properties of a video from its header, and from its first frame for the upright size.
 
     Raises:
         InputError: as `open_video`.
@@ -170,52 +169,52 @@ def probe(path: str, name: str, width: int | None, number: int | None = None) ->
 def moments(
     path: str, name: str, start: float = 0.0, number: int | None = None
 ) -> Generator[Moment]:
-    """Walk through a video, from its beginning or from the last key frame before `start`.
+    """Iterate over a video, from its start or from the last key frame before `start`.
 
     Yields:
-        Every frame in the order of presentation. One that cannot be decoded comes as a moment
-        that fails; if the film breaks off, a last one fails and says where.
+        Every frame in presentation order. One that cannot be decoded is a moment whose ``render``
+        fails; if the video breaks off, a last one fails and says where.
 
     Raises:
         InputError: as `open_video`.
     """
-    landing = _landing(path, name, start, number) if start > 0 else None
-    if landing is not None:
-        with suppress(_MissedError):
-            yield from _walk(path, name, landing, number)
+    target = _seek_target(path, name, start, number) if start > 0 else None
+    if target is not None:
+        with suppress(_SeekError):
+            yield from _walk(path, name, target, number)
             return
     yield from _walk(path, name, None, number)
 
 
-class _Landing(NamedTuple):
-    """A key frame to begin at, and the stamps of all frames up to `start`, to count by."""
+class _SeekTarget(NamedTuple):
+    """A key frame to start at, and the timestamps of all frames up to `start`, to count them."""
 
     key: int
     seek_to: int
     stamps: npt.NDArray[np.int64]
 
 
-class _MissedError(Exception):
-    """Seeking did not lead to the key frame."""
+class _SeekError(Exception):
+    """Seeking did not arrive at the key frame."""
 
 
-def _landing(path: str, name: str, start: float, number: int | None) -> _Landing | None:
+def _seek_target(path: str, name: str, start: float, number: int | None) -> _SeekTarget | None:
     """Find the last key frame at or before `start` by reading packets, without decoding.
 
-    Only the stamps tell how many frames come before it; rate times seconds would be a guess, and
-    wrong wherever the rate varies.
+    The number of frames before it is counted from their timestamps; frame rate times seconds would
+    be wrong for variable frame rates.
     """
     import av
 
     container, stream = open_video(path, name, number)
     key = seek_to = None
     stamps: list[int] = []
-    with container, suppress(av.FFmpegError):  # damage is reported by the walk
+    with container, suppress(av.FFmpegError):  # damage is reported by `_walk`
         clock = Clock(container, stream)
         for packet in container.demux(stream):
             if packet.pts is None or packet.dts is None:
                 if packet.size:
-                    return None  # no stamps to count by
+                    return None  # no timestamps to count
                 break
             if clock.seconds(packet.dts) > start:
                 break
@@ -225,34 +224,34 @@ def _landing(path: str, name: str, start: float, number: int | None) -> _Landing
                     key, seek_to = packet.pts, min(packet.pts, packet.dts)
     if key is None or seek_to is None:
         return None
-    return _Landing(key, seek_to, np.sort(np.array(stamps, np.int64)))
+    return _SeekTarget(key, seek_to, np.sort(np.array(stamps, np.int64)))
 
 
-def _walk(path: str, name: str, landing: _Landing | None, number: int | None) -> Iterator[Moment]:
-    """See `moments`; raises `_MissedError`, before anything else, if `landing` is not reached."""
+def _walk(path: str, name: str, target: _SeekTarget | None, number: int | None) -> Iterator[Moment]:
+    """See `moments`; raises `_SeekError`, before anything else, if `target` is not reached."""
     import av
 
     container, stream = open_video(path, name, number)
     with container:
         clock, renderer = Clock(container, stream, cut=lacks_bytes(path)), Renderer(stream)
-        if landing is not None:
+        if target is not None:
             try:
-                container.seek(landing.seek_to, stream=stream)
+                container.seek(target.seek_to, stream=stream)
             except av.FFmpegError as error:
-                raise _MissedError from error
+                raise _SeekError from error
         index = 0
-        lost: list[Moment] = []  # held back: at the film's end they are its breaking off
+        lost: list[Moment] = []  # held back: at the end they mean that the video breaks off
         decoded = _decoded(container, stream, clock)
         if container.format.name == "gif" and lacks_trailer(path):
             decoded = _without_last(decoded)
         for pts, frame in decoded:
-            if landing is not None:
+            if target is not None:
                 if frame is None:
-                    continue  # leading pictures that belong to the scene before
-                if pts is None or pts > landing.key:
-                    raise _MissedError
-                index, landing = int(np.searchsorted(landing.stamps, pts)), None
-            time_s = clock.tell(pts, index)
+                    continue  # leading frames that belong to the group before
+                if pts is None or pts > target.key:
+                    raise _SeekError
+                index, target = int(np.searchsorted(target.stamps, pts)), None
+            time_s = clock.next_time(pts, index)
             if frame is None:
                 problem = f"Frame {index} of {name} is damaged and cannot be decoded."
                 lost.append(Moment.broken(index, time_s, problem))
@@ -262,40 +261,40 @@ def _walk(path: str, name: str, landing: _Landing | None, number: int | None) ->
                 duration_s = clock.duration(frame.duration)
                 yield Moment(index, time_s, partial(renderer.render, frame), duration_s=duration_s)
             index += 1
-        if landing is not None:
-            raise _MissedError
+        if target is not None:
+            raise _SeekError
         if lost or clock.falls_short:
             index = lost[0].index if lost else index
-            time_s = lost[0].time_s if lost else clock.tell(None, index)
+            time_s = lost[0].time_s if lost else clock.next_time(None, index)
             problem = broken_off(name, time_s, clock.promised)
             yield Moment.broken(index, time_s, problem, final=True)
 
 
 def _decoded(container: InputContainer, stream: VideoStream, clock: Clock) -> Iterator[_Stamped]:
-    """The stamps and frames of a film in the order of presentation; None for what is damaged."""
+    """Timestamps and frames in presentation order; None for damaged frames."""
     import av
 
-    ledger = Ledger()
+    pending = PendingStamps()
     for packet in _packets(container, clock):
         if packet is not None and packet.stream.index != stream.index:
-            continue  # sound is read only because its end, too, tells where the film should end
+            continue  # audio counts only for where the video should end
         if packet is not None and packet.size:
-            ledger.enter(packet)
+            pending.add(packet)
         try:
             decoded = stream.decode(packet)
         except (av.FFmpegError, ValueError):
-            ledger.failures += 1
+            pending.failures += 1
             continue
         for frame in decoded:
-            for pts in ledger.lost_before(frame.pts):
+            for pts in pending.lost_before(frame.pts):
                 yield pts, None
             yield frame.pts, None if frame.is_corrupt else frame
-    for pts in ledger.lost_before(None):
+    for pts in pending.lost_before(None):
         yield pts, None
 
 
 def _without_last(decoded: Iterator[_Stamped]) -> Iterator[_Stamped]:
-    """Give up the last frame: of a GIF that is cut off, FFmpeg returns the upper half as good."""
+    """Mark the last frame as damaged: of a GIF that is cut off, FFmpeg returns it half decoded."""
     held: _Stamped | None = None
     for item in decoded:
         if held is not None:
@@ -306,13 +305,13 @@ def _without_last(decoded: Iterator[_Stamped]) -> Iterator[_Stamped]:
 
 
 def _packets(container: InputContainer, clock: Clock) -> Iterator[Packet[Stream] | None]:
-    """All packets of a film, and None at its end, for the decoder to give out what it still has."""
+    """All packets of a video, and None at the end, which flushes the decoder."""
     import av
 
     try:
         for packet in container.demux():
             if packet.size:
-                clock.passes(packet)
+                clock.note(packet)
                 yield packet
     except av.FFmpegError:
         clock.interrupted = True

@@ -1,12 +1,11 @@
-"""What a file holds, by its content: an image, a video, or neither.
+"""Recognizes a file by its content: an image, a video, or neither.
 
-A name can be wrong, missing, or one of the dozens that videos go by, so it decides only where the
-content says nothing: a damaged ``film.mp4`` is a damaged video.
+Extensions can be wrong or missing, and videos have dozens of them, so the name decides only if the
+content is not recognized: a damaged ``video.mp4`` is a damaged video.
 """
 
 from __future__ import annotations
 
-import codecs
 import os
 import re
 from typing import Literal, TypeAlias
@@ -14,6 +13,7 @@ from typing import Literal, TypeAlias
 from mien.errors import InputError
 from mien.media.frames import ISO_BOXES
 from mien.media.images import IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from mien.media.signatures import is_text
 
 Kind: TypeAlias = 'Literal["image", "video"]'
 
@@ -22,13 +22,11 @@ _VIDEO_NAMES = VIDEO_SUFFIXES | {
     *(".m2v", ".m1v", ".mpe", ".dv", ".nut", ".rm", ".rmvb", ".insv", ".h264", ".264", ".hevc"),
     *(".h265", ".265", ".mjpeg", ".mjpg", ".y4m", ".ivf", ".m3u8"),
 }
-#: Endings of images that are only named, or found, and not read.
+#: Extensions of images, those of formats that are recognized but not read included.
 _IMAGE_NAMES = IMAGE_SUFFIXES | {".j2k", ".j2c", ".jpf", ".jpx", ".jpm", ".jxl", ".tga", ".psd"}
-
-
-#: Endings that TypeScript has, too.
+#: Extensions of videos that TypeScript uses, too.
 _PROGRAMS = (".ts", ".mts")
-#: Files that begin so are images, also of formats that mien names but does not read.
+#: First bytes of images, those of formats that mien names but does not read included.
 _IMAGES = (
     b"\xff\xd8\xff",  # JPEG
     b"\x89PNG\r\n\x1a\n",
@@ -41,16 +39,16 @@ _IMAGES = (
     b"IIRS",
     b"IIU\0",
     b"FUJIFILMCCD-RAW",
-    b"\0\0\0\x0cjP  \r\n\x87\n",  # JPEG 2000: in a file, and bare
+    b"\0\0\0\x0cjP  \r\n\x87\n",  # JPEG 2000: in a container, and bare
     b"\xff\x4f\xff\x51",
-    b"\0\0\0\x0cJXL \r\n\x87\n",  # JPEG XL: in a file, and bare
+    b"\0\0\0\x0cJXL \r\n\x87\n",  # JPEG XL: in a container, and bare
     b"\xff\x0a",
     b"8BPS",  # Photoshop
     b"\0\0\x01\0",  # icon
     b"v/1\x01",  # OpenEXR
     b"qoif",
 )
-#: ISO base media files that are images, by the first brand; all others hold video or sound.
+#: Major brands of ISO base media files that are images; all others hold video or audio.
 _STILL_BRANDS = (b"avif", b"avis", b"mif1", b"msf1", b"heic", b"heix", b"heim", b"heis", b"crx ")
 _SOUND_BRANDS = (b"M4A ", b"M4B ", b"M4P ")
 
@@ -59,12 +57,12 @@ def kind_of(path: str | os.PathLike[str]) -> Kind | None:
     """Whether a file is an image or a video; None for anything else.
 
     An image file with more than one frame (animated GIF, WebP, PNG, AVIF) is a video: its frames
-    have times. The first page of a TIFF and the first image of a multi-picture JPEG are images. A
-    file that cannot be opened or understood is what its name says, if that says anything.
+    have times. A TIFF with several pages and a multi-picture JPEG are images. A file that is not
+    recognized is judged by its extension.
 
     Raises:
         OSError: the file cannot be opened.
-        ValueError: the path holds a NUL.
+        ValueError: the path contains a NUL.
     """
     path = os.fspath(path)
     with open(path, "rb") as file:
@@ -73,13 +71,13 @@ def kind_of(path: str | os.PathLike[str]) -> Kind | None:
         return "video" if _is_animated(path, head) else "image"
     if _is_video(path, head):
         return "video"
-    if _is_text(head) and path.lower().endswith(_PROGRAMS):
+    if is_text(head) and path.lower().endswith(_PROGRAMS):
         return None
     return kind_by_name(path)
 
 
 def kind_by_name(path: str) -> Kind | None:
-    """What a name promises, by its ending."""
+    """The kind of file that an extension stands for; None for any other extension."""
     suffix = os.path.splitext(path)[1].lower()
     if suffix in _IMAGE_NAMES:
         return "image"
@@ -89,11 +87,11 @@ def kind_by_name(path: str) -> Kind | None:
 def _is_image(head: bytes) -> bool:
     if head.startswith(_IMAGES) or _is_webp(head):
         return True
-    if head[:2] == b"BM":  # two letters are few: the offset of the pixels and the header must fit
+    if head[:2] == b"BM":  # two letters are weak evidence: the header size must fit, too
         return int.from_bytes(head[14:18], "little") in (12, 40, 52, 56, 64, 108, 124)
     if head.startswith(b"%!PS-Adobe"):
         return b"EPSF" in head[:40]
-    if re.match(rb"P[1-6](\s+#.*)*\s+\d+\s", head):  # PPM and its kin
+    if re.match(rb"P[1-6](\s+#.*)*\s+\d+\s", head):  # PPM, PGM, PBM
         return True
     return head[4:8] == b"ftyp" and head[8:12] in _STILL_BRANDS
 
@@ -103,7 +101,7 @@ def _is_webp(head: bytes) -> bool:
 
 
 def _is_animated(path: str, head: bytes) -> bool:
-    """Whether an image file has more than one frame; none is decoded to tell."""
+    """Whether an image file has more than one frame; none is decoded."""
     if head[:3] == b"\xff\xd8\xff":
         return _is_mjpeg(path)
     if _is_webp(head):
@@ -118,14 +116,14 @@ def _is_animated(path: str, head: bytes) -> bool:
     try:
         with PilImage.open(path, formats=(form,)) as image:
             return bool(getattr(image, "is_animated", False))
-    except Exception:  # noqa: BLE001 - whatever is wrong with it is said where it is read
+    except Exception:  # noqa: BLE001 - reading it reports the error
         return False
 
 
 def _is_mjpeg(path: str) -> bool:
-    """Whether JPEG follows on JPEG; two or three are an image with a preview or a depth map.
+    """Whether a file is a series of JPEGs; two or three are an image with a preview or depth map.
 
-    A ``.jpg`` is not searched for them: that costs as much as reading it, for millions of files.
+    A ``.jpg`` is not searched, as that costs as much as reading it.
     """
     suffix = os.path.splitext(path)[1].lower()
     if suffix in (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"):
@@ -139,8 +137,8 @@ def _is_mjpeg(path: str) -> bool:
 def _is_video(path: str, head: bytes) -> bool:
     if head[4:8] in ISO_BOXES and head[8:12] not in _SOUND_BRANDS:
         return True
-    if not head or (_is_text(head) and not head.startswith((b"#EXTM3U", b"YUV4MPEG2"))):
-        return False  # FFmpeg has a player for text, too
+    if not head or (is_text(head) and not head.startswith((b"#EXTM3U", b"YUV4MPEG2"))):
+        return False  # FFmpeg opens text files, too
     from mien.media.decoding import open_video
 
     try:
@@ -149,10 +147,3 @@ def _is_video(path: str, head: bytes) -> bool:
         return False
     container.close()
     return True
-
-
-def _is_text(head: bytes) -> bool:
-    try:  # incrementally, as the last character may be cut in two
-        return "\0" not in codecs.getincrementaldecoder("utf-8")().decode(head)
-    except UnicodeDecodeError:
-        return False

@@ -1,4 +1,4 @@
-"""Reads the pictures of a saved analysis again, from films and photos that still exist."""
+"""Random access to the frames of a saved analysis, from the original videos and images."""
 
 from __future__ import annotations
 
@@ -13,86 +13,85 @@ from mien.errors import InputError, InputNotFoundError
 from mien.media.images import read_image
 from mien.types import Frame, Image
 
-_BYTES = 128_000_000  # of pictures that are kept, so that stepping back is quick
-_BACK_S = 0.8  # so much earlier reading begins when somebody steps back
-_AHEAD_S = 2.0  # up to here, reading on is quicker than seeking
+_BYTES = 128_000_000  # size of the cache that makes stepping back quick
+_BACK_S = 0.8  # reading starts this much earlier when stepping back
+_AHEAD_S = 2.0  # up to this distance, reading on is quicker than seeking
 _SAME_S = 1e-3
 
 
-class Rereader:
-    """Gives the picture of a frame by its time; neighbouring frames are quick, in both directions.
+class FrameReader:
+    """Reads the image of a frame by its time; neighboring frames are quick in both directions.
 
     Args:
-        folder: where sources that are not found as they are called are looked for: beside the
-            table.
+        folder: where to look for sources that do not exist under their own path: that of the table.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._kept: OrderedDict[tuple[str, float | None], Image] = OrderedDict()
-        self._film: str | None = None
+        self._cache: OrderedDict[tuple[str, float | None], Image] = OrderedDict()
+        self._path: str | None = None
         self._frames: Iterator[Frame] = iter(())
         self._reached = 0.0
         self._last_s = 0.0
 
     def __call__(self, source: str, time_s: float | None, size: tuple[int, int] | None) -> Image:
-        """The picture ``(H, W, 3)`` uint8 RGB.
+        """The image, ``(H, W, 3)`` uint8 RGB.
 
         Args:
-            source: path of a film or photo.
-            time_s: seconds; None for a photo.
-            size: width and height that boxes were measured in; the picture is brought to it.
+            source: path of a video or image.
+            time_s: seconds; None for an image.
+            size: width and height to which the image is resized: those in which the boxes are.
 
         Raises:
-            InputError: it cannot be read again.
+            InputError: it cannot be read any more.
         """
         key = source, time_s
-        if key in self._kept:
-            self._kept.move_to_end(key)
+        if key in self._cache:
+            self._cache.move_to_end(key)
         else:
             path = self._find(source)
             if time_s is None:
-                self._keep(key, _sized(read_image(path), size))
+                self._store(key, _sized(read_image(path), size))
             else:
                 self._seek(source, path, time_s, size)
         self._last_s = time_s or 0.0
-        return self._kept[key]
+        return self._cache[key]
 
     def _find(self, source: str) -> str:
         for path in (Path(source), self._folder / source, self._folder / Path(source).name):
             if path.is_file():
                 return str(path)
-        raise InputNotFoundError(f"{source} is not there any more, so its pictures are missing.")
+        raise InputNotFoundError(f"{source} is not there any more, so its images are missing.")
 
     def _seek(self, source: str, path: str, time_s: float, size: tuple[int, int] | None) -> None:
-        ahead = self._film == path and self._reached < time_s <= self._reached + _AHEAD_S
+        ahead = self._path == path and self._reached < time_s <= self._reached + _AHEAD_S
         if not ahead:
             from mien.media.video import VideoSource
 
-            back = self._film == path and time_s < self._last_s
+            back = self._path == path and time_s < self._last_s
             start = max(0.0, time_s - (_BACK_S if back else _SAME_S))
             width = None if size is None else size[0]
             self._frames = iter(VideoSource(path, start=start, width=width))
-            self._film = path
+            self._path = path
         for frame in self._frames:
             self._reached = frame.time_s or 0.0
             same = abs(self._reached - time_s) < _SAME_S
             try:
-                self._keep((source, time_s if same else self._reached), _sized(frame.read(), size))
+                self._store((source, time_s if same else self._reached), _sized(frame.read(), size))
             except InputError:
                 if same:
                     raise
             if self._reached > time_s - _SAME_S:
                 break
-        if (source, time_s) not in self._kept:
-            self._film = None
+        if (source, time_s) not in self._cache:
+            self._path = None
             raise InputError(f"{source} has no frame at {time_s:.3f} s any more.")
 
-    def _keep(self, key: tuple[str, float | None], image: Image) -> None:
-        self._kept[key] = image
-        held = sum(picture.nbytes for picture in self._kept.values())
-        while held > _BYTES and len(self._kept) > 1:
-            held -= self._kept.popitem(last=False)[1].nbytes
+    def _store(self, key: tuple[str, float | None], image: Image) -> None:
+        self._cache[key] = image
+        held = sum(image.nbytes for image in self._cache.values())
+        while held > _BYTES and len(self._cache) > 1:
+            held -= self._cache.popitem(last=False)[1].nbytes
 
 
 def _sized(image: Image, size: tuple[int, int] | None) -> Image:

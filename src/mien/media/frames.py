@@ -1,4 +1,4 @@
-"""The words that all readers of films share: what a film is, and one moment of it."""
+"""Types and checks shared by all video readers: `VideoInfo`, `Moment`, cut-off files."""
 
 from __future__ import annotations
 
@@ -12,27 +12,26 @@ from mien.errors import InputError, InputNotFoundError, VideoError
 from mien.media.paths import irregular
 from mien.types import Image
 
-#: How a QuickTime or MP4 file begins, also one that is cut off before its index.
+#: First boxes of QuickTime and MP4 files, also of those cut off before their index.
 ISO_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
-#: The largest frame that is decoded, 8192 x 8192: decoders hold several at a time.
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What is known of a film before it is read.
+    """Properties of a video from its header and first frame.
 
     Attributes:
-        source: what the film is called in the tables.
-        width: of the pictures that will come, in pixels: upright, and after resizing.
-        height: likewise.
-        fps: frames a second on average, as the file says; None where it does not.
-        duration_s: seconds, as the file says; None where it does not.
-        frames: how many there are, or an estimate from duration and rate; None where unknown.
-        codec: as FFmpeg calls it: ``h264``, ``vp9``, ``gif`` …, or ``webp``.
-        has_audio: whether there is sound.
-        rotation: degrees clockwise, 0, 90, 180 or 270, by which the stored images are turned to
+        source: name of the video in the tables.
+        width: width of the images in pixels, after rotation and resizing.
+        height: height likewise.
+        fps: average frame rate from the header; None if unknown.
+        duration_s: seconds, from the header; None if unknown.
+        frames: number of frames, or an estimate from duration and rate; None if unknown.
+        codec: FFmpeg's name of it: ``h264``, ``vp9``, ``gif`` …, or ``webp``.
+        has_audio: whether the file has an audio stream.
+        rotation: degrees clockwise, 0, 90, 180 or 270, by which the stored images are rotated to
             be upright.
-        streams: how many streams of moving images the file has; one is read.
+        streams: number of video streams in the file; one is read.
     """
 
     source: str
@@ -49,14 +48,14 @@ class VideoInfo:
 
 @dataclass(frozen=True, eq=False)
 class Moment:
-    """One frame of a film, decoded but not yet an RGB picture.
+    """One frame of a video, decoded but not yet converted to an RGB image.
 
     Attributes:
-        index: its number in the film, from 0.
-        time_s: seconds since the film's beginning.
-        render: gives the picture, at most so many pixels wide, or raises `VideoError`.
-        final: it fails, and stands for everything from here on, as the film breaks off.
-        duration_s: how long the file says that it is shown, seconds; None where it does not.
+        index: frame number, from 0.
+        time_s: seconds since the start of the video.
+        render: returns the image, at most so many pixels wide, or raises `VideoError`.
+        final: it has no image and stands for the missing rest of a video that breaks off.
+        duration_s: display duration by the file, seconds; None if unknown.
     """
 
     index: int
@@ -67,7 +66,7 @@ class Moment:
 
     @classmethod
     def broken(cls, index: int, time_s: float, problem: str, *, final: bool = False) -> Moment:
-        """A moment of which there is no picture; `problem` is the sentence that says why."""
+        """A frame without an image; `problem` is the sentence that says why."""
         return cls(index, time_s, partial(_refuse, problem), final)
 
 
@@ -76,7 +75,7 @@ def _refuse(problem: str, _width: int | None) -> NoReturn:
 
 
 def broken_off(name: str, time_s: float, duration_s: float | None) -> str:
-    """The sentence for a film of which the rest is missing."""
+    """The error message for a video whose end is missing."""
     of_all = f" of {duration_s:.2f} s" if duration_s and duration_s > time_s else ""
     return (
         f"{name} breaks off at {time_s:.2f} s{of_all}: the rest is missing or damaged,"
@@ -85,28 +84,28 @@ def broken_off(name: str, time_s: float, duration_s: float | None) -> str:
 
 
 def fitted(size: tuple[float, float], width: int | None) -> tuple[int, int]:
-    """`size` (width, height) made smaller to be `width` pixels wide; never larger."""
+    """`size` (width, height) scaled down to `width` pixels; never up."""
     scale = min(1.0, width / size[0]) if width else 1.0
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
 def check_file(path: str, name: str) -> bytes:
-    """The first bytes of a file that may be a film.
+    """The first bytes of a file that may be a video.
 
     Raises:
-        InputNotFoundError: there is nothing at `path`.
+        InputNotFoundError: there is no such file.
         InputError: it is a folder.
-        VideoError: it is empty, or may not be read.
+        VideoError: it is empty or cannot be opened.
     """
     try:
-        if (what := irregular(path)) is not None:  # opening it may wait for ever
+        if (what := irregular(path)) is not None:  # opening it may block forever
             raise VideoError(f"{name} is {what}, where a video file is expected.")
         with open(path, "rb") as file:
             head = file.read(4096)
     except FileNotFoundError as error:
         hint = "; open a stream as a camera, or download the video first" if "://" in path else ""
         raise InputNotFoundError(f"No such file or folder: {name!r}{hint}.") from error
-    except (OSError, ValueError) as error:  # a ValueError is a NUL in the path
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         if os.path.isdir(path):
             raise InputError(f"{name} is a folder, where one video is expected.") from error
         reason = getattr(error, "strerror", None) or error
@@ -117,18 +116,18 @@ def check_file(path: str, name: str) -> bytes:
 
 
 def lacks_trailer(path: str) -> bool:
-    """Whether a GIF stops without the semicolon that ends every GIF: then it is cut off."""
+    """Whether a GIF is cut off: the semicolon that ends every GIF is missing."""
     with open(path, "rb") as file:
         file.seek(max(0, os.path.getsize(path) - 1024))
         return not file.read().rstrip(b"\0\r\n ").endswith(b";")
 
 
 def lacks_bytes(path: str) -> bool:
-    """Whether a file is shorter than its own header says: then it is cut off.
+    """Whether a file is cut off: shorter than its own header says.
 
-    MP4 and QuickTime give the lengths of their boxes, Matroska and WebM that of their segment, AVI
-    that of its RIFF chunk; a transport stream is a row of packets of 188 bytes. Other formats, and
-    live recordings, do not say.
+    MP4 and QuickTime store the lengths of their boxes, Matroska and WebM that of their segment, AVI
+    that of its RIFF chunk; a transport stream consists of packets of 188 bytes. Other formats and
+    live recordings have no such length.
     """
     size = os.path.getsize(path)
     with open(path, "rb") as file:
@@ -147,7 +146,7 @@ def lacks_bytes(path: str) -> bool:
 
 
 def _boxes_end(path: str, size: int) -> int:
-    """Where the last box of an MP4 or QuickTime file ends; each begins with its length."""
+    """End offset of the last box of an MP4 or QuickTime file; each begins with its length."""
     at = 0
     with open(path, "rb") as file:
         while at < size:
@@ -156,14 +155,14 @@ def _boxes_end(path: str, size: int) -> int:
             length = int.from_bytes(head[:4], "big")
             if length == 1:
                 length = int.from_bytes(head[8:16], "big")
-            if length < 8:  # 0 is a box that goes to the end of the file
+            if length < 8:  # 0: the box extends to the end of the file
                 return size
             at += length
     return at
 
 
 def _ebml_end(head: bytes, at: int) -> int:
-    """Where an element ends whose length stands at `at`; 0 if that is unknown, as while recording.
+    """End offset of an element whose length is at `at`; 0 if unknown, as while recording.
 
     The length has as many bytes as its first has leading zeros, and one more (RFC 8794, 4).
     """

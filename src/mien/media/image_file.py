@@ -1,4 +1,4 @@
-"""One image file, or PIL image, to upright RGB: which page, how large, which values, how whole."""
+"""Decodes an image file or PIL image to upright RGB; checks its size, page, depth and damage."""
 
 from __future__ import annotations
 
@@ -22,15 +22,14 @@ from mien.types import Image
 if TYPE_CHECKING:
     from PIL import Image as PilImage
 
-# Pillow's other formats are left out: some run outside programs (EPS), none hold photos of people.
+# Pillow's other formats are excluded: some run external programs (EPS), none hold photos of people.
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "JPEG2000", "PPM")
 _READABLE = "JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, HEIC, JPEG 2000 or PPM"
-_ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")
-_FULL_SCALE = ("PPM", "JPEG2000")  # their decoders scale by the depth that the file states
-_HEAD = 4096  # bytes by which a file is known
+_FULL_SCALE = ("PPM", "JPEG2000")  # their decoders scale by the declared depth
+_HEAD = 4096  # bytes from which the format is recognized
 _HUGE = 45_000_000  # pixels from which images are decoded one at a time
 _DEEP = 64  # high bytes below this: of 16 bits, 14 or fewer are used
-#: Bytes of memory a pixel at the peak of decoding, as measured, the RGB image included.
+#: Peak memory of decoding, bytes per pixel, as measured, the RGB image included.
 _COST = {"WEBP": 17, "AVIF": 10, "HEIF": 8, "JPEG2000": 20}
 _DEEP_COST, _PROGRESSIVE_COST = 17, 9
 _TURNS = {  # EXIF orientation: (swap rows and columns?, then which way cv2.flip mirrors)
@@ -46,12 +45,12 @@ _pillow_settings = threading.RLock()
 
 
 def read_file(file: BinaryIO, name: str) -> Image:
-    """Decode an image file that can be rewound; see `mien.read_image`."""
+    """Decode a seekable image file; see `mien.read_image`."""
     with _damage(name):
         file.seek(0)
         head = file.read(_HEAD)
         size = signatures.webp_size(head)
-        if size is not None:  # Pillow asks for the memory when it opens one
+        if size is not None:  # Pillow allocates the memory on opening
             check_image_size(name, *size, _COST["WEBP"])
         first = page = None
         if head[:2] in (b"II", b"MM"):
@@ -68,32 +67,13 @@ def read_file(file: BinaryIO, name: str) -> Image:
 
 
 def read_pil(image: PilImage.Image, name: str) -> Image:
-    """The pixels of a PIL image, which is left as it is."""
+    """The pixels of a PIL image, which is left unchanged."""
     with _damage(name):
         return _decoded(image, name, None, None)
 
 
-def is_animated(file: BinaryIO) -> bool:
-    """Whether a GIF, PNG, WebP or AVIF shows more than one image; nothing is decoded.
-
-    False for files that cannot be read, which is said where they are.
-    """
-    from PIL import Image as PilImage
-
-    try:
-        file.seek(0)
-        size = signatures.webp_size(file.read(_HEAD))
-        if size is not None:
-            check_image_size("", *size, _COST["WEBP"])
-        file.seek(0)
-        with quiet(), PilImage.open(file, formats=_ANIMATED) as image:
-            return bool(getattr(image, "is_animated", False))
-    except Exception:  # noqa: BLE001 - whatever is wrong with it is said where it is read
-        return False
-
-
 def turned(pixels: Image, orientation: int) -> Image:
-    """An image made upright by its EXIF orientation, in its own memory where that is possible."""
+    """An image turned upright by its EXIF orientation, in place where possible."""
     if orientation not in _TURNS:
         return pixels
     import cv2
@@ -106,9 +86,9 @@ def turned(pixels: Image, orientation: int) -> Image:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep Pillow's warnings and limits out, as `mien.media.limits` has one for all formats.
+    """Disable Pillow's warnings and size limit; `mien.media.limits` has one for all formats.
 
-    Under a lock, as Python's warning filters and Pillow's limit are of the whole process.
+    Under a lock, as Python's warning filters and Pillow's limit are global to the process.
     """
     from PIL import Image as PilImage
 
@@ -122,7 +102,7 @@ def quiet() -> Iterator[None]:
 
 
 def _tiff_page(file: BinaryIO, head: bytes, name: str) -> tuple[Page | None, Page | None]:
-    """The first page and the one that is the image, where the file can be followed."""
+    """The first page and the page that is the image; None where the file cannot be parsed."""
     problem = signatures.describe(head)
     first, page = main_page(file) or (None, None)
     if page is not None and page.is_raw:
@@ -133,7 +113,7 @@ def _tiff_page(file: BinaryIO, head: bytes, name: str) -> tuple[Page | None, Pag
 
 
 def _opened(file: BinaryIO, head: bytes, page: Page | None, name: str) -> PilImage.Image | Image:
-    """The file as Pillow opens it, or the pixels of a TIFF that only OpenCV can read."""
+    """The file opened with Pillow, or the pixels of a TIFF that only OpenCV can read."""
     from PIL import Image as PilImage
     from PIL import UnidentifiedImageError
 
@@ -157,20 +137,20 @@ def _opened(file: BinaryIO, head: bytes, page: Page | None, name: str) -> PilIma
 
 
 def _not_read(file: BinaryIO) -> str:
-    """What is wrong with a file that no decoder takes."""
+    """The problem with a file that no decoder accepts."""
     file.seek(0)
     head = file.read(1 << 20)  # a JPEG's frame header may follow a long EXIF block
     file.seek(-min(len(head), 18), os.SEEK_END)
-    known = signatures.describe(head, file.read(18))
-    return known or f"is not an image that can be read ({_READABLE}), or it is damaged or cut off"
+    problem = signatures.describe(head, file.read(18))
+    return problem or f"is not an image that can be read ({_READABLE}), or it is damaged or cut off"
 
 
 def _decoded(image: PilImage.Image, name: str, file: BinaryIO | None, page: Page | None) -> Image:
-    """Decode what is opened; `file` is None for a PIL image of the user's."""
+    """Decode an opened image; `file` is None for a PIL image of the user."""
     width, height = image.size
     deep = file is not None and _is_deep(image, file, page)
     check_image_size(name, width, height, _cost(image, deep=deep))
-    # Pillow warns of sizes again while it decodes TIFF; and two huge images at once eat memory.
+    # Pillow warns about sizes again while decoding TIFF; two huge images at once exhaust memory.
     careful = image.format == "TIFF" or width * height > _HUGE
     pixels = None
     with quiet() if careful else nullcontext():
@@ -188,7 +168,7 @@ def _decoded(image: PilImage.Image, name: str, file: BinaryIO | None, page: Page
 
 
 def _cost(image: PilImage.Image, *, deep: bool) -> int:
-    """Bytes of memory a pixel at the peak of decoding."""
+    """Peak memory of decoding, bytes per pixel."""
     if image.format in ("JPEG", "MPO") and image.mode != "CMYK":
         return _PROGRESSIVE_COST if image.info.get("progressive") else RGB_BYTES
     if deep or image.mode in ("I", "F"):
@@ -198,7 +178,7 @@ def _cost(image: PilImage.Image, *, deep: bool) -> int:
 
 
 def _check(image: PilImage.Image, file: BinaryIO, name: str) -> None:
-    """Look for damage in a file that Pillow has decoded without a complaint."""
+    """Check for damage a file that Pillow has decoded without an error."""
     if image.format == "PNG":
         last = image.crop((0, image.height - 1, *image.size))
         damage.check_png(file, name, ends_black=not np.asarray(last).any())
@@ -209,7 +189,7 @@ def _check(image: PilImage.Image, file: BinaryIO, name: str) -> None:
 
 
 def _is_deep(image: PilImage.Image, file: BinaryIO, page: Page | None) -> bool:
-    """Whether the file has 16 bits a color, of which Pillow hands out the upper 8."""
+    """Whether the file has 16 bits per channel, of which Pillow returns the upper 8."""
     if image.mode not in ("RGB", "RGBA"):
         return False
     return page.bits == 16 if page else image.format == "PNG" and damage.is_deep_png(file)
@@ -218,9 +198,9 @@ def _is_deep(image: PilImage.Image, file: BinaryIO, page: Page | None) -> bool:
 def _deep_color(
     image: PilImage.Image, name: str, file: BinaryIO | None, page: Page | None
 ) -> Samples8 | None:
-    """Color of 16 bits of which fewer are used, scaled to 8; None where Pillow's 8 are right."""
+    """16-bit color that uses fewer bits, scaled to 8; None where Pillow's 8 bits are right."""
     if page is not None and page.is_planar:
-        raise ImageError(f"{name} holds 16-bit color in separate planes: save it in 8 bits.")
+        raise ImageError(f"{name} holds 16-bit color in separate planes: save it with 8 bits.")
     extrema = cast("tuple[tuple[int, int], ...]", image.getextrema())
     if file is None or max(most for _, most in extrema[:3]) >= _DEEP:
         return None
@@ -249,7 +229,7 @@ def _deep_gray(
 
 
 def _tiff_samples(file: BinaryIO, page: Page, name: str) -> Samples8:
-    """The samples of a TIFF by OpenCV, which gives 10, 12 and 14 packed bits at full scale."""
+    """The samples of a TIFF by OpenCV, which returns 10, 12 and 14 packed bits at full scale."""
     samples = values.read_all_bits(_bytes(file, name), name)
     if samples.dtype == np.uint8:
         if page.bits != 8:
@@ -271,17 +251,17 @@ def _bytes(file: BinaryIO, name: str) -> bytes:
 
 
 def _orientation(image: PilImage.Image) -> int:
-    """The EXIF orientation, 1 to 8; 1 where the EXIF block is absent or broken."""
+    """The EXIF orientation, 1 to 8; 1 if the EXIF block is absent or broken."""
     try:
         with quiet():
             return int(image.getexif().get(0x0112, 1))
-    except Exception:  # noqa: BLE001 - a broken note about an image does not break the image
+    except Exception:  # noqa: BLE001 - broken metadata does not invalidate the image
         return 1
 
 
 @contextmanager
 def _damage(name: str) -> Iterator[None]:
-    """Turn whatever a decoder raises, which may be anything, into one clear `ImageError`."""
+    """Turn any exception of a decoder into one clear `ImageError`."""
     try:
         yield
     except InputError:

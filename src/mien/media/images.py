@@ -1,8 +1,8 @@
-"""Images in and out: anything a user may call an image becomes ``(H, W, 3)`` uint8 RGB, upright.
+"""Reading and writing images: any kind of image becomes ``(H, W, 3)`` uint8 RGB, upright.
 
-Pillow reads every format but the pixels of a JPEG: those come from libjpeg-turbo by way of
-simplejpeg, which gives the same pixels in under half the time and says where the data is damaged.
-OpenCV reads color images of more than 8 bits, of which Pillow keeps 8, and turns images.
+Pillow reads every format but the pixels of a JPEG: those come from libjpeg-turbo through
+simplejpeg, which gives the same pixels in under half the time and reports damaged data.
+OpenCV reads color images of more than 8 bits, of which Pillow keeps 8, and rotates images.
 
 Color profiles (ICC) are not applied: a Display P3 phone image comes out slightly less saturated,
 which does not change an expression, and a conversion would cost more than the decoding.
@@ -38,12 +38,12 @@ IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib"}
     | {".tif", ".tiff", ".avif", ".heic", ".heif", ".hif", ".jp2", ".ppm", ".pgm", ".pbm", ".pnm"}
 )
-"""File name endings, in lower case, by which images are found in folders."""
+"""File name extensions of images, in lower case."""
 
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".webm", ".avi", ".mkv", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp"}
 )
-"""File name endings, in lower case, of videos."""
+"""File name extensions of videos, in lower case."""
 
 _SOFTWARE = 0x0131  # EXIF tag
 _WRITERS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
@@ -52,17 +52,17 @@ _WRITERS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
 def read_image(source: ImageSource, *, name: str | None = None) -> Image:
     """Read one image.
 
-    The first frame of a GIF, animated PNG, WebP or AVIF is the image, and the first page of a
-    TIFF, or the full-size page where that is marked as a thumbnail. EXIF orientation is applied,
-    also that of a PIL image. Transparent pixels show mid gray. Values of more than 8 bits are
+    Of a GIF, animated PNG, WebP or AVIF, the first frame is read; of a TIFF the first page, or the
+    full-size page if the first is marked as a thumbnail. EXIF orientation is applied, also that of
+    a PIL image. Transparent pixels show mid gray. Values of more than 8 bits are
     scaled to 8 by the rule in `mien.media.values`.
 
     Args:
         source: a path, the bytes of a file, a binary file object (read from its start where it
-            can be rewound, and left open), a PIL image (left as it is) or a uint8 array in RGB
-            order: ``(H, W, 3)``, ``(H, W, 4)`` with alpha, ``(H, W)`` or ``(H, W, 1)`` grey.
+            is seekable, and left open), a PIL image (left unchanged) or a uint8 array in RGB
+            order: ``(H, W, 3)``, ``(H, W, 4)`` with alpha, ``(H, W)`` or ``(H, W, 1)`` gray.
             OpenCV's arrays are BGR: pass ``array[..., ::-1]``.
-        name: what to call the source in error messages; by default its own name.
+        name: name of the source in error messages; its own name by default.
 
     Returns:
         ``(H, W, 3)`` uint8 RGB, writable, C-contiguous, sharing no memory with the source.
@@ -70,8 +70,8 @@ def read_image(source: ImageSource, *, name: str | None = None) -> Image:
     Raises:
         InputNotFoundError: there is no such file.
         InputError: the path is a folder.
-        ImageError: the source is not an image, is damaged, cut off or not permitted to be read,
-            is larger than `mien.media.limits.LIMITS`, or is an array of another dtype or shape.
+        ImageError: the source is not an image, is damaged, cut off, unreadable (permissions),
+            larger than `mien.media.limits.LIMITS`, or an array of another dtype or shape.
         UsageError: the source is of a type that cannot be an image.
     """
     name = name or name_of(source)
@@ -92,16 +92,16 @@ def read_image(source: ImageSource, *, name: str | None = None) -> Image:
     )
 
 
-def is_picture(source: object) -> bool:
-    """Whether `source` is one image by its type, other than a path: `read_image` may take it."""
-    known = isinstance(source, np.ndarray | bytes | bytearray | memoryview)
-    return known or hasattr(source, "read") or _is_pil(source)
+def is_image(source: object) -> bool:
+    """Whether `source`, judged by its type, is one image in memory that `read_image` may take."""
+    in_memory = isinstance(source, np.ndarray | bytes | bytearray | memoryview)
+    return in_memory or hasattr(source, "read") or _is_pil(source)
 
 
 def name_of(source: object, number: int | None = None) -> str:
-    """What to call a source: its path or file name, or else its kind, such as ``array 3``."""
-    if isinstance(source, str | os.PathLike):  # tables and JSON hold only what UTF-8 can say
-        with suppress(UnicodeEncodeError):  # a name from a table that this locale cannot spell
+    """Name of a source: its path or file name, or else its kind, such as ``array 3``."""
+    if isinstance(source, str | os.PathLike):  # tables and JSON hold only valid UTF-8
+        with suppress(UnicodeEncodeError):  # a name from a table that this locale cannot encode
             return os.fsencode(source).decode("utf-8", "backslashreplace")
         return os.fspath(source)
     own = getattr(source, "filename" if _is_pil(source) else "name", None)
@@ -115,17 +115,17 @@ def name_of(source: object, number: int | None = None) -> str:
 def write_image(
     path: str | os.PathLike[str], image: Image, *, quality: int = 92, overwrite: bool = False
 ) -> None:
-    """Write an image as JPEG, PNG or WebP, by the ending of `path`.
+    """Write an image as JPEG, PNG or WebP, by the extension of `path`.
 
     Args:
-        path: ends in .jpg, .jpeg, .png or .webp; an image that mien wrote is replaced.
+        path: ends in .jpg, .jpeg, .png or .webp; an image written by mien is replaced.
         image: ``(H, W, 3)`` uint8 RGB.
         quality: 1 to 100, for JPEG and WebP.
         overwrite: replace any other file, too.
 
     Raises:
-        UsageError: another ending, a folder that does not exist, a file that mien did not write,
-            a quality out of range, or a image too large for the format.
+        UsageError: another extension, a folder that does not exist, a file not written by mien, a
+            quality out of range, or an image too large for the format.
         ImageError: `image` is not a uint8 image.
     """
     path = os.fspath(path)
@@ -148,7 +148,7 @@ def _signature() -> bytes:
 
 
 def encode_png(image: Image) -> bytes:
-    """The bytes of a PNG file; raises `ImageError` where `image` is not a uint8 image."""
+    """The bytes of a PNG file; raises `ImageError` if `image` is not a uint8 image."""
     return _encode(image, "PNG")
 
 
@@ -166,14 +166,14 @@ def _encode(image: Image, form: str, **options: Any) -> bytes:
 
 
 def _from_array(array: npt.NDArray[Any], name: str) -> Image:
-    grey = array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 1)
-    colour = array.ndim == 3 and array.shape[2] in (3, 4)
-    if array.dtype != np.uint8 or not (grey or colour) or not array.size:
+    gray = array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 1)
+    color = array.ndim == 3 and array.shape[2] in (3, 4)
+    if array.dtype != np.uint8 or not (gray or color) or not array.size:
         raise ImageError(
             f"{name} is {array.dtype} of shape {array.shape}, but an image is uint8 of shape"
             f" (height, width, 3) in RGB order{_array_hint(array)}."
         )
-    if grey:
+    if gray:
         array = np.repeat(array.reshape(*array.shape[:2], 1), 3, axis=2)
     elif array.shape[2] == 4:
         from PIL import Image as PilImage
@@ -199,34 +199,34 @@ def _array_hint(array: npt.NDArray[Any]) -> str:
 
 def _open(path: str, name: str) -> BinaryIO:
     what = irregular(path)
-    if what is not None and not is_handed_over(path):  # opening it may wait for ever
+    if what is not None and not is_handed_over(path):  # opening it may block forever
         raise ImageError(f"{name} is {what}, where an image file is expected.")
     try:
         if what is None:
             return open(path, "rb")
-        with open(path, "rb") as file:  # what a shell hands over cannot be rewound
+        with open(path, "rb") as file:  # a pipe from the shell is not seekable
             return io.BytesIO(file.read())
     except FileNotFoundError as error:
         hint = "; mien reads local files only, download it first" if "://" in path else ""
-        raise InputNotFoundError(f"There is nothing at {name!r}{hint}.") from error
+        raise InputNotFoundError(f"No such file or folder: {name!r}{hint}.") from error
     except (IsADirectoryError, PermissionError) as error:
-        if os.path.isdir(path):  # Windows says "permission denied" of a folder
+        if os.path.isdir(path):  # Windows reports "permission denied" for folders
             raise InputError(f"{name} is a folder, where one image is expected.") from error
-        raise ImageError(f"{name} may not be read: permission denied.") from error
-    except (OSError, ValueError) as error:  # a ValueError is a NUL in the path
+        raise ImageError(f"{name} cannot be read: permission denied.") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = getattr(error, "strerror", None) or error
         raise ImageError(f"{name!r} cannot be opened: {reason}.") from error
 
 
 def _rewindable(file: Any, name: str) -> BinaryIO:
-    """Make a user's file object one that can be rewound, which Pillow then does."""
+    """A seekable version of a user's file object, as Pillow needs one."""
     if isinstance(file, io.TextIOBase):
         raise UsageError(f"{name} is open as text: open it in binary mode, open(path, 'rb').")
     try:
         if hasattr(file, "seek") and (not hasattr(file, "seekable") or file.seekable()):
             return cast(BinaryIO, file)
         data = file.read()
-    except (OSError, ValueError) as error:  # a ValueError is a closed file
+    except (OSError, ValueError) as error:  # ValueError: a closed file
         raise ImageError(f"{name} cannot be read: {error}.") from error
     if not isinstance(data, bytes):
         raise UsageError(f"{name} must read as bytes, got {type(data).__name__}.")
@@ -234,5 +234,5 @@ def _rewindable(file: Any, name: str) -> BinaryIO:
 
 
 def _is_pil(source: object) -> bool:
-    module = sys.modules.get("PIL.Image")  # who holds a PIL image has imported it
+    module = sys.modules.get("PIL.Image")  # loaded whenever a PIL image exists
     return module is not None and isinstance(source, module.Image)

@@ -1,7 +1,7 @@
-"""Inputs: what a user names, as images, videos and streams; one rule for the command and Python.
+"""Inputs: the images, videos and streams behind the paths, folders and patterns of a user.
 
-Whatever is named or found ends as frames: of an input that cannot be read, one whose ``read``
-says why. What the rule of folders leaves out is counted.
+One rule for the command and for Python. Every input ends as frames; an unreadable one is a frame
+whose ``read`` raises the reason. What folders leave out is counted.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from mien.types import Frame, Image
 
 InputKind: TypeAlias = 'Literal["image", "video", "stream"]'
 
-#: What is left out: one, and several.
+#: Reasons for leaving something out, in singular and plural.
 _NOUNS = {
     "hidden": ("hidden file or folder", "hidden files or folders"),
     "annotated": ("annotated copy by mien", "annotated copies by mien"),
@@ -41,7 +41,7 @@ _ANNOTATED = re.compile(r"\.annotated(-\d+)?\.\w+$", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class VideoOptions:
-    """Which frames of a video are wanted; see `mien.media.video.VideoSource`."""
+    """Which frames of a video to read; see `mien.media.video.VideoSource`."""
 
     fps: float | None = None
     every: int = 1
@@ -65,10 +65,10 @@ class Input:
     """One image, video or stream.
 
     Attributes:
-        name: what it is called in the tables.
-        kind: what it is; ``image`` where nothing is known.
+        name: its name in the tables.
+        kind: what it is; ``image`` where that is unknown.
         place: its path or address.
-        problem: why it cannot be read, where that is known without opening it.
+        problem: why it cannot be read, if that is clear without opening it.
     """
 
     name: str
@@ -117,18 +117,17 @@ class Inputs:
 
     - A **folder** gives the images and videos in it and in its subfolders, by their content, in
       natural order (``2.jpg`` before ``10.jpg``), a folder's own before those of its subfolders.
-      Left out are hidden files and folders, linked folders, annotated copies that mien made
-      (``NAME.annotated.EXT``), and files that are neither image nor video.
-    - A **pattern** such as ``party/**/*.jpg`` follows the same rule for what it matches; folders
-      that it matches count as named, unless it has ``**``. A file that exists under the name is
-      no pattern.
-    - A **file** that is named is always an input. ``~`` is the user's home, and ``-`` an image on
+      Hidden files and folders, linked folders, annotated copies that mien wrote
+      (``NAME.annotated.EXT``), and files that are neither image nor video are left out.
+    - A **pattern** such as ``party/**/*.jpg`` follows the same rule for its matches; matching
+      folders are read unless it has ``**``. The name of an existing file is not a pattern.
+    - A **file** given by name is always an input. ``~`` is the user's home, and ``-`` an image on
       standard input.
-    - An **address** is a stream, or ``file:``, or ``data:`` with an image in it.
+    - An **address** is a stream, a ``file:`` URL, or a ``data:`` URL with an image in it.
 
     Args:
         paths: as above.
-        once: leave out a file that was there before, by another name, link or pattern.
+        once: leave out files that came before under another name, link or pattern.
 
     Attributes:
         paths: as given.
@@ -151,11 +150,11 @@ class Inputs:
                     yield item
 
     def summary(self) -> str:
-        """What was left out so far, in a sentence; empty where nothing was."""
+        """What was left out so far, in a sentence; empty if nothing was."""
         return f"left out: {_counts(self.left_out)}" if self.left_out else ""
 
     def _named(self, path: str) -> Iterator[Input]:
-        """What one argument stands for."""
+        """The inputs that one argument stands for."""
         if path == "-" or path.startswith("data:"):
             name = "standard input" if path == "-" else _public_name(path)
             yield Input(name, "image", path)
@@ -167,7 +166,7 @@ class Inputs:
         if os.path.isdir(path):
             yield from self._or_failure(self._folder(path), path, "holds no images or videos")
         elif os.path.lexists(path) or glob.escape(path) == path:
-            # a path that leads nowhere, or to something else, fails when it is read
+            # a broken link, or something other than a file, fails when it is read
             yield _file(path) or Input(name_of(path), "image", path)
         else:
             yield from self._or_failure(self._pattern(path), path, "matches no image or video")
@@ -188,14 +187,14 @@ class Inputs:
         closed: list[OSError] = []
         for here, below, names in os.walk(folder, onerror=closed.append):
             self.left_out["hidden"] += sum(name.startswith(".") for name in below)
-            shown = [name for name in below if not name.startswith(".")]
-            own = [name for name in shown if not os.path.islink(os.path.join(here, name))]
-            self.left_out["linked"] += len(shown) - len(own)
+            visible = [name for name in below if not name.startswith(".")]
+            own = [name for name in visible if not os.path.islink(os.path.join(here, name))]
+            self.left_out["linked"] += len(visible) - len(own)
             below[:] = sorted(own, key=_natural)
             for name in sorted(names, key=_natural):
                 yield from self._found(os.path.join(here, name))
-        self.left_out += Counter()  # forget what was counted as none
-        for error in closed:  # what may be in there must not go missing without a word
+        self.left_out += Counter()  # drop zero counts
+        for error in closed:  # its contents must not go missing silently
             name = name_of(str(error.filename))
             problem = InputError(f"{name} cannot be opened: {error.strerror}.")
             yield Input(name, "image", name, problem)
@@ -208,7 +207,7 @@ class Inputs:
                 yield from self._folder(path)
 
     def _found(self, path: str) -> Iterator[Input]:
-        """A file of a folder or pattern, unless it is to be left out."""
+        """A file in a folder or matching a pattern, unless it is left out."""
         name = os.path.basename(path)
         if name.startswith("."):
             self.left_out["hidden"] += 1
@@ -251,23 +250,23 @@ def _raise(problem: InputError) -> NoReturn:
 
 
 def _file(path: str) -> Input | None:
-    """A file; None where it is neither an image nor a video."""
+    """The input for a file; None if it is neither an image nor a video."""
     name = name_of(path)
     if (what := irregular(path)) is not None:
         problem = InputError(f"{name} is {what}, where an image or video file is expected.")
         return Input(name, "image", path, None if is_handed_over(path) else problem)
     try:
         kind = kind_of(path)
-    except (OSError, ValueError):  # it is said when it is read
+    except (OSError, ValueError):  # reading it reports the error
         kind = kind_by_name(path) or "image"
     return None if kind is None else Input(name, kind, path)
 
 
 def _is_again(place: str, met: set[int]) -> bool:
-    """Whether a file was met before; links and other names lead to the same file."""
+    """Whether a file came before, perhaps through a link or another name."""
     try:
-        found = os.stat(place)
-        key = hash((found.st_dev, found.st_ino))
+        status = os.stat(place)
+        key = hash((status.st_dev, status.st_ino))
     except (OSError, ValueError):
         key = hash(place)
     again = key in met
@@ -293,7 +292,7 @@ def _data(address: str, name: str) -> bytes:
 
 
 def _public_name(place: str) -> str:
-    """What an address is called: without a password, and without kilobytes of data."""
+    """The name of an address: without a password, and without kilobytes of data."""
     if place.startswith("data:"):
         digest = sha256(place.encode("utf-8", "backslashreplace")).hexdigest()
         return f"{place.partition(',')[0].partition(';')[0][:80]} {digest[:12]}"
@@ -314,6 +313,6 @@ def _open(place: str, kind: InputKind, options: VideoOptions) -> Source:
 
 
 def _natural(name: str) -> tuple[list[str | int], str]:
-    """Sort key that puts 2.jpg before 10.jpg; the name itself settles what is then equal."""
+    """Sort key that puts 2.jpg before 10.jpg; ties are ordered by the name itself."""
     parts = re.split(r"(\d+)", name.casefold())
     return [int(part) if i % 2 else part for i, part in enumerate(parts)], name

@@ -1,7 +1,7 @@
-"""How large an image or a video frame may be, looked at before any memory is asked for.
+"""Size limits of images and video frames, checked before any memory is allocated.
 
-A file of a few bytes can announce an image of gigabytes. One object, `LIMITS`, holds for still
-and moving formats alike; `allow` changes it for the whole process.
+A file of a few bytes can announce an image of gigabytes. `LIMITS` applies to images and videos
+alike; `allow` changes it for the whole process.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ RGB_BYTES = 3
 def allow(pixels: int | None) -> None:
     """Set the largest image and frame for this process, in pixels; None for the defaults.
 
-    Memory follows: up to 20 bytes a pixel while an image is decoded.
+    Memory use grows with it: up to 20 bytes per pixel while an image is decoded.
     """
     global LIMITS  # one setting per process, as Pillow's MAX_IMAGE_PIXELS is
     if pixels is None:
@@ -51,21 +51,21 @@ def allow(pixels: int | None) -> None:
 def check_image_size(
     name: str, width: int, height: int, bytes_per_pixel: float = RGB_BYTES
 ) -> None:
-    """Raise `ImageError` where a still image is over `LIMITS`; `bytes_per_pixel` at the peak."""
+    """Raise `ImageError` if an image exceeds `LIMITS`; `bytes_per_pixel` at the peak."""
     problem = oversize(width, height, LIMITS.pixels, bytes_per_pixel)
     if problem:
         raise ImageError(f"{name} {problem}")
 
 
 def check_frame_size(name: str, width: int, height: int) -> None:
-    """Raise `VideoError` where the frames of a video or animation are over `LIMITS`."""
+    """Raise `VideoError` if the frames of a video or animation exceed `LIMITS`."""
     problem = oversize(width, height, LIMITS.frame_pixels)
     if problem:
         raise VideoError(f"{name} {problem}")
 
 
 def check_file_size(name: str, size: int) -> None:
-    """Raise `ImageError` where an image file has more than ``LIMITS.bytes``."""
+    """Raise `ImageError` if an image file has more than ``LIMITS.bytes``."""
     if size > LIMITS.bytes:
         raise ImageError(f"{name} has over {LIMITS.bytes:,} bytes, the limit for an image file.")
 
@@ -73,7 +73,7 @@ def check_file_size(name: str, size: int) -> None:
 def oversize(
     width: int, height: int, pixels: int, bytes_per_pixel: float = RGB_BYTES
 ) -> str | None:
-    """What is wrong with a size, as the rest of a sentence that begins with the name; or None."""
+    """The problem with a size, to follow the name in a sentence; None if there is none."""
     size = f"is {width:,} x {height:,} pixels"
     if max(width, height) > LIMITS.side:
         return f"{size}, over the limit of {LIMITS.side:,} pixels a side: cut or scale it first."

@@ -1,8 +1,8 @@
-"""Which page of a TIFF is the image: cameras and scanners put a thumbnail first.
+"""Selects the page of a TIFF that is the image: cameras and scanners put a thumbnail first.
 
-A TIFF is a chain of directories (IFD), each an image of its own, some with further ones below
-them (SubIFDs). TIFF 6.0 marks reduced copies by ``NewSubfileType``; DNG and NEF files keep only
-such a copy in the first directory.
+A TIFF is a chain of directories (IFD), each an image, some with nested directories (SubIFDs).
+TIFF 6.0 marks reduced copies by ``NewSubfileType``; in DNG and NEF files the first directory holds
+only such a copy.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ _WANTED = frozenset(
     | {_PLANAR, _SUB_IFDS, _SAMPLE_FORMAT}
 )
 _CODES = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}  # field types of whole numbers
-_RAW = (32803, 34892)  # PhotometricInterpretation: colour filter array, linear raw
+_RAW = (32803, 34892)  # PhotometricInterpretation: color filter array, linear raw
 _REDUCED, _MASK = 1, 4  # bits of NewSubfileType
-_MOST = 256  # directories that are looked at
+_MOST = 256  # directories that are read
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Page:
     """One directory of a TIFF.
 
     Attributes:
-        offset: where it stands in the file.
-        tags: its whole-number fields, of those that matter here.
+        offset: position in the file, bytes.
+        tags: its integer fields, those in `_WANTED`.
     """
 
     offset: int
@@ -42,12 +42,12 @@ class Page:
 
     @property
     def width(self) -> int:
-        """Pixels across."""
+        """Width in pixels."""
         return self.first(_WIDTH, 0)
 
     @property
     def height(self) -> int:
-        """Pixels down."""
+        """Height in pixels."""
         return self.first(_HEIGHT, 0)
 
     @property
@@ -57,7 +57,7 @@ class Page:
 
     @property
     def is_raw(self) -> bool:
-        """Whether its pixels are those of a sensor, not yet of an image."""
+        """Whether its pixels are raw sensor data."""
         return self.first(_PHOTOMETRIC, 1) in _RAW
 
     @property
@@ -72,18 +72,18 @@ class Page:
 
     @property
     def stated_bits(self) -> int | None:
-        """Bits of white, where the file states them: more than the width of a sample does."""
+        """Bits of the white level if the file declares them; a sample may be wider."""
         most = max(self.tags.get(_MAX_SAMPLE) or (0,)).bit_length()
         return most if 8 <= most < self.bits else self.bits if self.bits in (10, 12, 14) else None
 
     @property
     def is_planar(self) -> bool:
-        """Whether each channel is stored by itself."""
+        """Whether each channel is stored separately."""
         return self.first(_PLANAR, 1) == 2
 
     @property
     def is_signed(self) -> bool:
-        """Whether samples are whole numbers with a sign."""
+        """Whether samples are signed integers."""
         return self.first(_SAMPLE_FORMAT, 1) == 2
 
     @property
@@ -93,11 +93,11 @@ class Page:
 
 
 def main_page(file: BinaryIO) -> tuple[Page, Page] | None:
-    """The first page of a TIFF and the one that is the image, mostly the same.
+    """The first page of a TIFF and the page that is the image, usually the same.
 
-    The image is the first page if that is full size; or else the largest full-size page among the
-    others and those below them; or else the largest of all. None for a file whose structure
-    cannot be followed, which is for the decoder to report.
+    The image is the first page if that is full size; or else the largest full-size page, nested
+    ones included; or else the largest of all. None if the structure cannot be parsed, which the
+    decoder reports.
     """
     try:
         form = _form(file)
@@ -115,15 +115,15 @@ def main_page(file: BinaryIO) -> tuple[Page, Page] | None:
 
 
 def moved_to(data: bytes, page: Page) -> bytes:
-    """The bytes of a TIFF with `page` as its first."""
-    at = 8 if data[2:4] in (b"+\0", b"\0+") else 4  # in a BigTIFF, eight bytes wide as well
+    """The bytes of a TIFF with `page` moved to the front."""
+    at = 8 if data[2:4] in (b"+\0", b"\0+") else 4  # in a BigTIFF the offset has eight bytes
     offset = page.offset.to_bytes(at, "little" if data[:2] == b"II" else "big")
     return data[:at] + offset + data[2 * at :]
 
 
 @dataclass(frozen=True)
 class _Form:
-    """How the numbers of one file are written: byte order, widths of counts and offsets."""
+    """Number formats of one file: byte order, widths of counts and offsets."""
 
     order: str
     count: str
@@ -142,7 +142,7 @@ def _form(file: BinaryIO) -> _Form:
 
 
 def _pages(file: BinaryIO, form: _Form) -> Iterator[Page]:
-    """All pages, those below others included, each once."""
+    """All pages, nested ones included, each once."""
     waiting, done = [form.first], set[int]()
     while waiting and len(done) < _MOST:
         at = waiting.pop()

@@ -1,4 +1,4 @@
-"""Paths and addresses as users give them."""
+"""Paths and addresses given by users."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import stat
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-#: What a shell hands over open, ``<(command)`` or standard input, is as good as a file.
+#: Open files passed by a shell, ``<(command)`` or standard input, are read like files.
 _HANDED_OVER = ("/dev/fd/", "/proc/self/fd/", "/dev/stdin")
 
 
 def local_path(path: str) -> str:
-    """A path as it is opened: of a ``file:`` address its path, and ``~`` as the user's home."""
+    """The path to open: that of a ``file:`` address, and ``~`` expanded to the user's home."""
     if path.startswith("file:"):
         return url2pathname(urlsplit(path).path)
     return path if os.path.lexists(path) else os.path.expanduser(path)
 
 
 def irregular(path: str) -> str | None:
-    """What a path leads to if that is neither a file nor a folder: opening it may wait for ever."""
+    """The kind of a special file (pipe, socket, device), which may block forever on opening."""
     try:
         mode = os.stat(path).st_mode
-    except (OSError, ValueError):  # it is said when it is opened
+    except (OSError, ValueError):  # opening it reports the error
         return None
     if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
         return None
@@ -32,5 +32,5 @@ def irregular(path: str) -> str | None:
 
 
 def is_handed_over(path: str) -> bool:
-    """Whether a path is one under which a shell hands over what is open already."""
+    """Whether a path stands for an open file passed by a shell."""
     return path.startswith(_HANDED_OVER)

@@ -1,4 +1,4 @@
-"""Images from wherever they are: files, folders, patterns, memory, or any mixture of those."""
+"""Images as frames: from files, folders, patterns, memory, or any mixture of those."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from mien.errors import ImageError, UsageError
 from mien.media.base import TimedSource
-from mien.media.images import is_picture, name_of, read_image
+from mien.media.images import is_image, name_of, read_image
 from mien.media.inputs import Input, Inputs, failure
 from mien.types import Frame
 
@@ -43,7 +43,7 @@ def opened(inputs: Any) -> Iterator[Frame | Input | TimedSource]:
     """Flatten whatever the user has into frames, named inputs and sources, lazily and in order.
 
     Args:
-        inputs: one, or any iterable of (nested ones too; generators are read one item at a time):
+        inputs: one of these, or an iterable of them (nested, too; generators are read lazily):
 
             - a path, folder or pattern, see `mien.media.inputs.Inputs`;
             - bytes, a binary file object, a PIL image or an array, as `read_image` takes them; a
@@ -71,7 +71,7 @@ def check_inputs(inputs: Any) -> None:
     if isinstance(inputs, list | tuple):
         for item in inputs:
             check_inputs(item)
-    elif not (isinstance(inputs, _SINGLE) or is_picture(inputs)) and (
+    elif not (isinstance(inputs, _SINGLE) or is_image(inputs)) and (
         not isinstance(inputs, Iterable) or isinstance(inputs, Mapping)
     ):
         hint = "; cv2.imread returns None for a file that it cannot read" if inputs is None else ""
@@ -90,7 +90,7 @@ def _items(inputs: Any) -> Iterator[Any]:
     elif isinstance(inputs, np.ndarray) and _is_many(inputs):
         for item in inputs:  # images of a batch, or names out of a table
             yield from _items(item)
-    elif is_picture(inputs):
+    elif is_image(inputs):
         yield inputs
     else:
         check_inputs(inputs)

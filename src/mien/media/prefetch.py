@@ -1,4 +1,4 @@
-"""Work ahead in a thread, as far as a fixed amount of memory goes."""
+"""Runs a generator ahead in a thread, up to a fixed amount of memory."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from mien.media.worker import Worker
 
 T = TypeVar("T")
 
-#: What may wait, in bytes: 11 pictures of 720p, one of 4K.
+#: Size of the queue in bytes: 11 images of 720p, one of 4K.
 LIMIT_BYTES = 32_000_000
-#: How many items may wait, however small they are.
+#: Length of the queue, whatever the size of the items.
 LIMIT_ITEMS = 64
 
 
 def prefetched(
     items: Generator[tuple[T, int] | None], name: str, most: int = LIMIT_ITEMS
 ) -> Generator[T]:
-    """Run `items` in a thread of its own, and hand on what it yields, in order.
+    """Run `items` in its own thread and yield what it yields, in order.
 
     The thread starts with the first ``next`` and waits while `LIMIT_BYTES` or `most` items are
-    ready. It ends with the iterator, be that exhausted, closed, given up in the middle of a loop
+    ready. It ends with the iterator, whether exhausted, closed, abandoned in the middle of a loop
     or interrupted, or at the latest with the interpreter; `items` is then closed, in the thread
     that ran it.
 
     Args:
-        items: yields each item with its size in bytes, or None where it has none yet, so that
-            it can be stopped while it looks for one.
-        name: the thread's, for debuggers.
-        most: how many items may wait.
+        items: yields each item with its size in bytes, or None if it has none yet, so that it can
+            be stopped while it searches for one.
+        name: name of the thread, for debuggers.
+        most: length of the queue.
 
     Raises:
-        BaseException: whatever `items` raised, after all that it had yielded before.
+        BaseException: whatever `items` raised, after everything that it had yielded.
         RuntimeError: the interpreter is shutting down.
     """
     channel: _Channel[T] = _Channel(most)
@@ -52,7 +52,7 @@ def prefetched(
 
 
 class _Channel(Generic[T]):
-    """A bounded queue between two threads, which either end can shut."""
+    """A bounded queue between two threads, which either end can close."""
 
     def __init__(self, most: int) -> None:
         self.most = most
@@ -63,7 +63,7 @@ class _Channel(Generic[T]):
         self._changed = threading.Condition()
 
     def fill(self, items: Generator[tuple[T, int] | None]) -> None:
-        """Put in all that `items` yields, until it ends, fails, or the other end has stopped."""
+        """Put in everything that `items` yields, until it ends, fails, or the consumer stops."""
         try:
             with closing(items):
                 for item in items:
@@ -77,7 +77,7 @@ class _Channel(Generic[T]):
                 self._changed.notify_all()
 
     def take(self) -> tuple[T, int] | None:
-        """The next item, waiting for it; None when there will be no more."""
+        """The next item, waiting for it; None at the end."""
         with self._changed:
             while not (self._waiting or self._finished or self._stopped):
                 self._changed.wait()
@@ -91,7 +91,7 @@ class _Channel(Generic[T]):
             return item
 
     def stop(self) -> None:
-        """Let go of what waits, and tell the filling end to stop."""
+        """Discard the queue and stop the producer."""
         with self._changed:
             self._stopped = True
             self._waiting.clear()

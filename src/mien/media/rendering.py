@@ -1,4 +1,4 @@
-"""Decoded frames into RGB pictures as a player shows them: upright, pixels square, resized."""
+"""Converts decoded frames to RGB images as a player shows them: upright, square pixels, resized."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from av import VideoFrame
     from av.video.stream import VideoStream
 
-#: FFmpeg's number for "the file does not say which YUV this is".
+#: FFmpeg's value for an unspecified YUV color space.
 _UNSPECIFIED = 2
-#: The tallest picture that is taken for standard definition, BT.601, where the file does not say.
+#: The greatest height taken for standard definition, BT.601, if the color space is unspecified.
 _STANDARD_HEIGHT = 576
 
 
 class Turn(NamedTuple):
-    """How a stored picture becomes upright: first swapped along the diagonal, then flipped."""
+    """How a stored image becomes upright: first transposed, then flipped."""
 
     swap: bool = False
     flip_x: bool = False
@@ -29,7 +29,7 @@ class Turn(NamedTuple):
 
 
 class Renderer:
-    """Renders the frames of one stream; keeps what swscale has set up from frame to frame."""
+    """Renders the frames of one stream; the swscale context is reused from frame to frame."""
 
     def __init__(self, stream: VideoStream) -> None:
         from av.video.reformatter import VideoReformatter
@@ -61,7 +61,7 @@ class Renderer:
         return _turned(cast(Image, rgb.to_ndarray()), turn)
 
     def size(self, frame: VideoFrame | None, width: int | None) -> tuple[int, int]:
-        """Width and height of what `render` gives; of the header's size where there is no frame."""
+        """Width and height of the images from `render`; by the header if there is no frame."""
         across, down = self._stored if frame is None else (frame.width, frame.height)
         upright = (across * self._aspect, float(down))
         if frame is not None and self._turn(frame).swap:
@@ -69,11 +69,11 @@ class Renderer:
         return fitted(upright, width)
 
     def rotation(self, frame: VideoFrame | None) -> int:
-        """Degrees clockwise, 0, 90, 180 or 270, by which `render` turns."""
+        """Degrees clockwise, 0, 90, 180 or 270, by which `render` rotates."""
         return 0 if frame is None else round(-frame.rotation / 90) * 90 % 360
 
     def _turn(self, frame: VideoFrame) -> Turn:
-        """Looked up once: PyAV's side data keeps its frame in a cycle, so in memory, for long."""
+        """Cached: PyAV's side data references its frame in a cycle, which keeps it in memory."""
         if frame.rotation not in self._turns:
             self._turns[frame.rotation] = _display_turn(frame)
         return self._turns[frame.rotation]
@@ -82,7 +82,7 @@ class Renderer:
 def _display_turn(frame: VideoFrame) -> Turn:
     """The display matrix that phones write, rounded to quarter turns, flips included.
 
-    A stored point (x, y) is shown at (a x + c y, b x + d y); see libavutil/display.h.
+    A stored point (x, y) is displayed at (a x + c y, b x + d y); see libavutil/display.h.
     """
     matrix: Any = frame.side_data.get("DISPLAYMATRIX")
     if matrix is None:

@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes: for the sentence about a file that is not read."""
+"""File signatures: names the format of a file that is not read, for the error message."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _STARTS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\x1f\x8b", "is a gzip archive: unpack it first"),
 )
 
-#: ISO brands, behind ``ftyp``, of images that end up here only because they are broken.
+#: ISO brands, after ``ftyp``, of formats that are read: such a file fails only if it is broken.
 _IMAGE_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1", b"avif", b"avis")
 _JPEG_KINDS = {
     0xC3: "a lossless JPEG",
@@ -66,11 +66,11 @@ _JPEG_KINDS = {
 
 
 def describe(head: bytes, tail: bytes = b"") -> str | None:
-    """What a file is that cannot be read as an image, with what to do; None where unknown.
+    """Describe a file that cannot be read as an image, and what to do; None if unknown.
 
     Args:
-        head: its first bytes, 4096 are enough for all but JPEG.
-        tail: its last bytes, by which a TGA is known.
+        head: its first bytes; 4096 suffice for all but JPEG.
+        tail: its last bytes, which hold the signature of a TGA.
     """
     if not head:
         return "is empty: it has 0 bytes"
@@ -83,15 +83,15 @@ def describe(head: bytes, tail: bytes = b"") -> str | None:
             return what
     if tail[-18:-1] == b"TRUEVISION-XFILE." or _is_tga(head):
         return f"is a TGA image: {_CONVERT}"
-    if _is_text(head):
+    if is_text(head):
         return _text(head)
     if not any(head):
-        return "holds nothing but zeros, as a download does that never finished"
+        return "holds nothing but zeros, like an unfinished download: download it again"
     return None
 
 
 def webp_size(head: bytes) -> tuple[int, int] | None:
-    """Width and height of the canvas of a WebP file, from its first 30 bytes."""
+    """Canvas width and height of a WebP file, from its first 30 bytes."""
     if head[:4] != b"RIFF" or head[8:12] != b"WEBP" or len(head) < 30:
         return None
     if head[12:16] == b"VP8X":
@@ -104,7 +104,7 @@ def webp_size(head: bytes) -> tuple[int, int] | None:
 
 
 def _jpeg(head: bytes) -> str | None:
-    """What kind of JPEG this is, where its frame header is one that no decoder here knows."""
+    """The kind of JPEG, if its frame header is one that no decoder here supports."""
     at = 2
     while at + 5 <= len(head) and head[at] == 0xFF:
         kind, length = head[at + 1], int.from_bytes(head[at + 2 : at + 4], "big")
@@ -122,15 +122,16 @@ def _jpeg(head: bytes) -> str | None:
 
 
 def _is_tga(head: bytes) -> bool:
-    """An old TGA has no signature: a header that makes sense, and no more than that."""
+    """Whether this may be an old TGA, which has no signature: its header is plausible."""
     if len(head) < 18:
         return False
     plain = head[1] == 0 and head[2] in (2, 3, 10, 11) and not any(head[3:8])
     return plain and head[16] in (8, 16, 24, 32) and any(head[12:14]) and any(head[14:16])
 
 
-def _is_text(head: bytes) -> bool:
-    try:  # incrementally, as the last character may be cut in two
+def is_text(head: bytes) -> bool:
+    """Whether the first bytes of a file are UTF-8 text."""
+    try:  # incrementally: the last character may be split
         return "\0" not in codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:
         return False

@@ -1,4 +1,4 @@
-"""Timestamps of a video: when a frame is shown, which is lost, whether the file is whole."""
+"""Timestamps of a video: display times, lost frames, and whether the file is complete."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ if TYPE_CHECKING:
     from av.stream import Stream
     from av.video.stream import VideoStream
 
-#: A video that ends this many seconds before the end that its header promises is cut off.
+#: A video is cut off if it ends this many seconds before the end declared in its header.
 MISSING_S = 0.5
-#: A jump back in time by more than this is a new beginning; by less, an untidy stamp.
+#: A jump back by more than this is a restart of the clock; by less, an inaccurate timestamp.
 RESTART_S = 1.0
-#: FFmpeg's AVFMT_NOTIMESTAMPS: of a format without a clock.
+#: FFmpeg's AVFMT_NOTIMESTAMPS: a format without timestamps.
 _NO_TIMESTAMPS = 0x80
-#: A jump ahead by more than this, a day, is a broken stamp: what follows goes on from there.
+#: A jump ahead by more than this, a day, is a broken timestamp: later times continue without it.
 LEAP_S = 86_400.0
-#: Containers whose header says how long the film is, by FFmpeg's names; for others it guesses.
+#: Containers that declare the duration in the header, by FFmpeg's names; for others it guesses.
 _PROMISING = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "flv", "avi", "asf")
-#: Of these, some writers give the stamp of the end in place of the length, where stamps start late.
+#: For these, some writers declare the end time instead of the duration if timestamps start late.
 _ENDS_OR_LENGTHS = ("matroska,webm", "asf")
 
 
-class Ledger:
-    """The stamps of packets that went into the decoder, and have not come out as a frame.
+class PendingStamps:
+    """Timestamps of packets that were sent to the decoder and have not come back as a frame.
 
-    Decoders report damage late and out of order, and say not which packet they mean. But frames
-    come out in the order of their stamps, so a stamp that is passed over will never come. It is
-    only held for lost where the decoder reported damage: some packets hold no frame of their own.
+    Decoders report damage late, out of order, and without naming the packet. But frames come out in
+    timestamp order, so a timestamp that was skipped will never come. It counts as lost only if the
+    decoder reported damage: some packets hold no frame of their own.
     """
 
     def __init__(self) -> None:
@@ -39,32 +39,32 @@ class Ledger:
         self._due: list[int] = []
         self._blind = False
 
-    def enter(self, packet: Packet[Stream]) -> None:
-        """Write down a packet that is about to be decoded."""
+    def add(self, packet: Packet[Stream]) -> None:
+        """Register a packet that is about to be decoded."""
         if packet.pts is None:
             self._blind = True
         elif not packet.is_discard:
             heappush(self._due, packet.pts)
 
     def lost_before(self, pts: int | None) -> list[int | None]:
-        """Strike out everything up to `pts`, None for all; the stamps of damaged frames therein."""
-        passed: list[int | None] = []
+        """Drop everything up to `pts`, None for all; returns the timestamps of damaged frames."""
+        skipped: list[int | None] = []
         while self._due and (pts is None or self._due[0] <= pts):
             stamp = heappop(self._due)
             if stamp != pts:
-                passed.append(stamp)
-        if self._blind:  # there is nothing but the number of failures to go by
-            passed = [None] * self.failures
-        lost = passed[-self.failures :] if self.failures else []
+                skipped.append(stamp)
+        if self._blind:  # only the number of failures is known
+            skipped = [None] * self.failures
+        lost = skipped[-self.failures :] if self.failures else []
         self.failures -= len(lost)
         return lost
 
 
 def frame_rate(container: InputContainer, stream: VideoStream) -> Fraction | None:
-    """Frames a second, as the file says; None where it does not.
+    """Frames per second by the file; None if unknown.
 
-    A raw stream has no clock: there, FFmpeg's average is a constant, and its guess is the rate
-    that the codec's own header gives, if it gives one.
+    A raw stream has no timestamps: there, FFmpeg's average is a constant, and its guess is the rate
+    in the header of the codec, if there is one.
     """
     if _is_raw(container):
         return stream.guessed_rate or stream.average_rate
@@ -76,11 +76,15 @@ def _is_raw(container: InputContainer) -> bool:
 
 
 class Clock:
-    """Turns stamps into seconds since the video's beginning, and knows where its end should be.
+    """Converts timestamps to seconds since the start of the video, and checks its duration.
 
-    Zero is where the file's clock starts, which is what a player shows as 0: sound that starts
-    before the pictures makes their first time larger than 0. Sound before the file's own zero is
-    the run-up of an audio decoder and does not count.
+    Zero is the start of the file's clock, which a player shows as 0: if audio starts before the
+    images, the first image is later than 0. Audio before the file's own zero is the priming of an
+    audio decoder and does not count.
+
+    Attributes:
+        promised: declared end, seconds on this clock; None if unknown.
+        interrupted: set when reading the file failed.
     """
 
     def __init__(
@@ -106,11 +110,11 @@ class Clock:
                 self.promised = end if end > 0 else self.promised
 
     def seconds(self, stamp: int) -> float:
-        """The time of a stamp of the pictures' stream."""
+        """The time of a timestamp of the video stream."""
         return float(stamp * self._tick) - self._origin
 
-    def tell(self, pts: int | None, index: int) -> float:
-        """The time of the next frame: never before the last, even where stamps start again."""
+    def next_time(self, pts: int | None, index: int) -> float:
+        """The time of the next frame: never before the last, even if timestamps restart."""
         if pts is None or self._raw:
             time_s = index * self._step if self._last is None else self._last + self._step
         else:
@@ -124,9 +128,9 @@ class Clock:
         return time_s
 
     def duration(self, ticks: int | None) -> float | None:
-        """How long a frame is shown, from the duration of its packet; None where it has none.
+        """Display duration of a frame by its packet, seconds; None if unknown.
 
-        Never past the end of the file, as far as that is promised.
+        Never past the declared end of the file.
         """
         if not ticks or ticks < 0 or self._last is None:
             return None
@@ -135,15 +139,15 @@ class Clock:
             return length
         return min(length, self.promised - self._last)
 
-    def passes(self, packet: Packet[Stream]) -> None:
-        """Note how far the file goes, images and sound."""
+    def note(self, packet: Packet[Stream]) -> None:
+        """Record how far the file reaches, images and audio."""
         if packet.pts is not None:
             end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
             self._reached = max(self._reached, end - self._origin)
 
     @property
     def falls_short(self) -> bool:
-        """Whether the video ended before its end."""
+        """Whether the video ended before its declared end."""
         if self.interrupted or self.promised is None:
             return self.interrupted or self._cut
         reached = max(self._reached, (self._last or 0.0) + self._step)

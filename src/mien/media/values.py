@@ -1,7 +1,7 @@
-"""Sample values to 8-bit RGB: which value is white, what transparent pixels show.
+"""Conversion of sample values to 8-bit RGB: the white level, and the color of transparent pixels.
 
-Of 16 and more bits a file often uses fewer, and few say so. The rule: white is the largest value
-of the depth that the file states (TIFF ``MaxSampleValue``, PNG ``sBIT`` unless the values are
+Files of 16 or more bits often use fewer, and few declare it. The rule: white is the largest value
+of the depth that the file declares (TIFF ``MaxSampleValue``, PNG ``sBIT`` unless the values are
 already at full scale), or else of the smallest usual depth (8, 10, 12, 14, 16, 24, 32 bits) that
 holds all values of the image. Floats are 0 to 1, or 0 to the largest value of such a depth.
 """
@@ -23,7 +23,7 @@ Samples = npt.NDArray[Any]
 Samples8 = npt.NDArray[np.uint8]
 
 _DEPTHS = (8, 10, 12, 14, 16, 24, 32)
-_ROWS = 32  # converted at once: the copies then stay in the processor's cache
+_ROWS = 32  # converted at a time, so that the copies stay in the processor's cache
 _NEUTRAL = (128, 128, 128, 255)
 _LEAST_FLOAT_RANGE = 16  # floats up to a value between 1 and this have no plausible depth
 
@@ -31,16 +31,16 @@ _LEAST_FLOAT_RANGE = 16  # floats up to a value between 1 and this have no plaus
 def to_rgb(image: PilImage.Image) -> Image:
     """A loaded PIL image of 8-bit samples as ``(H, W, 3)`` RGB.
 
-    Transparent pixels show mid gray, as a profile image cut to a circle often hides anything at
-    all outside the circle.
+    Transparent pixels become mid gray: outside the circle of a profile image the hidden pixels can
+    be anything.
     """
     from PIL import Image as PilImage
     from PIL import ImageFilter
 
-    if image.mode == "1":  # dots stand for grays: bring the grays back, for faces to be found
+    if image.mode == "1":  # undo dithering, so that faces are detected
         image = image.convert("L").filter(ImageFilter.GaussianBlur(1.0))
     pixels = np.empty((image.height, image.width, 3), np.uint8)
-    for top in range(0, image.height, _ROWS):  # as every step of this is a copy
+    for top in range(0, image.height, _ROWS):  # in strips, as every step makes a copy
         strip = image.crop((0, top, image.width, min(top + _ROWS, image.height)))
         if strip.mode == "La":
             strip = strip.convert("LA")
@@ -76,19 +76,19 @@ def to_8_bits(
     """Scale samples of any type to 8 bits.
 
     Args:
-        samples: ``(H, W)`` or ``(H, W, channels)``, whole numbers or floats.
-        name: of the image, for errors.
-        bits: depth of the values, where it is stated.
+        samples: ``(H, W)`` or ``(H, W, channels)``, integers or floats.
+        name: name of the image, for errors.
+        bits: depth of the values, if declared.
         signed: their type is signed, so that white has one bit fewer.
         white_is_zero: small values are light.
 
     Returns:
-        uint8 of the same shape; negative values are black.
+        uint8 of the same shape; negative values become black.
 
     Raises:
-        ImageError: floats whose range means nothing: not finite, negative, or just over 1.
+        ImageError: floats of an undefined range: not finite, negative, or just over 1.
     """
-    if samples.ndim == 3 and samples.shape[2] == 4:  # alpha has a depth of its own
+    if samples.ndim == 3 and samples.shape[2] == 4:  # alpha may have another depth
         color = to_8_bits(samples[..., :3], name, bits=bits, signed=signed)
         return np.dstack([color, to_8_bits(samples[..., 3], name, signed=signed)])
     white = _white(samples, name, bits, signed=signed)
@@ -106,10 +106,10 @@ def to_8_bits(
 
 
 def png_bits(samples: Samples, significant: int | None) -> int | None:
-    """Depth of 16-bit PNG samples by its sBIT chunk, None where they follow the usual rule.
+    """Depth of 16-bit PNG samples by its sBIT chunk; None if the usual rule applies.
 
-    The standard wants values shifted up to 16 bits, their low bits zero or a copy of the high
-    ones; writers that state sBIT and leave the values as they are exist too.
+    The standard requires values shifted up to 16 bits, with low bits that are zero or a copy of
+    the high ones, but some writers declare sBIT and leave the values unshifted.
     """
     if significant is None or not 8 <= significant < 16:
         return None
@@ -121,7 +121,7 @@ def png_bits(samples: Samples, significant: int | None) -> int | None:
 
 
 def read_all_bits(data: bytes, name: str) -> Samples:
-    """Samples with all their bits, ``(H, W)`` or ``(H, W, 3 or 4)`` in RGB order, by OpenCV.
+    """Samples at full depth, ``(H, W)`` or ``(H, W, 3 or 4)`` in RGB order, read with OpenCV.
 
     Raises:
         ImageError: OpenCV cannot read this kind of file.
@@ -129,7 +129,7 @@ def read_all_bits(data: bytes, name: str) -> Samples:
     import cv2
     from cv2.utils import logging
 
-    level = logging.setLogLevel(logging.LOG_LEVEL_SILENT)  # it would write to standard error
+    level = logging.setLogLevel(logging.LOG_LEVEL_SILENT)  # it writes to standard error otherwise
     try:
         samples = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
@@ -150,7 +150,7 @@ NOT_READ = (
 
 
 def depth_of(top: float) -> int:
-    """Bits of the smallest usual depth that holds a value; 32 for those that none holds."""
+    """Bits of the smallest usual depth that holds a value, at most 32."""
     return next((bits for bits in _DEPTHS if top < 1 << bits), 32)
 
 
@@ -164,7 +164,7 @@ def _white(samples: Samples, name: str, bits: int | None, *, signed: bool) -> in
     low = samples.min()
     if not (np.isfinite(low) and np.isfinite(top)) or low < 0 or 1 < top < _LEAST_FLOAT_RANGE:
         raise ImageError(
-            f"{name} has float values of {low:.3g} to {top:.3g}, a range without a known white:"
-            " scale them to 0 to 1, or save it in 8 bits."
+            f"{name} has float values of {low:.3g} to {top:.3g}, so that white is undefined:"
+            " scale them to 0 to 1, or save it with 8 bits."
         )
     return 1 if top <= 1 else (1 << depth_of(float(np.ceil(top)))) - 1

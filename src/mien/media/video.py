@@ -1,4 +1,4 @@
-"""Films: every frame with its number and its time, read ahead in a thread."""
+"""Videos: every frame with its index and time, decoded ahead in a thread."""
 
 from __future__ import annotations
 
@@ -20,43 +20,42 @@ from mien.types import Frame, Image
 
 _log = logging.getLogger(__name__)
 
-#: Two stamps nearer than this, in seconds, are the same time.
+#: Timestamps closer than this, in seconds, are equal.
 _SAME_S = 1e-6
 
 
 class VideoSource:
-    """The frames of one film: H.264, VP9, animated GIF and WebP, and all else that FFmpeg reads.
+    """The frames of one video: H.264, VP9, animated GIF and WebP, and all else that FFmpeg reads.
 
-    Pictures come upright, as the file's rotation metadata wants, with square pixels. The time of a
-    frame is its presentation stamp, so a variable frame rate is right; 0 is where a player's clock
-    starts. The index counts the frames of the whole film in the order of presentation, also after
-    `start`, where it is counted from the stamps that the file lists and never estimated.
+    Images are upright by the rotation metadata of the file, with square pixels. The time of a frame
+    is its presentation timestamp, so variable frame rates are handled; 0 is where a player's clock
+    starts. The index counts the frames of the whole video in presentation order, also with
+    `start`, where it is counted from the timestamps in the file, never estimated.
 
-    A frame that is damaged, and the place where a film breaks off, come as a frame whose ``read``
-    raises `VideoError`; so does a film with no frame in the range asked for. ``read`` hands out
-    the decoded picture once; later calls decode it from the file again, so that a result which
-    is kept costs no picture's memory.
+    A damaged frame, and the point where a video breaks off, are frames whose ``read`` raises
+    `VideoError`; so is a video without frames in the requested range. ``read`` returns the decoded
+    image once; later calls decode it from the file again, so that stored results hold no images.
 
-    A thread decodes ahead, 32 MB at most. It ends when the iterator does, however that comes
-    about. A source can be iterated again.
+    A thread decodes ahead, 32 MB at most, and ends with the iterator in any case. A source can be
+    iterated again.
 
     Args:
         path: the file.
-        fps: at most so many frames a second, spread evenly over time.
+        fps: maximum frames per second, spread evenly over time.
         every: only frames whose index is a multiple of this.
-        start: seconds; frames before are left out, without decoding most of them.
-        end: seconds; frames at this time and later are left out.
-        width: images wider than this many pixels are made smaller.
+        start: seconds; earlier frames are skipped, mostly without decoding them.
+        end: seconds; frames at this time and later are skipped.
+        width: images wider than this many pixels are downscaled.
         stream: which of the file's video streams, counted from 0; by default the one that the
-            file marks as its default, else the largest, and never a cover.
+            file marks as its default, else the largest, and never cover art.
 
     Attributes:
-        info: `VideoInfo`, known before the first frame.
+        info: `VideoInfo`, available before the first frame.
 
     Raises:
         InputNotFoundError: there is no such file.
         InputError: the path is a folder.
-        VideoError: the file is not a film, or nothing of it can be decoded.
+        VideoError: the file is not a video, or no frame of it can be decoded.
         UsageError: a number is out of range.
     """
 
@@ -106,16 +105,16 @@ class VideoSource:
         return Timing(fps=min(self.info.fps / self.every, self.fps or math.inf))
 
     def __iter__(self) -> Iterator[Frame]:
-        """Yield frames in order of presentation."""
+        """Yield frames in presentation order."""
         return prefetched(self._frames(), "mien-video")
 
     def _frames(self) -> Generator[tuple[Frame, int] | None]:
-        """The chosen frames, each with the bytes that its image holds; None for the others."""
+        """The selected frames, each with the size of its image in bytes; None for the others."""
         start, due = self.start or 0.0, self.start or 0.0
         step = 1 / self.fps if self.fps else 0.0
-        # Stamps are rounded, some to 1/1000 s: what is nearly due, and nearest to it, is in time.
+        # Timestamps are rounded, some to 1/1000 s, so a frame that is nearly due counts as due.
         slack = min(step / 4, 0.5 / (self.info.fps or 25)) + _SAME_S
-        held: tuple[Frame, int] | None = None  # until it is known how long it is shown
+        held: tuple[Frame, int] | None = None  # until the next frame gives its duration
         index, end = 0, start
         for moment in self._guarded_moments(start):
             if self.end is not None and moment.time_s >= self.end - _SAME_S:
@@ -133,27 +132,27 @@ class VideoSource:
                 yield _shown_until(moment.time_s, *held)
             held = self._frame(moment)
         if held is None:
-            moment = Moment.broken(index, start, self._nothing(index > 0), final=True)
+            moment = Moment.broken(index, start, self._no_frames(index > 0), final=True)
             yield replace(self._frame(moment)[0], time_s=None), 0
         else:
             yield _shown_until(end, *held)
 
     def _end(self, moment: Moment) -> float:
-        """When a frame ends if no other follows."""
+        """End time of a frame that no other follows."""
         if moment.final:
             return moment.time_s
         duration_s = 1 / (self.info.fps or 25) if moment.duration_s is None else moment.duration_s
         return moment.time_s + duration_s
 
-    def _nothing(self, some: bool) -> str:
-        if not some:
+    def _no_frames(self, has_frames: bool) -> str:
+        if not has_frames:
             return f"{self.name} has no frames."
         long = self.info.duration_s
         hint = f"; it is {long:.2f} s long" if long else ""
-        return f"{self.name} has no frame in the range that was asked for{hint}."
+        return f"{self.name} has no frame in the requested range{hint}."
 
     def _guarded_moments(self, start: float) -> Iterator[Moment]:
-        """All moments; where reading fails, a last one says so, whatever the decoder raised."""
+        """All moments; if the decoder raises anything, a last one carries the error."""
         index, time_s = 0, start
         try:
             with closing(self._moments(start)) as moments:
@@ -163,7 +162,7 @@ class VideoSource:
         except InputError as error:
             yield Moment.broken(index, time_s, str(error), final=True)
         except Exception as error:  # noqa: BLE001 - decoders raise anything at damaged files
-            problem = f"{self.name} cannot be read from {time_s:.2f} s on, it is damaged"
+            problem = f"{self.name} is damaged and cannot be read from {time_s:.2f} s on"
             reason = f"{type(error).__name__}: {error}".rstrip(".: ")
             yield Moment.broken(index, time_s, f"{problem} ({reason}).", final=True)
 
@@ -173,24 +172,24 @@ class VideoSource:
         return decoding.moments(self.path, self.name, start, self.stream)
 
     def _frame(self, moment: Moment) -> tuple[Frame, int]:
-        image = _Picture(self, moment)
+        image = _FrameImage(self, moment)
         return Frame(self.name, image, moment.index, moment.time_s), image.nbytes
 
 
 def _shown_until(end_s: float, frame: Frame, nbytes: int) -> tuple[Frame, int]:
-    """The frame, with how long it is shown."""
+    """The frame with its duration."""
     return replace(frame, duration_s=max(0.0, end_s - (frame.time_s or 0.0))), nbytes
 
 
-class _Picture:
-    """Hands out a decoded picture once, and decodes it anew whenever it is asked for again."""
+class _FrameImage:
+    """Returns a decoded image once, and decodes it again on every later call."""
 
-    def __init__(self, film: VideoSource, moment: Moment) -> None:
-        self._film, self._index, self._time_s = film, moment.index, moment.time_s
+    def __init__(self, video: VideoSource, moment: Moment) -> None:
+        self._video, self._index, self._time_s = video, moment.index, moment.time_s
         self._image: Image | None = None
         self._problem: str | None = None
         try:
-            self._image = moment.render(film.width)
+            self._image = moment.render(video.width)
         except InputError as error:
             self._problem = str(error)
 
@@ -202,13 +201,13 @@ class _Picture:
         if self._problem is not None:
             raise VideoError(self._problem)
         image, self._image = self._image, None
-        return self._again() if image is None else image
+        return self._decode_again() if image is None else image
 
-    def _again(self) -> Image:
-        with closing(self._film._moments(self._time_s)) as moments:
+    def _decode_again(self) -> Image:
+        with closing(self._video._moments(self._time_s)) as moments:
             for moment in moments:
                 if moment.index == self._index:
-                    return moment.render(self._film.width)
+                    return moment.render(self._video.width)
                 if moment.index > self._index:
                     break
-        raise VideoError(f"Frame {self._index} of {self._film.name} is not there any more.")
+        raise VideoError(f"Frame {self._index} of {self._video.name} is not there any more.")

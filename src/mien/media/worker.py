@@ -1,7 +1,7 @@
 """Background threads that end before the interpreter does.
 
-While Python shuts down, a thread that returns from native code (ONNX Runtime, OpenCV) aborts the
-process, and the output that a script has not flushed yet is lost with it.
+A thread that returns from native code (ONNX Runtime, OpenCV) while Python shuts down aborts the
+process, and unflushed output is lost.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from weakref import WeakSet
 
 T = TypeVar("T")
 
-#: Seconds that a stopped thread may still wait for an item of somebody else's iterator.
+#: Seconds that a stopped thread may still wait for an item of a user's iterator.
 GRACE_S = 1.0
 _POLL_S = 0.05
 
@@ -24,9 +24,9 @@ class Worker(threading.Thread):
     """A thread that can be stopped, and is stopped at the latest when the interpreter exits.
 
     Args:
-        work: what it does. Whatever may block for long belongs into `awaited`.
-        stop: asks `work` to return soon; called from other threads, more than once perhaps.
-        name: the thread's, for debuggers.
+        work: the function to run. Iterate over anything that may block for long with `awaited`.
+        stop: asks `work` to return soon; called from other threads, possibly more than once.
+        name: name of the thread, for debuggers.
     """
 
     def __init__(self, work: Callable[[], object], stop: Callable[[], object], name: str) -> None:
@@ -42,12 +42,12 @@ class Worker(threading.Thread):
     def finish(self) -> None:
         """Ask the thread to end, and return when it has.
 
-        A thread that waits for an item that does not come is left behind after `GRACE_S`: it runs
-        no native code, and ends when the item comes.
+        A thread that still waits for an item after `GRACE_S` is abandoned: it runs no native code,
+        and ends when the item arrives.
         """
         self.ask()
         waited = 0.0
-        if self is threading.current_thread():  # it ran the garbage collection that closed it
+        if self is threading.current_thread():  # garbage collection closed it in its own thread
             return
         while self.is_alive() and waited < GRACE_S:
             started = time.monotonic()
@@ -56,7 +56,7 @@ class Worker(threading.Thread):
 
 
 def awaited(items: Iterable[T]) -> Iterator[T]:
-    """The items of an iterable that may keep a worker waiting, such as a camera or a queue."""
+    """The items of an iterable that may block, such as a camera or a queue."""
     upcoming = iter(items)
     thread = threading.current_thread()
     while True:

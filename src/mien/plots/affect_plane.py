@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import UsageError
-from mien.expressions.affect import PLACES
+from mien.expressions.affect import COORDINATES
 from mien.labels import EMOTIONS
 from mien.plots.svg import FONT, number, round_times, time_text, told
 from mien.plots.values import PersonPath, Plot
@@ -192,7 +192,7 @@ def _words(plane: _Plane) -> str:
     """The expressions at their places."""
     out = []
     for label in EMOTIONS:
-        x, y = float(plane.x(PLACES[label][0])), float(plane.y(PLACES[label][1]))
+        x, y = float(plane.x(COORDINATES[label][0])), float(plane.y(COORDINATES[label][1]))
         right, down, anchor = _BESIDE[label]
         out.append(
             f'<circle cx="{number(x)}" cy="{number(y)}" r="2.5" fill-opacity=".8"/>'
@@ -261,7 +261,7 @@ def _moments(points: _Points, plane: _Plane, span: tuple[float, float]) -> str:
     x, y = plane.x(points.places[:, 0]).tolist(), plane.y(points.places[:, 1]).tolist()
     first, last, out = 0, len(points.times) - 1, []
     colors = [time_color((t - span[0]) / (span[1] - span[0])) for t in points.times]
-    words = [(float(plane.x(v)), float(plane.y(a))) for v, a in PLACES.values()]
+    words = [(float(plane.x(v)), float(plane.y(a))) for v, a in COORDINATES.values()]
     taken = [*words, *((x[row], y[row]) for row in (first, last))]
     times = round_times(*span, 9)
     fine = times[1] - times[0] if len(times) > 1 else 0.1

@@ -181,7 +181,7 @@ class Result(Comparable):
         names = affect.missing(tuple(self.scores.measures))
         if not names:
             return self
-        settings = replace(self.settings, derived=affect.told(names))
+        settings = replace(self.settings, derived=affect.provenance_note(names))
         return replace(self, scores=affect.with_affect(self.scores), settings=settings)
 
     def to_dataframe(self) -> pd.DataFrame:

@@ -208,7 +208,7 @@ class TimelineTables(Comparable):
             return self
         return self._selected(
             lambda faces: affect.with_columns(faces, self.labels),
-            settings=replace(self.settings, derived=affect.told(names)),
+            settings=replace(self.settings, derived=affect.provenance_note(names)),
         )
 
     @property

@@ -1,1 +1,1 @@
-"""Tracks: which face is the same person from frame to frame, and adaptive frame sampling."""
+"""Tracking of people from frame to frame, and adaptive frame sampling."""

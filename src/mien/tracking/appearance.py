@@ -1,10 +1,9 @@
-"""How a head looks, as one vector: enough to know someone again within a film.
+"""Appearance vector of a head, to re-identify a person within a video.
 
-Shape and colour of the head with its hair, inside an oval that leaves the background out: a
-histogram of oriented gradients (Dalal and Triggs 2005) and a histogram of the colours in CIE
-Lab, blurred, so that a little more light or another expression moves it little. It costs 1 to 2
-ms a face. It is no face recognition: it knows someone by the same light, face and hair, not in
-another film, and not from behind.
+Shape and color of the head with its hair, inside an oval that excludes the background: a histogram
+of oriented gradients (Dalal and Triggs 2005) and a blurred histogram of the colors in CIE Lab, so
+that small changes of light or expression have little effect. It takes 1 to 2 ms per face. It is not
+face recognition: it works for the same light, face and hair, not across videos or from behind.
 """
 
 from __future__ import annotations
@@ -15,30 +14,29 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mien.faces.crops import cut
+from mien.faces.crops import crop_faces
 from mien.models.card import CropSpec
 from mien.types import Crops, Faces, FloatArray, Image
 
 _HEAD = CropSpec(margin=0.25)  # the box grown by a quarter on each side: hair, ears and chin
-_SIDE = 64  # pixels of the square; gradients are counted in cells of 8
-_BLOCKS = 7  # of 16 pixels, by steps of 8, along each side
+_SIDE = 64  # side of the crop, pixels; gradients are counted in cells of 8
+_BLOCKS = 7  # blocks of 16 pixels, in steps of 8, along each side
 _BINS = 8  # along each of L, a and b
-_OVAL = (0.7, 0.85)  # half axes of the head in the square, as shares of half its side
-_LOW, _HIGH = (0.0, 104.0, 104.0), (255.0, 176.0, 176.0)  # where skin, hair and clothes lie
+_OVAL = (0.7, 0.85)  # half axes of the head in the crop, as fractions of half its side
+_LOW, _HIGH = (0.0, 104.0, 104.0), (255.0, 176.0, 176.0)  # Lab range of skin, hair and clothes
 
 
 def appearance(image: Image, faces: Faces) -> FloatArray:
-    """Vectors ``(n, d)`` float32 of length 1; their products are the cosines of likeness.
+    """Unit vectors ``(n, d)`` float32; their scalar products are cosine similarities.
 
     Args:
         image: ``(H, W, 3)`` uint8 RGB.
-        faces: n faces in pixels of `image`; only their boxes are used, so that faces of
-            detectors without landmarks are as good.
+        faces: n faces in pixels of `image`; only their boxes are used, so landmarks are not needed.
     """
-    squares = cut(image, faces, _SIDE, _HEAD)
+    crops = crop_faces(image, faces, _SIDE, _HEAD)
     vectors = np.empty((len(faces), _gradients().getDescriptorSize() + _BINS**3), np.float32)
-    for row, face in enumerate(squares):
-        vectors[row] = np.concatenate([_shape(face), _colours(face)]) * np.sqrt(0.5)
+    for row, face in enumerate(crops):
+        vectors[row] = np.concatenate([_shape(face), _colors(face)]) * np.sqrt(0.5)
     return vectors
 
 
@@ -51,29 +49,29 @@ def _gradients() -> Any:
 
 @cache
 def _oval(size: int) -> FloatArray:
-    """``(size, size)``: 1 on the head, 0 beside it, with a soft edge."""
+    """Mask ``(size, size)``: 1 on the head, 0 outside, with a soft edge."""
     y, x = (np.mgrid[:size, :size] + 0.5) / size * 2 - 1
     away = np.hypot(x / _OVAL[0], (y + 0.05) / _OVAL[1])
     return np.asarray(np.clip((1 - away) / 0.15 + 0.5, 0, 1), np.float32)
 
 
-def _shape(square: Crops) -> FloatArray:
+def _shape(crop: Crops) -> FloatArray:
     """Oriented gradients, block by block (columns first), as a vector of length 1."""
     import cv2
 
-    values = _gradients().compute(cv2.cvtColor(square, cv2.COLOR_RGB2GRAY))
+    values = _gradients().compute(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY))
     values = (values.reshape(_BLOCKS, _BLOCKS, -1) * _oval(_BLOCKS).T[..., None] ** 0.5).ravel()
     return np.asarray(values / max(float(np.linalg.norm(values)), 1e-9), np.float32)
 
 
-def _colours(square: Crops) -> FloatArray:
-    """Square roots of the shares of each colour: their products are Bhattacharyya's coefficient.
+def _colors(crop: Crops) -> FloatArray:
+    """Square roots of the color histogram: their product is the Bhattacharyya coefficient.
 
-    Each pixel is shared out among the eight nearest bins, so that no colour sits on an edge.
+    Each pixel is distributed over the eight nearest bins, which avoids effects at bin edges.
     """
     import cv2
 
-    smooth = cv2.GaussianBlur(square, (0, 0), 2.5)
+    smooth = cv2.GaussianBlur(crop, (0, 0), 2.5)
     lab = cv2.cvtColor(smooth, cv2.COLOR_RGB2LAB).reshape(-1, 3).astype(np.float32)
     low, high = np.array(_LOW, np.float32), np.array(_HIGH, np.float32)
     places = np.clip((lab - low) / (high - low), 0, 1) * (_BINS - 1)

@@ -1,4 +1,4 @@
-"""What moved between two frames: how much changed where, and where the points of a box went."""
+"""Motion between two frames: amount of change, cuts, and optical flow of boxes."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import numpy.typing as npt
 
 from mien.types import Boxes, Faces, FloatArray, Image
 
-_SIDE = 96  # longer side in pixels of the small picture on which changes are measured
-_CUT = 0.22  # the change of the whole picture, in its own contrast, that may be a cut
-_CERTAIN = 0.6  # the change that is a cut, however much the frames before it changed
-_CONTRAST = 16.0  # grey levels: a region flatter than this is taken as if it had this contrast
-_MEMORY_S = 0.2  # how long a change counts for what is usual
+_SIDE = 96  # longer side in pixels of the thumbnail on which changes are measured
+_CUT = 0.22  # change of the whole image, relative to its contrast, that may be a cut
+_CERTAIN = 0.6  # change that is a cut regardless of the changes before
+_CONTRAST = 16.0  # minimum contrast of a region, gray levels
+_MEMORY_S = 0.2  # time constant of the usual change
 
 
-class Usual:
-    """What a change is measured by: its own usual size of late.
+class ChangeBaseline:
+    """The usual amount of recent change, with which a change is compared.
 
-    A cut is a change that is large and also far larger than those before it, so that someone
-    who dances, or a camera that pans, is not cut to pieces. With few frames a second every
-    frame may show something else, and then it is enough to be large.
+    A cut is a change that is large and also far larger than those before it, so that a dancing
+    person or a panning camera does not count as cuts. At low frame rates every frame may show
+    something different, and a large change suffices.
 
     Args:
-        limit: changes up to here are never a leap.
-        fps: frames a second.
+        limit: changes up to this are never exceptional.
+        fps: frame rate.
     """
 
     def __init__(self, limit: float, fps: float) -> None:
@@ -36,19 +36,19 @@ class Usual:
         self._level: float | None = None
 
     def exceeded(self, change: float) -> bool:
-        """Whether `change` is a leap; it counts for what is usual from now on."""
+        """Whether `change` is exceptional; it updates the usual amount."""
         usual = change if self._level is None else self._level
         self._level = usual + self._weight * (change - usual)
         return change > max(self.limit, self._ratio * usual)
 
 
 class Changes:
-    """How much a frame differs from the one before it, everywhere and around a box.
+    """The change of a frame from the one before, everywhere and around a box.
 
-    A change is the mean difference of brightness as a share of the region's own contrast (the
-    standard deviation): 0 for a still, over 0.3 where one picture took another's place. What
-    light alone does, a flash or a fade, is left out: the least of the difference as it is, and
-    of the one when both regions have been brought to the same mean and contrast.
+    A change is the mean difference of brightness relative to the contrast (standard deviation) of
+    the region: 0 for a still, over 0.3 if the image is a different one. Changes of light, a flash
+    or a fade, are discounted: it is the lesser of the plain difference and of that after both
+    regions have been normalized to the same mean and contrast.
     """
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class Changes:
         self._before: FloatArray | None = None
 
     def update(self, image: Image) -> bool:
-        """Take the next frame; False where there is none before it of the same size."""
+        """Set the next frame; returns False if the one before is missing or of another size."""
         import cv2
 
         step = max(1, max(image.shape[:2]) // _SIDE)
@@ -69,7 +69,7 @@ class Changes:
         return same
 
     def around(self, box: Boxes | None = None, margin: float = 0.5) -> float:
-        """The change in a box ``(4,)`` grown by `margin` of its size; without one, everywhere."""
+        """The change in a box ``(4,)`` grown by `margin` of its size; None for the whole image."""
         if self._now is None or self._before is None:
             return 0.0
         part: tuple[slice, ...] = (slice(None), slice(None))
@@ -81,7 +81,7 @@ class Changes:
         return _change(self._now[part], self._before[part])
 
     def unpanned(self) -> float:
-        """The change everywhere, but for what a camera that moves evenly does."""
+        """The change of the whole image without that of an evenly moving camera."""
         import cv2
 
         if self._now is None or self._before is None:
@@ -98,7 +98,7 @@ class Changes:
 
 
 def _change(now: FloatArray, before: FloatArray) -> float:
-    """The mean difference of two regions of one size, as a share of their contrast."""
+    """The mean difference of two regions of equal size, relative to their contrast."""
     if not now.size:
         return 0.0
     contrasts = [max(float(small.std()), _CONTRAST) for small in (now, before)]
@@ -107,63 +107,63 @@ def _change(now: FloatArray, before: FloatArray) -> float:
     return min(plain, float(np.abs(now - before).mean()))
 
 
-class Cuts:
-    """Tells where a new shot begins.
+class CutDetector:
+    """Detects the first frame of each shot.
 
     Args:
-        fps: frames a second that `begins` will be given.
+        fps: frame rate of the images passed to `begins`.
 
     Attributes:
-        changes: since the frame before.
-        restless: whether so much has changed that motion says little about who is who.
+        changes: the changes since the last frame.
+        restless: whether so much has changed that positions are unreliable for matching.
     """
 
     def __init__(self, fps: float) -> None:
         self.changes = Changes()
         self.restless = False
-        self._usual = Usual(_CUT, fps)
+        self._usual = ChangeBaseline(_CUT, fps)
 
     def begins(self, image: Image) -> bool:
-        """Whether the next frame is the first of a film or of a shot."""
-        known = self.changes.update(image)
+        """Whether the next frame is the first of a video or of a shot."""
+        comparable = self.changes.update(image)
         change = self.changes.around()
         unusual = self._usual.exceeded(change)
         self.restless = change > _CUT and self.changes.unpanned() > _CUT
-        return not known or unusual or change > _CERTAIN
+        return not comparable or unusual or change > _CERTAIN
 
 
-class Flow:
-    """Follows boxes from frame to frame by the optical flow of a few points in each.
+class FlowTracker:
+    """Tracks boxes from frame to frame by the optical flow of a few points in each.
 
-    Lucas and Kanade's method with pyramids; of the points only those are trusted that come back
-    to where they were, and the box moves and grows with their medians (Kalal, Mikolajczyk and
-    Matas 2010, "Forward-Backward Error"). For detectors that cannot refine a box themselves.
+    Pyramidal Lucas-Kanade; only points that return to their origin when tracked backwards are
+    trusted, and the box moves and grows with their medians (Kalal, Mikolajczyk and Matas 2010,
+    "Forward-Backward Error"). For detectors without a method ``refine``.
     """
 
-    _LONGEST = 480  # pixels of the picture on which points are followed
-    _POINTS = 7  # along each side of a box
+    _LONGEST = 480  # longer side of the image on which points are tracked, pixels
+    _POINTS = 7  # points along each side of a box
 
     def __init__(self) -> None:
-        self._grey: npt.NDArray[np.uint8] | None = None
+        self._gray: npt.NDArray[np.uint8] | None = None
         self._before: npt.NDArray[np.uint8] | None = None
         self._shrink = 1.0
 
     def update(self, image: Image) -> None:
-        """Take the next frame."""
+        """Set the next frame."""
         import cv2
 
         height, width = image.shape[:2]
         shrink = min(1.0, self._LONGEST / max(height, width))
         size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
         whole = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-        grey = np.asarray(cv2.resize(whole, size, interpolation=cv2.INTER_AREA), np.uint8)
-        fits = self._grey is not None and self._grey.shape == grey.shape
-        self._before = self._grey if fits else None
-        self._grey, self._shrink = grey, shrink
+        gray = np.asarray(cv2.resize(whole, size, interpolation=cv2.INTER_AREA), np.uint8)
+        fits = self._gray is not None and self._gray.shape == gray.shape
+        self._before = self._gray if fits else None
+        self._gray, self._shrink = gray, shrink
 
     def follow(self, faces: Faces) -> Faces:
-        """Where the faces of the frame before are now; those that are lost are left out."""
-        if self._before is None or self._grey is None or min(self._grey.shape) < 16:
+        """The faces of the last frame at their new positions; lost ones are dropped."""
+        if self._before is None or self._gray is None or min(self._gray.shape) < 16:
             return Faces.empty()
         rows, boxes, landmarks = [], [], []
         for row, box in enumerate(faces.boxes.astype(np.float64)):
@@ -171,11 +171,11 @@ class Flow:
             if moved is None:
                 continue
             scale, shift = moved
-            centre = (box[:2] + box[2:]) / 2
+            center = (box[:2] + box[2:]) / 2
             rows.append(row)
-            boxes.append(np.tile(centre + shift, 2) + scale * (box - np.tile(centre, 2)))
+            boxes.append(np.tile(center + shift, 2) + scale * (box - np.tile(center, 2)))
             if faces.landmarks is not None:
-                landmarks.append(centre + shift + scale * (faces.landmarks[row] - centre))
+                landmarks.append(center + shift + scale * (faces.landmarks[row] - center))
         if not rows:
             return Faces.empty()
         scores = np.asarray(faces.scores)[rows]
@@ -183,7 +183,7 @@ class Flow:
         return Faces(np.array(boxes, np.float32), scores, points)
 
     def _move(self, box: Boxes) -> tuple[float, npt.NDArray[np.float64]] | None:
-        """Scale and shift ``(2,)`` of a box ``(4,)`` since the frame before."""
+        """Scale and shift ``(2,)`` of a box ``(4,)`` since the last frame."""
         share = np.linspace(0.15, 0.85, self._POINTS)
         x, y = (box[i] + share * (box[i + 2] - box[i]) for i in (0, 1))
         points = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 1, 2) * self._shrink
@@ -199,17 +199,17 @@ class Flow:
         return _growth(before, after), shift
 
     def _track(self, start: FloatArray) -> tuple[Any, Any, npt.NDArray[np.bool_]]:
-        """Points ``(k, 1, 2)`` followed into this frame and back again."""
+        """Points ``(k, 1, 2)`` tracked into this frame and back."""
         import cv2
 
         follow: Any = partial(cv2.calcOpticalFlowPyrLK, winSize=(15, 15), maxLevel=3)
-        end, ahead, _ = follow(self._before, self._grey, start, None)
-        back, behind, _ = follow(self._grey, self._before, end, None)
+        end, ahead, _ = follow(self._before, self._gray, start, None)
+        back, behind, _ = follow(self._gray, self._before, end, None)
         return end[:, 0], back[:, 0], (ahead[:, 0] & behind[:, 0]).astype(bool)
 
 
 def _growth(before: npt.NDArray[np.float64], after: npt.NDArray[np.float64]) -> float:
-    """How much points ``(k, 2)`` spread: the median ratio of their distances, 0.9 to 1.1."""
+    """Growth of points ``(k, 2)``: the median ratio of their distances, 0.9 to 1.1."""
     a, b = np.triu_indices(len(before), 1)
     old = np.linalg.norm(before[a] - before[b], axis=1)
     new = np.linalg.norm(after[a] - after[b], axis=1)

@@ -1,4 +1,4 @@
-"""One person on the way through a film: where they were, how fast they move, how they look."""
+"""One track of a video: last position, velocity, and a gallery of the person's appearance."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mien.faces.geometry import square
-from mien.tracking.motion import Usual
+from mien.tracking.motion import ChangeBaseline
 from mien.types import Boxes, Faces, FloatArray, Image
 from mien.types import Floats as Values
 
 Identity = Callable[[Image, Faces], FloatArray]
-"""Of a picture and n faces in it makes ``(n, d)`` vectors of length 1, alike for one person."""
+"""A function of an image and n faces in it: ``(n, d)`` unit vectors, similar for one person."""
 
-SURE = 0.98  # the confidence from which a new face needs no second look
-_STEADY = 0.5  # how much of the newest move goes into the velocity
-_DRAG = 0.95  # what is left of the velocity a frame later, out of sight
-_AROUND = 0.35  # of a face's side, kept on each side of it
-_SIDE = 112  # pixels: larger faces are kept as small as this
-_ALBUM = 5  # pictures kept of a person
+SURE = 0.98  # confidence from which a new face needs no confirmation
+_STEADY = 0.5  # weight of the latest movement in the velocity
+_DRAG = 0.95  # decay of the velocity per frame while hidden
+_AROUND = 0.35  # margin around a face in the gallery, fraction of its side
+_SIDE = 112  # pixels: larger faces are downscaled for the gallery
+_GALLERY = 5  # images in the gallery of a track
 
 
-class Portrait:
-    """A small picture of one face; its identity is asked for only when it is needed."""
+class FaceImage:
+    """A small image of one face; its identity vector is computed on first use."""
 
     def __init__(self, image: Image, face: Faces) -> None:
         import cv2
@@ -45,73 +45,74 @@ class Portrait:
         self._vector: FloatArray | None = None
 
     def vector(self, identity: Identity) -> FloatArray:
-        """``(d,)``, by `identity`."""
+        """The vector ``(d,)`` by `identity`."""
         if self._vector is None:
             self._vector = np.asarray(identity(self.image, self.face), np.float32)[0]
         return self._vector
 
 
 @dataclass(eq=False)
-class Person:
-    """Someone who is, or was a while ago, in the film.
+class Track:
+    """A person who is, or was recently, in the video.
 
     Attributes:
-        face: the one row where they were seen last.
-        shot: the number of the shot, counted by cuts, in which they were seen last.
-        usual: how much their surroundings change from frame to frame.
-        number: the track id; 0 while it is not sure that there is someone.
-        missed: frames since they were seen.
-        waited: frames for which they have had no number.
-        sure: whether one look at least left no doubt that this is a face.
-        velocity: of the box's centre, pixels a frame, ``(2,)``.
+        face: the last detection, one row.
+        shot: index of the shot, counted by cuts, of the last detection.
+        usual: usual amount of change around the face from frame to frame.
+        number: the track id; 0 while unconfirmed.
+        missed: frames since the last detection.
+        waited: frames without an id.
+        sure: whether at least one detection was beyond doubt a face.
+        velocity: velocity of the box's center, pixels per frame, ``(2,)``.
+        gallery: images of the face, oldest first.
     """
 
     face: Faces
     shot: int
-    usual: Usual
+    usual: ChangeBaseline
     number: int = 0
     missed: int = 0
     waited: int = 0
     sure: bool = False
     velocity: Values = field(default_factory=lambda: np.zeros(2))
-    album: deque[Portrait] = field(default_factory=lambda: deque(maxlen=_ALBUM))
-    _newest: Portrait | None = None
+    gallery: deque[FaceImage] = field(default_factory=lambda: deque(maxlen=_GALLERY))
+    _newest: FaceImage | None = None
     _age: int = 0
 
     @property
     def box(self) -> Boxes:
-        """``(4,)``, where they are expected next."""
+        """The expected box in the next frame, ``(4,)``."""
         steps = (1 - _DRAG ** (self.missed + 1)) / (1 - _DRAG)
         moved: Boxes = self.face.boxes[0] + np.tile(steps * self.velocity, 2)
         return moved
 
-    def see(self, face: Faces, shot: int) -> None:
-        """They are at `face` now."""
+    def update(self, face: Faces, shot: int) -> None:
+        """Set the position to a new detection."""
         if shot != self.shot:
             self.velocity = np.zeros(2)
         else:
-            centres = [(b[:2] + b[2:]) / 2.0 for b in (self.face.boxes[0], face.boxes[0])]
-            move = (centres[1] - centres[0]) / (self.missed + 1)
+            centers = [(b[:2] + b[2:]) / 2.0 for b in (self.face.boxes[0], face.boxes[0])]
+            move = (centers[1] - centers[0]) / (self.missed + 1)
             self.velocity += _STEADY * (move - self.velocity)
         self.face, self.shot, self.missed = face, shot, 0
         self.sure |= float(np.asarray(face.scores)[0]) >= SURE
 
     def remember(self, image: Image, often: int, *, lasting: bool) -> None:
-        """Keep a picture of how they look now.
+        """Add the current face to the gallery.
 
         Args:
-            image: the frame in which they were seen.
-            often: every so many frames the picture before is kept for longer; the first sooner.
-            lasting: whether this one may be: not where they are half hidden.
+            image: the current frame.
+            often: frames between images of the gallery; the first is added sooner.
+            lasting: whether this face may be added: not if it is partly hidden.
         """
-        if self._newest is not None and self._age >= (often if self.album else often // 5):
-            self.album.append(self._newest)
+        if self._newest is not None and self._age >= (often if self.gallery else often // 5):
+            self.gallery.append(self._newest)
             self._age = 0
         if lasting or self._newest is None:
-            self._newest = Portrait(image, self.face)
+            self._newest = FaceImage(image, self.face)
         self._age += 1
 
     def likeness(self, vector: FloatArray, identity: Identity) -> float:
-        """The cosine between `vector` ``(d,)`` and the most similar picture of them."""
-        pictures = [*self.album, *([] if self._newest is None else [self._newest])]
-        return max((float(p.vector(identity) @ vector) for p in pictures), default=-1.0)
+        """The cosine between `vector` ``(d,)`` and the most similar image in the gallery."""
+        images = [*self.gallery, *([] if self._newest is None else [self._newest])]
+        return max((float(p.vector(identity) @ vector) for p in images), default=-1.0)

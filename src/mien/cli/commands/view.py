@@ -42,11 +42,11 @@ def load(table: Path) -> Viewer:
         InputError: it is missing, broken or empty.
     """
     from mien.cli.viewer.saved import Viewer
-    from mien.media.frame_reader import Rereader
+    from mien.media.frame_reader import FrameReader
     from mien.results.collection import load_tables
 
     faces, images, labels, _ = load_tables(table)
-    return Viewer(faces, images, labels, Rereader(table.parent), name=table.name)
+    return Viewer(faces, images, labels, FrameReader(table.parent), name=table.name)
 
 
 def show(viewer: Viewer) -> None:

@@ -15,29 +15,29 @@ _CLASSES = {
     "yunet": "mien.faces.detectors.yunet:YunetDetector",
 }
 BUILTIN = tuple(_CLASSES)
-"""The names that `make_detector` knows."""
+"""Names accepted by `make_detector`."""
 
 __all__ = ["BUILTIN", "FaceDetector", "make_detector"]
 
 
 def make_detector(name: str, **options: Any) -> FaceDetector:
-    """Make one of mien's own detectors; its module is imported only now.
+    """Create a built-in detector; its module is imported only now.
 
     Args:
         name: one of `BUILTIN`.
-        options: what the detector's class takes.
+        options: arguments of the detector's class.
 
     Raises:
         UsageError: there is no such detector, or it has no such option.
         ModelError: its model file is missing or broken.
     """
     if name not in _CLASSES:
-        raise UsageError(f"there is no detector {name!r}; there are {', '.join(BUILTIN)}.")
+        raise UsageError(f"unknown detector {name!r}; available: {', '.join(BUILTIN)}.")
     module, kind = _CLASSES[name].split(":")
     build = getattr(import_module(module), kind)
     try:
         inspect.signature(build).bind(**options)
     except TypeError as error:
-        raise UsageError(f"the detector {name!r} cannot be made: {error}.") from error
+        raise UsageError(f"the detector {name!r} cannot be created: {error}.") from error
     detector: FaceDetector = build(**options)
     return detector

@@ -1,4 +1,4 @@
-"""The ways in which detectors write boxes, and how to notice that it is another one."""
+"""Box formats of detectors: conversion, and detection of a wrong format."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ BoxFormat = Literal["xyxy", "xywh", "cxcywh", "trbl", "xyxyn", "xywhn", "cxcywhn
 """Four numbers of a box.
 
 ``xyxy``: left, top, right, bottom. ``xywh``: left, top, width, height. ``cxcywh``: center, width,
-height. ``trbl``: top, right, bottom, left. With an ``n`` at the end: shares of the image's width
-and height, from 0 to 1; without: pixels.
+height. ``trbl``: top, right, bottom, left. With a final ``n``: fractions of the image's width and
+height, from 0 to 1; without: pixels.
 """
 FORMATS: tuple[BoxFormat, ...] = get_args(BoxFormat)
 
-_SHARE = 1.5  # no number above it: shares of the image, not pixels
-_LEAST = 32  # pixels of an image from which a box of at most 1.5 px cannot be a face
-_OUTSIDE = 0.1  # of the image's sides, by which a box may reach over its edge
-_FACE, _NO_FACE = 0.95, 0.3  # the O-Net's probability from which, and up to which, it is sure
+_SHARE = 1.5  # numbers up to this are fractions of the image, not pixels
+_LEAST = 32  # side of an image, pixels, from which a box of at most 1.5 px cannot be a face
+_OUTSIDE = 0.1  # fraction of the image's sides by which a box may exceed it
+_FACE, _NO_FACE = 0.95, 0.3  # the O-Net is certain above, or below, this probability
 
 
 def to_xyxy(rows: Boxes, box_format: BoxFormat, image: Image | None = None) -> Boxes:
-    """Boxes ``(n, 4)`` as left, top, right, bottom; shares of `image` become its pixels."""
+    """Boxes ``(n, 4)`` as left, top, right, bottom; fractions of `image` become pixels."""
     boxes: Boxes = np.array(rows, np.float64)
     if box_format.endswith("n") and image is not None:
         boxes *= np.tile([image.shape[1], image.shape[0]], 2)
@@ -45,13 +45,13 @@ def to_xyxy(rows: Boxes, box_format: BoxFormat, image: Image | None = None) -> B
 
 
 def check_box_format(rows: Boxes, box_format: BoxFormat, image: Image) -> None:
-    """Check that boxes ``(n, 4)`` can be meant as `box_format` says.
+    """Check that boxes ``(n, 4)`` are plausible in `box_format`.
 
-    They cannot where they are shares of the image instead of pixels, or the other way round; and
-    where MTCNN's O-Net sees a face in none of them, but one in each of them read in another format.
+    They are not if they are fractions of the image instead of pixels or the reverse, or if MTCNN's
+    O-Net detects a face in none of them, but in each of them when read in another format.
 
     Raises:
-        PluginError: they seem to be in another format; it says in which.
+        PluginError: they seem to be in another format, which the message names.
     """
     if not rows.any():
         return
@@ -59,7 +59,7 @@ def check_box_format(rows: Boxes, box_format: BoxFormat, image: Image) -> None:
     shares = bool((np.abs(rows) <= _SHARE).all())
     if box_format.endswith("n") != shares and (large or not shares):
         other = f"{box_format}n" if shares else box_format.removesuffix("n")
-        unit = "shares of the image" if shares else "pixels"
+        unit = "fractions of the image" if shares else "pixels"
         fitting = [name for name in FORMATS if name.endswith("n") == shares]
         raise PluginError(
             f"the detector's boxes are in {unit}, not {box_format}: pass "
@@ -81,14 +81,14 @@ def check_box_format(rows: Boxes, box_format: BoxFormat, image: Image) -> None:
 
 
 def _possible(boxes: Boxes, image: Image) -> npt.NDArray[np.bool_]:
-    """``(n,)``: which boxes are neither empty, inside out nor beyond the image."""
+    """``(n,)``: which boxes are neither empty, inverted nor outside the image."""
     size = np.array([image.shape[1], image.shape[0]])
     inside = (boxes[:, :2] >= -_OUTSIDE * size) & (boxes[:, 2:] <= (1 + _OUTSIDE) * size)
     return np.asarray((inside & (boxes[:, 2:] > boxes[:, :2])).all(axis=1))
 
 
 def _faces(boxes: Boxes, image: Image) -> npt.NDArray[np.float64]:
-    """``(n,)``: the O-Net's probability that there is a face in each box."""
+    """``(n,)``: the O-Net's probability of a face in each box."""
     return _network().scores(image, squares(boxes))
 
 

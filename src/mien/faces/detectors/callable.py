@@ -1,9 +1,9 @@
-"""The user's own detector: any function, or boxes that are there already.
+"""A user's own detector: any function, or boxes that are known already.
 
 def find(image):
-    return my_detector(image)  # rows of x1, y1, x2, y2 and, if you like, confidence
+    return my_detector(image)  # rows of x1, y1, x2, y2 and, optionally, a confidence
 
-detector = GivenDetector(find)
+detector = CustomDetector(find)
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from mien.faces.detectors.base import SelfDescribing, check_image, check_min_sco
 from mien.faces.detectors.box_formats import FORMATS, BoxFormat, check_box_format, to_xyxy
 from mien.types import Boxes, Faces, Image
 
-_CHECKED = 8  # answers with boxes whose format is looked at
+_CHECKED = 8  # results whose box format is checked
 
 
-class GivenDetector(SelfDescribing):
+class CustomDetector(SelfDescribing):
     """Make a face detector of a function, or of fixed boxes.
 
     Args:
         source: a function of an image ``(H, W, 3)`` uint8 RGB that returns boxes, or the boxes
-            themselves, the same for every image. Boxes are rows of four numbers or of five, the
-            fifth a confidence from 0 to 1 (NaN for none); lists, tuples or an array; or `Faces`.
+            themselves, the same for every image. Boxes are rows of four or five numbers, the fifth
+            a confidence from 0 to 1 (NaN for none), as lists, tuples or an array; or `Faces`.
         box_format: what the four numbers are, in pixels: ``xyxy`` left, top, right, bottom;
             ``xywh`` left, top, width, height; ``cxcywh`` center, width, height; ``trbl`` top,
-            right, bottom, left. ``xyxyn``, ``xywhn`` and ``cxcywhn`` are the same in shares of
-            the image from 0 to 1. Boxes that seem to be in another format are refused with the
-            name of that format; the first few answers are looked at by MTCNN's last network.
-        min_score: faces with a smaller confidence are left out; those without one stay.
-        min_face: faces whose box has a shorter side than this, in pixels, are left out.
+            right, bottom, left. ``xyxyn``, ``xywhn`` and ``cxcywhn`` are the same as fractions of
+            the image from 0 to 1. Boxes that seem to be in another format raise an error that
+            names it; the first few results are checked with MTCNN's last network.
+        min_score: minimum confidence; faces without a confidence are kept.
+        min_face: minimum length of the shorter side of a box, pixels.
 
     Raises:
         UsageError: there is no such `box_format`.
@@ -60,10 +60,10 @@ class GivenDetector(SelfDescribing):
             _ordered(to_xyxy(_rows(source)[:, :4], box_format), box_format)
 
     def detect(self, image: Image) -> Faces:
-        """Ask the function, check what it says, and return it largest face first.
+        """Call the function, check its boxes, and return the faces, largest first.
 
         Raises:
-            PluginError: the function failed, or returned something else than boxes.
+            PluginError: the function failed, or returned something other than boxes.
         """
         check_image(image)
         answer = self.source
@@ -77,7 +77,7 @@ class GivenDetector(SelfDescribing):
         return tidy(self._faces(answer, image), self.min_score, self.min_face)
 
     def _faces(self, answer: Any, image: Image) -> Faces:
-        """Turn boxes in any of the allowed forms into `Faces`, or say what is wrong with them."""
+        """Convert boxes of any accepted form to `Faces`, or raise what is wrong with them."""
         if isinstance(answer, Faces):
             return answer
         rows = _rows(answer)
@@ -92,12 +92,12 @@ class GivenDetector(SelfDescribing):
 
 
 def _ordered(boxes: Boxes, box_format: BoxFormat) -> Boxes:
-    """The same boxes ``(n, 4)``, if their corners are in order."""
+    """The boxes ``(n, 4)``, checked to have their corners in order."""
     wrong = (boxes[:, 2:] < boxes[:, :2]).any(axis=1)
     if wrong.any():
         raise PluginError(
-            f"a box is not {box_format}: its right or lower side would be at "
-            f"{boxes[wrong][0, 2:].tolist()}, its left upper corner is at "
+            f"a box is not {box_format}: its lower right corner would be at "
+            f"{boxes[wrong][0, 2:].tolist()}, its upper left corner at "
             f"{boxes[wrong][0, :2].tolist()}; pass box_format, one of {', '.join(FORMATS)}, to "
             "EmotionAnalyzer or load_detector."
         )
@@ -105,7 +105,7 @@ def _ordered(boxes: Boxes, box_format: BoxFormat) -> Boxes:
 
 
 def _rows(answer: Any) -> Boxes:
-    """Boxes, and confidences where there are some, as an array ``(n, 4)`` or ``(n, 5)``."""
+    """Boxes, with confidences if there are any, as an array ``(n, 4)`` or ``(n, 5)``."""
     if isinstance(answer, Faces):
         return answer.boxes.astype(np.float64)
     try:
@@ -121,7 +121,7 @@ def _rows(answer: Any) -> Boxes:
             f"a detector must return rows of four or five numbers, got shape {rows.shape}."
         )
     if not np.isfinite(rows[:, :4]).all():
-        raise PluginError("a detector returned a box that is not of finite numbers.")
+        raise PluginError("a detector returned a box with numbers that are not finite.")
     if rows.shape[1] == 5 and ((rows[:, 4] < 0) | (rows[:, 4] > 1)).any():
-        raise PluginError("a detector's confidence must lie between 0 and 1, or be NaN.")
+        raise PluginError("a detector's confidence must be between 0 and 1, or NaN.")
     return rows

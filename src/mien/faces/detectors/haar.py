@@ -1,4 +1,4 @@
-"""Haar cascades: the classic of Viola and Jones 2001, fast, frontal and easily fooled."""
+"""Haar cascade detector (Viola and Jones 2001): fast, frontal faces only, many false positives."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ from mien.types import Faces, Image
 
 CASCADE = "haarcascade_frontalface_default.xml"
 
-_TURN = Lock()  # a cascade keeps buffers while it searches: one thread at a time
-_MOST = 12_500_000  # pixels that are searched at once: OpenCV takes 46 bytes for each
+_LOCK = Lock()  # a cascade has buffers for its search: one thread at a time
+_MOST = 12_500_000  # maximum pixels per search: OpenCV takes 46 bytes for each
 
 
 class HaarDetector(SelfDescribing):
     """Find frontal faces with OpenCV's cascade; it gives neither confidence nor landmarks.
 
-    All scores are NaN, "no confidence given", and such faces pass every `min_score`. To be
-    stricter raise `min_neighbors`.
+    All scores are NaN (no confidence), which passes every `min_score`. Raise `min_neighbors` for
+    fewer false positives.
 
-    An image of over 12.5 million pixels is shrunk to that for the search, and so is `min_face`.
+    An image of more than 12.5 million pixels is downscaled to that for the search, and so is
+    `min_face`.
 
     Args:
-        min_face: side in pixels of the smallest face to look for, at least 1.
-        min_neighbors: how many overlapping finds make a face; more means fewer false ones.
-        min_score: taken so that all detectors look alike; NaN passes it, whatever it is.
+        min_face: side in pixels of the smallest face to detect, at least 1.
+        min_neighbors: number of overlapping hits that make a face; more means fewer false ones.
+        min_score: without effect; accepted for consistency with the other detectors.
 
     Raises:
         UsageError: an argument is out of its range.
@@ -51,10 +52,10 @@ class HaarDetector(SelfDescribing):
         return self.__dict__ | {"_cascade": None, "_extent": (0, 0)}
 
     def detect(self, image: Image) -> Faces:
-        """Find the faces of one picture, largest first.
+        """Detect the faces in one image, largest first.
 
         Args:
-            image: ``(H, W, 3)`` uint8 RGB; it is not changed.
+            image: ``(H, W, 3)`` uint8 RGB; it is not modified.
 
         Raises:
             ModelError: this OpenCV has no Haar cascades.
@@ -68,29 +69,29 @@ class HaarDetector(SelfDescribing):
             image = cast(Image, cv2.resize(image, size, interpolation=cv2.INTER_AREA))
         gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         side = (max(1, round(self.min_face * shrink)),) * 2
-        with _TURN:
+        with _LOCK:
             try:
-                found = self._sized(gray.shape).detectMultiScale(
+                hits = self._sized(gray.shape).detectMultiScale(
                     gray, scaleFactor=1.1, minNeighbors=self.min_neighbors, minSize=side
                 )
             except cv2.error as error:
-                self._cascade = None  # what it keeps is of no use any more
+                self._cascade = None  # its buffers are unusable now
                 raise PluginError(
                     f"OpenCV's Haar cascade cannot search an image of {width} x {height} pixels:"
                     " use the detector 'mtcnn', or scale the image."
                 ) from error
-        if not len(found):
+        if not len(hits):
             return Faces.empty()
         scale = np.array([width / gray.shape[1], height / gray.shape[0]], np.float32)
-        corner, span = np.split(np.asarray(found, np.float32), 2, axis=1)
+        corner, span = np.split(np.asarray(hits, np.float32), 2, axis=1)
         boxes = np.concatenate([corner * scale, (corner + span) * scale], axis=1)
         return tidy(Faces(boxes), self.min_score)
 
     def _sized(self, shape: tuple[int, ...]) -> Any:
-        """The cascade; a new one where the buffers of the old one would grow out of bounds.
+        """The cascade; a new one if the buffers of the old one would become too large.
 
-        They cover the largest height and the largest width so far: after a tall image a wide one
-        would ask for gigabytes.
+        They cover the largest height and the largest width so far: a wide image after a tall one
+        would need gigabytes.
         """
         extent = (max(shape[0], self._extent[0]), max(shape[1], self._extent[1]))
         if self._cascade is None or extent[0] * extent[1] > _MOST:

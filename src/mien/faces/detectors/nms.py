@@ -1,6 +1,6 @@
-"""Arithmetic on many candidate boxes at once: suppression, squares, refinement, patches.
+"""Vectorized operations on candidate boxes: non-maximum suppression, squares, refinement, patches.
 
-A candidate array is ``(n, 4)`` float64, x1 y1 x2 y2 in pixels of the whole picture.
+A candidate array is ``(n, 4)`` float64, x1 y1 x2 y2 in pixels of the whole image.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from mien.types import Floats as Values
 Rows = npt.NDArray[np.intp]
 Value = TypeVar("Value", bound=np.generic)
 
-_CHUNK = 256  # candidates compared or cut at a time: bounds the memory, whatever the picture
-_GREY = 127.5  # the networks' zero, seen where a patch reaches over the picture's edge
+_CHUNK = 256  # candidates processed at a time, which bounds the memory
+_GRAY = 127.5  # zero for the networks, used where a patch exceeds the image
 
 
 def suppress(boxes: Boxes, scores: Values, limit: float, *, nested: bool = False) -> Rows:
-    """Rows of the candidates that no better one covers, best first.
+    """Rows of the candidates that no better one suppresses, best first.
 
-    A candidate goes when its overlap with *any* better-scored one is over `limit`, even with
-    one that goes itself: this lets all pairs be judged at once, where the usual greedy rule
-    walks down the list. Overlap is intersection over union, or, with `nested`, intersection
-    over the smaller of the two areas.
+    A candidate is suppressed if its overlap with *any* higher-scored one exceeds `limit`, even with
+    one that is suppressed itself: so all pairs are compared at once, unlike in the usual greedy
+    algorithm. Overlap is intersection over union or, with `nested`, intersection over the smaller
+    of the two areas.
     """
     order = np.argsort(scores, kind="stable")[::-1]
     x1, y1, x2, y2 = boxes[order].T
@@ -49,14 +49,14 @@ def suppress(boxes: Boxes, scores: Values, limit: float, *, nested: bool = False
 
 
 def squares(boxes: Boxes) -> Boxes:
-    """Grow each box to a square about its centre, as wide as its longer side."""
-    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
+    """Grow each box to a square about its center, with its longer side."""
+    center = (boxes[:, :2] + boxes[:, 2:]) / 2
     half = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True) / 2
-    return np.concatenate([centre - half, centre + half], axis=1)
+    return np.concatenate([center - half, center + half], axis=1)
 
 
 def refine(boxes: Boxes, offsets: FloatArray) -> Boxes:
-    """Move each side by its offset ``(n, 4)``, given as a share of the box's width or height."""
+    """Move each side by its offset ``(n, 4)``, a fraction of the box's width or height."""
     size = boxes[:, 2:] - boxes[:, :2] + 1
     return boxes + offsets * np.tile(size, 2)
 
@@ -64,10 +64,10 @@ def refine(boxes: Boxes, offsets: FloatArray) -> Boxes:
 def _samples(
     low: Values, high: Values, size: int, limit: int
 ) -> tuple[Rows, Rows, Values, npt.NDArray[np.bool_]]:
-    """Along one axis: the pixels before and after each sample, the weight of the second, inside.
+    """Along one axis: pixels before and after each sample, weight of the second, inside or not.
 
-    The first and the last sample lie on the box's sides, in a grid that puts the picture's last
-    pixel at its far edge, hence the ``(limit - 1) / limit``.
+    The first and last sample are on the sides of the box, in a grid that puts the last pixel of the
+    image at its far edge, hence the ``(limit - 1) / limit``.
     """
     ends = np.stack([low, high]) * (limit - 1) / limit
     places = np.linspace(ends[0], ends[1], size, axis=1)
@@ -79,9 +79,9 @@ def _samples(
 
 
 def patches(image: Image, boxes: Boxes, size: int) -> FloatArray:
-    """Cut each box out of `image` ``(H, W, 3)`` by bilinear samples.
+    """Crop each box from `image` ``(H, W, 3)`` with bilinear sampling.
 
-    Returns ``(n, size, size, 3)`` float32, 0 to 255, grey where a box reaches over the edge.
+    Returns ``(n, size, size, 3)`` float32, 0 to 255, gray where a box exceeds the image.
     """
     height, width = image.shape[:2]
     pixels = image.reshape(-1, 3)
@@ -96,11 +96,11 @@ def patches(image: Image, boxes: Boxes, size: int) -> FloatArray:
         return mixed
 
     upper = row(y0)
-    cut = upper + lower * (row(y1) - upper)
-    cut[~(y_in[:, :, None] & x_in[:, None, :])] = _GREY
-    return cut
+    crops = upper + lower * (row(y1) - upper)
+    crops[~(y_in[:, :, None] & x_in[:, None, :])] = _GRAY
+    return crops
 
 
 def chunks(rows: npt.NDArray[Value]) -> list[npt.NDArray[Value]]:
-    """Split candidates into parts small enough to be cut out and judged together."""
+    """Split candidates into parts small enough to be cropped and classified together."""
     return [rows[i : i + _CHUNK] for i in range(0, len(rows), _CHUNK)]

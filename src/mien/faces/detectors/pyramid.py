@@ -1,8 +1,8 @@
-"""One picture at many sizes, by exact area averages.
+"""Image pyramid: one image at many sizes, by exact area averages.
 
-A pixel of the smaller picture is the mean of the area that it covers, fractions of pixels
-included. `cv2.resize` does the same, but reads the whole picture for each size; for the small
-sizes, which are most of a pyramid, running sums down the columns cost far less.
+A pixel of the smaller image is the mean of the area that it covers, fractions of pixels included.
+`cv2.resize` does the same, but reads the whole image for each size; for the small sizes, which are
+most of a pyramid, running sums down the columns cost far less.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ import numpy.typing as npt
 
 from mien.types import FloatArray, Image
 
-_SMALL = 1 / 3  # the share of the picture's height above which the running sums are slower
-_LARGE = 4_000_000  # pixels from which a copy in float32 would fill the memory
-_STEP = 4  # rows from one kept sum to the next: a quarter of the memory, and little more work
+_SMALL = 1 / 3  # fraction of the image's height above which the running sums are slower
+_LARGE = 4_000_000  # pixels above which a copy in float32 would take too much memory
+_STEP = 4  # rows between stored sums: a quarter of the memory for little more work
 _STEP_HUGE, _HUGE = 16, 50_000_000  # the same for images of more pixels than that
-_BLOCK = 1_000_000  # values of the rows that are averaged at once
+_BLOCK = 1_000_000  # values averaged at a time
 
 
 class Pyramid:
-    """Shrinks one picture ``(H, W, 3)`` uint8; holds about 3 bytes a pixel meanwhile."""
+    """Downscales one image ``(H, W, 3)`` uint8; holds about 3 bytes per pixel."""
 
     def __init__(self, image: Image) -> None:
         self.image = image
@@ -32,9 +32,9 @@ class Pyramid:
         self._step = _STEP_HUGE if math.prod(image.shape[:2]) > _HUGE else _STEP
 
     def at(self, width: int, height: int) -> FloatArray:
-        """The picture at a smaller size, ``(height, width, 3)`` float32, 0 to 255.
+        """The image at a smaller size, ``(height, width, 3)`` float32, 0 to 255.
 
-        Ask for the larger sizes first: what only they need is dropped at the first small one.
+        Request the larger sizes first: memory that only they need is freed at the first small one.
         """
         full, wide = self.image.shape[:2]
         if height > full * _SMALL and full * wide <= _LARGE:
@@ -46,14 +46,14 @@ class Pyramid:
         edges = np.linspace(0, full, height + 1)
         step = max(1, _BLOCK // (3 * wide))
         shrunk = np.empty((height, width, 3), np.float32)
-        for top in range(0, height, step):  # the height alone, then the width: rows stay apart
+        for top in range(0, height, step):  # first the height, then the width
             rows = self._flatten(edges[top : top + step + 1])
             size = (width, len(rows))
             shrunk[top : top + step] = cv2.resize(rows, size, interpolation=cv2.INTER_AREA)
         return shrunk
 
     def _flatten(self, edges: npt.NDArray[np.float64]) -> FloatArray:
-        """Mean rows between neighbours of n + 1 `edges`, in rows of the picture: ``(n, W, 3)``."""
+        """Mean of the rows between consecutive `edges` (n + 1, in rows): ``(n, W, 3)``."""
         full = len(self.image)
         flat = self.image.reshape(full, -1)
         rows = edges.astype(np.intp)
@@ -66,7 +66,7 @@ class Pyramid:
         return means.reshape(len(edges) - 1, -1, 3)
 
     def _above(self, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.int32]:
-        """Sums down the columns of everything above each of the n `rows`: ``(n, 3 W)``."""
+        """Column sums of everything above each of the n `rows`: ``(n, 3 W)``."""
         flat = self.image.reshape(len(self.image), -1)
         if self._sums is None:
             self._sums = np.zeros((len(flat) // self._step + 1, flat.shape[1]), np.int32)

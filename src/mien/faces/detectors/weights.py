@@ -1,4 +1,4 @@
-"""Where the detectors' networks that ship with mien lie."""
+"""Paths of the detector networks in the package."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ def weights(name: str) -> Path:
     """The ``.onnx`` file of a network.
 
     Raises:
-        ModelError: mien was installed without it.
+        ModelError: the installation lacks it.
     """
     path = MODELS / f"{name}.onnx"
     if not path.is_file():
         raise ModelError(
-            f"there is no {path.name} in this installation of mien: install it again, "
-            "or run 'python hatch_build.py' in a source checkout."
+            f"{path.name} is missing in this installation of mien: reinstall it, or run "
+            '"python hatch_build.py" in a source checkout.'
         )
     return path

@@ -1,4 +1,4 @@
-"""YuNet, a small and fast face network, from a file of the user's.
+"""YuNet, a small and fast face detection network.
 
 Wu, Peng and Yu 2023, "YuNet: A Tiny Millisecond-level Face Detector" (Machine Intelligence
 Research 20, 656-665). The model is OpenCV Zoo's ``face_detection_yunet_2023mar.onnx``.
@@ -21,24 +21,24 @@ from mien.media.brightness import brightened
 from mien.models.trial import try_model
 from mien.types import Faces, Image
 
-_TURN = Lock()  # the size is set before the network runs: one thread at a time
-_LEAST = 64  # pixels; smaller pictures get a black border
+_LOCK = Lock()  # the input size is set before each run: one thread at a time
+_LEAST = 64  # pixels; smaller images get a black border
 
 
 class YunetDetector(SelfDescribing):
     """Find faces with a YuNet model on OpenCV: confidence and five landmarks each.
 
-    YuNet is specified for faces of about 10 to 300 pixels, so a picture whose longer side is
-    over `max_side` is shrunk for it, and what it finds is given in the picture's own pixels.
+    YuNet is specified for faces of about 10 to 300 pixels, so an image whose longer side exceeds
+    `max_side` is downscaled for it; the results are in pixels of the original image.
 
     Args:
         model_path: the ``.onnx`` file.
-        min_score: confidence from which a candidate is a face, 0 to 1.
-        min_face: faces whose box has a shorter side than this, in pixels, are left out.
-        max_side: longest side, in pixels, of the picture that YuNet sees; more finds smaller
-            faces, less is faster.
-        any_angle: judge which way up each face is by MTCNN's O-Net: YuNet finds faces that lie or
-            are upside down, but places their landmarks as if they were upright.
+        min_score: minimum confidence, 0 to 1.
+        min_face: minimum length of the shorter side of a box, pixels.
+        max_side: maximum side of YuNet's input, pixels; more detects smaller faces, less is
+            faster.
+        any_angle: determine the rotation of each face with MTCNN's O-Net: YuNet detects faces that
+            lie or are upside down, but places their landmarks as if they were upright.
 
     Raises:
         ModelError: there is no such file, or it is not a YuNet that this OpenCV can run.
@@ -55,7 +55,7 @@ class YunetDetector(SelfDescribing):
     ) -> None:
         self.model_path = Path(model_path)
         if not self.model_path.is_file():
-            raise ModelError(f"there is no YuNet model {self.model_path}.")
+            raise ModelError(f"no such YuNet model file: {self.model_path}.")
         if max_side < 32:
             raise UsageError(f"max_side must be at least 32 pixels, got {max_side}.")
         check_min_score(min_score)
@@ -71,10 +71,10 @@ class YunetDetector(SelfDescribing):
         return self.__dict__ | {"_net": None}
 
     def detect(self, image: Image) -> Faces:
-        """Find the faces of one picture, largest first.
+        """Detect the faces in one image, largest first.
 
         Args:
-            image: ``(H, W, 3)`` uint8 RGB; it is not changed.
+            image: ``(H, W, 3)`` uint8 RGB; it is not modified.
 
         Raises:
             ModelError: the model file is not a YuNet that this OpenCV can run.
@@ -89,13 +89,13 @@ class YunetDetector(SelfDescribing):
         points = rows[:, :14].reshape(-1, 7, 2) * (width / size[0], height / size[1])
         corner, span, landmarks = points[:, 0], points[:, 1], points[:, 2:]
         boxes = np.concatenate([corner, corner + np.maximum(span, 0)], axis=1)
-        # YuNet's "right" eye and mouth corner are the person's own, and so come first here too.
+        # YuNet's "right" eye and mouth corner are the person's own, so they come first, as here.
         faces = tidy(Faces(boxes, rows[:, 14], landmarks), self.min_score, self.min_face)
         return faces if self._output is None else self._output.upright(image, faces, self.min_score)
 
     def _find(self, bgr: Image) -> Any:
-        """OpenCV's answer ``(n, 15)``: x, y, width, height, five points, score."""
-        # In pictures of at most 32 px OpenCV's network reads memory that nobody wrote.
+        """OpenCV's result ``(n, 15)``: x, y, width, height, five points, score."""
+        # For images of at most 32 px OpenCV's network reads uninitialized memory.
         height, width = (max(0, _LEAST - side) for side in bgr.shape[:2])
         bgr = np.pad(bgr, ((0, height), (0, width), (0, 0)))
         size = (bgr.shape[1], bgr.shape[0])
@@ -104,7 +104,7 @@ class YunetDetector(SelfDescribing):
                 self._net = cv2.FaceDetectorYN.create(
                     str(self.model_path), "", size, self.min_score
                 )
-            with _TURN:
+            with _LOCK:
                 self._net.setInputSize(size)
                 _, rows = self._net.detect(bgr)
         except cv2.error as error:
