@@ -287,7 +287,7 @@ def test_analyze_reports_videos_without_a_face(mien: Command, folder: Path, trai
     assert [row["label"] for row in answers] == [None, "restless"]
     assert "no face was found" in answers[0]["problem"]
     done = mien("analyze", *films, "--video-model", trained)
-    assert "none: no face was found" in " ".join(done.stdout.split())
+    assert "no prediction: no face was found" in " ".join(done.stdout.split())
 
 
 def test_without_scikit_learn_it_says_what_to_install(tmp_path: Path) -> None:

@@ -191,7 +191,7 @@ def show_predictions(
         who = "group" if str(row["track_id"]) == "<NA>" else f"person {row['track_id']}"
         name = printable(Path(str(row["source"])).name)
         if isinstance(row["problem"], str):
-            made.add_row(name, who, f"none: {row['problem']}")
+            made.add_row(name, who, f"no prediction: {row['problem']}")
             continue
         shares = [f"{100 * row[label]:.0f}" for label in labels]
         made.add_row(name, who, str(row["label"]), *shares)
