@@ -71,6 +71,7 @@ CALLS = {
     "models verify": "models verify",
     "models add": "models add copy.onnx --name copy",
     "models bundle": "models add copy.onnx --name copy && models bundle {out}/bundle.tar",
+    "models remove": "models add copy.onnx --name copy && models remove copy",
     "help": "--help",
 }
 #: These need a network; the hub's own tests have a server for them.
