@@ -218,7 +218,7 @@ def test_the_same_command_again_does_only_what_is_new(photo: Path, tmp_path: Pat
     shutil.copy(photo, folder / "d.jpg")
     code, told = mien("analyze", folder, "-o", table)
     assert code == 3
-    assert "1 picture, 1 face" in told
+    assert "1 image, 1 face" in told
     sources = [Path(result.source).name for result in Results.load(table)]
     assert sources == ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]
     shutil.copy(photo, folder / "b.jpg")  # mended: it and those behind it are read again

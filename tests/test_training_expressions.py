@@ -161,7 +161,7 @@ def test_training_reports_its_data_and_keeps_its_colors(tmp_path: Path) -> None:
     words = "\n".join(line["note"] for line in told)
     assert "train: 1 broken image" in words
     assert "torn.png" in words
-    assert "1 of 1 pictures of test have a twin in train" in words
+    assert "1 of 1 images of test have a twin in train" in words
     small = Recipe("colour", network="rca", start="", size=32, batch=4, stages=(Stage(1, 32),))
     model = whole.starting_network(small, train, None)
     model = fit(small, model, train, validation, tmp_path / "o", lambda line: None)

@@ -42,7 +42,8 @@ def show_faces(results: Sequence[Result]) -> None:
     shown, rest = fitting_labels(pd.DataFrame(probabilities, columns=list(labels)), room)
     columns = ["image", *["face"] * numbered, "expression", *shown, *["other"] * bool(rest), *heads]
     made = table(*columns, left=(0, 1 + numbered))
-    made.columns[0].max_width = longest
+    taken = wide + 2 + 6 * numbered + sum(max(3, len(name)) + 2 for name in columns[2 + numbered :])
+    made.columns[0].max_width = max(longest, out.width - taken)
     for name, result, texts in zip(names, results, answers, strict=True):
         if not len(result):
             made.add_row(name, *["-"] * numbered, "no face")
