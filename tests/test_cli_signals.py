@@ -139,13 +139,14 @@ def test_a_signal_keeps_what_is_done(
         running.send_signal(number)
         running.send_signal(number) if number != signal.SIGINT else None
         _, errors = running.communicate(timeout=300)
-    assert errors == b"mien: stopped; what was written is kept.\n"
+    assert errors.endswith(b"mien: stopped; what was written is kept.\n")
+    assert b"Traceback" not in errors
     assert running.returncode == 130
-    count = len([*Results.load(tmp_path / "t.parquet")])
+    count = len([*Results.load(tmp_path / "t.parquet.partial")])
     assert 1 <= count < 400
-    with av.open(str(tmp_path / "a.mp4")) as film:
-        assert sum(1 for _ in film.decode(video=0)) >= 1
-    assert not [p.name for p in tmp_path.iterdir() if p.name.endswith((".new", ".partial"))]
+    with av.open(str(tmp_path / "a.partial.mp4")) as video:
+        assert sum(1 for _ in video.decode(video=0)) >= 1
+    assert not [p.name for p in tmp_path.iterdir() if p.name.endswith(".new")]
 
 
 @linux
@@ -246,7 +247,7 @@ def test_every_encoding_gets_its_table(encoding: str, odd: Path) -> None:
     done = speak(encoding, "analyze", *ODD, folder=odd)
     assert done.returncode == 0, done.stderr.decode(encoding)
     rows = done.stdout.decode(encoding).splitlines()[1:4]
-    assert [row.split()[-10:-8] for row in rows] == [["0", "happiness"]] * 3
+    assert ["happiness" in row.split() for row in rows] == [True] * 3
     assert len({row.index("happiness") for row in rows} if encoding != "utf-16" else {0}) == 1
     for command in (["view", "t.parquet"], ["people", *ODD], ["models"], ["--help"]):
         done = speak(encoding, *command, folder=odd)

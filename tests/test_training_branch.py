@@ -113,7 +113,7 @@ def test_predictions_of_other_images_are_not_reused(
     recipe = load_branch(tmp_path / "r.toml")
     assert recipe is not None
     others = data(tmp_path / "others", 128)
-    with pytest.raises(UsageError, match=r"teacher-train.pt is about other pictures"):
+    with pytest.raises(UsageError, match=r"teacher-train.pt is about other images"):
         growing.distill(recipe, others, grown[0].parent, tmp_path, None, lambda line: None)
 
 

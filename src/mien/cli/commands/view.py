@@ -66,7 +66,7 @@ def show(viewer: Viewer) -> None:
 
 
 def _print_one(viewer: Viewer) -> None:
-    from mien.cli.console import answer, note, warn
+    from mien.cli.console import answer, console, note, warn
     from mien.cli.console import show as show_table
     from mien.cli.viewer.terminal import faces_table
 
@@ -75,7 +75,7 @@ def _print_one(viewer: Viewer) -> None:
     screen = viewer.next_screen()
     assert screen is not None  # the first call
     answer(screen.headline)
-    show_table(faces_table(screen))
+    show_table(faces_table(screen, console().width))
     if screen.message:
         warn(screen.message)
     note(

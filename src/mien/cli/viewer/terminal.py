@@ -53,7 +53,7 @@ def layout(screen: Screen, console: Console) -> RenderableType:
 
     width, height = console.size
     parts: list[RenderableType] = [Text(screen.headline, style="bold", no_wrap=True)]
-    table = faces_table(screen, wide=width >= 40 + 10 * len(screen.labels))
+    table = faces_table(screen, width)
     rows = max(4, height - 5 - max(3, len(screen.people)) - (screen.strip is not None))
     colors = console.color_system is not None
     shown = chosen(screen)
@@ -79,17 +79,23 @@ def chosen(screen: Screen) -> Person | None:
     return next(iter([*selected, *screen.people]), None)
 
 
-def faces_table(screen: Screen, *, wide: bool = True) -> Table:
-    """One row per face: who, the apparent expression, and, if wide, every probability."""
+def faces_table(screen: Screen, width: int) -> Table:
+    """One row per face: who, the apparent expression, and the probabilities that fit `width`."""
+    import pandas as pd
     from rich.text import Text
 
-    labels = screen.labels if wide else ()
-    table = new_table("face", "apparent expression", *labels, left=(0, 1))
-    for person in screen.people:
-        mark = "▸ " if person.key == screen.selected else "  "
-        text = Text(person.wordings[1], style=f"bold {_rgb(color_of(person.emotion, labels))}")
-        figures = person.bars[1] if wide else []
-        table.add_row(Text(mark + person.name), text, *figures)
+    from mien.timeline.text import fitting_labels
+
+    names = [("▸ " if p.key == screen.selected else "  ") + p.name for p in screen.people]
+    words = [person.wordings[1] for person in screen.people]
+    taken = max([4, *map(len, names)]) + max([len("apparent expression"), *map(len, words)]) + 4
+    values = pd.DataFrame([p.values for p in screen.people], columns=list(screen.labels))
+    shown, _ = fitting_labels(values, width - taken)
+    table = new_table("face", "apparent expression", *shown, left=(0, 1))
+    for name, text, person in zip(names, words, screen.people, strict=True):
+        style = f"bold {_rgb(color_of(person.emotion, screen.labels))}"
+        numbers = dict(zip(screen.labels, person.bars[1], strict=True))
+        table.add_row(Text(name), Text(text, style=style), *(numbers[label] for label in shown))
     if not screen.people:
         table.add_row("  -", "no face")
     return table
