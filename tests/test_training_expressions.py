@@ -272,4 +272,5 @@ def test_the_default_model_can_be_tuned(tmp_path: Path, monkeypatch: pytest.Monk
     best = distances.index(min(distances))
     depth = "the last layer" if best < 4 else "all layers"  # four epochs of each at least
     chosen = [line["note"] for line in told if "note" in line][-1]
-    assert chosen.startswith(f"{depth}, epoch {best + 1} of 8: KL divergence {distances[best]:.3f} on")
+    divergence = f"KL divergence {distances[best]:.3f}"
+    assert chosen.startswith(f"{depth}, epoch {best + 1} of 8: {divergence} on")
