@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,7 +43,7 @@ def read_rows(path: Path, types: Mapping[str, str]) -> tuple[pd.DataFrame, dict[
     with readable(path):
         if suffix == ".parquet" or (path.suffix == PARTIAL and is_stream(path)):
             return _read_parquet(path)
-        return _read_csv(path, types) if suffix == ".csv" else _read_jsonl(path)
+        return _READERS[suffix](path, types)
 
 
 @contextmanager
@@ -195,7 +195,7 @@ def _read_csv(path: Path, types: Mapping[str, str]) -> tuple[pd.DataFrame, dict[
     return texts_mapped(table, csv_text).rename(columns=csv_text), read_settings(path)
 
 
-def _read_jsonl(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
+def _read_jsonl(path: Path, _types: Mapping[str, str]) -> tuple[pd.DataFrame, dict[str, str]]:
     """Line by line, because pandas' own reader takes some texts for dates."""
     import pandas as pd
 
@@ -205,3 +205,10 @@ def _read_jsonl(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
     if not all(isinstance(row, dict) for row in rows):
         raise InputError(f"{path} does not hold a table: each line is one JSON object.")
     return pd.DataFrame(rows), read_settings(path)
+
+
+#: How text becomes rows, by suffix.
+_READERS: dict[str, Callable[[Path, Mapping[str, str]], tuple[pd.DataFrame, dict[str, str]]]] = {
+    ".csv": _read_csv,
+    ".jsonl": _read_jsonl,
+}

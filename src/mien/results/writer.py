@@ -12,7 +12,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from csv import QUOTE_NONNUMERIC
 from pathlib import Path
@@ -235,11 +235,17 @@ def write_settings(table: Path, metadata: Mapping[str, str]) -> None:
 
 
 def _text(table: pd.DataFrame, suffix: str, *, header: bool) -> bytes:
-    if suffix == ".jsonl":
-        if not len(table):
-            return b""
-        lines = table.to_json(orient="records", lines=True, force_ascii=False, double_precision=15)
-        return str(lines).encode()
+    return _TEXTS[suffix](table, header)
+
+
+def _json_lines(table: pd.DataFrame, _header: bool) -> bytes:
+    if not len(table):
+        return b""
+    lines = table.to_json(orient="records", lines=True, force_ascii=False, double_precision=15)
+    return str(lines).encode()
+
+
+def _csv_text(table: pd.DataFrame, header: bool) -> bytes:
     logical = table.select_dtypes(["bool", "boolean"]).columns
     words = {name: table[name].map({True: "TRUE", False: "FALSE"}) for name in logical}
     return _csv(table.assign(**words), header=header).encode()  # R takes True for a text
@@ -290,3 +296,10 @@ def _groups(batches: Iterable[Any], schema: Any, most: int) -> Iterator[Any]:
             waiting, rows = [], 0
     if waiting:
         yield pa.Table.from_batches(waiting, schema)
+
+
+#: How rows become text, by suffix.
+_TEXTS: dict[str, Callable[[pd.DataFrame, bool], bytes]] = {
+    ".csv": _csv_text,
+    ".jsonl": _json_lines,
+}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import typer
 
 from mien.cli.command_group import Command, CommandGroup
@@ -26,7 +28,7 @@ from mien.cli.commands import (
 )
 from mien.cli.exit_codes import with_exit_code
 
-_GROUPS = {
+_GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
     "Analyze": (analyze.analyze, watch.watch, summarize.summarize, demo.demo),
     "Look": (view.view, report.report, export.export),
     "People": (people.people, engagement.engagement),
