@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -127,14 +128,14 @@ def test_stopped_anywhere_the_table_is_the_same(suffix: str) -> None:
     assert max(taken_over) >= len(INPUTS) - 3
 
 
-def stopping(original: Callable[[GrowingTable], None], count: int) -> Callable[..., None]:
+def stopping(original: Callable[[GrowingTable], Any], count: int) -> Callable[..., Any]:
     """The same method, which stops the run when it is called for so many-th time."""
     calls = iter(range(100))
 
-    def call(self: GrowingTable) -> None:
+    def call(self: GrowingTable) -> Any:
         if next(calls) == count:
             raise StopError
-        original(self)
+        return original(self)
 
     return call
 
@@ -144,7 +145,7 @@ def test_a_run_stopped_while_files_take_their_names_is_whole(
 ) -> None:
     whole, table = Path("whole.csv"), Path("t.csv")
     run(whole)
-    for step in ("seal", "publish", "discard"):
+    for step in ("seal", "publishing", "discard"):
         for count in range(4):
             with monkeypatch.context() as patch:
                 patch.setattr(GrowingTable, step, stopping(getattr(GrowingTable, step), count))

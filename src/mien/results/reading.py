@@ -156,7 +156,7 @@ def is_stream(path: Path) -> bool:
 
 
 def read_settings(table: Path) -> dict[str, str]:
-    """What `write_settings` wrote; empty where there is no such file.
+    """What `settings_beside` wrote; empty where there is no such file.
 
     Raises:
         InputError: it holds something else.

@@ -23,7 +23,7 @@ from mien.results.files import SUFFIXES, is_sealed, known_suffix, writable_targe
 from mien.results.reading import is_being_written, read_rows, readable
 from mien.results.settings import RunSettings
 from mien.results.validation import check_columns
-from mien.results.writer import GrowingTable, check_table, write_rows, write_settings
+from mien.results.writer import GrowingTable, check_table, settings_beside, write_rows
 from mien.types import Faces, FloatArray, Scores
 
 if TYPE_CHECKING:
@@ -219,9 +219,12 @@ def write_table(
     if not overwrite:
         sources = dataframe["source"].unique() if "source" in dataframe.columns else ()
         check_table(target, dataframe.columns, sources)
-    with writing(target), replacing(target) as temporary:
+    with (
+        writing(target),
+        settings_beside(target, metadata or {}),
+        replacing(target) as temporary,
+    ):
         write_rows(temporary, target.suffix.lower(), dataframe, metadata or {})
-    write_settings(target, metadata or {})
     return target
 
 

@@ -13,14 +13,14 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from csv import QUOTE_NONNUMERIC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien.errors import MienError, UsageError
 from mien.escaping import csv_cell
-from mien.files import claim, hidden, is_at, partial_path, publish, replacing, write_bytes, writing
+from mien.files import claim, hidden, is_at, partial_path, publish, replacing, writing
 from mien.results.files import settings_path, texts_mapped, whole_batches
 from mien.results.reading import read_rows
 
@@ -135,11 +135,20 @@ class GrowingTable:
         with writing(self.target):
             os.fsync(self._file.fileno())
 
-    def publish(self) -> None:
-        """Write the table under its own name, from the partial file."""
-        write_settings(self.target, self._metadata)
-        with writing(self.target), replacing(self.target) as temporary:
+    @contextmanager
+    def publishing(self) -> Iterator[None]:
+        """Write the table from the partial file; it takes its name when the block ends well.
+
+        So files that belong together are all written before the first takes its name: a disk that
+        fills up leaves the older ones as they are.
+        """
+        with (
+            writing(self.target),
+            settings_beside(self.target, self._metadata),
+            replacing(self.target) as temporary,
+        ):
             _convert(self._partial, temporary, self.target.suffix.lower())
+            yield
 
     def discard(self) -> None:
         """Remove the partial file."""
@@ -153,7 +162,8 @@ class GrowingTable:
         """All of `seal`, `publish` and `discard`."""
         try:
             self.seal()
-            self.publish()
+            with self.publishing():
+                pass
             self.discard()
         finally:
             self.leave()
@@ -221,17 +231,25 @@ def write_rows(
         pq.write_table(rows, out, compression="zstd")
 
 
-def write_settings(table: Path, metadata: Mapping[str, str]) -> None:
-    """Keep the metadata of a CSV or JSON lines table beside it; without any, remove older ones."""
+@contextmanager
+def settings_beside(table: Path, metadata: Mapping[str, str]) -> Iterator[None]:
+    """Keep the metadata of a CSV or JSON lines table beside it, once the block ends well.
+
+    Without any, older ones are removed.
+    """
     path = settings_path(table)
     if Path(table.stem).suffix == ".images":  # those of its faces table are its own
+        yield
         return
     if table.suffix.lower() == ".parquet" or not metadata:
+        yield
         with suppress(OSError):
             path.unlink()
         return
     text = json.dumps(dict(metadata), ensure_ascii=False, indent=1)
-    write_bytes(path, f"{text}\n".encode(errors="surrogateescape"))
+    with replacing(path) as temporary:
+        temporary.write_bytes(f"{text}\n".encode(errors="surrogateescape"))
+        yield
 
 
 def _text(table: pd.DataFrame, suffix: str, *, header: bool) -> bytes:

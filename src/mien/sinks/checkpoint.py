@@ -186,6 +186,8 @@ class Checkpoint:
             if partial or self._overwrite:  # stopped before its first row
                 return
             raise UsageError(f"{table} exists and is no analysis by mien: {_ADVICE}.") from error
+        if partial and not len(images):  # stopped before its first row
+            return
         problem = self._problem(table, faces, images, settings, plan)
         if problem and not self._overwrite:
             raise UsageError(problem)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -186,8 +186,9 @@ class _Tables:
         files = self._all()
         for file in reversed(files):
             file.seal()
-        for file in files:
-            file.publish()
+        with ExitStack() as names:
+            for file in files:
+                names.enter_context(file.publishing())
         for file in files:
             file.discard()
         return [file.target for file in files]
