@@ -18,7 +18,7 @@ demo: $(VENV)/.installed ## set everything up, analyze a real photo, show the re
 test: $(VENV)/.dev ## run all tests, on WORKERS=2 cores
 	$(PYTEST)
 
-test-quick: $(VENV)/.dev ## run the tests of three seconds or less: two minutes
+test-quick: $(VENV)/.dev ## run the tests of about three seconds or less
 	$(PYTEST) -m "not slow"
 
 check: $(VENV)/.dev ## ruff, mypy strict, pyright, import-linter; after train-extra
