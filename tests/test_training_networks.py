@@ -30,7 +30,14 @@ from mien.training.networks import CBAM, NETWORKS, ConvBN, make_network  # noqa:
 
 @pytest.mark.parametrize(
     ("name", "attention", "size"),
-    [("mobilenet", "", 64), ("mobilenet", "cbam", 65), ("inception", "", 80), ("rca", "", 48)],
+    [
+        ("mobilenet", "", 64),
+        ("mobilenet", "cbam", 65),
+        ("mobilefacenet", "", 80),
+        ("mobilefacenet", "", 112),
+        ("inception", "", 80),
+        ("rca", "", 48),
+    ],
 )
 def test_torch_and_onnx_agree(tmp_path: Path, name: str, attention: str, size: int) -> None:
     model = random_network(name, attention)

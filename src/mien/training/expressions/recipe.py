@@ -49,10 +49,10 @@ class Recipe:
 
     Attributes:
         name: the model's name.
-        network: "mobilenet", "inception" or "rca", see `mien.training.networks`.
+        network: "mobilenet", "mobilefacenet", "inception" or "rca", see `mien.training.networks`.
         attention: "cbam" puts such a block at the end of each stage of the network.
-        start: "faceres" for the face network's weights, the name of a model of mien's, or "" for
-            random ones.
+        start: "faceres" or "mobilefacenet" for the weights of these face networks, the name of a
+            model of mien's, or "" for random ones.
         labels: the network's outputs.
         targets: "votes" are soft labels; "majority" is the label of more than half of the votes;
             "fer2013" is FER2013's single label.
@@ -76,6 +76,11 @@ class Recipe:
         eac: weight of attention consistency in the loss, 5 in its paper; 0 is none. Half as fast.
         sam: radius of sharpness-aware minimization, 0.05 is usual; 0 is none. Half as fast.
         crop_margin, crop_template: how faces are cut in use, see `mien.models.card.CropSpec`.
+        data_template: where the landmarks of the data's faces usually are, as `crop_template`. With
+            it each face is aligned to `crop_template` before training, by its own landmarks where
+            they are detected; without it the images are used as they are.
+        teacher: name or file of a model whose opinion of the unaligned images is the teacher of
+            the first stages, and half of it afterwards; "" for the network itself alone.
         augmentation: see `mien.training.expressions.augment.Augmentation`.
     """
 
@@ -104,6 +109,8 @@ class Recipe:
     sam: float = 0.0
     crop_margin: float = 0.0
     crop_template: tuple[tuple[float, float], ...] = ()
+    data_template: tuple[tuple[float, float], ...] = ()
+    teacher: str = ""
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     @property
