@@ -5,9 +5,9 @@
     python scripts/convert_mobilefacenet.py tf.onnx
 
 The published file has BatchNorm folded into the convolutions, PReLU written as five operations and
-a fixed batch of 2. The new file has the same weights as float16, PReLU as one operation, any batch,
-and besides that the normalization of the pixels and of the vectors, so that RGB crops go in and
-unit vectors come out.
+a fixed batch of 2. The new file has the same weights as float16, PReLU in a form that ONNX Runtime
+computes in less than half the time, any batch, and besides that the normalization of the pixels
+and of the vectors, so that RGB crops go in and unit vectors come out.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 
 from mien.faces.identity import METADATA_KEY, IdentityCard
@@ -52,7 +53,7 @@ def convert(source: Path, target: Path) -> None:
     nodes = {node.output[0]: node for node in model.graph.node}
     graph = Graph()
     graph.input("faces", ["n", SIDE, SIDE, 3])
-    for name, value in (("center", 127.5), ("scale", 1 / 128)):
+    for name, value in (("center", 127.5), ("scale", 1 / 128), ("one", 1.0)):
         graph.weight(name, np.float32(value))
     x = graph.add("Transpose", ["faces"], "planes", perm=[0, 3, 1, 2])
     x = graph.add("Sub", [x, "center"], "centered")
@@ -74,8 +75,7 @@ def convert(source: Path, target: Path) -> None:
         elif node.op_type == "Mul":  # of x - |x| by half the slope
             slope = 2 * next(weights[name] for name in node.input if name in weights)
             x = names[nodes[inputs[0]].input[0]]
-            slopes = graph.half(f"s{number - 1}", slope.reshape(-1, 1, 1))
-            names[node.output[0]] = graph.add("PRelu", [x, slopes], f"prelu{number - 1}")
+            names[node.output[0]] = prelu(graph, x, slope.reshape(-1, 1, 1, 1), number - 1)
         elif node.op_type == "Add":
             scaled = [name for name in inputs if nodes[name].op_type == "Mul"]
             names[node.output[0]] = (
@@ -88,8 +88,22 @@ def convert(source: Path, target: Path) -> None:
     x = graph.add("Flatten", [names["embeddings"]], "vectors")
     graph.add("LpNormalization", [x], IDENTITY, axis=1, p=2)
     graph.output(IDENTITY, ["n", 192])
+    # ONNX wants nodes after what they read.
     graph.proto.node.sort(key=lambda node: node.op_type != "Cast")
     write_model(graph.model(CARD.name), target, {METADATA_KEY: CARD.to_json()})
+
+
+def prelu(graph: Graph, x: str, slope: npt.NDArray[np.float32], number: int) -> str:
+    """PReLU as ``slope x + (1 - slope) relu(x)``, see `mien.training.expressions.export`."""
+    settings = {"kernel_shape": [1, 1], "group": len(slope)}
+    slopes = graph.half(f"s{number}", slope)
+    rest = graph.add("Sub", ["one", slopes], f"t{number}")
+    rectified = graph.add("Relu", [x], f"relu{number}")
+    parts = [
+        graph.add("Conv", [x, slopes], f"low{number}", **settings),
+        graph.add("Conv", [rectified, rest], f"high{number}", **settings),
+    ]
+    return graph.add("Add", parts, f"prelu{number}")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

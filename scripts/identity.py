@@ -5,7 +5,7 @@
 Nobody here trained the identity network, and none of these images was used to train it. Nearly all
 pairs of images in FER+ show two people, so they say how often strangers are taken for one person in
 small gray images of all kinds. The photos of `--media` are of the Face Research Lab London Set (one
-neutral and one smiling portrait, and cells of its grids) and of two other people. Smaller, darker
+neutral and one smiling portrait, and cells of its grids) and of one other woman. Smaller, darker
 and compressed copies of them say from which quality on people are not found again.
 """
 
@@ -33,7 +33,7 @@ from mien.types import FloatArray, Image
 
 RATES = (1e-2, 1e-3, 1e-4, 1e-5)
 VIDEOS = ("london_timeline.mp4", "london_timeline_vfr.mp4")
-ONE_PERSON = (("lisa1", "lisa2", "lisa3", "lisa4"), ("15cm", "60cm"))
+ONE_PERSON = ("lisa1", "lisa2", "lisa3", "lisa4", "15cm", "60cm")
 _SIDE, _EDGE = 192, 32
 
 
@@ -62,10 +62,9 @@ def people(media: Path) -> None:
 
 
 def others(folder: Path) -> Iterator[tuple[str, Image]]:
-    """Photos of two more people."""
-    for names in ONE_PERSON:
-        for name in names:
-            yield names[0], read_image(folder / f"{name}.jpg")
+    """Photos of one more person, by two cameras in two rooms."""
+    for name in ONE_PERSON:
+        yield "lisa", read_image(folder / f"{name}.jpg")
 
 
 def vectors_of(images: Sequence[Image]) -> FloatArray:
@@ -130,10 +129,10 @@ def videos(folder: Path) -> None:
 def show(what: str, ones: FloatArray, others: FloatArray, names: npt.NDArray[np.generic]) -> None:
     """Print how similar one person's and two people's vectors are."""
     found = np.isfinite(others[:, 0])
-    pairs = np.triu_indices(len(ones), 0 if ones is not others else 1)
-    pairs = tuple(side[found[pairs[1]]] for side in pairs)
-    cosines = (ones[pairs[0]] * others[pairs[1]]).sum(axis=1)
-    same = names[pairs[0]] == names[pairs[1]]
+    first, second = np.triu_indices(len(ones), 0 if ones is not others else 1)
+    first, second = first[found[second]], second[found[second]]
+    cosines = (ones[first] * others[second]).sum(axis=1)
+    same = names[first] == names[second]
     print(f"\n| {what} ({found.sum()} of {len(found)}) | pairs | least | mean | most | joined |")
     print("|---|--:|--:|--:|--:|--:|")
     for name, chosen in (("one person", same), ("two people", ~same)):

@@ -147,44 +147,6 @@ class Recipe:
         return first, end
 
 
-@dataclass(frozen=True)
-class BranchRecipe:
-    """Settings of a branch on a frozen trunk, see `mien.training.expressions.branch`.
-
-    Attributes:
-        name: the model's name.
-        trunk: name or file of the model that it is added to; only such recipes have this key.
-        after: the layer of the trunk whose output it takes, counted from 0.
-        width, blocks: its channels, and how many blocks it has.
-        identity: length of the identity vector.
-        whiten: added to each variance when the vectors are whitened, see
-            `mien.training.expressions.distill`.
-        epochs: how many, in one cosine cycle.
-        batch: images in a step.
-        lr: peak learning rate of AdamW.
-        weight_decay: of AdamW.
-        ages, male: weights of the losses of age and gender beside that of the identity.
-        seed: of weights, order and augmentation.
-        augmentation: see `mien.training.expressions.augment.Augmentation`.
-    """
-
-    name: str
-    trunk: str
-    after: int = 12
-    width: int = 512
-    blocks: int = 3
-    identity: int = 192
-    whiten: float = 0.3
-    epochs: int = 8
-    batch: int = 128
-    lr: float = 2e-3
-    weight_decay: float = 0.05
-    ages: float = 0.2
-    male: float = 0.3
-    seed: int = 0
-    augmentation: Augmentation = field(default_factory=Augmentation)
-
-
 def load_recipe(path: Path) -> Recipe:
     """Read a recipe.
 
@@ -198,19 +160,6 @@ def load_recipe(path: Path) -> Recipe:
             raise UsageError(f"{path}: stages is a list of tables, at least one.")
         table["stages"] = tuple(_build(Stage, stage, path) for stage in table["stages"])
     recipe: Recipe = _build(Recipe, table, path)
-    return recipe
-
-
-def load_branch(path: Path) -> BranchRecipe | None:
-    """Read a recipe of a branch; None where it has no ``trunk`` and so is one of a whole network.
-
-    Raises:
-        InputNotFoundError, UsageError: as `load_recipe`.
-    """
-    table = _read(path)
-    if "trunk" not in table:
-        return None
-    recipe: BranchRecipe = _build(BranchRecipe, table, path)
     return recipe
 
 
@@ -241,7 +190,7 @@ def _build(kind: Any, table: Any, path: Path) -> Any:
         table = conform(table, kind)
     except ValueError as error:
         raise UsageError(f"{path}: {error}.") from error
-    for key in set(table) & {"epochs", "size", "batch", "width", "blocks", "identity"}:
+    for key in set(table) & {"epochs", "size", "batch"}:
         if table[key] < 1:
             raise UsageError(f"{path}: {key} is at least 1, got {table[key]}.")
     if "name" in table and Path(table["name"]).name != table["name"]:

