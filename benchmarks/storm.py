@@ -1,14 +1,14 @@
 """A storm of damaged and hostile inputs: images, videos, models with their cards, and tables.
 
     python benchmarks/storm.py [--images 2000 --videos 300 --models 300 --tables 500] [--seed 7]
-                               [--keep storm/] [--jobs 2] [--shared ../shared]
+                               [--keep FOLDER] [--jobs 2] [--shared ../shared]
 
 Each case is one command on one mutated input, in its own process. It fails if it prints a
 traceback or the sentence that stands for one, ends by a signal or with an exit code that is not
 documented, takes more than 20 s of the processor (or 120 s by the clock), or more than 1.5 GB of
-memory. Cases that fail are kept with their input; the same seed gives the same storm. Originals
-are made by `storm_originals.py`; with ``--shared``, the photos, formats and videos of that folder
-are among them.
+memory. Cases that fail are stored with their input in FOLDER; the same seed gives the same storm.
+Originals are made by `storm_originals.py`; with ``--shared``, the photos, formats and videos of
+that folder are among them.
 
 Cases are forked from this process, which has imported what they need and done nothing else: a
 fork copies one thread, so locks held by any other would stay locked. Hence another process makes
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.add_argument(f"--{kind}", type=int, default=count)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--keep", type=Path, default=Path("storm"))
+    parser.add_argument("--keep", type=Path, default=Path(tempfile.gettempdir(), "storm"))
     parser.add_argument("--shared", type=Path, default=None)
     options = parser.parse_args(arguments)
     # Not a context manager: a forked process that exits would clean up, too.

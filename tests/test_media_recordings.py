@@ -79,13 +79,13 @@ def test_the_command_continues_and_keeps_the_sound(
     still = [numbered_image(1)] * FRAMES
     video = write_video(tmp_path / "a.mp4", still, style=Style(audio=True))
     handler.others = {"a.mp4": video.read_bytes()}
-    command = ("analyze", f"{url}a.mp4", "-o", tmp_path / "t.csv", "--fps", "5")
-    command = (*command, "--annotate", tmp_path / "drawn.mp4")
+    table, drawn_path = tmp_path / "t.csv", tmp_path / "drawn.mp4"
+    command = ("analyze", f"{url}a.mp4", "-o", table, "--fps", "5", "--annotate", drawn_path)
     done = run_mien(*command)
     assert done.returncode == 0, done.stderr
     images = pd.read_csv(tmp_path / "t.images.csv")
     assert (len(images), set(images["status"])) == (FRAMES // 2, {"ok"})
-    with av.open(str(tmp_path / "drawn.mp4")) as drawn:
+    with av.open(str(drawn_path)) as drawn:
         assert drawn.streams.audio
     asked = len(handler.asked)
     again = run_mien(*command)
