@@ -18,6 +18,7 @@ from mien.errors import VideoError
 from mien.media import addresses
 from mien.media.camera import CameraSource
 from mien.media.inputs import is_live
+from mien.media.video import VideoSource
 
 Handler = Callable[[BaseHTTPRequestHandler, int], None]
 
@@ -98,6 +99,8 @@ def test_a_web_camera(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with served(answer) as url:
         assert is_live(url)
+        with pytest.raises(VideoError, match="is a live stream, not a recorded video"):
+            VideoSource(url)
         camera = CameraSource(url, width=32, attempts=0)
         frames = list(camera)
     outcomes = [outcome(f) for f in frames]

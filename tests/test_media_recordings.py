@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 from helpers.command import run_mien
 from helpers.server import Handler, serving
-from helpers.videos import Style, numbered_image, outcome, write_video
+from helpers.videos import Style, number_of, numbered_image, outcome, write_video
 
 from mien.errors import VideoError
+from mien.media.frame_reader import FrameReader
 from mien.media.inputs import Inputs, VideoOptions, is_live
 from mien.media.video import VideoSource
 
@@ -42,6 +43,7 @@ def test_every_frame_is_read(
     some = list(item.frames(VideoOptions(start=1.0, every=5)))
     assert [outcome(frame) for frame in some] == [10, 15, 20, 25]
     assert outcome(some[1]) == 15  # decoded again
+    assert number_of(FrameReader(tmp_path)(item.place, 2.0, None)) == 20
 
 
 def test_a_lost_connection_is_taken_up_or_reported(

@@ -123,8 +123,22 @@ def is_web(place: str) -> bool:
 
 
 def open_recording(place: str) -> InputContainer:
-    """Open a recorded video on a web server, to be read to its end; see `open_address`."""
-    return open_address(replace(locate(place), options=_RECONNECT))
+    """Open a recorded video on a web server, to be read to its end; the caller closes it.
+
+    Raises:
+        VideoError: it cannot be opened, or is a live stream.
+    """
+    address = replace(locate(place), options=_RECONNECT)
+    container = open_address(address)
+    if not _has_end(container):
+        container.close()
+        raise VideoError(f"{address.name} is a live stream, not a recorded video: open a camera.")
+    return container
+
+
+def _has_end(container: InputContainer) -> bool:
+    playlist = container.format.name in ("hls", "dash")  # its own length says nothing
+    return bool(container.duration) or (not playlist and container.size > 0)
 
 
 @cache
@@ -138,8 +152,7 @@ def is_recording(place: str) -> bool:
         return False
     try:
         with open_address(locate(place)) as container:
-            playlist = container.format.name in ("hls", "dash")  # its own length says nothing
-            return bool(container.duration) or (not playlist and container.size > 0)
+            return _has_end(container)
     except VideoError:
         return False
 
