@@ -36,6 +36,21 @@ OK, WRONG_USE, SOME_FAILED, BROKEN = 0, 2, 3, 4
 _EXTRAS = {
     "train": ("PyTorch and onnx", {"torch": "torch", "onnx": "onnx"}),
     "video": ("scikit-learn and onnx", {"sklearn": "scikit-learn", "onnx": "onnx"}),
+    "serve": (
+        "FastAPI, uvicorn and huey",
+        {
+            "fastapi": "fastapi",
+            "uvicorn": "uvicorn",
+            "websockets": "websockets",
+            "huey": "huey",
+            "redis": "redis",
+            "multipart": "python-multipart",
+            "python_multipart": "python-multipart",
+            "prometheus_client": "prometheus-client",
+            "pydantic": "pydantic",
+            "starlette": "starlette",
+        },
+    ),
 }
 _CPU_ONLY = "https://download.pytorch.org/whl/cpu"  # hundreds of megabytes instead of gigabytes
 #: Options that people look for, and what there is instead.

@@ -152,6 +152,11 @@ def encode_png(image: Image) -> bytes:
     return _encode(image, "PNG")
 
 
+def encode_jpeg(image: Image, quality: int = 92) -> bytes:
+    """The bytes of a JPEG file; raises `ImageError` if `image` is not a uint8 image."""
+    return _encode(image, "JPEG", quality=quality)
+
+
 def _encode(image: Image, form: str, **options: Any) -> bytes:
     from PIL import Image as PilImage
 

@@ -55,11 +55,11 @@ def analyze(
     """
     from mien.cli.inputs import load_analyzer, video_options
     from mien.cli.output.images import show_faces
-    from mien.cli.output.sinks import Outputs, Targets, frames_setting
+    from mien.cli.output.sinks import Outputs, Targets
     from mien.cli.output.videos import VideoPredictions, as_shown, show_people
     from mien.cli.run import Tally, analyzed
     from mien.labels import ATTRIBUTES, EMBEDDINGS
-    from mien.media.inputs import Inputs
+    from mien.media.inputs import Inputs, frames_setting
     from mien.timeline.timeline import Timeline
 
     for name, value in (("--keep-faces", keep_faces), ("--embeddings", embeddings)):

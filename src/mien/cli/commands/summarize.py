@@ -99,9 +99,8 @@ def _analyzed(
     analyzer: EmotionAnalyzer, video: Path, table: Path, *, adaptive: bool, overwrite: bool
 ) -> Timeline:
     """Analyze a video into a table, or read the table that the same command has written before."""
-    from mien.cli.output.sinks import frames_setting
     from mien.cli.run import counted
-    from mien.media.inputs import VideoOptions
+    from mien.media.inputs import VideoOptions, frames_setting
     from mien.media.video import VideoSource
     from mien.results.tables import face_dtypes
     from mien.sinks.checkpoint import Checkpoint, Plan

@@ -1,0 +1,170 @@
+"""A worker: analyzes the videos of jobs, one after another."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from mien.errors import InputError, MienError
+from mien.media.base import Timing, timing_of
+from mien.media.inputs import Input, frames_setting
+from mien.service.delivery import Delivery
+from mien.service.jobs import Job, JobStore, State
+from mien.service.options import Analyzers, FrameOptions
+from mien.service.settings import Limits, ServiceSettings
+from mien.sinks.tables import TableSink
+from mien.sinks.video import VideoSink
+from mien.types import Frame
+
+TABLE, ANNOTATED = "faces.parquet", "annotated.mp4"
+_EVERY_S = 0.5  # between two notes about the progress
+
+
+class _CanceledError(Exception):
+    """Somebody asked to stop the job."""
+
+
+class _Video:
+    """The frames of a job's video, under the name that the client gave it."""
+
+    def __init__(self, job: Job, options: FrameOptions) -> None:
+        self._frames = Input(job.source, "video", job.video).frames(options.frames())
+        self._name = job.source
+        self.timing: Timing = timing_of(self._frames)
+        info = getattr(self._frames, "info", None)
+        start, end = options.start or 0.0, getattr(info, "duration_s", None) or 0.0
+        self.range = start, min(options.end or end, end)
+
+    def __iter__(self) -> Iterator[Frame]:
+        return (replace(frame, source=self._name) for frame in self._frames)
+
+
+class _Progress:
+    """Notes how far a job is, and stops it where it must not go on."""
+
+    def __init__(self, store: JobStore, job: Job, video: _Video, limits: Limits) -> None:
+        self._store, self._limits = store, limits
+        self._range = video.range
+        self._started = self._noted = time.monotonic()
+        self.job = job
+
+    def add(self, time_s: float | None) -> None:
+        """Count a result.
+
+        Raises:
+            InputError: the video is over a limit.
+            _CanceledError: the client does not want it any more.
+        """
+        now = time.monotonic()
+        self.job = replace(self.job, frames=self.job.frames + 1)
+        if self.job.frames > self._limits.frames:
+            raise InputError(
+                f"{self.job.source} has more than {self._limits.frames:,} frames, the limit of "
+                "this service: give fps, or start and end."
+            )
+        if now - self._noted < _EVERY_S:
+            return
+        self._noted, seconds = now, now - self._started
+        if seconds > self._limits.job_seconds:
+            raise InputError(
+                f"{self.job.source} took more than {self._limits.job_seconds:,.0f} s, the limit "
+                "of this service: give fps, or start and end."
+            )
+        if self._store.is_canceled(self.job.id):
+            raise _CanceledError
+        start, end = self._range
+        if time_s is not None and end > start:
+            share = min(max((time_s - start) / (end - start), 1e-6), 0.999)
+            left = round(seconds * (1 - share) / share, 1)
+            self.job = replace(self.job, share=round(share, 4), seconds_left=left)
+        self._store.save(self.job)
+
+
+class Worker:
+    """Takes jobs from the queue and analyzes their videos.
+
+    Args:
+        settings: of the service that the jobs come from.
+    """
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        self._store, self._limits = JobStore(settings.data), settings.limits
+        self._analyzers = Analyzers()
+        self._delivery = Delivery(settings, self.work)
+
+    def run(self) -> None:
+        """Work until the process is told to stop."""
+        self._delivery.recover(self._store)
+        self._delivery.consume()
+
+    def work(self, job_id: str) -> None:
+        """Do one job, unless it is done or another worker has it."""
+        with self._store.claimed(job_id) as folder:
+            job = None if folder is None else self._store.find(job_id)
+            if folder is None or job is None or job.ended:
+                return
+            now = time.time()
+            job = replace(job, state=State.running, attempt=job.attempt + 1, frames=0, share=None)
+            job = self._store.save(replace(job, started_s=now, seconds_left=None))
+            try:
+                if self._store.is_canceled(job_id):
+                    raise _CanceledError
+                job = self._analyze(job, folder)
+            except _CanceledError:
+                self._store.clear(job)
+                return
+            except MienError as error:
+                job = replace(job, state=State.failed, error=str(error))
+            except Exception as error:  # noqa: BLE001 - the job ends, the worker goes on
+                job = replace(
+                    job, state=State.failed, error=f"unexpected: {type(error).__name__}: {error}"
+                )
+            self._store.save(replace(job, ended_s=time.time(), seconds_left=None))
+
+    def _analyze(self, job: Job, folder: Path) -> Job:
+        options = FrameOptions(**job.options)
+        analyzer = self._analyzers.get(options)
+        video = _Video(job, options)
+        progress = _Progress(self._store, job, video, self._limits)
+        for path in folder.glob("*.partial*"):  # of an attempt that was killed
+            path.unlink()
+        frames = frames_setting(options.frames(), options.adaptive)
+        with ExitStack() as stack:
+            sinks: list[Any] = [
+                TableSink(folder / TABLE, analyzer, keep_faces=True, overwrite=True, frames=frames)
+            ]
+            if options.annotate:
+                drawn = folder / ANNOTATED
+                sinks.append(VideoSink(drawn, audio_from=job.video, overwrite=True))
+            for sink in sinks:
+                stack.enter_context(sink)
+            problem, read = "", False
+            for result in analyzer.stream(video, keep=options.annotate, adaptive=options.adaptive):
+                for sink in sinks:
+                    sink.write(result)
+                problem, read = result.error or problem, read or result.error is None
+                progress.add(result.time_s)
+            if not read:
+                raise InputError(problem or f"{job.source} has no frames.")
+        return replace(progress.job, state=State.done, share=1.0)
+
+
+def end_with_parent() -> None:
+    """End this process as soon as the one that started it has ended, however that happens.
+
+    The parent holds the other end of standard input, which the system closes with it.
+    """
+
+    def wait() -> None:
+        while sys.stdin.buffer.read(1024):
+            pass
+        os._exit(0)
+
+    Thread(target=wait, name="mien-parent", daemon=True).start()
