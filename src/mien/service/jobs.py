@@ -26,6 +26,7 @@ from mien.files import claim, is_locked, replacing
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _STATE, _LOCK, _CANCEL = "job.json", "lock", "cancel"
+_BROKEN_OFF_S = 60.0  # after which an upload that nobody makes any more is deleted
 
 
 class State(StrEnum):
@@ -113,12 +114,13 @@ class JobStore:
         return [path.name for path in self._root.iterdir() if _ID.fullmatch(path.name)]
 
     def find(self, job_id: str) -> Job | None:
-        """A job, or None."""
+        """A job, or None; a canceled one is so at once, also while a worker still has it."""
         try:
             data = json.loads((self.folder(job_id) / _STATE).read_text("utf-8"))
         except FileNotFoundError:
             return None
-        return Job(**{**data, "state": State(data["state"])})
+        state = State.canceled if self.is_canceled(job_id) else State(data["state"])
+        return Job(**{**data, "state": state})
 
     def jobs(self) -> list[Job]:
         """All jobs, the newest first."""
@@ -133,9 +135,8 @@ class JobStore:
 
     @contextmanager
     def claimed(self, job_id: str) -> Iterator[Path | None]:
-        """The folder of a job for one process alone; None while another has it."""
+        """The folder of a job for one process alone; None while another has it, or without one."""
         folder = self.folder(job_id)
-        folder.mkdir(mode=0o700, exist_ok=True)
         try:
             lock = claim(folder / _LOCK, job_id)
         except (UsageError, FileNotFoundError):
@@ -167,10 +168,14 @@ class JobStore:
         """Delete all but the state of a canceled job; only under its lock."""
         job = replace(job, state=State.canceled, ended_s=job.ended_s or time.time())
         self.save(job)
-        for path in self.folder(job.id).iterdir():
-            if path.name not in (_STATE, _LOCK, _CANCEL):
-                path.unlink(missing_ok=True)
+        for path in self._files(job.id):
+            path.unlink(missing_ok=True)
         return job
+
+    def _files(self, job_id: str) -> list[Path]:
+        """The video and results of a job."""
+        kept = (_STATE, _LOCK, _CANCEL)
+        return [path for path in self.folder(job_id).iterdir() if path.name not in kept]
 
     def unfinished(self) -> list[Job]:
         """Jobs that nobody works on although they have not ended, the oldest first."""
@@ -178,19 +183,25 @@ class JobStore:
         return jobs[::-1]
 
     def expire(self, hours: float) -> None:
-        """Delete jobs that ended so long ago, and uploads that broke off."""
-        before = time.time() - 3600 * hours
+        """Delete jobs that ended so long ago, uploads that broke off, and canceled jobs' files."""
         for job_id in self.ids():
-            job = self.find(job_id)
-            if job is not None and not (job.ended and (job.ended_s or 0.0) < before):
-                continue
-            folder = self.folder(job_id)
             with suppress(OSError):
-                if job is None and folder.stat().st_mtime > time.time() - 60:
+                left = self.is_canceled(job_id) and self._files(job_id)
+                if not (left or self._is_over(job_id, hours)):
                     continue
-                with self.claimed(job_id) as mine:
-                    if mine is not None:
+                with self.claimed(job_id) as folder:
+                    job = None if folder is None else self.find(job_id)
+                    if folder is not None and self._is_over(job_id, hours):
                         shutil.rmtree(folder)
+                    elif left and job is not None:
+                        self.clear(job)
+
+    def _is_over(self, job_id: str, hours: float) -> bool:
+        """Whether there is something to delete of a job."""
+        job, now = self.find(job_id), time.time()
+        if job is None:
+            return self.folder(job_id).stat().st_mtime < now - _BROKEN_OFF_S
+        return job.ended and (job.ended_s or now) < now - 3600 * hours
 
 
 def _secret(path: Path) -> bytes:

@@ -55,7 +55,8 @@ def as_problem(error: Exception) -> ProblemError:
     if isinstance(error, ProblemError):
         return error
     if isinstance(error, HTTPException):
-        return ProblemError(error.status_code, f"{error.detail}.", dict(error.headers or {}))
+        detail = f"{error.detail}: /openapi.json lists what there is."
+        return ProblemError(error.status_code, detail, dict(error.headers or {}))
     if isinstance(error, RequestValidationError):
         return ProblemError(400, _first(error.errors()))
     for kind, status in ((UsageError, 400), (InputError, 422), (ModelError, 400)):

@@ -98,6 +98,7 @@ async def analyze_video(
     job_id = service.store.id_for(idempotency_key)
     job = await _repeated(service, job_id, options)
     if job is None:
+        service.store.folder(job_id).mkdir(mode=0o700, exist_ok=True)
         with service.store.claimed(job_id) as folder:
             if folder is None:
                 raise ProblemError.busy(409, "this video is being uploaded by another request.", 1)

@@ -114,8 +114,6 @@ class Worker:
             job = replace(job, state=State.running, attempt=job.attempt + 1, frames=0, share=None)
             job = self._store.save(replace(job, started_s=now, seconds_left=None))
             try:
-                if self._store.is_canceled(job_id):
-                    raise _CanceledError
                 job = self._analyze(job, folder)
             except _CanceledError:
                 self._store.clear(job)
@@ -126,7 +124,9 @@ class Worker:
                 job = replace(
                     job, state=State.failed, error=f"unexpected: {type(error).__name__}: {error}"
                 )
-            self._store.save(replace(job, ended_s=time.time(), seconds_left=None))
+            job = self._store.save(replace(job, ended_s=time.time(), seconds_left=None))
+            if self._store.is_canceled(job_id):
+                self._store.clear(job)
 
     def _analyze(self, job: Job, folder: Path) -> Job:
         options = FrameOptions(**job.options)
