@@ -39,7 +39,8 @@ def test_a_token_is_needed(service: RunningService, path: str) -> None:
     get = service.client.get
     assert get(path).status_code == 401
     for wrong in (f"Bearer {TOKEN}x", f"Basic {TOKEN}", "Bearer", "Bearer t\xf6ken"):
-        assert get(path, headers={"Authorization": wrong.encode("latin-1")}).status_code == 401
+        headers = {b"Authorization": wrong.encode("latin-1")}
+        assert get(path, headers=headers).status_code == 401
     assert get(path, headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
     assert get("/healthz").status_code == 200
 

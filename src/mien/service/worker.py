@@ -5,23 +5,21 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 from mien.errors import InputError, MienError
-from mien.media.base import Timing, timing_of
-from mien.media.inputs import Input, frames_setting
+from mien.media.inputs import frames_setting
+from mien.media.video import VideoSource
 from mien.service.delivery import Delivery
 from mien.service.jobs import Job, JobStore, State
 from mien.service.options import Analyzers, FrameOptions
 from mien.service.settings import Limits, ServiceSettings
 from mien.sinks.tables import TableSink
 from mien.sinks.video import VideoSink
-from mien.types import Frame
 
 TABLE, ANNOTATED = "faces.parquet", "annotated.mp4"
 _EVERY_S = 0.5  # between two notes about the progress
@@ -31,27 +29,19 @@ class _CanceledError(Exception):
     """Somebody asked to stop the job."""
 
 
-class _Video:
-    """The frames of a job's video, under the name that the client gave it."""
-
-    def __init__(self, job: Job, options: FrameOptions) -> None:
-        self._frames = Input(job.source, "video", job.video).frames(options.frames())
-        self._name = job.source
-        self.timing: Timing = timing_of(self._frames)
-        info = getattr(self._frames, "info", None)
-        start, end = options.start or 0.0, getattr(info, "duration_s", None) or 0.0
-        self.range = start, min(options.end or end, end)
-
-    def __iter__(self) -> Iterator[Frame]:
-        return (replace(frame, source=self._name) for frame in self._frames)
+def _range(video: VideoSource, options: FrameOptions) -> tuple[float, float]:
+    """Seconds of a video at which its analysis begins and ends; 0 and 0 where that is unknown."""
+    duration_s = video.info.duration_s or 0.0
+    return options.start or 0.0, min(options.end or duration_s, duration_s)
 
 
 class _Progress:
     """Notes how far a job is, and stops it where it must not go on."""
 
-    def __init__(self, store: JobStore, job: Job, video: _Video, limits: Limits) -> None:
-        self._store, self._limits = store, limits
-        self._range = video.range
+    def __init__(
+        self, store: JobStore, job: Job, limits: Limits, seconds: tuple[float, float]
+    ) -> None:
+        self._store, self._limits, self._range = store, limits, seconds
         self._started = self._noted = time.monotonic()
         self.job = job
 
@@ -131,8 +121,8 @@ class Worker:
     def _analyze(self, job: Job, folder: Path) -> Job:
         options = FrameOptions(**job.options)
         analyzer = self._analyzers.get(options)
-        video = _Video(job, options)
-        progress = _Progress(self._store, job, video, self._limits)
+        video = VideoSource(job.video, name=job.source, **asdict(options.frames()))
+        progress = _Progress(self._store, job, self._limits, _range(video, options))
         for path in folder.glob("*.partial*"):  # of an attempt that was killed
             path.unlink()
         frames = frames_setting(options.frames(), options.adaptive)
