@@ -35,7 +35,7 @@ class Batcher:
     """
 
     def __init__(
-        self, analyzers: Analyzers, *, waiting: int, most: int = 16, threads: int = 2
+        self, analyzers: Analyzers, *, waiting: int, most: int = 4, threads: int = 2
     ) -> None:
         self._analyzers, self._limit, self._most = analyzers, waiting, most
         self._images: deque[_Waiting] = deque()
