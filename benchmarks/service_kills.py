@@ -11,9 +11,6 @@ from __future__ import annotations
 
 import argparse
 import random
-import shutil
-import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -25,30 +22,13 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from helpers.service import RunningService
+from helpers.service import RunningService, redis_server
 from helpers.videos import write_video
 
 import mien
 from mien.media.images import read_image
 
 PHOTO = Path(mien.__file__).parent / "assets" / "astronaut.jpg"
-MIEN = [sys.executable, "-P", "-c", "from mien.cli import main; main()"]
-
-
-def redis_server(stack: ExitStack, folder: Path) -> str:
-    """Start a Redis server for this run; returns its address."""
-    program = shutil.which("redis-server")
-    if program is None:
-        raise SystemExit("redis-server is not installed.")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
-    process = subprocess.Popen([*command, "--save", ""], stdout=subprocess.DEVNULL)
-    stack.callback(process.wait)
-    stack.callback(process.terminate)
-    time.sleep(0.5)
-    return f"redis://127.0.0.1:{port}"
 
 
 def check(service: RunningService, jobs: list[str], ended: dict[str, Any]) -> None:
@@ -77,10 +57,7 @@ def main() -> None:
             options = ["--redis", redis_server(stack, folder), "--no-worker"]
         service = stack.enter_context(RunningService(data, *options))
 
-        def worker() -> subprocess.Popen[bytes]:
-            return subprocess.Popen([*MIEN, "worker", "--data", str(data), *options[:2]])
-
-        workers = [worker() for _ in range(2)] if chosen.redis else []
+        workers = [service.worker(*options[:2]) for _ in range(2)] if chosen.redis else []
         for number in range(chosen.rounds):
             jobs = [service.submit(clip)["id"] for _ in range(3)]
             time.sleep(dice.uniform(0, 3.5))
@@ -89,7 +66,7 @@ def main() -> None:
             if workers:
                 workers[number % 2].kill()
                 workers[number % 2].wait()
-                workers[number % 2] = worker()
+                workers[number % 2] = service.worker(*options[:2])
             service.start()
             for job_id in jobs:
                 job = service.finished(job_id)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the extra serve is not installed")
 
-from helpers.service import RunningService
+from helpers.service import RunningService, redis_server
 from helpers.videos import write_video
 
 import mien
@@ -222,3 +224,20 @@ def test_killed_servers_and_workers_lose_nothing(tmp_path: Path, clip: Path) -> 
             assert job["state"] == "done", job
             assert ended.get(job_id) in (None, job["ended_s"])
             assert service.client.get(f"/v1/jobs/{job_id}/tables/faces").json()["total"] == 20
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed")
+def test_workers_share_a_queue_in_redis(tmp_path: Path, clip: Path) -> None:
+    with ExitStack() as stack:
+        options = ["--redis", redis_server(stack, tmp_path)]
+        data = tmp_path / "data"
+        service = stack.enter_context(RunningService(data, *options, "--no-worker"))
+        workers = [service.worker(*options) for _ in range(2)]
+        jobs = [service.submit(clip)["id"] for _ in range(4)]
+        time.sleep(1.5)
+        workers[0].kill()
+        workers[0].wait()
+        assert [service.finished(job_id)["state"] for job_id in jobs] == ["done"] * 4
+        workers[1].terminate()
+        workers[1].wait()

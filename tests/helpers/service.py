@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
+
+_MIEN = [sys.executable, "-P", "-c", "from mien.cli import main; main()"]
 
 
 class RunningService:
@@ -25,8 +30,7 @@ class RunningService:
 
     def __init__(self, data: Path, *options: str) -> None:
         self.data = data
-        command = [sys.executable, "-P", "-c", "from mien.cli import main; main()", "serve"]
-        self._command = [*command, "--port", "0", "--data", str(data), *options]
+        self._command = [*_MIEN, "serve", "--port", "0", "--data", str(data), *options]
 
     def __enter__(self) -> Self:
         self.start()
@@ -73,6 +77,10 @@ class RunningService:
         children = Path(f"/proc/{pid}/task").glob("*/children")
         return [int(child) for path in children for child in path.read_text().split()]
 
+    def worker(self, *options: str) -> subprocess.Popen[bytes]:
+        """Start a further worker."""
+        return subprocess.Popen([*_MIEN, "worker", "--data", str(self.data), *options])
+
     def submit(self, video: Path, **options: Any) -> dict[str, Any]:
         """Send a video, and return its job."""
         headers = {"Content-Type": "video/mp4"}
@@ -93,3 +101,20 @@ class RunningService:
                 return job
             time.sleep(0.1)
         raise AssertionError(f"the job has not ended: {job}")
+
+
+def redis_server(stack: ExitStack, folder: Path) -> str:
+    """Start a Redis server for this run; returns its address."""
+    program = shutil.which("redis-server") or "redis-server"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
+    process = subprocess.Popen([*command, "--save", ""], stdout=subprocess.DEVNULL)
+    stack.callback(process.wait)
+    stack.callback(process.terminate)
+    for _ in range(100):
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            break
+        time.sleep(0.1)
+    return f"redis://127.0.0.1:{port}"
