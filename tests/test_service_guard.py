@@ -12,6 +12,8 @@ pytest.importorskip("fastapi", reason="the extra serve is not installed")
 import httpx
 from helpers.command import run_mien
 from helpers.service import RunningService
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from mien.service.formats import chosen
 from mien.service.problems import ProblemError
@@ -43,6 +45,15 @@ def test_a_token_is_needed(service: RunningService, path: str) -> None:
         assert get(path, headers=headers).status_code == 401
     assert get(path, headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
     assert get("/healthz").status_code == 200
+
+
+def test_a_stream_needs_the_token_too(service: RunningService) -> None:
+    address = service.address.replace("http", "ws", 1) + "/v1/stream"
+    for protocols in (None, ["bearer"], ["bearer", "wrong-token"]):
+        with pytest.raises(InvalidStatus), connect(address, subprotocols=protocols):
+            pass
+    with connect(address, additional_headers={"Authorization": f"Bearer {TOKEN}"}):
+        pass
 
 
 def test_other_origins(service: RunningService, local: RunningService) -> None:

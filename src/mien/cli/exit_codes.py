@@ -47,8 +47,8 @@ _EXTRAS = {
             "multipart": "python-multipart",
             "python_multipart": "python-multipart",
             "prometheus_client": "prometheus-client",
-            "pydantic": "pydantic",
-            "starlette": "starlette",
+            "pydantic": "fastapi",
+            "starlette": "fastapi",
         },
     ),
 }
@@ -70,8 +70,9 @@ def extra(name: str) -> Iterator[None]:
         if (error.name or "").split(".")[0] not in packages:
             raise
         cpu_only = f" (without a GPU, add --extra-index-url {_CPU_ONLY})"
+        missing = " ".join(dict.fromkeys(packages.values()))
         raise MissingExtraError(
-            f"this command needs {words}; run: pip install {' '.join(packages.values())}, or in a "
+            f"this command needs {words}; run: pip install {missing}, or in a "
             f"clone of mien: pip install -e '.[{name}]'{cpu_only if 'torch' in packages else ''}."
         ) from error
 

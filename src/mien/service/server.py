@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from threading import Event, Thread
@@ -52,6 +53,8 @@ def serve(
         UsageError: the address cannot be used.
     """
     _share_memory()
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    tempfile.tempdir = str(settings.data)  # parts of large forms are not written elsewhere
     listening = _socket(settings.host, port)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"http://{host}:{listening.getsockname()[1]}/"
