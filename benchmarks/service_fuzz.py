@@ -61,7 +61,7 @@ class Dice:
     def path(self) -> str:
         """An address of the service, or nearly one."""
         job = self._random.choice([*self._jobs, "0" * 32, "x", "..%2f..", "%00"])
-        tails = ("", "/events", "/tables/faces", "/tables/summary", "/report", "/annotated")
+        tails = ["", "/events", "/tables/faces", "/tables/summary", "/report", "/annotated"]
         tails += ("/video", "/people/1/face", "/people/-1/face", "/tables/x", "/%2e%2e/secret")
         places = ["/v1/images"] * 4 + ["/v1/videos", "/v1/models", "/metrics", "/v1/jobs"]
         places += ["/openapi.json", "/healthz", "/", "//", "/v1/stream", "/%ff"]

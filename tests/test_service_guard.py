@@ -14,6 +14,7 @@ from helpers.command import run_mien
 from helpers.service import RunningService
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
 from mien.service.formats import chosen
 from mien.service.problems import ProblemError
@@ -49,8 +50,9 @@ def test_a_token_is_needed(service: RunningService, path: str) -> None:
 
 def test_a_stream_needs_the_token_too(service: RunningService) -> None:
     address = service.address.replace("http", "ws", 1) + "/v1/stream"
-    for protocols in (None, ["bearer"], ["bearer", "wrong-token"]):
-        with pytest.raises(InvalidStatus), connect(address, subprotocols=protocols):
+    for names in ([], ["bearer"], ["bearer", "wrong-token"]):
+        protocols = [Subprotocol(name) for name in names]
+        with pytest.raises(InvalidStatus), connect(address, subprotocols=protocols or None):
             pass
     with connect(address, additional_headers={"Authorization": f"Bearer {TOKEN}"}):
         pass
