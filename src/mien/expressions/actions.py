@@ -1,0 +1,110 @@
+"""Facial actions from a face mesh: blendshape coefficients, and FACS action units by definition.
+
+The blendshapes are those of ARKit, by MediaPipe's network (May 2023, Grishchenko et al.). Action
+units are their means by what the shapes show, not learned from coded faces: docs/actions.md says
+what was measured of each, and which ones to leave alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from mien.models.session import Session, file_sha256
+from mien.types import FloatArray, Floats
+
+#: Names of the coefficients, as ARKit has them, in the order of the network's outputs; sides are
+#: the person's own.
+BLENDSHAPES = (
+    *("browDownLeft", "browDownRight", "browInnerUp", "browOuterUpLeft", "browOuterUpRight"),
+    *("cheekPuff", "cheekSquintLeft", "cheekSquintRight", "eyeBlinkLeft", "eyeBlinkRight"),
+    *("eyeLookDownLeft", "eyeLookDownRight", "eyeLookInLeft", "eyeLookInRight"),
+    *("eyeLookOutLeft", "eyeLookOutRight", "eyeLookUpLeft", "eyeLookUpRight", "eyeSquintLeft"),
+    *("eyeSquintRight", "eyeWideLeft", "eyeWideRight", "jawForward", "jawLeft", "jawOpen"),
+    *("jawRight", "mouthClose", "mouthDimpleLeft", "mouthDimpleRight", "mouthFrownLeft"),
+    *("mouthFrownRight", "mouthFunnel", "mouthLeft", "mouthLowerDownLeft", "mouthLowerDownRight"),
+    *("mouthPressLeft", "mouthPressRight", "mouthPucker", "mouthRight", "mouthRollLower"),
+    *("mouthRollUpper", "mouthShrugLower", "mouthShrugUpper", "mouthSmileLeft", "mouthSmileRight"),
+    *("mouthStretchLeft", "mouthStretchRight", "mouthUpperUpLeft", "mouthUpperUpRight"),
+    *("noseSneerLeft", "noseSneerRight"),
+)
+#: Action units (Ekman and Friesen 1978): a name, and the shapes whose mean they are. Both sides
+#: of a shape count; the columns of the shapes tell them apart.
+ACTION_UNITS: Mapping[str, tuple[str, ...]] = {
+    "AU01": ("browInnerUp",),
+    "AU02": ("browOuterUpLeft", "browOuterUpRight"),
+    "AU04": ("browDownLeft", "browDownRight"),
+    "AU05": ("eyeWideLeft", "eyeWideRight"),
+    "AU06": ("cheekSquintLeft", "cheekSquintRight"),
+    "AU07": ("eyeSquintLeft", "eyeSquintRight"),
+    "AU09": ("noseSneerLeft", "noseSneerRight"),
+    "AU10": ("mouthUpperUpLeft", "mouthUpperUpRight"),
+    "AU12": ("mouthSmileLeft", "mouthSmileRight"),
+    "AU14": ("mouthDimpleLeft", "mouthDimpleRight"),
+    "AU15": ("mouthFrownLeft", "mouthFrownRight"),
+    "AU16": ("mouthLowerDownLeft", "mouthLowerDownRight"),
+    "AU17": ("mouthShrugLower",),
+    "AU18": ("mouthPucker",),
+    "AU20": ("mouthStretchLeft", "mouthStretchRight"),
+    "AU22": ("mouthFunnel",),
+    "AU24": ("mouthPressLeft", "mouthPressRight"),
+    "AU26": ("jawOpen",),
+    "AU28": ("mouthRollLower", "mouthRollUpper"),
+    "AU29": ("jawForward",),
+    "AU34": ("cheekPuff",),
+    "AU45": ("eyeBlinkLeft", "eyeBlinkRight"),
+}
+_LIPS, _MOUTH_CORNERS = (13, 14), (61, 291)  # points of the mesh, inside and at the corners
+
+
+class BlendshapeModel:
+    """Estimates the blendshapes of faces from the points of their meshes.
+
+    Args:
+        path: the ``.onnx`` file.
+        threads: threads per run; None for all processors.
+
+    Raises:
+        ModelError: the file is missing or broken.
+    """
+
+    def __init__(self, path: str | Path, *, threads: int | None = None) -> None:
+        self._net = Session(path, threads)
+        self.sha256 = file_sha256(self._net.path)
+
+    def estimate(self, points: Floats) -> FloatArray:
+        """``(n, 51)``: coefficients, 0 to 1, in the order of `BLENDSHAPES`; NaN for NaN.
+
+        Args:
+            points: ``(n, 478, 3)``, with level eyes (`mien.faces.mesh.Mesh.level_points`): the
+                network was trained on upright faces.
+        """
+        values = np.full((len(points), len(BLENDSHAPES)), np.nan, np.float32)
+        rows = np.isfinite(points[:, 0, 0])
+        if rows.any():
+            flat = points[rows, :, :2].astype(np.float32)
+            values[rows] = self._net.run(["coefficients"], flat)[0][:, 1:]  # the first is "neutral"
+        return values
+
+
+def action_columns(coefficients: FloatArray) -> dict[str, FloatArray]:
+    """The columns of blendshapes and of action units, each ``(n,)``, for ``(n, 51)``."""
+    columns = dict(zip(BLENDSHAPES, coefficients.T, strict=True))
+    for unit, shapes in ACTION_UNITS.items():
+        columns[unit] = np.mean([columns[shape] for shape in shapes], axis=0, dtype=np.float32)
+    return columns
+
+
+def mouth_openness(points: Floats) -> FloatArray:
+    """``(n,)``: distance of the lips by the width of the mouth; 0 when closed.
+
+    Args:
+        points: ``(n, 478, 3)`` of a mesh.
+    """
+    gap, width = (
+        np.linalg.norm(points[:, one] - points[:, other], axis=1)
+        for one, other in (_LIPS, _MOUTH_CORNERS)
+    )
+    return np.asarray(gap / width, np.float32)
