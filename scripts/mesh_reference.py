@@ -57,9 +57,7 @@ def region(detection: Any, size: Array) -> Array:
 def faces(path: Path, landmarker: Any, detector: Any) -> list[dict[str, Any]]:
     """A row for each face of a photo."""
     pixels = cv2.imread(str(path))
-    image = mp.Image(
-        image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(pixels[..., ::-1])
-    )
+    image = mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(pixels[..., ::-1]))
     size = np.array([image.width, image.height], np.float64)
     regions = [region(detection, size) for detection in detector.detect(image).detections]
     answer = landmarker.detect(image)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from mien.expressions.heads import Head
     from mien.faces.detectors.base import DetectorDescription
     from mien.faces.detectors.callable import CustomDetector
+    from mien.faces.mesh import Mesh
     from mien.faces.quality import Quality
     from mien.media.base import Timing
     from mien.media.camera import CameraSource
@@ -40,8 +41,9 @@ if TYPE_CHECKING:
     from mien.media.inputs import Inputs, VideoOptions
     from mien.media.video import VideoSource
     from mien.models.card import CropSpec, ModelCard
-    from mien.plugins import load_classifier, load_detector
+    from mien.plugins import load_classifier, load_detector, load_mesh
     from mien.results.collection import Results
+    from mien.results.embeddings import load_landmarks
     from mien.results.result import Result
     from mien.results.settings import RunSettings
     from mien.results.summary import RunSummary
@@ -78,6 +80,7 @@ _MODULES = {
     "InputNotFoundError": "errors",
     "Inputs": "media.inputs",
     "JsonlSink": "sinks.jsonl",
+    "Mesh": "faces.mesh",
     "MienError": "errors",
     "MissingExtraError": "errors",
     "ModelCard": "models.card",
@@ -101,6 +104,8 @@ _MODULES = {
     "load": "timeline.timeline",
     "load_classifier": "plugins",
     "load_detector": "plugins",
+    "load_landmarks": "results.embeddings",
+    "load_mesh": "plugins",
     "read_image": "media.images",
     "write_image": "media.images",
 }
@@ -123,6 +128,7 @@ __all__ = [
     "InputNotFoundError",
     "Inputs",
     "JsonlSink",
+    "Mesh",
     "MienError",
     "MissingExtraError",
     "ModelCard",
@@ -146,6 +152,8 @@ __all__ = [
     "load",
     "load_classifier",
     "load_detector",
+    "load_landmarks",
+    "load_mesh",
     "read_image",
     "write_image",
 ]

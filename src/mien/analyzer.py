@@ -17,19 +17,17 @@ from mien.expressions.base import EmotionClassifier, describe_classifier
 from mien.expressions.heads import Head
 from mien.faces.detectors.base import describe_detector
 from mien.faces.detectors.box_formats import BoxFormat
-from mien.labels import ATTRIBUTES
 from mien.media.base import TimedSource, checked, timing_of
 from mien.media.inputs import ALL_FRAMES, Input, VideoOptions
 from mien.media.photos import check_inputs, opened, photos
 from mien.media.video import VideoSource
 from mien.models.session import file_sha256
-from mien.pipeline import Pipeline
+from mien.pipeline import Extras, Pipeline
 from mien.plugins import (
     DEFAULT_CLASSIFIER,
     DEFAULT_DETECTOR,
     DetectorLike,
     is_network,
-    load_attributes,
     load_classifier,
     load_detector,
 )
@@ -62,8 +60,9 @@ class EmotionAnalyzer:
         threads: threads that a network may use; None for every processor.
         also: additional outputs per face: "age", "gender" (as viewers would estimate them, see
             `mien.expressions.attributes`: not for decisions on individuals), "identity",
-            "features" (see `mien.labels.EMBEDDINGS`), and "affect": valence and arousal, derived
-            where the model does not predict them.
+            "features" (see `mien.labels.EMBEDDINGS`), "affect" (valence and arousal, derived where
+            the model does not predict them), "actions" (facial actions, head pose and gaze, see
+            `mien.expressions.actions`), and "landmarks": 478 points, beside a table.
         heads: files of ``mien train-head``, or opened heads, on the features of the classifier.
         box_format: format of the boxes of your own function or list, such as "xywh", see
             `mien.CustomDetector`; left, top, right, bottom in pixels by default.
@@ -78,7 +77,7 @@ class EmotionAnalyzer:
 
     Raises:
         UsageError: an unknown name, a number out of range, `also` or `heads` for a ready
-            classifier (other than "age", "gender" and "affect"), or "affect" for labels without a
+            classifier (what the model itself would have to give), or "affect" for labels without a
             known valence and arousal.
         ModelError: a model file is missing or damaged, or does not give what `also` names.
     """
@@ -110,7 +109,7 @@ class EmotionAnalyzer:
         own = {name: value for name, value in own.items() if value is not None}
         self.detector = load_detector(detector, **own)
         heads = (heads,) if isinstance(heads, str | Path) else tuple(heads)
-        embeddings = tuple(name for name in also if name not in (AFFECT, *ATTRIBUTES))
+        embeddings = tuple(name for name in also if name not in (AFFECT, *Extras.NAMES))
         options: dict[str, Any] = {"threads": threads, "batch_size": batch_size, "also": embeddings}
         if embeddings and not is_network(classifier):
             raise UsageError(f"a ready classifier does not give {', '.join(embeddings)}.")
@@ -126,13 +125,12 @@ class EmotionAnalyzer:
         self.labels = tuple(name for name in self.classifier.labels if name not in self.without)
         self.uncertain_below, self.min_score = uncertain_below, min_score
         self.batch_size, self.threads = batch_size, threads
-        attributes = load_attributes([n for n in also if n in ATTRIBUTES], threads=threads)
+        extras = Extras.load(also, threads)
         described = describe_classifier(self.classifier)
         derived = missing(described.measures) if AFFECT in also else ()
         if derived:
             coordinates_of(self.labels)
-        given = attributes.measures if attributes else ()
-        self.measures: tuple[str, ...] = (*described.measures, *derived, *given)
+        self.measures: tuple[str, ...] = (*described.measures, *derived, *extras.measures)
         self.settings = RunSettings(
             mien_version=metadata.version("mien"),
             detector=detector if isinstance(detector, str) else type(self.detector).__name__,
@@ -140,10 +138,11 @@ class EmotionAnalyzer:
             classifier=described.name,
             classifier_sha256=file_sha256(described.path) if described.path else "",
             without=self.without,
-            also=(*described.also, *(attributes.attributes if attributes else ())),
+            also=(*described.also, *extras.requested),
             uncertain_below=uncertain_below,
             derived=provenance_note(derived),
-            attributes_sha256=attributes.sha256 if attributes else "",
+            attributes_sha256=extras.attributes.sha256 if extras.attributes else "",
+            mesh_sha256=extras.mesh.sha256 if extras.mesh else "",
             heads=described.heads,
         )
         self._pipeline = Pipeline(
@@ -151,7 +150,7 @@ class EmotionAnalyzer:
             described.crop,
             self.without,
             bool(derived),
-            attributes,
+            extras,
             batch_size,
             self.settings,
         )

@@ -4,25 +4,36 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
+from typing import ClassVar
 
 import numpy as np
 
 from mien.errors import FrameDroppedError, InputError, MienError, PluginError
+from mien.expressions.actions import (
+    ACTION_COLUMNS,
+    BlendshapeModel,
+    action_columns,
+    mouth_openness,
+)
 from mien.expressions.affect import with_affect
 from mien.expressions.attributes import AttributeModel
 from mien.expressions.base import EmotionClassifier
 from mien.faces.crops import crop_faces
 from mien.faces.detectors.base import FaceDetector
+from mien.faces.gaze import eye_openness, gaze_angles, head_points
+from mien.faces.mesh import FaceMesh, Mesh, MeshTracker
+from mien.faces.pose import head_angles
 from mien.faces.quality import assess
+from mien.labels import ACTIONS, ATTRIBUTES, LANDMARKS
 from mien.media.prefetch import prefetched
 from mien.media.worker import awaited
 from mien.models.card import CropSpec
-from mien.plugins import guarded
+from mien.plugins import guarded, load_attributes, load_blendshapes, load_mesh
 from mien.results.result import Result
 from mien.results.settings import RunSettings
 from mien.tracking.adaptive import adaptive_results
@@ -44,7 +55,66 @@ class _Detection:
     read: Callable[[], Image] | None = None
     size: tuple[int, int] | None = None
     problem: MienError | None = None
-    attributes: Mapping[str, FloatArray] = field(default_factory=dict)
+    mesh: Mesh | None = None
+    measures: Mapping[str, FloatArray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Extras:
+    """The networks behind further columns of the ``faces`` table, as far as they are requested.
+
+    Attributes:
+        attributes: estimates apparent age and gender.
+        mesh: finds the points of the faces.
+        blendshapes: estimates facial actions from these points.
+        landmarks: whether the points themselves are kept.
+    """
+
+    attributes: AttributeModel | None = None
+    mesh: FaceMesh | None = None
+    blendshapes: BlendshapeModel | None = None
+    landmarks: bool = False
+
+    #: What may be requested.
+    NAMES: ClassVar = (*ATTRIBUTES, ACTIONS, LANDMARKS)
+
+    @classmethod
+    def load(cls, names: Collection[str], threads: int | None = None) -> Extras:
+        """Load what some of `NAMES` need; other names are ignored."""
+        return cls(
+            load_attributes([name for name in names if name in ATTRIBUTES], threads=threads),
+            load_mesh(threads=threads) if {ACTIONS, LANDMARKS} & set(names) else None,
+            load_blendshapes(threads=threads) if ACTIONS in names else None,
+            LANDMARKS in names,
+        )
+
+    @property
+    def requested(self) -> tuple[str, ...]:
+        """Which of `NAMES` these are."""
+        names = self.attributes.attributes if self.attributes else ()
+        asked = {ACTIONS: self.blendshapes is not None, LANDMARKS: self.landmarks}
+        return (*names, *(name for name, wanted in asked.items() if wanted))
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        attributes = self.attributes.measures if self.attributes else ()
+        return (*attributes, *(ACTION_COLUMNS if self.blendshapes else ()))
+
+    def estimate(self, image: Image, faces: Faces, mesh: Mesh | None) -> dict[str, FloatArray]:
+        """The columns of the faces of an image, each ``(n,)``."""
+        columns: dict[str, FloatArray] = {}
+        if (model := self.attributes) is not None:
+            columns |= model.estimate(crop_faces(image, faces, model.input_size, model.crop))
+        if self.blendshapes is not None and mesh is not None:
+            points = head_points(mesh.points, mesh.rotations)
+            columns |= action_columns(self.blendshapes.estimate(mesh.level_points))
+            columns["pitch_deg"], _, _ = head_angles(mesh.rotations)
+            columns["gaze_pitch_deg"], columns["gaze_yaw_deg"] = gaze_angles(points)
+            columns["eye_openness_left"], columns["eye_openness_right"] = eye_openness(points)
+            columns["mouth_openness"] = mouth_openness(points)
+            columns["mesh_presence"] = mesh.presence
+        return columns
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +126,7 @@ class Pipeline:
         crop: how faces are cropped for it.
         without: labels to exclude.
         derive_affect: whether to derive valence and arousal.
-        attributes: estimates apparent age and gender, if asked for.
+        extras: the networks of further columns.
         batch_size: crops classified at once, across images.
         settings: stored with every result.
     """
@@ -65,7 +135,7 @@ class Pipeline:
     crop: CropSpec
     without: tuple[str, ...]
     derive_affect: bool
-    attributes: AttributeModel | None
+    extras: Extras
     batch_size: int
     settings: RunSettings
 
@@ -76,7 +146,7 @@ class Pipeline:
             InputError: it cannot be read.
             PluginError: the detector or classifier failed.
         """
-        detection = self._detect(frame, detector, keep=True)
+        detection = self._detect(frame, detector, self._meshes(), keep=True)
         if detection.problem is not None:
             raise detection.problem
         result = self._classify([detection])[0]
@@ -108,7 +178,7 @@ class Pipeline:
         """Results of some frames, chosen coarse to fine; people are tracked across those."""
 
         def evaluate(frame: Frame, detector: FaceDetector) -> Result:
-            return self._classify([self._detect(frame, detector, keep=True)])[0]
+            return self._classify([self._detect(frame, detector, self._meshes(), keep=True)])[0]
 
         for _, video in groupby(frames, lambda frame: frame.source):
             for shown, result in adaptive_results(video, tracked, evaluate):
@@ -121,14 +191,14 @@ class Pipeline:
 
         None comes between them, so that a thread which runs this can be stopped there.
         """
-        upcoming = awaited(frames)
+        upcoming, meshes = awaited(frames), self._meshes()
         problem: BaseException | None = None
         while problem is None:
             waiting: list[_Detection] = []
             crops = held = 0
             while crops < self.batch_size and len(waiting) < patience and held < KEPT_BYTES:
                 try:
-                    detection = self._detect(next(upcoming), detector, keep=keep)
+                    detection = self._detect(next(upcoming), detector, meshes, keep=keep)
                 except BaseException as error:  # noqa: BLE001 - raised after the rest was yielded
                     problem = error
                     break
@@ -142,7 +212,13 @@ class Pipeline:
         if not isinstance(problem, StopIteration):
             raise problem
 
-    def _detect(self, frame: Frame, detector: FaceDetector, *, keep: bool) -> _Detection:
+    def _meshes(self) -> MeshTracker | None:
+        """What finds the points of the faces of one stream, if that is requested."""
+        return None if self.extras.mesh is None else MeshTracker(self.extras.mesh)
+
+    def _detect(
+        self, frame: Frame, detector: FaceDetector, meshes: MeshTracker | None, *, keep: bool
+    ) -> _Detection:
         """Read an image, find its faces and crop them."""
         started = time.perf_counter()
         try:
@@ -159,9 +235,11 @@ class Pipeline:
         except PluginError as error:
             return self._failed(detection, error)
         crops = crop_faces(image, faces, self.classifier.input_size, self.crop)
-        attributes = self._estimated(image, faces)
+        mesh = None if meshes is None else meshes(image, faces, frame.source)
+        measures = self.extras.estimate(image, faces, mesh)
         seconds = time.perf_counter() - started
-        return replace(detection, faces=faces, crops=crops, seconds=seconds, attributes=attributes)
+        detection = replace(detection, faces=faces, crops=crops, seconds=seconds)
+        return replace(detection, mesh=mesh, measures=measures)
 
     def _failed(self, detection: _Detection, problem: MienError) -> _Detection:
         """The same input without faces, for the row that says what went wrong."""
@@ -170,13 +248,6 @@ class Pipeline:
         size = self.classifier.input_size
         nothing = np.zeros((0, size, size, 3), np.uint8)
         return replace(detection, faces=Faces.empty(), crops=nothing, problem=problem)
-
-    def _estimated(self, image: Image, faces: Faces) -> Mapping[str, FloatArray]:
-        """Apparent age and gender, if requested, on their own crops."""
-        model = self.attributes
-        return (
-            model.estimate(crop_faces(image, faces, model.input_size, model.crop)) if model else {}
-        )
 
     def _classify(self, waiting: list[_Detection]) -> list[Result]:
         """Classify the crops of several images at once and give each image its rows."""
@@ -200,8 +271,9 @@ class Pipeline:
             start = rows.stop
             seconds = detection.seconds + share * len(detection.crops)
             own = scores[rows]
-            if self.attributes:
-                own = self.attributes.added(own, detection.attributes)
+            if self.extras.measures:  # an image that could not be read lacks them
+                none = dict.fromkeys(self.extras.measures, np.zeros(0, np.float32))
+                own = replace(own, measures={**own.measures, **none, **detection.measures})
             results.append(self._result(detection, own, 1000 * seconds))
         return results
 
@@ -215,8 +287,9 @@ class Pipeline:
             frame.source,
             detection.faces,
             scores,
-            assess(detection.faces, detection.crops),
+            assess(detection.faces, detection.crops, detection.mesh),
             detection.crops,
+            mesh=detection.mesh,
             index=frame.index,
             time_s=frame.time_s,
             duration_s=frame.duration_s,

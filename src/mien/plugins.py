@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from mien import hub
 from mien.errors import MienError, ModelError, PluginError, UsageError
+from mien.expressions.actions import BlendshapeModel
 from mien.expressions.attributes import AttributeModel
 from mien.expressions.base import EmotionClassifier
 from mien.expressions.heads import Head, HeadedClassifier
@@ -19,6 +20,7 @@ from mien.expressions.onnx import OnnxClassifier
 from mien.faces.detectors import BUILTIN, make_detector
 from mien.faces.detectors.base import FaceDetector
 from mien.faces.detectors.callable import CustomDetector
+from mien.faces.mesh import FaceMesh
 from mien.models.card import ModelCard
 from mien.types import Faces
 
@@ -154,6 +156,24 @@ def load_classifier(
 def load_attributes(names: Sequence[str], **options: Any) -> AttributeModel | None:
     """The model of the attributes `names` (see `mien.labels.ATTRIBUTES`); None for no name."""
     return AttributeModel(model_path(ATTRIBUTE_MODEL), names, **options) if names else None
+
+
+def load_mesh(*, threads: int | None = None, batch_size: int = 4) -> FaceMesh:
+    """The network that finds 478 points of each face, with both irises.
+
+        faces = mien.load_detector("mtcnn").detect(image)
+        points = mien.load_mesh()(image, faces).points
+
+    Args:
+        threads: threads per run; None for all processors.
+        batch_size: maximum number of faces per run.
+    """
+    return FaceMesh(model_path("face_mesh"), threads=threads, batch_size=batch_size)
+
+
+def load_blendshapes(*, threads: int | None = None) -> BlendshapeModel:
+    """The network that estimates blendshape coefficients from the points of a mesh."""
+    return BlendshapeModel(model_path("face_blendshapes"), threads=threads)
 
 
 def is_network(classifier: Any) -> bool:

@@ -56,6 +56,14 @@ ACTION_UNITS: Mapping[str, tuple[str, ...]] = {
     "AU34": ("cheekPuff",),
     "AU45": ("eyeBlinkLeft", "eyeBlinkRight"),
 }
+#: Measured from the points of the mesh, see `mien.faces.pose` and `mien.faces.gaze`: degrees,
+#: ratios of lengths, and the probability that the points are those of a face.
+GEOMETRY = (
+    *("pitch_deg", "gaze_pitch_deg", "gaze_yaw_deg", "eye_openness_left", "eye_openness_right"),
+    *("mouth_openness", "mesh_presence"),
+)
+#: All columns of facial actions in the ``faces`` table, in order.
+ACTION_COLUMNS = (*ACTION_UNITS, *GEOMETRY, *BLENDSHAPES)
 _LIPS, _MOUTH_CORNERS = (13, 14), (61, 291)  # points of the mesh, inside and at the corners
 
 

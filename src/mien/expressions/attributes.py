@@ -7,7 +7,7 @@ errors that differ between groups of people (docs/person.md), not who the person
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from mien.expressions.onnx import check_crops
 from mien.labels import ATTRIBUTES
 from mien.models.card import MAX_SIDE, Card, Commercial, CropSpec, card_of
 from mien.models.session import Session, file_sha256
-from mien.types import Crops, FloatArray, Scores
+from mien.types import Crops, FloatArray
 
 METADATA_KEY = "mien.attributes"
 
@@ -118,11 +118,6 @@ class AttributeModel:
     def measures(self) -> tuple[str, ...]:
         """Names of the columns: ``apparent_age`` in years, ``apparent_female`` a probability."""
         return tuple(ATTRIBUTES[name] for name in self.attributes)
-
-    def added(self, scores: Scores, columns: Mapping[str, FloatArray]) -> Scores:
-        """`scores` with the `columns` from `estimate`; without faces these may be missing."""
-        none = dict.fromkeys(self.measures, np.zeros(0, np.float32))
-        return replace(scores, measures={**scores.measures, **none, **columns})
 
     def estimate(self, crops: Crops) -> dict[str, FloatArray]:
         """The columns, each ``(n,)``, for ``(n, S, S, 3)`` uint8 RGB crops made by `crop`.

@@ -11,6 +11,7 @@ network of May 2023, converted by ``scripts/convert_mesh.py``.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ import numpy.typing as npt
 from mien.errors import UsageError
 from mien.faces.crops import warp
 from mien.faces.geometry import roll_deg, turned_square_matrix
+from mien.faces.pose import head_rotations
 from mien.models.session import Session, file_sha256
 from mien.types import Comparable, Faces, FloatArray, Floats, Image, Index, rows_of
 
@@ -99,6 +101,11 @@ class Mesh(Comparable):
         """``(n, 478, 3)``: the points rotated in the image so that the eyes are level."""
         flat = np.einsum("nij,npj->npi", _rotations(-self.tilt), self.points[..., :2])
         return np.concatenate([flat, self.points[..., 2:]], axis=2, dtype=np.float64)
+
+    @cached_property
+    def rotations(self) -> Floats:
+        """``(n, 3, 3)``: rotations of the heads, see `mien.faces.pose`; NaN where not trusted."""
+        return head_rotations(self.points)
 
     @property
     def regions(self) -> Floats:
@@ -209,14 +216,14 @@ class MeshTracker:
         ids = faces.track_ids.tolist()
         nothing = np.full((1, POINTS, 3), np.nan, np.float32)
         lasts = [self._last[i].points if i in self._last else nothing for i in ids]
-        before = Mesh(np.concatenate(lasts), np.zeros(len(ids))) if ids else None
+        before = Mesh(np.concatenate(lasts), np.zeros(len(ids), np.float32)) if ids else None
         mesh = self._mesh(image, faces, before)
         self._last = {person: mesh[row] for row, person in enumerate(ids)}
         return mesh
 
 
 def _framed(
-    centers: FloatArray, sides: FloatArray, tilt: Floats, frame: tuple[float, float]
+    centers: FloatArray | Floats, sides: FloatArray, tilt: Floats, frame: tuple[float, float]
 ) -> Floats:
     """``(n, 4)``: regions that are larger than boxes of these sides, and lie lower on the face."""
     growth, lower = frame

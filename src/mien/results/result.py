@@ -15,6 +15,7 @@ from mien.drawing import image
 from mien.errors import InputError, UsageError
 from mien.expressions import affect, saliency
 from mien.expressions.base import EmotionClassifier, MappedClassifier
+from mien.faces.mesh import Mesh
 from mien.faces.quality import Quality, assess
 from mien.files import write_text, writing
 from mien.labels import UNCERTAIN, color_of
@@ -49,6 +50,7 @@ class Result(Comparable):
         milliseconds: time spent on this image; `equals` does not compare it.
         duration_s: how long a video frame is shown, seconds: until the next one analyzed or the
             end of the video; None where that is unknown.
+        mesh: 478 points of each face, where actions or landmarks were requested; else None.
         uncertain_below: a face whose top probability is lower is called ``uncertain``.
         settings: what the analysis was made with.
 
@@ -69,6 +71,7 @@ class Result(Comparable):
     dropped: bool = False
     milliseconds: float = field(default=0.0, compare=False)
     duration_s: float | None = None
+    mesh: Mesh | None = field(default=None, repr=False)
     uncertain_below: float = 0.5
     settings: RunSettings = field(default=RunSettings(), repr=False)
     _stored_emotions: tuple[str, ...] | None = field(default=None, repr=False, compare=False)
@@ -102,6 +105,7 @@ class Result(Comparable):
             faces=self.faces[rows],
             scores=self.scores[rows],
             quality=self.quality[rows],
+            mesh=None if self.mesh is None else self.mesh[rows],
             crops=self.crops[rows] if len(self.crops) == len(self) else self.crops,
             _stored_emotions=None if stored is None else tuple(np.array(stored, object)[rows]),
         )
