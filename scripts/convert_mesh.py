@@ -275,11 +275,11 @@ def packed(
     graph: Graph, name: str, inputs: dict[str, list[Any]], outputs: dict[str, list[Any]]
 ) -> onnx.ModelProto:
     """A network as a file, checked."""
-    ends = [
+    takes, gives = (
         [helper.make_tensor_value_info(key, TensorProto.FLOAT, shape) for key, shape in end.items()]
         for end in (inputs, outputs)
-    ]
-    body = helper.make_graph([*graph.casts, *graph.nodes], name, *ends, graph.weights)
+    )
+    body = helper.make_graph([*graph.casts, *graph.nodes], name, takes, gives, graph.weights)
     made = helper.make_model(body, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     helper.set_model_props(made, {"license": "Apache-2.0", "source": SOURCE, "sha256": BUNDLE})
     onnx.checker.check_model(made)

@@ -20,6 +20,8 @@ LEFT_EYE = 263, 362, 473, ((387, 373), (385, 380))
 _EYE_WIDTH = 2.65
 #: How far an iris that looks straight on lies above the line between the corners, in eye widths.
 _STRAIGHT_ON = 0.07
+#: Openness below which nothing of an iris is visible.
+_CLOSED = 0.12
 
 
 def head_points(points: FloatArray, rotations: Floats) -> Floats:
@@ -36,7 +38,8 @@ def head_points(points: FloatArray, rotations: Floats) -> Floats:
 def gaze_angles(points: Floats) -> tuple[FloatArray, FloatArray]:
     """Pitch and yaw of the gaze in the head's frame, degrees, each ``(n,)``; the mean of both eyes.
 
-    Positive pitch = up, positive yaw = towards the image's right, as of `mien.faces.pose`.
+    Positive pitch = up, positive yaw = towards the image's right, as of `mien.faces.pose`. NaN
+    where the eyes are closed: the network then only guesses where the irises are.
 
     Args:
         points: ``(n, 478, 3)``, from `head_points`.
@@ -48,7 +51,8 @@ def gaze_angles(points: Floats) -> tuple[FloatArray, FloatArray]:
         across.append(apart[:, 0] / width)
         above.append(-apart[:, 1] / width - _STRAIGHT_ON)
     sines = np.clip(_EYE_WIDTH * np.array([np.mean(above, axis=0), np.mean(across, axis=0)]), -1, 1)
-    pitch, yaw = np.degrees(np.arcsin(sines)).astype(np.float32)
+    closed = np.mean(eye_openness(points), axis=0) < _CLOSED
+    pitch, yaw = np.where(closed, np.nan, np.degrees(np.arcsin(sines))).astype(np.float32)
     return pitch, yaw
 
 
