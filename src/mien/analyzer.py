@@ -22,14 +22,16 @@ from mien.media.inputs import ALL_FRAMES, Input, VideoOptions
 from mien.media.photos import check_inputs, opened, photos
 from mien.media.video import VideoSource
 from mien.models.session import file_sha256
-from mien.pipeline import Extras, Pipeline
+from mien.pipeline import Pipeline
 from mien.plugins import (
     DEFAULT_CLASSIFIER,
     DEFAULT_DETECTOR,
+    FACE_OUTPUTS,
     DetectorLike,
     is_network,
     load_classifier,
     load_detector,
+    load_face_models,
 )
 from mien.results.failures import unless_all_fail
 from mien.results.result import Result
@@ -77,8 +79,8 @@ class EmotionAnalyzer:
 
     Raises:
         UsageError: an unknown name, a number out of range, `also` or `heads` for a ready
-            classifier (what the model itself would have to give), or "affect" for labels without a
-            known valence and arousal.
+            classifier (what that itself would have to give), or "affect" for labels without a known
+            valence and arousal.
         ModelError: a model file is missing or damaged, or does not give what `also` names.
     """
 
@@ -109,7 +111,7 @@ class EmotionAnalyzer:
         own = {name: value for name, value in own.items() if value is not None}
         self.detector = load_detector(detector, **own)
         heads = (heads,) if isinstance(heads, str | Path) else tuple(heads)
-        embeddings = tuple(name for name in also if name not in (AFFECT, *Extras.NAMES))
+        embeddings = tuple(name for name in also if name not in (AFFECT, *FACE_OUTPUTS))
         options: dict[str, Any] = {"threads": threads, "batch_size": batch_size, "also": embeddings}
         if embeddings and not is_network(classifier):
             raise UsageError(f"a ready classifier does not give {', '.join(embeddings)}.")
@@ -125,12 +127,13 @@ class EmotionAnalyzer:
         self.labels = tuple(name for name in self.classifier.labels if name not in self.without)
         self.uncertain_below, self.min_score = uncertain_below, min_score
         self.batch_size, self.threads = batch_size, threads
-        extras = Extras.load(also, threads)
+        models = load_face_models(also, threads=threads)
         described = describe_classifier(self.classifier)
         derived = missing(described.measures) if AFFECT in also else ()
         if derived:
             coordinates_of(self.labels)
-        self.measures: tuple[str, ...] = (*described.measures, *derived, *extras.measures)
+        given = [name for model in models for name in model.measures]
+        self.measures: tuple[str, ...] = (*described.measures, *derived, *given)
         self.settings = RunSettings(
             mien_version=metadata.version("mien"),
             detector=detector if isinstance(detector, str) else type(self.detector).__name__,
@@ -138,19 +141,18 @@ class EmotionAnalyzer:
             classifier=described.name,
             classifier_sha256=file_sha256(described.path) if described.path else "",
             without=self.without,
-            also=(*described.also, *extras.requested),
+            also=(*described.also, *(name for model in models for name in model.requested)),
             uncertain_below=uncertain_below,
             derived=provenance_note(derived),
-            attributes_sha256=extras.attributes.sha256 if extras.attributes else "",
-            mesh_sha256=extras.mesh.sha256 if extras.mesh else "",
             heads=described.heads,
+            **{name: value for model in models for name, value in model.settings.items()},
         )
         self._pipeline = Pipeline(
             self.classifier,
             described.crop,
             self.without,
             bool(derived),
-            extras,
+            models,
             batch_size,
             self.settings,
         )

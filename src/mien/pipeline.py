@@ -4,41 +4,30 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Collection, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
-from typing import ClassVar
 
 import numpy as np
 
 from mien.errors import FrameDroppedError, InputError, MienError, PluginError
-from mien.expressions.actions import (
-    ACTION_COLUMNS,
-    BlendshapeModel,
-    action_columns,
-    mouth_openness,
-)
 from mien.expressions.affect import with_affect
-from mien.expressions.attributes import AttributeModel
 from mien.expressions.base import EmotionClassifier
 from mien.faces.crops import crop_faces
 from mien.faces.detectors.base import FaceDetector
-from mien.faces.gaze import eye_openness, gaze_angles, head_points
-from mien.faces.mesh import FaceMesh, Mesh, MeshTracker
-from mien.faces.pose import head_angles
+from mien.faces.model import FaceModel, FaceValues
 from mien.faces.quality import assess
-from mien.labels import ACTIONS, ATTRIBUTES, LANDMARKS
 from mien.media.prefetch import prefetched
 from mien.media.worker import awaited
 from mien.models.card import CropSpec
-from mien.plugins import guarded, load_attributes, load_blendshapes, load_mesh
+from mien.plugins import guarded
 from mien.results.result import Result
 from mien.results.settings import RunSettings
 from mien.tracking.adaptive import adaptive_results
 from mien.tracking.tracker import TrackingDetector
-from mien.types import Crops, Faces, FloatArray, Frame, Image, Scores
+from mien.types import Crops, Faces, Frame, Image, Scores
 
 #: Images whose crops may wait for a full batch, and the bytes of those kept with them.
 PATIENCE, KEPT_BYTES = 8, 32_000_000
@@ -55,66 +44,7 @@ class _Detection:
     read: Callable[[], Image] | None = None
     size: tuple[int, int] | None = None
     problem: MienError | None = None
-    mesh: Mesh | None = None
-    measures: Mapping[str, FloatArray] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, eq=False)
-class Extras:
-    """The networks behind further columns of the ``faces`` table, as far as they are requested.
-
-    Attributes:
-        attributes: estimates apparent age and gender.
-        mesh: finds the points of the faces.
-        blendshapes: estimates facial actions from these points.
-        landmarks: whether the points themselves are kept.
-    """
-
-    attributes: AttributeModel | None = None
-    mesh: FaceMesh | None = None
-    blendshapes: BlendshapeModel | None = None
-    landmarks: bool = False
-
-    #: What may be requested.
-    NAMES: ClassVar = (*ATTRIBUTES, ACTIONS, LANDMARKS)
-
-    @classmethod
-    def load(cls, names: Collection[str], threads: int | None = None) -> Extras:
-        """Load what some of `NAMES` need; other names are ignored."""
-        return cls(
-            load_attributes([name for name in names if name in ATTRIBUTES], threads=threads),
-            load_mesh(threads=threads) if {ACTIONS, LANDMARKS} & set(names) else None,
-            load_blendshapes(threads=threads) if ACTIONS in names else None,
-            LANDMARKS in names,
-        )
-
-    @property
-    def requested(self) -> tuple[str, ...]:
-        """Which of `NAMES` these are."""
-        names = self.attributes.attributes if self.attributes else ()
-        asked = {ACTIONS: self.blendshapes is not None, LANDMARKS: self.landmarks}
-        return (*names, *(name for name, wanted in asked.items() if wanted))
-
-    @property
-    def measures(self) -> tuple[str, ...]:
-        """Names of the columns."""
-        attributes = self.attributes.measures if self.attributes else ()
-        return (*attributes, *(ACTION_COLUMNS if self.blendshapes else ()))
-
-    def estimate(self, image: Image, faces: Faces, mesh: Mesh | None) -> dict[str, FloatArray]:
-        """The columns of the faces of an image, each ``(n,)``."""
-        columns: dict[str, FloatArray] = {}
-        if (model := self.attributes) is not None:
-            columns |= model.estimate(crop_faces(image, faces, model.input_size, model.crop))
-        if self.blendshapes is not None and mesh is not None:
-            points = head_points(mesh.points, mesh.rotations)
-            columns |= action_columns(self.blendshapes.estimate(mesh.level_points))
-            columns["pitch_deg"], _, _ = head_angles(mesh.rotations)
-            columns["gaze_pitch_deg"], columns["gaze_yaw_deg"] = gaze_angles(points)
-            columns["eye_openness_left"], columns["eye_openness_right"] = eye_openness(points)
-            columns["mouth_openness"] = mouth_openness(points)
-            columns["mesh_presence"] = mesh.presence
-        return columns
+    values: tuple[FaceValues, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +56,7 @@ class Pipeline:
         crop: how faces are cropped for it.
         without: labels to exclude.
         derive_affect: whether to derive valence and arousal.
-        extras: the networks of further columns.
+        models: further networks, as far as their values are requested.
         batch_size: crops classified at once, across images.
         settings: stored with every result.
     """
@@ -135,7 +65,7 @@ class Pipeline:
     crop: CropSpec
     without: tuple[str, ...]
     derive_affect: bool
-    extras: Extras
+    models: tuple[FaceModel, ...]
     batch_size: int
     settings: RunSettings
 
@@ -146,7 +76,7 @@ class Pipeline:
             InputError: it cannot be read.
             PluginError: the detector or classifier failed.
         """
-        detection = self._detect(frame, detector, self._meshes(), keep=True)
+        detection = self._detect(frame, detector, self.models, keep=True)
         if detection.problem is not None:
             raise detection.problem
         result = self._classify([detection])[0]
@@ -178,7 +108,7 @@ class Pipeline:
         """Results of some frames, chosen coarse to fine; people are tracked across those."""
 
         def evaluate(frame: Frame, detector: FaceDetector) -> Result:
-            return self._classify([self._detect(frame, detector, self._meshes(), keep=True)])[0]
+            return self._classify([self._detect(frame, detector, self.models, keep=True)])[0]
 
         for _, video in groupby(frames, lambda frame: frame.source):
             for shown, result in adaptive_results(video, tracked, evaluate):
@@ -191,14 +121,19 @@ class Pipeline:
 
         None comes between them, so that a thread which runs this can be stopped there.
         """
-        upcoming, meshes = awaited(frames), self._meshes()
+        upcoming = awaited(frames)
+        source, models = None, self.models
         problem: BaseException | None = None
         while problem is None:
             waiting: list[_Detection] = []
             crops = held = 0
             while crops < self.batch_size and len(waiting) < patience and held < KEPT_BYTES:
                 try:
-                    detection = self._detect(next(upcoming), detector, meshes, keep=keep)
+                    frame = next(upcoming)
+                    if frame.source != source:
+                        source = frame.source
+                        models = tuple(model.fresh() for model in self.models)
+                    detection = self._detect(frame, detector, models, keep=keep)
                 except BaseException as error:  # noqa: BLE001 - raised after the rest was yielded
                     problem = error
                     break
@@ -212,12 +147,8 @@ class Pipeline:
         if not isinstance(problem, StopIteration):
             raise problem
 
-    def _meshes(self) -> MeshTracker | None:
-        """What finds the points of the faces of one stream, if that is requested."""
-        return None if self.extras.mesh is None else MeshTracker(self.extras.mesh)
-
     def _detect(
-        self, frame: Frame, detector: FaceDetector, meshes: MeshTracker | None, *, keep: bool
+        self, frame: Frame, detector: FaceDetector, models: Sequence[FaceModel], *, keep: bool
     ) -> _Detection:
         """Read an image, find its faces and crop them."""
         started = time.perf_counter()
@@ -235,19 +166,19 @@ class Pipeline:
         except PluginError as error:
             return self._failed(detection, error)
         crops = crop_faces(image, faces, self.classifier.input_size, self.crop)
-        mesh = None if meshes is None else meshes(image, faces, frame.source)
-        measures = self.extras.estimate(image, faces, mesh)
+        values = tuple(model.values(image, faces) for model in models)
         seconds = time.perf_counter() - started
-        detection = replace(detection, faces=faces, crops=crops, seconds=seconds)
-        return replace(detection, mesh=mesh, measures=measures)
+        return replace(detection, faces=faces, crops=crops, seconds=seconds, values=values)
 
     def _failed(self, detection: _Detection, problem: MienError) -> _Detection:
         """The same input without faces, for the row that says what went wrong."""
         if not isinstance(problem, InputError):
             problem = PluginError(f"{detection.frame.source}: {problem}")
         size = self.classifier.input_size
-        nothing = np.zeros((0, size, size, 3), np.uint8)
-        return replace(detection, faces=Faces.empty(), crops=nothing, problem=problem)
+        blank, nobody = np.zeros((size, size, 3), np.uint8), Faces.empty()
+        nothing = np.zeros((0, *blank.shape), np.uint8)
+        values = tuple(model.values(blank, nobody) for model in self.models)
+        return replace(detection, faces=nobody, crops=nothing, problem=problem, values=values)
 
     def _classify(self, waiting: list[_Detection]) -> list[Result]:
         """Classify the crops of several images at once and give each image its rows."""
@@ -271,9 +202,8 @@ class Pipeline:
             start = rows.stop
             seconds = detection.seconds + share * len(detection.crops)
             own = scores[rows]
-            if self.extras.measures:  # an image that could not be read lacks them
-                none = dict.fromkeys(self.extras.measures, np.zeros(0, np.float32))
-                own = replace(own, measures={**own.measures, **none, **detection.measures})
+            for values in detection.values:
+                own = values.added(own)
             results.append(self._result(detection, own, 1000 * seconds))
         return results
 
@@ -283,13 +213,14 @@ class Pipeline:
 
     def _result(self, detection: _Detection, scores: Scores, milliseconds: float) -> Result:
         frame, problem = detection.frame, detection.problem
+        mesh = next((v.mesh for v in detection.values if v.mesh is not None), None)
         return Result(
             frame.source,
             detection.faces,
             scores,
-            assess(detection.faces, detection.crops, detection.mesh),
+            assess(detection.faces, detection.crops, mesh),
             detection.crops,
-            mesh=detection.mesh,
+            mesh=mesh,
             index=frame.index,
             time_s=frame.time_s,
             duration_s=frame.duration_s,

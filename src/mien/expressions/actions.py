@@ -8,12 +8,19 @@ what was measured of each, and which ones to leave alone.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
-from mien.models.session import Session, file_sha256
-from mien.types import FloatArray, Floats
+from mien.faces.gaze import eye_openness, gaze_angles, head_points
+from mien.faces.mesh import FaceMesh, MeshTracker
+from mien.faces.model import FaceValues
+from mien.faces.pose import head_angles
+from mien.labels import ACTIONS
+from mien.models.session import Session
+from mien.types import Faces, FloatArray, Floats, Image
 
 #: Names of the coefficients, as ARKit has them, in the order of the network's outputs; sides are
 #: the person's own.
@@ -80,7 +87,6 @@ class BlendshapeModel:
 
     def __init__(self, path: str | Path, *, threads: int | None = None) -> None:
         self._net = Session(path, threads)
-        self.sha256 = file_sha256(self._net.path)
 
     def estimate(self, points: Floats) -> FloatArray:
         """``(n, 51)``: coefficients, 0 to 1, in the order of `BLENDSHAPES`; NaN for NaN.
@@ -95,6 +101,52 @@ class BlendshapeModel:
             flat = points[rows, :, :2].astype(np.float32)
             values[rows] = self._net.run(["coefficients"], flat)[0][:, 1:]  # the first is "neutral"
         return values
+
+
+class ActionModel:
+    """Facial actions, head pose and gaze of faces, from their meshes.
+
+    Args:
+        mesh: finds the points.
+        blendshapes: estimates the actions from these.
+        requested: "actions" for the columns, "landmarks" for the points, or both.
+    """
+
+    def __init__(
+        self, mesh: FaceMesh, blendshapes: BlendshapeModel, requested: tuple[str, ...] = (ACTIONS,)
+    ) -> None:
+        self._mesh, self._blendshapes, self.requested = mesh, blendshapes, requested
+        self._locate: FaceMesh | MeshTracker = mesh
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return ACTION_COLUMNS if ACTIONS in self.requested else ()
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """What an analysis keeps of it."""
+        return {"mesh_sha256": self._mesh.sha256}
+
+    def fresh(self) -> Self:
+        """The same for one video, where it follows each person from frame to frame."""
+        other = copy(self)
+        other._locate = MeshTracker(self._mesh)
+        return other
+
+    def values(self, image: Image, faces: Faces) -> FaceValues:
+        """The columns of n faces, NaN where a mesh is not trusted, and their meshes."""
+        mesh = self._locate(image, faces)
+        if ACTIONS not in self.requested:
+            return FaceValues(mesh=mesh)
+        points = head_points(mesh.points, mesh.rotations)
+        columns = action_columns(self._blendshapes.estimate(mesh.level_points))
+        columns["pitch_deg"], _, _ = head_angles(mesh.rotations)
+        columns["gaze_pitch_deg"], columns["gaze_yaw_deg"] = gaze_angles(points)
+        columns["eye_openness_left"], columns["eye_openness_right"] = eye_openness(points)
+        columns["mouth_openness"] = mouth_openness(points)
+        columns["mesh_presence"] = mesh.presence
+        return FaceValues({name: columns[name] for name in ACTION_COLUMNS}, mesh=mesh)
 
 
 def action_columns(coefficients: FloatArray) -> dict[str, FloatArray]:

@@ -198,25 +198,16 @@ class MeshTracker:
 
     def __init__(self, mesh: FaceMesh) -> None:
         self._mesh = mesh
-        self._source = ""
         self._last: dict[int, Mesh] = {}
 
-    def __call__(self, image: Image, faces: Faces, source: str) -> Mesh:
-        """The mesh of each face of the next frame; faces without track ids stand alone.
-
-        Args:
-            image: ``(H, W, 3)`` uint8 RGB.
-            faces: n faces.
-            source: the video; another one starts anew.
-        """
-        if faces.track_ids is None:
+    def __call__(self, image: Image, faces: Faces) -> Mesh:
+        """The mesh of each face of the next frame; faces without track ids stand alone."""
+        if faces.track_ids is None or not len(faces):
             return self._mesh(image, faces)
-        if source != self._source:
-            self._source, self._last = source, {}
         ids = faces.track_ids.tolist()
         nothing = np.full((1, POINTS, 3), np.nan, np.float32)
         lasts = [self._last[i].points if i in self._last else nothing for i in ids]
-        before = Mesh(np.concatenate(lasts), np.zeros(len(ids), np.float32)) if ids else None
+        before = Mesh(np.concatenate(lasts), np.zeros(len(ids), np.float32))
         mesh = self._mesh(image, faces, before)
         self._last = {person: mesh[row] for row, person in enumerate(ids)}
         return mesh
