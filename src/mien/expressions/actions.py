@@ -37,16 +37,14 @@ BLENDSHAPES = (
     *("mouthStretchLeft", "mouthStretchRight", "mouthUpperUpLeft", "mouthUpperUpRight"),
     *("noseSneerLeft", "noseSneerRight"),
 )
-#: Action units (Ekman and Friesen 1978): a name, and the shapes whose mean they are. Both sides
-#: of a shape count; the columns of the shapes tell them apart.
+#: Action units (Ekman and Friesen 1978): a name, and the shapes whose mean they are. Sides are
+#: those of the shapes, which have columns of their own.
 ACTION_UNITS: Mapping[str, tuple[str, ...]] = {
     "AU01": ("browInnerUp",),
     "AU02": ("browOuterUpLeft", "browOuterUpRight"),
     "AU04": ("browDownLeft", "browDownRight"),
     "AU05": ("eyeWideLeft", "eyeWideRight"),
-    "AU06": ("cheekSquintLeft", "cheekSquintRight"),
     "AU07": ("eyeSquintLeft", "eyeSquintRight"),
-    "AU09": ("noseSneerLeft", "noseSneerRight"),
     "AU10": ("mouthUpperUpLeft", "mouthUpperUpRight"),
     "AU12": ("mouthSmileLeft", "mouthSmileRight"),
     "AU14": ("mouthDimpleLeft", "mouthDimpleRight"),
@@ -59,9 +57,14 @@ ACTION_UNITS: Mapping[str, tuple[str, ...]] = {
     "AU24": ("mouthPressLeft", "mouthPressRight"),
     "AU26": ("jawOpen",),
     "AU28": ("mouthRollLower", "mouthRollUpper"),
+    "AU45": ("eyeBlinkLeft", "eyeBlinkRight"),
+}
+#: Units whose shapes the network never moves (docs/actions.md): a column would always be 0.
+UNMOVED_UNITS: Mapping[str, tuple[str, ...]] = {
+    "AU06": ("cheekSquintLeft", "cheekSquintRight"),
+    "AU09": ("noseSneerLeft", "noseSneerRight"),
     "AU29": ("jawForward",),
     "AU34": ("cheekPuff",),
-    "AU45": ("eyeBlinkLeft", "eyeBlinkRight"),
 }
 #: Measured from the points of the mesh, see `mien.faces.pose` and `mien.faces.gaze`: degrees,
 #: ratios of lengths, and the probability that the points are those of a face.
