@@ -51,6 +51,7 @@ SUBSET = [
     *range(468, 478),
 ]
 Array = npt.NDArray[Any]
+Shapes = dict[str, list[Any]]
 
 
 class Layer(NamedTuple):
@@ -90,19 +91,22 @@ class TfliteFile:
         for place in range(self._graph.OperatorsLength()):
             operator = self._graph.Operators(place)
             kind = KINDS[self._model.OperatorCodes(operator.OpcodeIndex()).BuiltinCode()]
-            tensors = [operator.InputsAsNumpy().tolist(), operator.OutputsAsNumpy().tolist()]
+            inputs, outputs = (
+                numbers.tolist()
+                for numbers in (operator.InputsAsNumpy(), operator.OutputsAsNumpy())
+            )
             form = {
                 "CONV_2D": tflite.Conv2DOptions,
                 "DEPTHWISE_CONV_2D": tflite.DepthwiseConv2DOptions,
                 "MAX_POOL_2D": tflite.Pool2DOptions,
             }.get(kind)
             if form is None:
-                yield Layer(kind, *tensors)
+                yield Layer(kind, inputs, outputs)
                 continue
             options, table = form(), operator.BuiltinOptions()
             options.Init(table.Bytes, table.Pos)
             same = options.Padding() == tflite.Padding.SAME
-            yield Layer(kind, *tensors, options.StrideH(), same)
+            yield Layer(kind, inputs, outputs, options.StrideH(), same)
 
 
 class MeshNetwork(Graph):
@@ -127,7 +131,7 @@ class MeshNetwork(Graph):
         self.add("Reshape", [self.names[POINTS_TENSOR], rows], "points")
         logit = self.add("Reshape", [self.names[PRESENCE_TENSOR], flat], "logit")
         self.add("Sigmoid", [logit], "presence")
-        outputs = {"points": ["n", POINTS, 3], "presence": ["n"]}
+        outputs: Shapes = {"points": ["n", POINTS, 3], "presence": ["n"]}
         return packed(self, "face_mesh", {"image": ["n", SIDE, SIDE, 3]}, outputs)
 
     def layer(self, layer: Layer, x: str, name: str) -> None:
@@ -155,7 +159,7 @@ class MeshNetwork(Graph):
         depthwise = layer.kind == "DEPTHWISE_CONV_2D"
         kernel = self.file.constant(layer.inputs[1])
         kernel = kernel.transpose((3, 0, 1, 2) if depthwise else (0, 3, 1, 2))
-        size, side, pad = kernel.shape[-1], self.sides[x], 0
+        size, side, pad = int(kernel.shape[-1]), self.sides[x], 0
         after = (side - size) // layer.stride + 1
         if layer.same:
             after = -(-side // layer.stride)
@@ -271,9 +275,7 @@ class BlendshapeNetwork(Graph):
         return self.add("Add", [product, self.constant(f"{name}.b", offsets)], name)
 
 
-def packed(
-    graph: Graph, name: str, inputs: dict[str, list[Any]], outputs: dict[str, list[Any]]
-) -> onnx.ModelProto:
+def packed(graph: Graph, name: str, inputs: Shapes, outputs: Shapes) -> onnx.ModelProto:
     """A network as a file, checked."""
     takes, gives = (
         [helper.make_tensor_value_info(key, TensorProto.FLOAT, shape) for key, shape in end.items()]
@@ -311,7 +313,7 @@ def messages(data: bytes) -> Iterator[tuple[int, Any]]:
         yield field, part if form == 2 else np.frombuffer(part, np.float32)[0]
 
 
-def canonical(data: bytes) -> dict[str, Array]:
+def canonical(data: bytes) -> dict[str, Any]:
     """The mean face of MediaPipe's face geometry: points in cm, triangles, weights of the fit."""
     fields = list(messages(data))
     mesh = list(messages(next(value for field, value in fields if field == 1)))
@@ -335,7 +337,7 @@ def main() -> None:
         raise SystemExit(f"{options.bundle} is not the bundle of May 2023: its SHA-256 differs.")
     with zipfile.ZipFile(options.bundle) as bundle:
         parts = {name: bundle.read(name) for name in bundle.namelist()}
-    networks = {
+    networks: dict[str, MeshNetwork | BlendshapeNetwork] = {
         "face_mesh": MeshNetwork(TfliteFile(parts["face_landmarks_detector.tflite"])),
         "face_blendshapes": BlendshapeNetwork(TfliteFile(parts["face_blendshapes.tflite"])),
     }
