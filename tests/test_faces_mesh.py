@@ -220,6 +220,39 @@ def test_a_person_in_a_video_is_looked_for_once_around_the_last_points(
     np.testing.assert_allclose(looked[4], face_regions(face))
 
 
+def test_a_face_that_is_lost_around_its_last_points_is_looked_for_around_its_box(
+    net: FaceMesh, astronaut: Image, face: Faces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, looked, locate = net(astronaut, face), list[Floats](), net.locate
+
+    def blind_at_first(image: Image, regions: Floats) -> Mesh:
+        looked.append(regions)
+        mesh = locate(image, regions)
+        return mesh if len(looked) > 1 else Mesh(mesh.points * np.nan, mesh.presence * 0)
+
+    monkeypatch.setattr(net, "locate", blind_at_first)
+    found = net(astronaut, face, before)
+    np.testing.assert_allclose(looked[0], before.regions)
+    np.testing.assert_allclose(looked[1], face_regions(face))
+    assert len(looked) == 2
+    assert found.trusted.all()
+
+
+def test_points_that_a_second_look_loses_are_kept(
+    net: FaceMesh, astronaut: Image, face: Faces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked, locate = list[Mesh](), net.locate
+
+    def blind_later(image: Image, regions: Floats) -> Mesh:
+        mesh = locate(image, regions)
+        looked.append(mesh if not looked else Mesh(mesh.points * np.nan, mesh.presence * 0))
+        return looked[-1]
+
+    monkeypatch.setattr(net, "locate", blind_later)
+    assert net(astronaut, face).equals(looked[0])
+    assert len(looked) == 2
+
+
 def projected(pitch: float, yaw: float, roll: float) -> FloatArray:
     """Points of the mean face, turned by known angles in degrees, as a camera at 60 cm sees it."""
     a, b, c = np.radians([-pitch, -yaw, roll])

@@ -154,19 +154,20 @@ class FaceMesh:
         Raises:
             ModelError: the network failed.
         """
-        regions = face_regions(faces)
-        again = np.ones(len(faces), bool)
-        if before is not None:
-            last = before.regions
-            again = ~_near(last, regions)
-            regions = np.where(again[:, None], regions, last)
-        mesh = self.locate(image, regions)
-        rows = np.flatnonzero(again & mesh.trusted)
+        own = face_regions(faces)
+        last = own if before is None else before.regions
+        followed = np.zeros(len(faces), bool) if before is None else _near(last, own)
+        mesh = self.locate(image, np.where(followed[:, None], last, own))
+        # A new face is looked for around its points, one that was lost around its box.
+        rows = np.flatnonzero(followed != mesh.trusted)
         if not len(rows):
             return mesh
+        regions = np.where(mesh.trusted[:, None], mesh.regions, own)
+        second = self.locate(image, regions[rows])
+        better = second.trusted | ~mesh.trusted[rows]
         points, presence = mesh.points.copy(), mesh.presence.copy()
-        second = self.locate(image, mesh.regions[rows])
-        points[rows], presence[rows] = second.points, second.presence
+        points[rows[better]] = second.points[better]
+        presence[rows[better]] = second.presence[better]
         return Mesh(points, presence)
 
     def locate(self, image: Image, regions: Floats) -> Mesh:
