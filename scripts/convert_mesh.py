@@ -179,7 +179,7 @@ class MeshNetwork(Graph):
         return after
 
     def prelu(self, slopes: Array, x: str, name: str) -> None:
-        """``x + (1 - slope) * relu(-x)``, see `hatch_build.Graph.prelu`."""
+        """``x + (1 - slope) * relu(-x)``, see `convert_mtcnn.Graph.prelu`."""
         rest = 1 - slopes.reshape(-1, 1, 1, 1)
         form = {"kernel_shape": [1, 1], "group": len(rest)}
         minus = self.constant(f"{name}.minus", np.full(rest.shape, -1, np.float16))

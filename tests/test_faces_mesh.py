@@ -137,6 +137,21 @@ def test_a_box_without_a_face_has_no_points(net: FaceMesh, astronaut: Image) -> 
     assert np.isnan(mesh.rotations[:2]).all()
 
 
+@pytest.mark.parametrize(
+    "box",
+    [
+        [100, 100, 100, 100],
+        [3, 3, 5, 5],
+        [5000, 5000, 5100, 5100],
+        [-900, -900, -800, -800],
+        [-1e5, -1e5, 1e5, 1e5],
+    ],
+)
+def test_impossible_boxes_have_no_points(net: FaceMesh, astronaut: Image, box: list[float]) -> None:
+    for image in (astronaut, astronaut[:1, :1]):
+        assert not net(image, Faces(np.array([box], np.float32))).trusted.any()
+
+
 def test_no_face_is_an_empty_mesh(net: FaceMesh, astronaut: Image) -> None:
     mesh = net(astronaut, Faces.empty())
     assert mesh.points.shape == (0, 478, 3)
