@@ -85,8 +85,8 @@ def main(folder: str) -> None:
     print("|---|--:|--:|--:|--:|--:|")
     for turn, rows in errors.items():
         values = np.array(rows)
-        known = [column[np.isfinite(column)] for column in values.T]
-        cells = [f"{column.mean():.1f}" if len(column) else "–" for column in known]
+        finite = [column[np.isfinite(column)] for column in values.T]
+        cells = [f"{column.mean():.1f}" if len(column) else "–" for column in finite]
         missing = int(np.isnan(values[:, 0]).sum())
         print(f"| {', '.join(map(str, turn))} | {missing} | {' | '.join(cells)} |")
     every = np.nanmean(np.concatenate([np.array(rows) for rows in errors.values()]), axis=0)
@@ -94,9 +94,9 @@ def main(folder: str) -> None:
     off = []
     for path in sorted(Path(folder).glob("???_0?.jpg")):
         photo = read_image(path)
-        found = mesh(photo, detector.detect(photo)[0])
-        pitch, yaw, _ = head_angles(found.rotations)
-        up, right = gaze_angles(head_points(found.points, found.rotations))
+        fitted = mesh(photo, detector.detect(photo)[0])
+        pitch, yaw, _ = head_angles(fitted.rotations)
+        up, right = gaze_angles(head_points(fitted.points, fitted.rotations))
         off.append([float((pitch + up)[0]), float((yaw + right)[0])])
     print(f"gaze and pose from the camera, {len(off)} portraits: pitch, yaw")
     print(f"mean {np.mean(off, axis=0).round(1)}, deviation {np.std(off, axis=0).round(1)}")

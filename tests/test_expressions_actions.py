@@ -62,8 +62,8 @@ def test_a_smile_is_a_smile(smile: Result) -> None:
     assert 0.1 < values["mouth_openness"] < 0.3
     assert values["mesh_presence"] > 0.99
     assert abs(values["gaze_yaw_deg"]) < 10
-    shown = [values[name] for name in (*ACTION_UNITS, *BLENDSHAPES)]
-    assert 0 <= min(shown) <= max(shown) <= 1
+    ratios = [values[name] for name in (*ACTION_UNITS, *BLENDSHAPES)]
+    assert 0 <= min(ratios) <= max(ratios) <= 1
     assert smile.quality.roll_deg[0] == pytest.approx(3, abs=2)
 
 
@@ -114,10 +114,10 @@ def test_landmarks_lie_beside_the_table(
 ) -> None:
     table = tmp_path / "faces.csv"
     analyzer.run([photo, photo], mien.TableSink(table, analyzer))
-    found = mien.load_landmarks(table)
-    assert len(found) == 2
+    stored = mien.load_landmarks(table)
+    assert len(stored) == 2
     assert smile.mesh is not None
-    points = found.vectors["landmarks"].reshape(-1, 478, 3)
+    points = stored.vectors["landmarks"].reshape(-1, 478, 3)
     np.testing.assert_allclose(points[1], smile.mesh.points[0], atol=0.5)
     others = mien.EmotionAnalyzer(also="actions", threads=1)
     plain = tmp_path / "plain.parquet"

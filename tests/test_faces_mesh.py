@@ -212,60 +212,60 @@ def test_actions_do_not_depend_on_the_roll_of_a_head(
 def test_a_person_in_a_video_is_looked_for_once_around_the_last_points(
     net: FaceMesh, astronaut: Image, face: Faces, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looked: list[Floats] = []
+    searched: list[Floats] = []
     locate = net.locate
 
     def counted(image: Image, regions: Floats) -> Mesh:
-        looked.append(regions)
+        searched.append(regions)
         return locate(image, regions)
 
     monkeypatch.setattr(net, "locate", counted)
     tracker = MeshTracker(net)
     tracked = Faces(face.boxes, landmarks=face.landmarks, track_ids=np.array([7]))
     first = tracker(astronaut, tracked)
-    assert len(looked) == 2  # around the box, and around the points
+    assert len(searched) == 2  # around the box, and around the points
     second = tracker(astronaut, tracked)
-    assert len(looked) == 3
-    np.testing.assert_allclose(looked[2], first.regions)
+    assert len(searched) == 3
+    np.testing.assert_allclose(searched[2], first.regions)
     assert np.abs(first.points - second.points).max() < 2
     away = Faces(face.boxes + np.float32(200), track_ids=np.array([7]))
     tracker(astronaut, away)  # a jump: the last points say nothing
-    np.testing.assert_allclose(looked[3], face_regions(away))
+    np.testing.assert_allclose(searched[3], face_regions(away))
     tracker(astronaut, Faces(face.boxes, landmarks=face.landmarks))  # no ids: nobody is followed
-    np.testing.assert_allclose(looked[4], face_regions(face))
+    np.testing.assert_allclose(searched[4], face_regions(face))
 
 
 def test_a_face_that_is_lost_around_its_last_points_is_looked_for_around_its_box(
     net: FaceMesh, astronaut: Image, face: Faces, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before, looked, locate = net(astronaut, face), list[Floats](), net.locate
+    before, searched, locate = net(astronaut, face), list[Floats](), net.locate
 
     def blind_at_first(image: Image, regions: Floats) -> Mesh:
-        looked.append(regions)
+        searched.append(regions)
         mesh = locate(image, regions)
-        return mesh if len(looked) > 1 else Mesh(mesh.points * np.nan, mesh.presence * 0)
+        return mesh if len(searched) > 1 else Mesh(mesh.points * np.nan, mesh.presence * 0)
 
     monkeypatch.setattr(net, "locate", blind_at_first)
-    found = net(astronaut, face, before)
-    np.testing.assert_allclose(looked[0], before.regions)
-    np.testing.assert_allclose(looked[1], face_regions(face))
-    assert len(looked) == 2
-    assert found.trusted.all()
+    mesh = net(astronaut, face, before)
+    np.testing.assert_allclose(searched[0], before.regions)
+    np.testing.assert_allclose(searched[1], face_regions(face))
+    assert len(searched) == 2
+    assert mesh.trusted.all()
 
 
 def test_points_that_a_second_look_loses_are_kept(
     net: FaceMesh, astronaut: Image, face: Faces, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looked, locate = list[Mesh](), net.locate
+    meshes, locate = list[Mesh](), net.locate
 
     def blind_later(image: Image, regions: Floats) -> Mesh:
         mesh = locate(image, regions)
-        looked.append(mesh if not looked else Mesh(mesh.points * np.nan, mesh.presence * 0))
-        return looked[-1]
+        meshes.append(mesh if not meshes else Mesh(mesh.points * np.nan, mesh.presence * 0))
+        return meshes[-1]
 
     monkeypatch.setattr(net, "locate", blind_later)
-    assert net(astronaut, face).equals(looked[0])
-    assert len(looked) == 2
+    assert net(astronaut, face).equals(meshes[0])
+    assert len(meshes) == 2
 
 
 def projected(pitch: float, yaw: float, roll: float) -> FloatArray:
@@ -276,9 +276,9 @@ def projected(pitch: float, yaw: float, roll: float) -> FloatArray:
     about_z = [[np.cos(c), -np.sin(c), 0], [np.sin(c), np.cos(c), 0], [0, 0, 1]]
     model = canonical_face()
     centered = model.points - model.points[model.weights > 0].mean(axis=0)
-    seen = centered @ (np.array(about_z) @ about_y @ about_x).T + [0, 0, 60]
+    places = centered @ (np.array(about_z) @ about_y @ about_x).T + [0, 0, 60]
     points = np.zeros((1, 478, 3), np.float32)
-    points[0, :468, :2] = seen[:, :2] / seen[:, 2:] * 900 + [320, 240]
+    points[0, :468, :2] = places[:, :2] / places[:, 2:] * 900 + [320, 240]
     return points
 
 

@@ -35,12 +35,12 @@ def signal(length: int, *closed: tuple[int, int]) -> list[float]:
 
 
 def test_blinks_and_closed_eyes_are_told_apart_by_their_length() -> None:
-    found = timeline({1: signal(250, (50, 54), (100, 160)), 2: signal(250, (200, 203))}).blinks()
-    assert found["track_id"].tolist() == [1, 1, 2]
-    assert found["blink"].tolist() == [True, False, True]
-    assert found["start_s"].tolist() == pytest.approx([2.0, 4.0, 8.0])
-    assert found["duration_s"].tolist() == pytest.approx([0.16, 2.4, 0.12])
-    assert found["openness"].tolist() == pytest.approx([SHUT] * 3)
+    events = timeline({1: signal(250, (50, 54), (100, 160)), 2: signal(250, (200, 203))}).blinks()
+    assert events["track_id"].tolist() == [1, 1, 2]
+    assert events["blink"].tolist() == [True, False, True]
+    assert events["start_s"].tolist() == pytest.approx([2.0, 4.0, 8.0])
+    assert events["duration_s"].tolist() == pytest.approx([0.16, 2.4, 0.12])
+    assert events["openness"].tolist() == pytest.approx([SHUT] * 3)
 
 
 def test_rates_count_blinks_only() -> None:
@@ -55,8 +55,8 @@ def test_rates_count_blinks_only() -> None:
 
 def test_narrow_eyes_are_not_closed() -> None:
     narrow = [0.5 * value for value in signal(250, (50, 54))]
-    found = timeline({1: narrow}).blinks()
-    assert found["start_s"].tolist() == pytest.approx([2.0])
+    events = timeline({1: narrow}).blinks()
+    assert events["start_s"].tolist() == pytest.approx([2.0])
 
 
 def test_slow_frames_have_no_number_of_blinks() -> None:
