@@ -24,7 +24,7 @@ def load_analyzer(
     """The analyzer that the options of a command ask for.
 
     Args:
-        detector: a name, of the built-in ones in any case; or a YuNet ``.onnx`` file.
+        detector: a name; those of the built-in ones in any case.
         model: name or ``.onnx`` file of the expression model.
         min_score: least detection confidence; None for the detector's own.
         without: labels to leave out.
@@ -34,19 +34,12 @@ def load_analyzer(
     from mien.analyzer import EmotionAnalyzer
     from mien.cli.console import note, verbosity
     from mien.faces.detectors import BUILTIN
-    from mien.plugins import load_detector
 
     if detector.lower() in BUILTIN:
         detector = detector.lower()
-    also = tuple(extras)
-    if detector.lower().endswith(".onnx"):
-        options = {} if min_score is None else {"min_score": min_score}
-        yunet = load_detector("yunet", model_path=detector, **options)
-        analyzer = EmotionAnalyzer(yunet, model, without=without, also=also, heads=heads)
-    else:
-        analyzer = EmotionAnalyzer(
-            detector, model, min_score=min_score, without=without, also=also, heads=heads
-        )
+    analyzer = EmotionAnalyzer(
+        detector, model, min_score=min_score, without=without, also=tuple(extras), heads=heads
+    )
     if verbosity.verbose:
         for name, value in analyzer.settings.to_metadata().items():
             note(f"{name}: {value}")

@@ -44,10 +44,14 @@ class TrackManager:
         identity: computes identity vectors of faces; called only if motion is ambiguous.
         thresholds: minimum similarities of its vectors.
         fps: frame rate.
+        certain: confidence that only faces reach, see `DetectorDescription`.
     """
 
-    def __init__(self, identity: Identity, thresholds: Thresholds, fps: float) -> None:
+    def __init__(
+        self, identity: Identity, thresholds: Thresholds, fps: float, certain: float
+    ) -> None:
         self.identity = identity
+        self.certain = certain
         self.thresholds = thresholds
         self.fps = fps
         self.tracks: list[Track] = []
@@ -84,7 +88,9 @@ class TrackManager:
         hopes = self._by_looks(view, matches, leapt + gone, stays=not restless)
         for row in range(len(faces)):
             if row not in matches and not _is_duplicate(faces[row], faces[list(matches)]):
-                matches[row] = Track(faces[row], self._shot, ChangeBaseline(_LEAP, self.fps))
+                matches[row] = Track(
+                    faces[row], self._shot, ChangeBaseline(_LEAP, self.fps), self.certain
+                )
         clear = _clear(faces, view.size)
         for row, track in matches.items():
             track.update(faces[row], self._shot)
