@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from mien.faces.geometry import square
+from mien.tracking.appearance import Identity
 from mien.tracking.motion import ChangeBaseline
 from mien.types import Boxes, Faces, FloatArray, Image
 from mien.types import Floats as Values
-
-Identity = Callable[[Image, Faces], FloatArray]
-"""A function of an image and n faces in it: ``(n, d)`` unit vectors, similar for one person."""
 
 _STEADY = 0.5  # weight of the latest movement in the velocity
 _DRAG = 0.95  # decay of the velocity per frame while hidden
@@ -90,9 +87,9 @@ class Track:
     @property
     def expected(self) -> Faces:
         """The face where it is expected in the next frame, one row."""
-        shift = self.box[:2] - self.face.boxes[0, :2]
+        shift = self.box[:2].astype(np.float32) - self.face.boxes[0, :2]
         points = None if self.face.landmarks is None else self.face.landmarks + shift
-        return Faces(self.box[None], self.face.scores, points)
+        return Faces(self.box[None].astype(np.float32), self.face.scores, points)
 
     def update(self, face: Faces, shot: int) -> None:
         """Set the position to a new detection."""

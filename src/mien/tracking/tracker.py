@@ -1,8 +1,9 @@
 """Tracker around any face detector: the same track id for the same person.
 
 Every frame is searched at the scale that the faces in it need, if the detector can do so, and for
-smaller ones only periodically; the faces of other detectors are tracked by optical flow in between. Faces are matched to tracks by motion and, where that is ambiguous or impossible (a
-cut, a person who returns), by appearance.
+smaller ones only periodically; the faces of other detectors are tracked by optical flow in between.
+Faces are matched to tracks by motion and, where that is ambiguous or impossible (a cut, a person
+who returns), by appearance.
 """
 
 from __future__ import annotations
@@ -21,17 +22,16 @@ from mien.faces.detectors.base import (
     tidy,
 )
 from mien.faces.geometry import iou, quarter_turns
-from mien.tracking.appearance import appearance
-from mien.tracking.association import Thresholds, TrackManager
+from mien.tracking.appearance import Identity, Recognition
+from mien.tracking.association import TrackManager
 from mien.tracking.motion import CutDetector, FlowTracker
-from mien.tracking.track import Identity, Track
+from mien.tracking.track import Track
 from mien.types import Faces, Image
 
 LENIENT = 2 / 3  # factor on min_score for a face that is tracked already
 _FOLLOWED_S, _FLOWN_S = 1 / 3, 1 / 4  # seconds between searches: boxes drift with optical flow
 _NEAR = 0.3  # minimum overlap (IoU) of a face with itself one frame earlier
 _RELIEF = 3  # frames between searches for a lost face
-_APPEARANCE = Thresholds(near=0.82, stayed=0.92, again=0.94)  # measured: benchmarks/README.md
 
 
 class TrackingDetector(SelfDescribing):
@@ -57,7 +57,7 @@ class TrackingDetector(SelfDescribing):
             image is also searched at a cut, and when a face is lost.
         identity: a function of an image and n faces in it that returns ``(n, d)`` vectors of
             length 1, similar for one person, called only if motion is ambiguous; None for
-            `mien.tracking.appearance.appearance`, which compares head, hair and colors.
+            `mien.tracking.appearance`.
         alike: for your own `identity`, the cosine from which two faces are one person.
 
     Raises:
@@ -81,14 +81,14 @@ class TrackingDetector(SelfDescribing):
         self.fps = _positive(fps)
         self.every = every
         self.alike = alike
-        self._identity = identity or appearance
-        self._thresholds = Thresholds(alike / 2, alike, alike) if identity else _APPEARANCE
+        own = identity and Recognition(identity, near=alike / 2, stayed=alike, again=alike)
+        self._recognition = own or None
         self.reset()
 
     def track_manager(self, fps: float) -> TrackManager:
         """An empty `TrackManager` with the settings of this tracker, for `fps` frames a second."""
         certain = describe_detector(self.detector).certain
-        return TrackManager(self._identity, self._thresholds, fps, certain)
+        return TrackManager(fps, certain, self._recognition)
 
     def fresh(self, fps: float | None = None) -> TrackingDetector:
         """A tracker with the same settings that has seen nobody yet; see `reset`."""

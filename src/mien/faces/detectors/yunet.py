@@ -7,6 +7,7 @@ converted by ``scripts/convert_yunet.py``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -22,7 +23,7 @@ from mien.media.brightness import brightened
 from mien.types import Boxes, Faces, FloatArray, Image
 
 _NEEDED = 14  # width, input pixels, of the smallest faces that the network does not overlook
-_CLEAR = 24  # width, input pixels, from which its first answer is as good as a closer look
+_CLEAR = 20  # width, input pixels, from which its first answer is as good as a closer look
 _COARSEST = 320  # pixels: images are not made smaller than that
 _LYING = 640  # longer side, pixels, of images in which only faces on their side are searched for
 _SMALLEST, _SHARE = 20, 100  # default of `min_face`: 20 px, or a 100th of the shorter side
@@ -136,23 +137,23 @@ class YunetDetector(SelfDescribing):
         """
         if not len(faces):
             return faces
-        corners = faces.boxes.reshape(-1, 2, 2)
+        corners, scores = faces.boxes.reshape(-1, 2, 2), np.asarray(faces.scores)
         points = np.concatenate([corners, np.asarray(faces.landmarks)], axis=1)
-        found = self._closer(brightened(image), Detections(faces.scores, points), _ROLLS)
+        found = self._closer(brightened(image), Detections(scores, points), _ROLLS)
         rows = np.flatnonzero(quarter_turns(found.faces()))
         points[rows] = found.points[rows]
-        return Detections(faces.scores, points).faces()
+        return Detections(scores, points).faces()
 
     def _scale(self, image: Image) -> float:
         """The scale at which no face is overlooked."""
         smallest = self.min_face or max(_SMALLEST, min(image.shape[:2]) / _SHARE)
-        return max(_NEEDED / smallest, min(1.0, _COARSEST / max(image.shape[:2])))
+        return float(max(_NEEDED / smallest, min(1.0, _COARSEST / max(image.shape[:2]))))
 
     def _scale_of(self, image: Image, faces: Faces) -> float:
         """The scale at which these faces are clear: a half, a quarter ... so that it is steady."""
         width = float((faces.boxes[:, 2] - faces.boxes[:, 0]).min(initial=np.inf))
         needed = max(_CLEAR / max(width, 1.0), _COARSEST / max(image.shape[:2]))
-        return min(self._scale(image), 2.0 ** np.ceil(np.log2(needed)))
+        return min(self._scale(image), 2.0 ** math.ceil(math.log2(needed)))
 
     def _search(self, image: Image) -> Detections:
         """All that may be faces."""
@@ -194,6 +195,8 @@ class YunetDetector(SelfDescribing):
             rolls: degrees by which they may be rotated clockwise; the first is preferred, and the
                 ones after `_QUARTERS` are tried only where none of these is upright.
         """
+        if not len(found.scores):
+            return found
         around = square(found.boxes, (_AROUND - 1) / 2).astype(np.float64)
         best = self._view(image, around, rolls[0])
         rows = np.arange(len(around))

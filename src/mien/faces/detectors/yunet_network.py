@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -39,7 +40,7 @@ class Detections(NamedTuple):
         scores, points = zip(*parts, strict=True)
         return cls(np.concatenate(scores), np.concatenate(points))
 
-    def select(self, rows: npt.NDArray[np.bool_ | np.intp]) -> Detections:
+    def select(self, rows: npt.NDArray[Any]) -> Detections:
         """Those of a mask or of indices."""
         return Detections(self.scores[rows], self.points[rows])
 
@@ -105,7 +106,7 @@ class YunetNetwork:
             smaller = resized(smaller, width, height)
             whole = max(width, height) <= _TILE
             for found in self._tiles(smaller, min_score):
-                part = found if whole else found.select(found.sizes.max(axis=1) < _LARGEST)
+                part = found if whole else found.select((found.sizes < _LARGEST).all(axis=1))
                 parts.append(part.moved((image.shape[1] / width, image.shape[0] / height)))
             if whole:
                 return Detections.concat(parts).distinct()
@@ -167,7 +168,7 @@ def _intervals(length: int) -> list[tuple[slice, float, float]]:
     side = -(-(length + (count - 1) * _OVERLAP) // count)
     side = min(length, side + -side % _MULTIPLE)
     starts = [round(i * (length - side) / max(1, count - 1)) for i in range(count)]
-    seams = [(a + side + b) / 2 for a, b in zip(starts, starts[1:], strict=False)]
+    seams = [(a + side + b) / 2 for a, b in pairwise(starts)]
     tiles = [slice(start, start + side) for start in starts]
     return list(zip(tiles, [-np.inf, *seams], [*seams, np.inf], strict=True))
 
