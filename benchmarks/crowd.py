@@ -171,7 +171,7 @@ def heads() -> dict[str, list[Head]]:
     for name, picture in _pictures():
         small = _shrunk(picture)
         boxes = [detector.detect(small).boxes[0] for detector in detectors]
-        box = np.mean(boxes, axis=0, dtype=np.float64)
+        box = np.asarray(np.mean(boxes, axis=0), np.float64)
         cast.setdefault(name, []).append(_cut_out(name, small, box))
     return cast
 

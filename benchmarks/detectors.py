@@ -13,8 +13,9 @@ from __future__ import annotations
 import argparse
 import csv
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ MEDIA = Path(__file__).parents[2] / "shared" / "media"
 Floats = npt.NDArray[np.float64]
 Sample = tuple[Image, Floats]  # an image, and the true boxes (n, 4)
 PIXELS = {12: (4000, 3000), 48: (8000, 6000)}
+CROWDS = ((1, 400, 400), (1, 40, 40), (12, 60, 400), (100, 20, 200), (400, 10, 60))
 
 
 @dataclass(frozen=True)
@@ -202,54 +204,56 @@ def _width(photo: Photo) -> float:
     return float(photo.box[2] - photo.box[0])
 
 
-def kinds(people: list[Photo]) -> Iterator[tuple[str, Callable[[], Iterator[Sample]], int | None]]:
-    """Name, images and, where it is known, the roll of the faces."""
+Kind = tuple[str, Callable[[], Iterable[Sample]], int | None]
+
+
+def kinds(people: list[Photo]) -> Iterator[Kind]:
+    """Name, images and, where it matters, the roll of the faces."""
     medium = [scaled(photo, 240 / _width(photo)) for photo in people]
 
-    def each(make: Callable[[Photo], Sample]) -> Callable[[], Iterator[Sample]]:
-        return lambda: (make(photo) for photo in medium)
+    def each(
+        name: str, make: Callable[..., Sample], *options: Any, roll: int | None = None
+    ) -> Kind:
+        return name, lambda: (make(photo, *options) for photo in medium), roll
 
     yield "photos as they are", lambda: ((p.image, p.box[None]) for p in people), None
     for width in (10, 14, 20, 40, 80):
-        yield (
-            f"photos with a face {width} px wide",
-            lambda w=width: ((s.image, s.box[None]) for s in (scaled(p, w / _width(p)) for p in people)),
-            None,
-        )  # fmt: skip
-    yield "close crop: box + 10 %", each(lambda p: cropped(p, 0.1, 0.1, 0.1, 0.1)), None
-    yield "close crop: the box", each(lambda p: cropped(p, 0, 0, 0, 0)), None
-    yield "close crop: box - 10 %", each(lambda p: cropped(p, -0.1, -0.1, -0.1, -0.1)), None
+        yield each(f"photos with a face {width} px wide", resized, width)
+    for share in (10, 0, -10):
+        yield each(f"close crop: the box {share:+} %", cropped, *[share / 100] * 4)
     for share in (25, 40, 50):
         cut = -share / 100
-        yield f"cut off left {share} %", each(lambda p, c=cut: cropped(p, c, 1, 1, 1)), None
-        yield f"cut off above {share} %", each(lambda p, c=cut: cropped(p, 1, c, 1, 1)), None
-        yield f"cut off below {share} %", each(lambda p, c=cut: cropped(p, 1, 1, 1, c)), None
+        yield each(f"cut off left {share} %", cropped, cut, 1, 1, 1)
+        yield each(f"cut off above {share} %", cropped, 1, cut, 1, 1)
+        yield each(f"cut off below {share} %", cropped, 1, 1, 1, cut)
     for angle in (30, 45, 60, 90, 135, 180, 270):
-        yield f"rotated {angle}", each(lambda p, a=angle: rotated(p, a)), angle
+        yield each(f"rotated {angle}", rotated, angle, roll=angle)
     for kind in ("mask", "glasses", "half"):
-        yield f"covered: {kind}", each(lambda p, k=kind: covered(p, k)), None
-    yield "profile (video frames)", profiles, None
+        yield each(f"covered: {kind}", covered, kind)
+    yield "video: head that turns to both sides", turning, None
     for megapixels in PIXELS:
-        for count, low, high in (
-            (1, 400, 401),
-            (1, 40, 41),
-            (12, 60, 400),
-            (100, 20, 200),
-            (400, 10, 60),
-        ):
-            name = f"{megapixels} megapixels, {count} of {low} to {high} px"
-            yield name, lambda n=count, m=megapixels, a=low, b=high: iter(
-                [crowd(people, n, m, a, b)]
-            ), None  # fmt: skip
+        for count, low, high in CROWDS:
+            size = f"{low} to {high}" if high > low else str(low)
+            name = f"{megapixels} megapixels, {count} of {size} px"
+            yield name, partial(crowds, people, count, megapixels, low, high), None
     yield "no face", nobody, None
 
 
-def profiles() -> Iterator[Sample]:
-    """A woman who turns from profile to profile, and two heads that tilt; boxes by hand."""
+def turning() -> Iterator[Sample]:
+    """A woman who turns from profile to profile; the box is where she is."""
     for frame in VideoSource(MEDIA / "videos" / "head-pose-face-detection-female.gif"):
-        image = frame.read()
-        height, width = image.shape[:2]
-        yield image, np.array([[0.2 * width, 0.05 * height, 0.8 * width, 0.95 * height]])
+        yield frame.read(), np.array([[175.0, 45, 280, 155]])
+
+
+def crowds(people: list[Photo], *options: int) -> Iterator[Sample]:
+    """One crowd, made only when it is needed."""
+    yield crowd(people, *options)
+
+
+def resized(photo: Photo, width: int) -> Sample:
+    """The photo with a face of this width."""
+    small = scaled(photo, width / _width(photo))
+    return small.image, small.box[None]
 
 
 def nobody() -> Iterator[Sample]:
@@ -265,7 +269,7 @@ def nobody() -> Iterator[Sample]:
             yield np.ascontiguousarray(small[::-1]), none
 
 
-def measure(detector: Any, samples: Iterator[Sample], roll: int | None) -> Count:
+def measure(detector: Any, samples: Iterable[Sample], roll: int | None) -> Count:
     """Run a detector over images."""
     count = Count()
     for image, boxes in samples:
@@ -297,6 +301,21 @@ def main() -> None:
             spent = 1000 * count.seconds / max(1, count.images)
             cells.append(f"{count.detected}{turned}, {count.false}, {spent:.0f}")
         print(f"| {name} | {counts[0].true} | " + " | ".join(cells) + " |", flush=True)
+    if not options.only:
+        videos(detectors)
+
+
+def videos(detectors: dict[str, Any]) -> None:
+    """Print how many faces are detected in the frames of the GIFs, frame by frame."""
+    print("\n| video | faces | " + " | ".join(detectors) + " |")
+    print("|---|--:|" + "--:|" * len(detectors))
+    with (MEDIA / "videos.csv").open(newline="") as lines:
+        rows = [row for row in csv.DictReader(lines) if row["file"].endswith(".gif")]
+    for row in rows:
+        images = [frame.read() for frame in VideoSource(MEDIA / row["file"])]
+        counts = [sum(len(d.detect(image)) for image in images) for d in detectors.values()]
+        name, faces = Path(row["file"]).stem, len(images) * int(row["faces"])
+        print(f"| {name} | {faces} | " + " | ".join(map(str, counts)) + " |", flush=True)
 
 
 if __name__ == "__main__":

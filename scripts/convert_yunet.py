@@ -81,7 +81,8 @@ class Converter:
     def neck(self, levels: list[str]) -> list[str]:
         """The features of each level with those of the coarser ones."""
         scales = self.graph.weight("twice", np.array([1, 1, 2, 2], np.float32))
-        x, merged = levels[-1], []
+        merged: list[str] = []
+        x = levels[-1]
         for level, features in reversed(list(enumerate(levels))):
             if merged:
                 large = self.graph.add(
@@ -118,10 +119,15 @@ class Converter:
         return self.graph.model("yunet")
 
 
+def convert(source: Path, target: Path) -> Path:
+    """Write the converted file; returns its path."""
+    return write_model(Converter(source).model(), target, {"source_sha256": SHA256})
+
+
 def main() -> None:
-    """Write the file."""
-    write_model(Converter(Path(sys.argv[1])).model(), TARGET, {"source_sha256": SHA256})
-    print(f"{TARGET}: {TARGET.stat().st_size:,} bytes")
+    """Convert the file that is named on the command line."""
+    made = convert(Path(sys.argv[1]), TARGET)
+    print(f"{made}: {made.stat().st_size:,} bytes")
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ class Detections(NamedTuple):
         scores, points = zip(*parts, strict=True)
         return cls(np.concatenate(scores), np.concatenate(points))
 
-    def select(self, rows: npt.NDArray[Any]) -> Detections:
+    def select(self, rows: Any) -> Detections:
         """Those of a mask or of indices."""
         return Detections(self.scores[rows], self.points[rows])
 
