@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from helpers.tracking import track_ids
 
+from mien.errors import PluginError
 from mien.faces.detectors.base import FaceDetector
 from mien.faces.detectors.haar import HaarDetector
 from mien.faces.detectors.mtcnn import MtcnnDetector
@@ -79,3 +81,20 @@ def test_new_faces_are_seen_while_others_are_followed(astronaut: Image) -> None:
     assert len(detector.follow(both, first, 0.5)) == 2
     assert len(detector.follow(both, Faces.empty(), 0.5)) == 2
     assert len(detector.follow(np.zeros_like(both), first, 0.5)) == 0
+
+
+class Forgetful(YunetDetector):
+    """A detector that loses the faces that it is to follow."""
+
+    def follow(self, image: Image, faces: Faces, min_score: float) -> Any:
+        return self._answer
+
+    _answer: Any = None
+
+
+@pytest.mark.parametrize("answer", [[], Faces.empty()])
+def test_the_check_notices_a_method_follow_that_does_not(astronaut: Image, answer: Any) -> None:
+    detector = Forgetful(threads=1)
+    detector._answer = answer
+    with pytest.raises(PluginError, match=r"follow\(\) must"):
+        check_detector(detector, astronaut)
