@@ -53,7 +53,7 @@ def recognition(faces: Faces) -> Recognition:
     """How the faces of a video are compared, of which some are given."""
     if faces.landmarks is None:
         return Recognition(appearance, near=0.82, stayed=0.92, again=0.94)
-    return Recognition(_identity, near=0.35, stayed=0.45, again=0.5)
+    return Recognition(_identity, near=0.25, stayed=0.45, again=0.5)
 
 
 def _identity(image: Image, faces: Faces) -> FloatArray:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
-from mien.errors import PluginError
 from mien.faces.geometry import iou
 from mien.tracking.appearance import Recognition, recognition
 from mien.tracking.motion import ChangeBaseline, Changes
-from mien.tracking.track import Track
-from mien.types import Boxes, Faces, FloatArray, Image, IntArray
+from mien.tracking.track import FaceImage, Track
+from mien.types import Boxes, Faces, Image, IntArray
 
 _LEAP = 0.33  # change around a face, relative to its contrast, that may be another person
 _HIDDEN_S, _GONE_S = 2.0, 30.0  # how long a track can be continued by motion, and by appearance
 _BLINK_S = 0.3  # after so short a gap appearance is not checked
-_WAIT_S, _HOPE = 0.2, 0.08  # wait so long for a better view if the similarity lacks only so much
+_WAIT_S, _HOPE = 0.2, 0.15  # wait so long for a better view if the similarity lacks only so much
 _REACH, _REACH_MORE, _REACH_MOST = 1.0, 2.5, 2.5  # in face sizes: at once, per second, at most
 _GROWTH = np.log(1.8)  # maximum change of a face's size between detections
 _CLEAR = 0.3  # lead in closeness that makes a match unambiguous
@@ -78,7 +77,8 @@ class TrackManager:
         clear = _clear(faces, view.size)
         for row, track in matches.items():
             track.update(faces[row], self._shot)
-            track.remember(image, round(self.fps), lasting=bool(clear[row]))
+            newest = partial(view.face_image, row)
+            track.remember(newest, round(self.fps), lasting=bool(clear[row]))
             if track.number == 0:
                 self._confirm(track, hope=hopes.get(row, False), first=cut or restless)
         self._age(list(matches.values()))
@@ -169,31 +169,25 @@ class TrackManager:
 
 
 class _FrameFaces:
-    """The faces of one frame; their identity vectors are computed together on first use."""
+    """The faces of one frame, each copied, and its identity vector computed, on first use."""
 
     def __init__(self, image: Image, faces: Faces, recognition: Recognition) -> None:
         self.faces = faces
         self.size = image.shape[1], image.shape[0]
-        self._image = image
         self.recognition = recognition
+        self._image = image
+        self._images: dict[int, FaceImage] = {}
 
-    @cached_property
-    def _vectors(self) -> FloatArray:
-        return _checked(self.recognition.vectors(self._image, self.faces), len(self.faces))
+    def face_image(self, row: int) -> FaceImage:
+        """The image of one face, which its track may keep."""
+        if row not in self._images:
+            self._images[row] = FaceImage(self._image, self.faces[row])
+        return self._images[row]
 
     def likeness(self, track: Track, row: int) -> float:
         """The cosine between a face and the most similar image of a track."""
-        return track.likeness(self._vectors[row], self.recognition.vectors)
-
-
-def _checked(vectors: FloatArray, count: int) -> FloatArray:
-    array = np.asarray(vectors, np.float32)
-    if array.ndim != 2 or len(array) != count or not np.isfinite(array).all():
-        raise PluginError(
-            f"identity must return an array of finite numbers of shape ({count}, d), "
-            f"got {array.shape}."
-        )
-    return array
+        vectors = self.recognition.vectors
+        return track.likeness(self.face_image(row).vector(vectors), vectors)
 
 
 def _closeness(tracks: list[Track], faces: Faces, fps: float) -> Gains:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from mien.errors import PluginError
 from mien.faces.geometry import square
 from mien.tracking.appearance import Identity
 from mien.tracking.motion import ChangeBaseline
@@ -43,7 +45,13 @@ class FaceImage:
     def vector(self, identity: Identity) -> FloatArray:
         """The vector ``(d,)`` by `identity`."""
         if self._vector is None:
-            self._vector = np.asarray(identity(self.image, self.face), np.float32)[0]
+            vectors = np.asarray(identity(self.image, self.face), np.float32)
+            if vectors.ndim != 2 or len(vectors) != 1 or not np.isfinite(vectors).all():
+                raise PluginError(
+                    "identity must return an array of finite numbers of shape (n, d) for n faces, "
+                    f"got {vectors.shape} for one."
+                )
+            self._vector = vectors[0]
         return self._vector
 
 
@@ -102,11 +110,11 @@ class Track:
         self.face, self.shot, self.missed = face, shot, 0
         self.sure |= float(np.asarray(face.scores)[0]) >= self.certain
 
-    def remember(self, image: Image, often: int, *, lasting: bool) -> None:
+    def remember(self, image: Callable[[], FaceImage], often: int, *, lasting: bool) -> None:
         """Add the current face to the gallery.
 
         Args:
-            image: the current frame.
+            image: makes the image of the current face.
             often: frames between images of the gallery; the first is added sooner.
             lasting: whether this face may be added: not if it is partly hidden.
         """
@@ -114,7 +122,7 @@ class Track:
             self.gallery.append(self._newest)
             self._age = 0
         if lasting or self._newest is None:
-            self._newest = FaceImage(image, self.face)
+            self._newest = image()
         self._age += 1
 
     def likeness(self, vector: FloatArray, identity: Identity) -> float:
