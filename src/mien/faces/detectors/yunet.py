@@ -24,7 +24,8 @@ from mien.types import Boxes, Faces, FloatArray, Image
 
 _NEEDED = 14  # width, input pixels, of the smallest faces that the network does not overlook
 _CLEAR = 20  # width, input pixels, from which its first answer is as good as a closer look
-_COARSEST = 320  # pixels: images are not made smaller than that
+_COARSEST = 320  # longer side, pixels, below which no image is shrunk
+_ENLARGED = 2.0  # factor up to which smaller ones are enlarged to that
 _LYING = 640  # longer side, pixels, of images in which only faces on their side are searched for
 _SMALLEST, _SHARE = 20, 100  # default of `min_face`: 20 px, or a 100th of the shorter side
 _SUSPECT = 0.2  # confidence from which a place is looked at more closely
@@ -147,7 +148,7 @@ class YunetDetector(SelfDescribing):
     def _scale(self, image: Image) -> float:
         """The scale at which no face is overlooked."""
         smallest = self.min_face or max(_SMALLEST, min(image.shape[:2]) / _SHARE)
-        return float(max(_NEEDED / smallest, min(1.0, _COARSEST / max(image.shape[:2]))))
+        return float(max(_NEEDED / smallest, min(_ENLARGED, _COARSEST / max(image.shape[:2]))))
 
     def _scale_of(self, image: Image, faces: Faces) -> float:
         """The scale at which these faces are clear: a half, a quarter ... so that it is steady."""
@@ -199,7 +200,7 @@ class YunetDetector(SelfDescribing):
             return found
         around = square(found.boxes, (_AROUND - 1) / 2).astype(np.float64)
         best = self._view(image, around, rolls[0])
-        rows = np.arange(len(around))
+        rows, same = np.arange(len(around)), np.full(len(around), rolls[0] == 0)
         for number, roll in enumerate(rolls[1:]):
             if number % _QUARTERS == 0:
                 rows = np.flatnonzero(best.scores < _SETTLED)
@@ -207,7 +208,12 @@ class YunetDetector(SelfDescribing):
             better = other.scores > best.scores[rows] + _LEAD
             best.scores[rows[better]] = other.scores[better]
             best.points[rows[better]] = other.points[better]
-        return best
+            same[rows[better]] = False
+        # Out of focus, a face may be clearer when it is not enlarged.
+        same &= found.scores > best.scores
+        best.points[same] = found.points[same]
+        known = same | (best.scores > 0)
+        return Detections(np.where(known, np.maximum(best.scores, found.scores), 0), best.points)
 
     def _view(self, image: Image, around: Boxes, roll: int) -> Detections:
         """The face in the middle of each of n squares, rotated back first; score 0 for none."""
