@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Self
 
 from mien.cli.console import warn
 from mien.cli.signals import uninterrupted
-from mien.media.inputs import Input, VideoOptions, is_live
+from mien.media.addresses import is_recording
+from mien.media.inputs import Input, VideoOptions, is_address, is_live, public_name
 from mien.media.paths import local_path
 from mien.results.tables import face_dtypes
 from mien.sinks.checkpoint import Checkpoint, Plan
@@ -33,7 +34,9 @@ def frames_setting(options: VideoOptions, adaptive: bool) -> str:
 
 def _place(path: str) -> str:
     """An argument as its files are called in the tables."""
-    return path if is_live(path) or path == "-" else local_path(path)
+    if is_address(path):
+        return public_name(path)
+    return path if path == "-" else local_path(path)
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,13 @@ class Outputs:
             columns = tuple(face_dtypes(analyzer.labels, analyzer.measures))
             self._checkpoint = Checkpoint(
                 targets.table,
-                Plan(settings, columns, [_place(path) for path in paths], targets.beside),
+                Plan(
+                    settings,
+                    columns,
+                    [_place(path) for path in paths],
+                    targets.beside,
+                    frozenset(map(public_name, filter(is_recording, paths))),
+                ),
                 resume=targets.resume,
                 overwrite=targets.overwrite,
             )
