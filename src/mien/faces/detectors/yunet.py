@@ -16,7 +16,7 @@ from mien.errors import UsageError
 from mien.faces.crops import warp
 from mien.faces.detectors.base import SelfDescribing, check_image, check_min_score, tidy
 from mien.faces.detectors.weights import weights
-from mien.faces.detectors.yunet_network import Detections, YunetNetwork
+from mien.faces.detectors.yunet_network import Detections, YunetNetwork, resized
 from mien.faces.geometry import Matrices, iou, quarter_turns, square, turned_square_matrix
 from mien.faces.quality import MIN_SIZE_PX
 from mien.media.brightness import brightened
@@ -171,9 +171,11 @@ class YunetDetector(SelfDescribing):
     def _sideways(self, image: Image) -> Detections:
         """All that may be faces in the image on its side: the network overlooks some that lie."""
         scale = min(self._scale(image), _LYING / max(image.shape[:2]))
-        turned = np.ascontiguousarray(np.rot90(image))
-        found = self._net.search(turned, scale, _SUSPECT)
-        points = np.stack([image.shape[1] - found.points[..., 1], found.points[..., 0]], axis=-1)
+        width, height = (max(1, round(scale * side)) for side in image.shape[1::-1])
+        turned = np.ascontiguousarray(np.rot90(resized(image, width, height)))
+        found = self._net.search(turned, 1.0, _SUSPECT)
+        points = np.stack([width - found.points[..., 1], found.points[..., 0]], axis=-1)
+        points *= (image.shape[1] / width, image.shape[0] / height)
         points[:, :2] = np.sort(points[:, :2], axis=1)
         return Detections(found.scores, points)
 
