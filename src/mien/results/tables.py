@@ -11,7 +11,6 @@ import time
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -325,12 +324,7 @@ class TableWriter:
         late = time.monotonic() - self._flushed >= _SECONDS_AT_ONCE
         return self._rows >= _ROWS_AT_ONCE or (late and self._rows > 0)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
             self.flush()
             if kind is None:

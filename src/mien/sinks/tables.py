@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from mien.errors import MienError
@@ -85,12 +84,7 @@ class TableSink:
             with self._failing():
                 self._write()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         stopped = kind is not None and not (self._endless and issubclass(kind, KeyboardInterrupt))
         if self._tables is None and (
             stopped or self._failed or (self._path.exists() and not self._checkpoint.unfinished)

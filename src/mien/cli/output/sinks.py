@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from mien.cli.console import warn
 from mien.cli.signals import uninterrupted
@@ -113,15 +112,10 @@ class Outputs:
             if sink is not None:
                 sink.write(result)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *rest: Any) -> None:
         try:
             with uninterrupted():  # every result has been handed over: files end whole
-                self._stack.__exit__(kind, error, trace)
+                self._stack.__exit__(kind, *rest)
         finally:
             if self._table is not None and self._table.unfinished:
                 warn(
