@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from mien.errors import ModelError, UsageError
+from mien.files import claim
 
 #: Called with the bytes downloaded so far and the total (0 if unknown).
 Report = Callable[[int, int], None]
@@ -102,24 +103,13 @@ def alone(path: Path) -> Iterator[None]:
     if sys.platform == "win32":
         yield
         return
-    import fcntl
-
-    while True:
-        if path.is_symlink():
-            path.unlink()
-        file = _open(path, append=True)
-        with contextlib.suppress(OSError):  # a file system without locks
-            fcntl.flock(file, fcntl.LOCK_EX)
-        # The holder before may have deleted the file: then lock the new one.
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(file.fileno()), path.lstat()):
-                break
-        file.close()
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
-        file.close()
+    if path.is_symlink():
+        path.unlink()
+    with claim(path, path.name, wait=True):
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
 
 
 def file_hash(path: Path, like: str) -> str:

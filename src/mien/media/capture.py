@@ -14,10 +14,11 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from mien.errors import VideoError
 from mien.media.decoding import video_stream
+from mien.media.frames import raising
 from mien.media.images import name_of
 from mien.media.rendering import Renderer
 from mien.types import Image
@@ -143,7 +144,7 @@ def capture(address: Address, width: int | None) -> Iterator[TimedImage]:
             if container.duration:
                 return
         if container.duration:  # reopening a recording would start it over
-            yield time.monotonic(), partial(_refuse, problem)
+            yield time.monotonic(), raising(VideoError(problem))
         else:
             raise VideoError(problem)
 
@@ -161,7 +162,8 @@ def _images(
             frames: list[VideoFrame] = stream.decode(packet)
         except (av.FFmpegError, ValueError):
             if decodable:  # a stream joined midway cannot be decoded before its first key frame
-                yield time.monotonic(), partial(_refuse, f"An image of {name} arrived damaged.")
+                problem = VideoError(f"An image of {name} arrived damaged.")
+                yield time.monotonic(), raising(problem)
             continue
         for frame in frames:
             if ahead and frame.time is not None:
@@ -169,10 +171,6 @@ def _images(
                 time.sleep(max(0.0, began + frame.time - time.monotonic()))
             decodable = True
             yield time.monotonic(), partial(renderer.render, frame, width)
-
-
-def _refuse(problem: str) -> NoReturn:
-    raise VideoError(problem)
 
 
 def _reason(address: Address, error: Exception) -> str:

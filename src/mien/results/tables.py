@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from mien.errors import InputNotFoundError, UsageError
-from mien.files import PARTIAL, partial_path, replacing, writing
+from mien.files import PARTIAL, is_locked, partial_path, replacing, writing
 from mien.labels import MEASURES
 from mien.results.files import SUFFIXES, is_sealed, known_suffix, writable_target
-from mien.results.reading import is_being_written, read_rows, readable
+from mien.results.reading import read_rows, readable
 from mien.results.settings import RunSettings
 from mien.results.validation import check_columns
 from mien.results.writer import GrowingTable, check_table, settings_beside, write_rows
@@ -260,7 +260,7 @@ def read_table(path: str | Path) -> tuple[pd.DataFrame, dict[str, str]]:
         types |= dict.fromkeys(label_columns(table), "float32")
         table = table.astype(types)
     if source == partial and not is_sealed(partial):
-        what = "still being written" if is_being_written(partial) else "of a run that did not end"
+        what = "still being written" if is_locked(partial) else "of a run that did not end"
         _log.warning("%s is %s: it has %d rows.", partial, what, len(table))
     elif source == asked and partial.is_file() and partial.stat().st_mtime > source.stat().st_mtime:
         _log.warning("%s is older than %s, of a run that did not end.", source, partial)

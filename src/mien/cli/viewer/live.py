@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from mien.cli.viewer.view import Screen, save_snapshot
 from mien.errors import FrameDroppedError, MienError
 from mien.escaping import printable
 from mien.media.base import Timing
+from mien.media.frames import raising
 from mien.media.worker import Worker, awaited
 from mien.sinks.stabilizer import Stabilizer
 from mien.sinks.video import VideoSink
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 KEYS = "q quit  up/down or number: face  r record  space pause  s save image"
 _LATE_S = 0.1  # a frame of a video that is later than this is dropped
+_LATE = FrameDroppedError("the frame came too late to be displayed at the video's frame rate.")
 _CALM = 0.9  # weight of the past in the displayed frame rate
 
 
@@ -263,7 +265,7 @@ class _Gate:
                 lag = now - frame.time_s if lag is None else lag + stood
                 self._sleep(frame.time_s + lag - now)
                 if now - lag - frame.time_s > _LATE_S:
-                    frame = replace(frame, read=_late)
+                    frame = replace(frame, read=raising(_LATE))
             elif self._live.controls.paused:
                 continue  # frames of a camera in a pause are skipped
             if self._live.done:
@@ -281,10 +283,6 @@ class _Gate:
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0 and not self._live.done:
             time.sleep(min(left, 0.05))
-
-
-def _late() -> NoReturn:
-    raise FrameDroppedError("the frame came too late to be displayed at the video's frame rate.")
 
 
 def _next(keys: list[int], current: int | None, forward: bool) -> int | None:
