@@ -21,7 +21,7 @@ from video import PHOTO
 from mien.analyzer import EmotionAnalyzer
 from mien.cli.viewer.live import Live
 from mien.cli.viewer.view import Renderer, Screen
-from mien.cli.viewer.window import show_in_window
+from mien.cli.viewer.window import _Window, show_in_window
 from mien.media.camera import CameraSource
 from mien.media.images import read_image
 from mien.types import Image
@@ -66,8 +66,15 @@ class Timed(Live):
         frames = CameraSource("generated", open_=camera)
         super().__init__("generated", frames, lambda gate: analyzer.stream(gate, keep=True))
         self.seen: dict[int, float] = {}
+        repaint = _Window._show
 
-    def displayed(self, screen: Screen) -> None:
+        def show(window: _Window, screen: Screen) -> None:
+            repaint(window, screen)
+            self.note(screen)
+
+        _Window._show = show  # type: ignore[assignment, method-assign]
+
+    def note(self, screen: Screen) -> None:
         """The window has been repainted."""
         if screen.image is not None:
             self.seen.setdefault(screen.index, time.monotonic())
@@ -89,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             while not view.done:
                 if (screen := view.next_screen()) is not None:
                     renderer.draw(screen, (1280, 860))
-                    view.displayed(screen)
+                    view.note(screen)
                 time.sleep(view.pause_s)
     if view.error is not None:
         raise view.error

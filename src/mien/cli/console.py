@@ -155,7 +155,7 @@ class Meter:
         """Show how far the loop is; cheap, so that it can be called for every step.
 
         Args:
-            done, total: how far; of a total of None, nobody knows how far it goes.
+            done, total: how far; a total of None or 0 is unknown.
             what: replaces the one of the meter.
             count: what to count instead of `done`, and its unit.
         """
@@ -213,7 +213,7 @@ class Meter:
             Meter._bar.add_task("")
             Meter._bar.start()
         task = Meter._bar.task_ids[0]
-        Meter._bar.update(task, description=text, completed=done, total=total, refresh=True)
+        Meter._bar.update(task, description=text, completed=done, total=total or None, refresh=True)
 
     @classmethod
     def hide(cls) -> None:

@@ -30,11 +30,6 @@ def frames_setting(options: VideoOptions, adaptive: bool) -> str:
     return ", ".join(words)
 
 
-def _place(path: str) -> str:
-    """An argument as its files are called in the tables."""
-    return path if is_live(path) or path == "-" else local_path(path)
-
-
 @dataclass(frozen=True)
 class Targets:
     """What the options of the command ask for.
@@ -84,9 +79,10 @@ class Outputs:
         if targets.table is not None:
             settings = replace(analyzer.settings, frames=frames)
             columns = tuple(face_dtypes(analyzer.labels, analyzer.measures))
+            inputs = [path if is_live(path) or path == "-" else local_path(path) for path in paths]
             self._checkpoint = Checkpoint(
                 targets.table,
-                Plan(settings, columns, [_place(path) for path in paths], targets.beside),
+                Plan(settings, columns, inputs, targets.beside),
                 resume=targets.resume,
                 overwrite=targets.overwrite,
             )

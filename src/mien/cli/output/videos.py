@@ -127,9 +127,13 @@ class VideoPredictions:
             if waiting and (result.time_s is None or result.source != waiting[0].source):
                 self._predict(waiting)
                 waiting = []
-            if result.time_s is not None:
-                waiting.append(_light(result))
-            yield self._without_features(result)
+            if result.time_s is not None:  # crops and images of a whole video fill the memory
+                nothing = np.zeros((0, 1, 1, 3), np.uint8)
+                waiting.append(replace(result, crops=nothing, _read=None, _classifier=None))
+            if self.extras:
+                kept = {k: v for k, v in result.scores.embeddings.items() if k in self._saved}
+                result = replace(result, scores=replace(result.scores, embeddings=kept))
+            yield result
         if waiting:
             self._predict(waiting)
 
@@ -158,17 +162,6 @@ class VideoPredictions:
         timeline = Timeline.from_results(video, keep_faces=False)
         timeline = timeline.with_all_faces(self._all_faces)
         self._predictions.append(self._model.predict(timeline))
-
-    def _without_features(self, result: Result) -> Result:
-        if not self.extras:
-            return result
-        kept = {k: v for k, v in result.scores.embeddings.items() if k in self._saved}
-        return replace(result, scores=replace(result.scores, embeddings=kept))
-
-
-def _light(result: Result) -> Result:
-    """Its numbers only: crops and images of a whole video would fill the memory."""
-    return replace(result, crops=np.zeros((0, 1, 1, 3), np.uint8), _read=None, _classifier=None)
 
 
 def show_predictions(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from mien.cli.viewer.view import Screen, save_snapshot
 from mien.errors import FrameDroppedError, MienError
 from mien.escaping import printable
+from mien.files import numbered
 from mien.media.base import Timing
 from mien.media.frames import raising
 from mien.media.worker import Worker, awaited
@@ -78,10 +79,10 @@ class Live:
         self._fps = 0.0
         self._last_at: float | None = None
         self._recorder: VideoSink | None = None
-        self._recorded: list[Path] = []
+        self.recorded: list[Path] = []  # the videos that were written
         self._sinks = list(sinks)
         self._lock = threading.Lock()
-        self._worker = Worker(self._work, self._end, "mien-live")
+        self._worker = Worker(self._work, lambda: setattr(self, "done", True), "mien-live")
 
     def __enter__(self) -> Live:
         self._stack = ExitStack()
@@ -127,9 +128,6 @@ class Live:
     def seek(self, share: float) -> None:
         """There is no strip to click into."""
 
-    def displayed(self, screen: Screen) -> None:
-        """Nothing to do: the next frame comes by itself."""
-
     def next_screen(self) -> Screen | None:
         """The newest result; None if it is displayed already."""
         now = time.monotonic()
@@ -150,9 +148,6 @@ class Live:
 
     def _say(self, message: str) -> None:
         self._message, self._spoken, self._fresh = message, time.monotonic(), True
-
-    def _end(self) -> None:
-        self.done = True
 
     def _work(self) -> None:
         """The thread: an error ends the view, and is raised where that is displayed."""
@@ -229,23 +224,14 @@ class Live:
         recorder, self._recorder = self._recorder, None
         if recorder is not None:
             recorder.__exit__(None, None, None)
-            self._recorded.append(recorder.path)
+            self.recorded.append(recorder.path)
             self._say(f"wrote {recorder.path}")
-
-    @property
-    def recorded(self) -> list[Path]:
-        """The videos that were written."""
-        return list(self._recorded)
 
     def _free_name(self) -> Path:
         """The chosen file, then numbered ones; without a choice, a name from the time."""
         if self._record is None:
             return Path(time.strftime("mien-%Y%m%d-%H%M%S.mp4"))
-        path, number = self._record, 1
-        while path in self._recorded:
-            number += 1
-            path = self._record.with_stem(f"{self._record.stem}-{number}")
-        return path
+        return numbered(self._record, self._record.suffix, self.recorded.__contains__)
 
 
 class _Gate:

@@ -124,9 +124,6 @@ class Viewer:
         """Show the frame at this time of the first source."""
         self.go(self._before(0, time_s))
 
-    def displayed(self, screen: Screen) -> None:
-        """Nothing to do: frames change by keys."""
-
     def next_screen(self) -> Screen | None:
         """What to display; None if nothing has changed."""
         self._play_on()
