@@ -53,16 +53,12 @@ def analyzed(
 ) -> Iterator[Result]:
     """Results of every input in order, each written before it is given on.
 
-    Neighboring images are classified together. What `inputs` left out is noted at the end.
+    What `inputs` left out is noted at the end.
 
     Args:
-        analyzer: what finds and classifies the faces.
-        inputs: what to analyze.
-        options: which frames of videos.
+        analyzer, inputs, options, keep, adaptive: as for `EmotionAnalyzer.results`.
         sinks: take every result; open.
         through: passes the results on, before they are written.
-        keep: keep the frames of videos with their results.
-        adaptive: analyze fewer frames where nothing changes.
         skips: asked for each input, in order, whether to pass over it.
 
     Raises:
@@ -97,12 +93,7 @@ def analyzed(
 
 
 def counted(results: Iterable[Result], source: object = None) -> Iterator[Result]:
-    """Pass results on, and show progress.
-
-    Args:
-        results: of one source.
-        source: where they come from; with an ``info``, it is known how far they go.
-    """
+    """Pass the results of one source on, and show progress, by its ``info`` where it has one."""
     progress = _Progress(None)
     info: VideoInfo | None = getattr(source, "info", None)
     if info is not None:

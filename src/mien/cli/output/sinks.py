@@ -61,11 +61,7 @@ class Outputs:
     """
 
     def __init__(
-        self,
-        analyzer: EmotionAnalyzer,
-        paths: Sequence[str],
-        frames: str,
-        targets: Targets,
+        self, analyzer: EmotionAnalyzer, paths: Sequence[str], frames: str, targets: Targets
     ) -> None:
         self._targets = targets
         self._checkpoint: Checkpoint | None = None

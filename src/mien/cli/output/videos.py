@@ -24,13 +24,7 @@ if TYPE_CHECKING:
 
 
 def as_shown(timeline: Timeline, smooth: float | None = None, all_faces: bool = False) -> Timeline:
-    """A timeline as every page, drawing and terminal table shows it.
-
-    Args:
-        timeline: as analyzed or loaded.
-        smooth: seconds; None as it was saved, or `SMOOTH_S`.
-        all_faces: also count faces that are unfit to be judged.
-    """
+    """A timeline as pages, drawings and tables show it: smoothed as saved, or over `SMOOTH_S`."""
     if smooth is None:
         smooth = timeline.settings.smooth_s or SMOOTH_S
     return timeline.with_all_faces(all_faces or timeline.all_faces).smooth(smooth)
