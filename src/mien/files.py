@@ -140,13 +140,8 @@ def partial_path(path: Path) -> Path:
 def claim(path: Path, name: str, *, empty: bool = True, wait: bool = False) -> io.FileIO:
     """Open a file for writing, under a lock that ends with the process that holds it.
 
-    Links are not followed, as their target would be truncated.
-
-    Args:
-        path: the file to open.
-        name: its name in messages.
-        empty: truncate it.
-        wait: for as long as another run holds the lock.
+    Links are not followed, as their target would be truncated. `name` stands in messages; `empty`
+    truncates the file; `wait` waits while another run holds the lock.
 
     Raises:
         UsageError: another run holds the lock, and `wait` is false.

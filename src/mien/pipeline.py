@@ -159,7 +159,9 @@ class Pipeline:
         except PluginError as error:
             return self._failed(detection, error)
         crops = crop_faces(image, faces, self.classifier.input_size, self.crop)
-        attributes = self._estimated(image, faces)
+        attributes: Mapping[str, FloatArray] = {}
+        if (model := self.attributes) is not None:  # apparent age and gender, on their own crops
+            attributes = model.estimate(crop_faces(image, faces, model.input_size, model.crop))
         seconds = time.perf_counter() - started
         return replace(detection, faces=faces, crops=crops, seconds=seconds, attributes=attributes)
 
@@ -171,13 +173,6 @@ class Pipeline:
         nothing = np.zeros((0, size, size, 3), np.uint8)
         return replace(detection, faces=Faces.empty(), crops=nothing, problem=problem)
 
-    def _estimated(self, image: Image, faces: Faces) -> Mapping[str, FloatArray]:
-        """Apparent age and gender, if requested, on their own crops."""
-        model = self.attributes
-        return (
-            model.estimate(crop_faces(image, faces, model.input_size, model.crop)) if model else {}
-        )
-
     def _classify(self, waiting: list[_Detection]) -> list[Result]:
         """Classify the crops of several images at once and give each image its rows."""
         started = time.perf_counter()
@@ -188,7 +183,8 @@ class Pipeline:
             if len(waiting) > 1:  # find the input that it fails at
                 return [self._classify([detection])[0] for detection in waiting]
             first = waiting[0] if waiting[0].problem else self._failed(waiting[0], error)
-            return [self._result(first, Scores.empty(self._labels), 1000 * first.seconds)]
+            labels = [name for name in self.classifier.labels if name not in self.without]
+            return [self._result(first, Scores.empty(labels), 1000 * first.seconds)]
         for name in self.without:
             scores = scores.without(name)
         if self.derive_affect:
@@ -204,10 +200,6 @@ class Pipeline:
                 own = self.attributes.added(own, detection.attributes)
             results.append(self._result(detection, own, 1000 * seconds))
         return results
-
-    @property
-    def _labels(self) -> tuple[str, ...]:
-        return tuple(name for name in self.classifier.labels if name not in self.without)
 
     def _result(self, detection: _Detection, scores: Scores, milliseconds: float) -> Result:
         frame, problem = detection.frame, detection.problem

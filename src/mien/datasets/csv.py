@@ -184,10 +184,8 @@ def _at(folder: Path, name: str) -> str:
 def read_csv(path: Path, *, text: bool = True) -> pd.DataFrame:
     """A whole table: separated by commas, semicolons or tabs, in UTF-8, names stripped.
 
-    Args:
-        path: the file.
-        text: keep every field as text, "" where it is empty; else numbers are numbers and empty
-            fields NaN.
+    With `text` every field is text, "" where it is empty; else numbers are numbers and empty fields
+    NaN.
 
     Raises:
         InputNotFoundError: there is no such file.

@@ -50,9 +50,7 @@ def read_parquet(path: Path) -> Records:
 def read_parquets(folder: Path, split: str | None) -> list[tuple[Path, str]]:
     """The Parquet files of a folder, or of ``data`` in it, each with the split it is named by.
 
-    Args:
-        folder: where to look.
-        split: leave the others out, if there is one of that name.
+    Those of other splits than `split` are left out, if there is one of that name.
     """
     for place in (folder, folder / "data"):
         files = [(path, _split_of(path)) for path in sorted(place.glob("*.parquet"))]

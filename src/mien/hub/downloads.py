@@ -39,15 +39,8 @@ def download(
     """Download a file, continuing where an earlier attempt stopped.
 
     The bytes are written to ``NAME.partial`` until the file is complete and its hash verified. Of
-    two processes that download the same file, one waits for the other and uses its file.
-
-    Args:
-        url: source.
-        target: path of the file.
-        pin: its hash, see `file_hash`.
-        report: called with the progress.
-        size: size in bytes; 0 if unknown.
-        most: maximum size in bytes, if the size is unknown.
+    two processes that download the same file, one waits for the other and uses its file. `pin` is
+    the hash, see `file_hash`; `size` and `most` are bytes, and a `size` of 0 is unknown.
 
     Raises:
         ModelError: no network, a full disk, a server slower than a slow line, or a file with

@@ -109,11 +109,8 @@ def _available(cameras: list[str]) -> str:
 def capture(address: Address, width: int | None) -> Iterator[TimedImage]:
     """Open a camera or stream and yield its images as they arrive, without buffering.
 
-    A recording, that is anything of known duration, plays at its own speed and then ends.
-
-    Args:
-        address: from `locate`.
-        width: images wider than this many pixels are downscaled.
+    A recording, that is anything of known duration, plays at its own speed and then ends. Images
+    wider than `width` pixels are downscaled.
 
     Raises:
         VideoError: it cannot be opened; or it is live, and stops or sends nothing for `READ_S`.

@@ -48,13 +48,8 @@ def text(
 ) -> str:
     """A line of text on its baseline.
 
-    Args:
-        x, y: position of the anchor.
-        words: any text; it is escaped.
-        anchor: ``start``, ``middle`` or ``end``.
-        size: font size; None is that of the plot.
-        more: further attributes.
-        quiet: fainter than the rest.
+    The anchor is ``start``, ``middle`` or ``end``; `more` are further attributes, and `quiet` text
+    is fainter.
     """
     attributes = f' text-anchor="{anchor}"' if anchor != "start" else ""
     attributes += f' font-size="{number(size)}"' if size else ""

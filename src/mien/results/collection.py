@@ -161,10 +161,7 @@ def check_analysis(
 ) -> None:
     """As `mien.results.writer.check_table`, for all the files of an analysis.
 
-    Args:
-        path: of the ``faces`` table.
-        faces, images: the tables to write.
-        beside: which of its `AnalysisFiles` are written anew.
+    `beside` are those of its `AnalysisFiles` that are written anew.
 
     Raises:
         UsageError: something would be lost.

@@ -90,9 +90,6 @@ class PeaksWriter:
     """Writes the faces beside a table, those of each video at its end.
 
     Like the tables, they grow at ``NAME.peaks.parquet.partial``.
-
-    Args:
-        table: path of the ``faces`` table.
     """
 
     def __init__(self, table: str | Path) -> None:

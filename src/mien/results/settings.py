@@ -73,8 +73,7 @@ class RunSettings:
     def to_metadata(self, labels: Sequence[str] | None = None) -> dict[str, str]:
         """The settings as texts, as table files keep them.
 
-        Args:
-            labels: of the table, stored with them.
+        The labels of the table are stored with them, where given.
         """
         plain = RunSettings()
         metadata = {
@@ -89,10 +88,6 @@ class RunSettings:
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str], path: Path | None = None) -> RunSettings:
         """Read what `to_metadata` wrote, in this version or in 0.1; the labels are left out.
-
-        Args:
-            metadata: of a table file.
-            path: of the file, for messages.
 
         Raises:
             InputError: a text is not of its setting's form, or a number is out of its range.

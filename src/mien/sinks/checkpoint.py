@@ -128,10 +128,8 @@ class Checkpoint:
     ) -> bool:
         """Whether an input is finished; to be asked once for each, in order.
 
-        Args:
-            source: name of the input.
-            done: whether its other outputs are there; asked of inputs that could be read.
-            place: its path, where that is not its name.
+        `done` says whether its other outputs are there, and is asked of inputs that could be read;
+        `place` is its path, where that is not its name.
         """
         if not self._open or self._next >= len(self._inputs):
             self._open = False

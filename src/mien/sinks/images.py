@@ -32,12 +32,7 @@ class AnnotatedNames:
         self._last = "", folder
 
     def name(self, source: str, suffix: str) -> Path:
-        """The path of an original's copy; ask once, or twice in a row, for each.
-
-        Args:
-            source: name of the original.
-            suffix: of the copy.
-        """
+        """The path of an original's copy; ask once, or twice in a row, for each."""
         if self._last[0] == source:
             return self._last[1]
         stem = Path(source).stem or "image"

@@ -32,11 +32,7 @@ def blocks(timeline: Timeline, width: int = 80) -> Iterator[Block]:
 
     Labels that nobody shows are left out; where the rest is too wide, the rarest are summed up.
     Measures, such as apparent age, are means over the faces that count; of several people together
-    none is given.
-
-    Args:
-        timeline: with times.
-        width: in letters.
+    none is given. The width is in letters.
     """
     from mien.results.tables import measure_columns
 
@@ -124,9 +120,8 @@ def measure_text(name: str, value: float) -> str:
 def fitting_labels(shares: pd.DataFrame, room: int) -> tuple[list[str], list[str]]:
     """The labels to give a column each, and those to sum up.
 
-    Args:
-        shares: a column per label, 0 to 1.
-        room: how many letters there are; of what does not fit, the smallest are summed up.
+    `shares` has a column per label, 0 to 1; of what does not fit into `room` letters, the smallest
+    are summed up.
     """
     top = shares.max().fillna(0.0)
     there = [name for name in top.index if top[name] >= 0.005]

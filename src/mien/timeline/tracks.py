@@ -216,10 +216,8 @@ class Presence:
     def smoothed(self, measures: Sequence[str], seconds: float, below: float) -> pd.DataFrame:
         """The ``faces`` table with scores and measures smoothed, each person's over time.
 
-        Args:
-            measures: columns of numbers beside the labels.
-            seconds: width of the window, see `mien.timeline.smoothing.centred`.
-            below: a face whose top score is lower is called ``uncertain``.
+        The window is `seconds` wide, see `mien.timeline.smoothing.centred`; a face whose top score
+        is lower than `below` is called ``uncertain``.
         """
         starts, ends = self.spans
         both = [*self._labels, *measures]

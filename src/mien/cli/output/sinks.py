@@ -50,12 +50,6 @@ class Targets:
 class Outputs:
     """The sinks of a run, and what an earlier run of the same command has finished of it.
 
-    Args:
-        analyzer: what makes the results.
-        paths: the arguments of the command.
-        frames: as from `frames_setting`.
-        targets: where to write.
-
     Raises:
         UsageError: something cannot be written there, or a file of the user's would be lost.
     """

@@ -33,12 +33,8 @@ Reader = Callable[[str, float | None, tuple[int, int] | None], Image]
 class Viewer:
     """Steps through the frames of a table.
 
-    Args:
-        faces, images: with matching rows, as `mien.results.collection.load_tables` returns them.
-        labels: the k names of the probability columns.
-        read: gives the image of a row of `images`, or raises `InputError`.
-        name: of the table, for the title.
-        clock: seconds, for playing.
+    The tables are as `mien.results.collection.load_tables` returns them; `read` gives the image of
+    a row of `images`, or raises `InputError`.
 
     Raises:
         InputError: the tables hold no frame.

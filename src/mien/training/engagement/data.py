@@ -116,12 +116,8 @@ def read_clips(
 
     Columns: ``path`` (relative to the CSV), ``level`` (0 to 1, or names such as engaged and
     distracted), and optionally ``group`` (the person), ``split`` (train or test) and ``person``
-    (the track id; by default the person who is visible longest).
-
-    Args:
-        table: the CSV.
-        load: gives the timeline of a path, with features.
-        progress: wraps the loop over the clips.
+    (the track id; by default the person who is visible longest). `load` gives the timeline of a
+    path, with features.
 
     Raises:
         InputError: no such list, or none of its clips can be used.

@@ -69,12 +69,6 @@ def train_engagement(
 ) -> Trained[EngagementCard]:
     """Train networks on labelled clips, write them to `path`, and test them on other people.
 
-    Args:
-        data: see `mien.training.engagement.data.read_clips`.
-        path: the new ``.onnx``.
-        plan: how to train.
-        report: gets progress.
-
     Raises:
         InputError: too few people, or clips that are shorter than a window.
         ModelError: the file does not compute what the networks compute.

@@ -68,12 +68,8 @@ def match(features: Features, labels: FrameLabels, shift: int = 0) -> LabelledFe
 
     Labels of videos that were not analyzed, of frames that are not in the table (because they do
     not exist, were not analyzed, or have no face) and without a value are left out and counted. A
-    label that names no face is about the largest.
-
-    Args:
-        features: of faces.
-        labels: of frames.
-        shift: added to every frame of the labels, where a video was cut or renumbered.
+    label that names no face is about the largest. `shift` is added to every frame of the labels,
+    where a video was cut or renumbered.
 
     Raises:
         InputError: no label is about a face of the table, or two videos have the same name.

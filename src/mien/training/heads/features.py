@@ -100,11 +100,6 @@ def features_of(
 ) -> Features:
     """Features of labelled images; those in which no face was detected are left out.
 
-    Args:
-        model: computes the features.
-        faces: crops, or whole photos with their detected faces.
-        progress: wraps the loop over batches; gets it and the number of batches.
-
     Raises:
         ModelError: the model has no features output.
     """

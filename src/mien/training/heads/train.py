@@ -69,11 +69,8 @@ def train_head(
 ) -> Trained[HeadCard]:
     """Train a head on labelled features and write it to `path`.
 
-    Args:
-        rows: see `mien.training.heads.alignment.match`.
-        recipe: its task and settings.
-        path: the new ``.onnx``.
-        report: gets a line after each round.
+    The rows are as `mien.training.heads.alignment.match` gives them; `report` gets a line after
+    each round.
 
     Raises:
         InputError: too few rows, or no column that can be learned.
