@@ -13,7 +13,7 @@ import pytest
 from mien.datasets import load_faces, load_ferplus, read_list
 from mien.errors import InputError, UsageError
 from mien.labels import EMOTIONS
-from mien.media.images import encode_png, write_image
+from mien.media.images import encode, write_image
 from mien.types import Image
 
 PIXELS = np.random.default_rng(1).integers(0, 256, (5, 48, 48)).astype(np.uint8)
@@ -126,7 +126,7 @@ def parquet(path: Path, **columns: Sequence[object]) -> Path:
 
 
 def test_parquet_with_an_image_column_and_hard_labels(tmp_path: Path) -> None:
-    pictures = [{"bytes": encode_png(rgb(p)), "path": f"{i}.png"} for i, p in enumerate(PIXELS)]
+    pictures = [{"bytes": encode(rgb(p)), "path": f"{i}.png"} for i, p in enumerate(PIXELS)]
     labels = ["happy", "sad", "angry", "fear", None]
     path = parquet(tmp_path / "faces.parquet", image=pictures, label=labels, age=[1, 2, 3, 4, 5])
     faces = load_faces(path)
@@ -141,7 +141,7 @@ def test_parquet_names_its_classes_in_the_metadata(tmp_path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = pa.table({"image.bytes": [encode_png(rgb(p)) for p in PIXELS[:2]], "label": [1, 0]})
+    table = pa.table({"image.bytes": [encode(rgb(p)) for p in PIXELS[:2]], "label": [1, 0]})
     names = {"info": {"features": {"label": {"names": ["sad", "happy"], "_type": "ClassLabel"}}}}
     (tmp_path / "data").mkdir()
     path = tmp_path / "data" / "train-00000-of-00001.parquet"
@@ -174,7 +174,7 @@ def test_parquet_of_another_kind_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_list_chooses_rows(tmp_path: Path) -> None:
-    pictures = [{"bytes": encode_png(rgb(p)), "path": f"{i}.png"} for i, p in enumerate(PIXELS)]
+    pictures = [{"bytes": encode(rgb(p)), "path": f"{i}.png"} for i, p in enumerate(PIXELS)]
     parquet(tmp_path / "test.parquet", image=pictures, label=["happy"] * 5)
     (tmp_path / "lists").mkdir()
     (tmp_path / "lists" / "few.csv").write_text("image,label\n3.png,happiness\n1.png,happiness\n")

@@ -21,7 +21,7 @@ import pytest
 from PIL import Image as PilImage
 
 from mien.errors import ImageError, InputError, InputNotFoundError, UsageError
-from mien.media.images import encode_png, name_of, read_image, write_image
+from mien.media.images import encode, name_of, read_image, write_image
 from mien.media.limits import LIMITS
 
 ORIENTATION = 0x0112
@@ -375,7 +375,7 @@ def test_write(tmp_path: Path, suffix: str, magic: bytes, most: float) -> None:
     write_image(path, upright(), quality=95)
     assert path.read_bytes().startswith(magic)
     assert far(read_image(path), upright()) <= most
-    assert np.array_equal(read_image(encode_png(upright())), upright())
+    assert np.array_equal(read_image(encode(upright())), upright())
 
 
 def test_write_refuses(tmp_path: Path) -> None:

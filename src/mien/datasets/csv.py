@@ -195,12 +195,7 @@ def read_csv(path: Path, *, text: bool = True) -> pd.DataFrame:
 
     if not path.is_file():
         raise InputNotFoundError(f"no such file: {path}.")
-    with _readable(path):
-        kept: dict[str, Any] = {"dtype": str, "keep_default_na": False} if text else {}
-        try:
-            return _plain(path, pd.read_csv(path, **_layout(path), **kept))
-        except pd.errors.EmptyDataError:
-            return pd.DataFrame()
+    return next(_chunks(path, None, text=text), pd.DataFrame())
 
 
 def first_column(header: Sequence[str], wanted: Sequence[str]) -> str | None:
@@ -209,17 +204,19 @@ def first_column(header: Sequence[str], wanted: Sequence[str]) -> str | None:
     return next((plain[name] for name in wanted if name in plain), None)
 
 
-def _chunks(path: Path, rows: int = _CHUNK) -> Iterator[pd.DataFrame]:
-    """The table in parts, every field as text."""
+def _chunks(path: Path, rows: int | None = _CHUNK, *, text: bool = True) -> Iterator[pd.DataFrame]:
+    """The table in parts of so many rows, or as a whole; see `read_csv`."""
     import pandas as pd
 
     with _readable(path):
-        kept: dict[str, Any] = {"dtype": str, "keep_default_na": False, "chunksize": rows}
+        options: dict[str, Any] = {"dtype": str, "keep_default_na": False} if text else {}
         try:
-            with pd.read_csv(path, **_layout(path), **kept) as parts:
-                for part in parts:
-                    yield _plain(path, part)
-        except pd.errors.EmptyDataError:
+            with pd.read_csv(path, **_layout(path), **options, iterator=True) as parts:
+                while True:
+                    yield _plain(path, parts.read(rows))
+                    if rows is None:
+                        return
+        except (pd.errors.EmptyDataError, StopIteration):
             return
 
 

@@ -16,10 +16,8 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image as PILImage
 
 from mien.datasets.csv import read_csv, read_sheet
@@ -138,7 +136,8 @@ def load_ferplus(folder: Path, split: str) -> VotedFaces:
         raise InputError(
             f"{path} has another layout than FER+: the column {min(missing)} is not there."
         )
-    images = np.stack([_gray(image["bytes"]) for image in table["image"]])
+    files = (PILImage.open(io.BytesIO(image["bytes"])) for image in table["image"])
+    images = np.stack([np.asarray(file.convert("L")) for file in files])
     votes = np.array([table[name] for name in columns], np.float32).T
     groups = [-1 if group is None else group for group in table["duplicate_group"]]
     return VotedFaces(
@@ -148,10 +147,6 @@ def load_ferplus(folder: Path, split: str) -> VotedFaces:
         fer2013=np.array([label or "" for label in table["fer2013_label"]]),
         groups=np.array(groups, np.int64),
     )
-
-
-def _gray(encoded: bytes) -> npt.NDArray[Any]:
-    return np.asarray(PILImage.open(io.BytesIO(encoded)).convert("L"))
 
 
 def read_list(path: Path) -> dict[str, str]:

@@ -61,7 +61,8 @@ def load_faces(
         InputError: another layout, labels that are not known, or not one usable image.
         UsageError: no such split, or an unknown numbering.
     """
-    listed = _listed(Path(path), split)
+    table = Path(path) / "lists" / f"{split}.csv"
+    listed = read_list(table).keys() if split and table.is_file() else ()
     records = _records(Path(path), None if listed else split)
     votes, kind = to_votes(records, labels)
     splits = np.array([split_word(name) for name in records.splits], np.str_)
@@ -126,11 +127,6 @@ def _read(path: Path, split: str | None) -> Records:
     if records is None:
         raise InputError(f"{path} holds no labelled images: expected {LAYOUTS}.")
     return records
-
-
-def _listed(path: Path, split: str | None) -> Collection[str]:
-    table = path / "lists" / f"{split}.csv"
-    return read_list(table).keys() if split and table.is_file() else ()
 
 
 def _wanted(

@@ -350,11 +350,13 @@ def _restore(
     row: Mapping[Any, Any], rows: pd.DataFrame, labels: tuple[str, ...], settings: RunSettings
 ) -> Result:
     """One result from its row of the ``images`` table and its rows of the ``faces`` table."""
+    import pandas as pd
+
     source = str(row["source"])
-    time_s = None if _missing(row["time_s"]) else float(row["time_s"])
+    time_s = None if pd.isna(row["time_s"]) else float(row["time_s"])
     known: dict[str, Any] = {"index": int(row["frame"]), "time_s": time_s, "settings": settings}
     known["milliseconds"] = float(row["milliseconds"])
-    if not _missing(row["duration_s"]):
+    if not pd.isna(row["duration_s"]):
         known["duration_s"] = float(row["duration_s"])
     if row["status"] != "ok":
         dropped = row["status"] == "dropped"
@@ -383,7 +385,3 @@ def _restore(
         _read=partial(read_image, source),
         **known,
     )
-
-
-def _missing(value: Any) -> bool:
-    return value is None or value != value

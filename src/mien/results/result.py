@@ -18,7 +18,7 @@ from mien.expressions.base import EmotionClassifier, MappedClassifier
 from mien.faces.quality import Quality, assess
 from mien.files import write_text, writing
 from mien.labels import UNCERTAIN, color_of
-from mien.media.images import encode_png, write_image
+from mien.media.images import encode, write_image
 from mien.results import display, serialization, tables
 from mien.results.settings import RunSettings
 from mien.results.writer import check_table
@@ -378,7 +378,7 @@ class Result(Comparable):
 
         html = ""
         if self._read is not None:
-            picture = base64.b64encode(encode_png(_fit(self.draw(), 900))).decode()
+            picture = base64.b64encode(encode(_fit(self.draw(), 900))).decode()
             html = f'<img style="max-width:100%" src="data:image/png;base64,{picture}"/>'
         return html + str(self.table().to_html()) if len(self) else html + "<p>no face</p>"
 

@@ -150,10 +150,6 @@ def _people(text: str) -> dict[int, str]:
     return people
 
 
-def _mapping(text: str) -> dict[str, Any]:
-    return dict(json.loads(text))
-
-
 def _heads(text: str) -> tuple[Mapping[str, Any], ...]:
     heads = json.loads(text)
     _require(isinstance(heads, list))
@@ -170,26 +166,19 @@ def _within(most: float) -> Callable[[str], float]:
     return read
 
 
-def _as_is(text: str) -> str:
-    return text
-
-
-#: How each setting is written and read.
-_FORMS: dict[str, tuple[Any, Any]] = {
-    "mien_version": (_as_is, _as_is),
-    "detector": (_as_is, _as_is),
-    "detector_settings": (json.dumps, _mapping),
-    "classifier": (_as_is, _as_is),
-    "classifier_sha256": (_as_is, _as_is),
+#: How a setting that is no text is written and read.
+_OTHERS: dict[str, tuple[Any, Any]] = {
+    "detector_settings": (json.dumps, lambda text: dict(json.loads(text))),
     "without": (",".join, _listed),
     "also": (",".join, _listed),
     "uncertain_below": (str, _within(1)),
-    "derived": (_as_is, _as_is),
-    "attributes_sha256": (_as_is, _as_is),
     "heads": (json.dumps, _heads),
-    "frames": (_as_is, _as_is),
-    "values": (_as_is, _as_is),
     "smooth_s": ("{:g}".format, _within(1e6)),
     "people": (json.dumps, _people),
     "all_faces": (lambda _: "counted", bool),
+}
+_FORMS = {
+    item.name: _OTHERS.get(item.name, (str, str))
+    for item in fields(RunSettings)
+    if item.name != "other"
 }

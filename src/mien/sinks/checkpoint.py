@@ -191,7 +191,7 @@ class Checkpoint:
             raise UsageError(problem)
         if problem or not resume or (self._overwrite and not partial):
             return
-        inputs = _inputs(images, whole=not partial or is_sealed(_images(table)))
+        inputs = _inputs(images, whole=not partial or is_sealed(partial_path(self._files.images)))
         peaks, embeddings = read_peak_rows(table), read_embeddings(table)
         kept = faces.iloc[: int(images["n_faces"].iloc[: inputs[-1].images].sum()) if inputs else 0]
         if "embeddings" in plan.beside and embeddings is None and len(kept):
@@ -239,10 +239,6 @@ class Checkpoint:
         except (OSError, ValueError):
             return not known.empty
         return max(status.st_mtime, status.st_ctime) > self._time
-
-
-def _images(table: Path) -> Path:
-    return partial_path(AnalysisFiles(table).images)
 
 
 def _inputs(images: pd.DataFrame, whole: bool) -> list[_Input]:

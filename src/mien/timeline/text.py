@@ -55,7 +55,8 @@ def blocks(timeline: Timeline, width: int = 80) -> Iterator[Block]:
             last = place == len(summary) - 1
             if last and row["people"] == 1:
                 continue  # the only person says it all
-            name = _everyone(row["people"]) if last else timeline.name_of(row["track_id"])
+            everyone = f"everyone ({row['people']})" if row["people"] else "all faces"
+            name = everyone if last else timeline.name_of(row["track_id"])
             if not row["visible_s"]:
                 rows.append(["no face"])
                 continue
@@ -96,10 +97,6 @@ def base(timeline: Timeline) -> str:
     smooth_s = timeline.settings.smooth_s
     text = "expressions: percent of the visible time" + (" fit to be judged" if counted else "")
     return text + (f", smoothed over {smooth_s:g} s" if smooth_s else "")
-
-
-def _everyone(people: int) -> str:
-    return f"everyone ({people})" if people else "all faces"
 
 
 def _peak(row: dict[Any, Any]) -> str:

@@ -122,6 +122,8 @@ class Viewer:
 
     def next_screen(self) -> Screen | None:
         """What to display; None if nothing has changed."""
+        import pandas as pd
+
         self._play_on()
         if not self._stale:
             return None
@@ -129,7 +131,7 @@ class Viewer:
         row, time_s = self._images.iloc[self.position], self._times[self.position]
         message = self._message
         width, height = row["width"], row["height"]
-        size = None if _missing(width) or _missing(height) else (int(width), int(height))
+        size = None if pd.isna(width) or pd.isna(height) else (int(width), int(height))
         image: Image | None = None
         if self._status[self.position] != "ok":
             message = message or str(row["error"])
@@ -266,7 +268,3 @@ class Viewer:
             unfit = bool(self._reasons[row])
             colors[owner[row]] = _UNFIT if unfit else color_of(self._emotions[row], self.labels)
         return colors
-
-
-def _missing(value: Any) -> bool:
-    return value is None or type(value).__name__ == "NAType" or value != value

@@ -144,7 +144,11 @@ def read_table(path: Path, task: str, columns: Sequence[str] = ()) -> FrameLabel
     where = {name: names[name] for name in _WHERE if name in names}
     labelled = [n for n in table.columns if n not in (source, *where.values())]
     label_names, values = _labels(path, table[labelled], task, columns)
-    numbers = {n: _numbers(path, table, where, n) for n in ("frame", "time_s", "track_id", "face")}
+    nothing = np.full(len(table), np.nan)
+    numbers = {
+        name: _column(path, table, where[name]) if name in where else nothing
+        for name in ("frame", "time_s", "track_id", "face")
+    }
     frames, times = numbers["frame"], numbers["time_s"]
     if "frame" not in where:
         frames = np.full(len(table), np.nan if "time_s" in where else 0.0)
@@ -209,14 +213,6 @@ def unit_name(text: str) -> str | None:
     """The action unit's usual name, "AU01", for "AU1", "au_1", "AU01_c"; None for others."""
     found = _UNIT.fullmatch(text.strip())
     return f"AU{int(found[1]):02}" if found else None
-
-
-def _numbers(
-    path: Path, table: pd.DataFrame, where: Mapping[str, str], name: str
-) -> npt.NDArray[np.float64]:
-    if name not in where:
-        return np.full(len(table), np.nan)
-    return _column(path, table, where[name])
 
 
 def _column(path: Path, table: pd.DataFrame, name: str) -> npt.NDArray[np.float64]:
