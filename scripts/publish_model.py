@@ -1,21 +1,18 @@
 """Measure a trained model, write the figures into its card, and install it in the package.
 
-    python scripts/publish_model.py runs/mien-mobilenet-branch/mien-mobilenet.onnx --data FOLDER
+    python scripts/publish_model.py runs/mien-mobilenet/mien-mobilenet.onnx --data FOLDER
 
-Beside the model lies the ``figures.json`` of its branch. Writes ``src/mien/weights/NAME.onnx``
+Writes ``src/mien/weights/NAME.onnx``
 and ``docs/models/NAME.md``.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
 
 from mien.evaluation import Estimate, evaluate_ferplus
 from mien.expressions.onnx import OnnxClassifier
@@ -53,28 +50,6 @@ Classes with few test faces (disgust, contempt) have wide error bars: 16 faces g
 interval of up to 25 points to each side. In practice the model hardly ever predicts either.
 `ece_majority` is large by design: the list contains only faces on which viewers agreed, and the
 model is trained on all faces.
-
-## Optional output: identity vectors
-
-`mien analyze --embeddings identity`, or `EmotionAnalyzer(also=("identity",))`: a vector of
-{dimensions} numbers that is cosine-similar for images of one person. It comes from a branch on
-the same network, in the same pass; the expressions are bit for bit those of the file without it.
-The branch was distilled from the starting network below, on the images of `train.parquet` without
-their labels (`recipes/{name}-person.toml`; the published one was trained with 256 directions, of
-which the first {dimensions} were kept, so that the file has less than 8 MB), so it cannot be
-better than that network. Agreement with it on images not used for training:
-
-| figure | validation | test |
-|---|--:|--:|
-{branch}
-
-`identity_cosine`: mean cosine between its vector and that network's (without the mean over faces,
-in the {dimensions} directions in which faces differ most), before whitening, which separates
-strangers in similar images. `similarity_correlation`: over all pairs of 1,000 faces. The branch
-was trained on age and gender, too, but on 102 people its age error was that of predicting the
-mean age of the set (5.76 and 5.61 years), and it classified half of the portraits of black women
-as male: these outputs are no longer used, [faceres](faceres.md) provides the columns.
-Verification of people: [people](../people.md). Unsuitable uses: [person](../person.md).
 
 ## Where it comes from
 
@@ -120,29 +95,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     write_card(target, card)
     page = ROOT / "docs" / "models" / f"{name}.md"
     page.parent.mkdir(parents=True, exist_ok=True)
-    branch = json.loads((options.model.parent / "figures.json").read_text())
-    page.write_text(_page(OnnxClassifier(target), figures, branch), encoding="utf-8")
+    page.write_text(_page(OnnxClassifier(target), figures), encoding="utf-8")
     print(f"{target}\n{page}")
 
 
-def _page(classifier: OnnxClassifier, figures: list[Estimate], branch: dict[str, float]) -> str:
+def _page(classifier: OnnxClassifier, figures: list[Estimate]) -> str:
     card = classifier.card
-    names = [name.removeprefix("test_") for name in branch if name.startswith("test_")]
-    pairs = [(name, branch[f"validation_{name}"], branch[f"test_{name}"]) for name in names]
-    scores = OnnxClassifier(classifier.path, also=("identity",)).classify(
-        np.zeros((1, card.input_size, card.input_size, 3), np.uint8)
-    )
     return CARD.format(
         name=card.name,
-        parameters="3.2 million parameters (and 1.5 million in a branch)",
+        parameters="3.2 million parameters",
         size=card.input_size,
         megabytes=classifier.path.stat().st_size / 1e6,
         count=len(card.labels),
         labels=", ".join(card.labels),
         temperature=card.temperature,
         rows="\n".join(_row(figure) for figure in figures),
-        branch="\n".join(f"| {name} | {v:.3f} | {t:.3f} |" for name, v, t in pairs),
-        dimensions=scores.embeddings["identity"].shape[1],
         licence=card.licence,
         commercial=card.commercial,
     )

@@ -85,7 +85,7 @@ def test_no_people_at_all(tmp_path: Path) -> None:
 def test_tables_of_two_models(tables: list[Path], tmp_path: Path) -> None:
     other = video_of_shots("c.mp4", {1: "anna"})
     assert other.embeddings is not None
-    strange = replace(other, embeddings=replace(other.embeddings, model="def"))
+    strange = replace(other, embeddings=replace(other.embeddings, identity_model="def"))
     done = run_mien("people", *tables, strange.save(tmp_path / "c.parquet"))
     assert done.returncode == 2
     assert "of different models" in done.stderr.decode()
@@ -165,8 +165,8 @@ def test_a_video_that_cannot_be_read_loses_nothing(tables: list[Path], tmp_path:
     (tmp_path / "broken.mp4").write_bytes(b"no film at all")
     kept = Timeline.load(tables[0])
     assert kept.embeddings is not None
-    model = EmotionAnalyzer(also=("identity",)).settings.classifier_sha256
-    ours = replace(kept, embeddings=replace(kept.embeddings, model=model))
+    model = EmotionAnalyzer(also=("identity",)).settings.identity_sha256
+    ours = replace(kept, embeddings=replace(kept.embeddings, identity_model=model))
     table = ours.save(tmp_path / "ours.parquet")
     done = run_mien("people", table, tmp_path / "broken.mp4", "-o", tmp_path / "who.csv")
     assert done.returncode == 3
@@ -174,7 +174,7 @@ def test_a_video_that_cannot_be_read_loses_nothing(tables: list[Path], tmp_path:
     assert len(pd.read_csv(tmp_path / "who.csv")) == 2
     done = run_mien("people", tables[0], tmp_path / "broken.mp4")
     assert done.returncode == 2
-    assert "is of another model than mien-mobilenet" in done.stderr.decode()
+    assert "identity vectors of another network" in done.stderr.decode()
 
 
 def test_no_table_that_is_read_is_written_over(tables: list[Path], tmp_path: Path) -> None:

@@ -231,7 +231,7 @@ def test_without_identity(cuts: Timeline, tmp_path: Path) -> None:
 def test_two_models_do_not_mix(cuts: Timeline) -> None:
     second = video_of_shots("b.mp4", {1: "anna"})
     assert second.embeddings is not None
-    stranger = replace(second, embeddings=replace(second.embeddings, model="def"))
+    stranger = replace(second, embeddings=replace(second.embeddings, identity_model="def"))
     with pytest.raises(UsageError, match="of different models"):
         join([cuts, stranger])
     with pytest.raises(UsageError, match="different labels"):

@@ -127,8 +127,10 @@ def test_the_default_model_gives_its_features(photo: Path) -> None:
 def test_what_a_model_does_not_predict_is_one_sentence() -> None:
     with pytest.raises(UsageError, match="unknown output 'mood'; use some of age, gender"):
         EmotionAnalyzer(also=("mood",))
-    with pytest.raises(ModelError, match="has no output 'identity'"):
-        OnnxClassifier(model_path("mien-mobilenet"), {"identity": ""}, also=("identity",))
+    with pytest.raises(ModelError, match="has no output 'features'"):
+        OnnxClassifier(model_path("mien-mobilenet"), {"embedding": ""}, also=("features",))
+    with pytest.raises(UsageError, match="'identity' comes from a separate network"):
+        OnnxClassifier(model_path("mien-mobilenet"), also=("identity",))
     with pytest.raises(UsageError, match="does not give features"):
         EmotionAnalyzer(classifier=OnnxClassifier(model_path("mien-mobilenet")), also=("features",))
 

@@ -30,7 +30,14 @@ from mien.training.networks import CBAM, NETWORKS, ConvBN, make_network  # noqa:
 
 @pytest.mark.parametrize(
     ("name", "attention", "size"),
-    [("mobilenet", "", 64), ("mobilenet", "cbam", 65), ("inception", "", 80), ("rca", "", 48)],
+    [
+        ("mobilenet", "", 64),
+        ("mobilenet", "cbam", 65),
+        ("mobilefacenet", "", 80),
+        ("mobilefacenet", "", 112),
+        ("inception", "", 80),
+        ("rca", "", 48),
+    ],
 )
 def test_torch_and_onnx_agree(tmp_path: Path, name: str, attention: str, size: int) -> None:
     model = random_network(name, attention)
@@ -101,7 +108,7 @@ def test_cbam_starts_open_and_weighs_channels_and_places() -> None:
 def test_attention_goes_into_any_network(name: str) -> None:
     model = make_network(name, 3, attention="cbam").eval()
     blocks = [module for module in model.modules() if isinstance(module, CBAM)]
-    assert len(blocks) == {"mobilenet": 5, "inception": 2, "rca": 4}[name]
+    assert len(blocks) == {"mobilenet": 5, "mobilefacenet": 4, "inception": 2, "rca": 4}[name]
     assert model(torch.zeros(1, 3, 64, 64))[0].shape == (1, 3)
 
 

@@ -16,7 +16,7 @@ from mien.expressions.base import EmotionClassifier, describe_classifier
 from mien.expressions.heads import Head
 from mien.faces.detectors.base import describe_detector
 from mien.faces.detectors.box_formats import BoxFormat
-from mien.labels import ATTRIBUTES
+from mien.labels import ATTRIBUTES, IDENTITY
 from mien.media.base import TimedSource, checked, timing_of
 from mien.media.inputs import ALL_FRAMES, Input, VideoOptions
 from mien.media.photos import check_inputs, opened, photos
@@ -31,6 +31,7 @@ from mien.plugins import (
     load_attributes,
     load_classifier,
     load_detector,
+    load_identity,
     plain_settings,
 )
 from mien.results.failures import unless_all_fail
@@ -78,8 +79,8 @@ class EmotionAnalyzer:
 
     Raises:
         UsageError: an unknown name, a number out of range, `also` or `heads` for a ready
-            classifier (other than "age", "gender" and "affect"), or "affect" for labels without a
-            known valence and arousal.
+            classifier (other than "age", "gender", "identity" and "affect"), or "affect" for labels
+            without a known valence and arousal.
         ModelError: a model file is missing or damaged, or does not give what `also` names.
     """
 
@@ -110,7 +111,7 @@ class EmotionAnalyzer:
         own = {name: value for name, value in own.items() if value is not None}
         self.detector = load_detector(detector, **own)
         heads = (heads,) if isinstance(heads, str | Path) else tuple(heads)
-        embeddings = tuple(name for name in also if name not in (AFFECT, *ATTRIBUTES))
+        embeddings = tuple(name for name in also if name not in (AFFECT, IDENTITY, *ATTRIBUTES))
         options: dict[str, Any] = {"threads": threads, "batch_size": batch_size, "also": embeddings}
         if embeddings and not is_network(classifier):
             raise UsageError(f"a ready classifier does not give {', '.join(embeddings)}.")
@@ -131,7 +132,9 @@ class EmotionAnalyzer:
         derived = missing(described.measures) if AFFECT in also else ()
         if derived:
             coordinates_of(self.labels)
-        given = attributes.measures if attributes else ()
+        identity = load_identity(threads=threads) if IDENTITY in also else None
+        models = tuple(model for model in (attributes, identity) if model is not None)
+        given = [name for model in models for name in model.measures]
         self.measures: tuple[str, ...] = (*described.measures, *derived, *given)
         self.settings = RunSettings(
             mien_version=metadata.version("mien"),
@@ -140,10 +143,15 @@ class EmotionAnalyzer:
             classifier=described.name,
             classifier_sha256=file_sha256(described.path) if described.path else "",
             without=self.without,
-            also=(*described.also, *(attributes.attributes if attributes else ())),
+            also=(
+                *described.also,
+                *(attributes.attributes if attributes else ()),
+                *((IDENTITY,) if identity else ()),
+            ),
             uncertain_below=uncertain_below,
             derived=provenance_note(derived),
             attributes_sha256=attributes.sha256 if attributes else "",
+            identity_sha256=identity.sha256 if identity else "",
             heads=described.heads,
         )
         self._pipeline = Pipeline(
@@ -151,7 +159,7 @@ class EmotionAnalyzer:
             described.crop,
             self.without,
             bool(derived),
-            attributes,
+            models,
             batch_size,
             self.settings,
         )

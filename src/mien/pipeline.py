@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -14,10 +14,10 @@ import numpy as np
 
 from mien.errors import FrameDroppedError, InputError, MienError, PluginError
 from mien.expressions.affect import with_affect
-from mien.expressions.attributes import AttributeModel
 from mien.expressions.base import EmotionClassifier
 from mien.faces.crops import crop_faces
 from mien.faces.detectors.base import FaceDetector
+from mien.faces.model import FaceModel, FaceValues
 from mien.faces.quality import assess
 from mien.media.prefetch import prefetched
 from mien.media.worker import awaited
@@ -27,7 +27,7 @@ from mien.results.result import Result
 from mien.results.settings import RunSettings
 from mien.tracking.adaptive import adaptive_results
 from mien.tracking.tracker import TrackingDetector
-from mien.types import Crops, Faces, FloatArray, Frame, Image, Scores
+from mien.types import Crops, Faces, Frame, Image, Scores
 
 #: Images whose crops may wait for a full batch, and the bytes of those kept with them.
 PATIENCE, KEPT_BYTES = 8, 32_000_000
@@ -44,7 +44,7 @@ class _Detection:
     read: Callable[[], Image] | None = None
     size: tuple[int, int] | None = None
     problem: MienError | None = None
-    attributes: Mapping[str, FloatArray] = field(default_factory=dict)
+    values: tuple[FaceValues, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +56,7 @@ class Pipeline:
         crop: how faces are cropped for it.
         without: labels to exclude.
         derive_affect: whether to derive valence and arousal.
-        attributes: estimates apparent age and gender, if asked for.
+        models: further networks, as far as their values are requested.
         batch_size: crops classified at once, across images.
         settings: stored with every result.
     """
@@ -65,7 +65,7 @@ class Pipeline:
     crop: CropSpec
     without: tuple[str, ...]
     derive_affect: bool
-    attributes: AttributeModel | None
+    models: tuple[FaceModel, ...]
     batch_size: int
     settings: RunSettings
 
@@ -159,19 +159,19 @@ class Pipeline:
         except PluginError as error:
             return self._failed(detection, error)
         crops = crop_faces(image, faces, self.classifier.input_size, self.crop)
-        attributes: Mapping[str, FloatArray] = {}
-        if (model := self.attributes) is not None:  # apparent age and gender, on their own crops
-            attributes = model.estimate(crop_faces(image, faces, model.input_size, model.crop))
+        values = tuple(model.values(image, faces) for model in self.models)
         seconds = time.perf_counter() - started
-        return replace(detection, faces=faces, crops=crops, seconds=seconds, attributes=attributes)
+        return replace(detection, faces=faces, crops=crops, seconds=seconds, values=values)
 
     def _failed(self, detection: _Detection, problem: MienError) -> _Detection:
         """The same input without faces, for the row that says what went wrong."""
         if not isinstance(problem, InputError):
             problem = PluginError(f"{detection.frame.source}: {problem}")
         size = self.classifier.input_size
-        nothing = np.zeros((0, size, size, 3), np.uint8)
-        return replace(detection, faces=Faces.empty(), crops=nothing, problem=problem)
+        blank, nobody = np.zeros((size, size, 3), np.uint8), Faces.empty()
+        nothing = np.zeros((0, *blank.shape), np.uint8)
+        values = tuple(model.values(blank, nobody) for model in self.models)
+        return replace(detection, faces=nobody, crops=nothing, problem=problem, values=values)
 
     def _classify(self, waiting: list[_Detection]) -> list[Result]:
         """Classify the crops of several images at once and give each image its rows."""
@@ -196,8 +196,8 @@ class Pipeline:
             start = rows.stop
             seconds = detection.seconds + share * len(detection.crops)
             own = scores[rows]
-            if self.attributes:
-                own = self.attributes.added(own, detection.attributes)
+            for values in detection.values:
+                own = values.added(own)
             results.append(self._result(detection, own, 1000 * seconds))
         return results
 

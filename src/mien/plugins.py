@@ -20,6 +20,7 @@ from mien.expressions.onnx import OnnxClassifier
 from mien.faces.detectors import BUILTIN, make_detector
 from mien.faces.detectors.base import FaceDetector
 from mien.faces.detectors.callable import CustomDetector
+from mien.faces.identity import IdentityModel
 from mien.models.card import ModelCard
 from mien.types import Faces
 
@@ -32,8 +33,9 @@ DEFAULT_DETECTOR = "mtcnn"
 DEFAULT_CLASSIFIER = "mien-mobilenet"
 #: Expression models that ship in the wheel.
 CLASSIFIERS = hub.PACKAGED
-#: The network of apparent age and gender, which ships too.
+#: The networks of apparent age and gender, and of identity vectors; they ship, too.
 ATTRIBUTE_MODEL = "faceres"
+IDENTITY_MODEL = "mobilefacenet"
 DETECTOR_GROUP = "mien.detectors"
 CLASSIFIER_GROUP = "mien.classifiers"
 
@@ -144,6 +146,11 @@ def load_classifier(
 def load_attributes(names: Sequence[str], **options: Any) -> AttributeModel | None:
     """The model of the attributes `names` (see `mien.labels.ATTRIBUTES`); None for no name."""
     return AttributeModel(model_path(ATTRIBUTE_MODEL), names, **options) if names else None
+
+
+def load_identity(**options: Any) -> IdentityModel:
+    """The network that computes identity vectors, see `mien.faces.identity`."""
+    return IdentityModel(model_path(IDENTITY_MODEL), **options)
 
 
 def plain_settings(settings: Any) -> dict[str, Any]:

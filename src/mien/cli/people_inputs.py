@@ -115,10 +115,10 @@ def _loaded(path: Path) -> Timeline:
 
 
 def _check_model(tables: Mapping[str, Timeline], analyzer: EmotionAnalyzer) -> None:
-    used = analyzer.settings.classifier_sha256
+    used = analyzer.settings.identity_sha256
     for path, timeline in tables.items():
-        if timeline.embeddings is not None and timeline.embeddings.model != used:
+        if timeline.embeddings is not None and timeline.embeddings.identity_model != used:
             raise UsageError(
-                f"{path} is of another model than {analyzer.settings.classifier} as it is "
-                "here, and faces of two models cannot be compared: analyze its videos again."
+                f"{path} has identity vectors of another network than this version of mien "
+                "computes, and they cannot be compared: analyze its videos again."
             )

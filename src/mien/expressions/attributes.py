@@ -7,17 +7,19 @@ errors that differ between groups of people (docs/person.md), not who the person
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from mien.errors import ModelError
 from mien.expressions.onnx import check_crops
+from mien.faces.crops import crop_faces
+from mien.faces.model import FaceValues
 from mien.labels import ATTRIBUTES
 from mien.models.card import MAX_SIDE, Card, Commercial, CropSpec, card_of
 from mien.models.session import Session, file_sha256
-from mien.types import Crops, FloatArray, Scores
+from mien.types import Crops, Faces, FloatArray, Image
 
 METADATA_KEY = "mien.attributes"
 
@@ -105,32 +107,22 @@ class AttributeModel:
         return self._net.path
 
     @property
-    def input_size(self) -> int:
-        """Side of the crops, pixels."""
-        return self.card.input_size
-
-    @property
-    def crop(self) -> CropSpec:
-        """How faces are cropped; wider than for an expression model."""
-        return self.card.crop
-
-    @property
     def measures(self) -> tuple[str, ...]:
         """Names of the columns: ``apparent_age`` in years, ``apparent_female`` a probability."""
         return tuple(ATTRIBUTES[name] for name in self.attributes)
 
-    def added(self, scores: Scores, columns: Mapping[str, FloatArray]) -> Scores:
-        """`scores` with the `columns` from `estimate`; without faces these may be missing."""
-        none = dict.fromkeys(self.measures, np.zeros(0, np.float32))
-        return replace(scores, measures={**scores.measures, **none, **columns})
+    def values(self, image: Image, faces: Faces) -> FaceValues:
+        """The columns of the faces in an image, as further values."""
+        crops = crop_faces(image, faces, self.card.input_size, self.card.crop)
+        return FaceValues(measures=self.estimate(crops))
 
     def estimate(self, crops: Crops) -> dict[str, FloatArray]:
-        """The columns, each ``(n,)``, for ``(n, S, S, 3)`` uint8 RGB crops made by `crop`.
+        """The columns, each ``(n,)``, for ``(n, S, S, 3)`` uint8 RGB crops as `card` says.
 
         Raises:
             UsageError: the crops have another shape or dtype.
         """
-        check_crops(crops, self.input_size)
+        check_crops(crops, self.card.input_size)
         parts: list[list[FloatArray]] = [[np.zeros(0, np.float32)] * len(self.measures)]
         for start in range(0, len(crops), self._batch_size):
             batch = crops[start : start + self._batch_size].astype(np.float32)

@@ -13,7 +13,7 @@ import numpy as np
 from mien.errors import ModelError, UsageError
 from mien.expressions.base import Activations, ClassifierDescription
 from mien.expressions.saliency import class_activation
-from mien.labels import ATTRIBUTES, EMBEDDINGS
+from mien.labels import ATTRIBUTES, EMBEDDINGS, IDENTITY
 from mien.media.brightness import brightened
 from mien.models.card import METADATA_KEY, CropSpec, ModelCard, card_of, read_fields
 from mien.models.session import Session
@@ -30,7 +30,7 @@ class OnnxClassifier:
             a ``NAME.onnx`` that has no card.
         threads: threads per run; None for all processors.
         batch_size: maximum number of faces per run.
-        also: which of `mien.labels.EMBEDDINGS` to compute, too.
+        also: ("features",) to compute the features, too.
 
     Raises:
         ModelError: the file is missing or broken, has no card and none was given, the card does
@@ -67,7 +67,7 @@ class OnnxClassifier:
         item = (channels, size, size) if card.layout == "nchw" else (size, size, channels)
         self._net.check(item, {})
         self._check_scores(self._net.numbers(card.scores))
-        for name in (card.embedding, card.feature_map, card.head, card.identity):
+        for name in (card.embedding, card.feature_map, card.head):
             if name:
                 self._net.numbers(name)  # says so where there is no such output
 
@@ -218,9 +218,8 @@ class OnnxClassifier:
 
 def _outputs(card: ModelCard, also: Sequence[str]) -> dict[str, str]:
     """The network's output for each name in `also`."""
-    outputs = {"identity": card.identity, "features": card.embedding}
     for name in also:
-        if name in ATTRIBUTES:
+        if name in ATTRIBUTES or name == IDENTITY:
             raise UsageError(
                 f"{name!r} comes from a separate network, not from {card.name}: use "
                 f"EmotionAnalyzer(also=({name!r},))."
@@ -228,10 +227,9 @@ def _outputs(card: ModelCard, also: Sequence[str]) -> dict[str, str]:
         if name not in EMBEDDINGS:
             every = ", ".join((*ATTRIBUTES, *EMBEDDINGS))
             raise UsageError(f"unknown output {name!r}; use some of {every}.")
-        if not outputs.get(name):
-            available = ", ".join(n for n, output in outputs.items() if output) or "none"
-            raise ModelError(f"{card.name} has no output {name!r}; available: {available}.")
-    return {name: outputs[name] for name in also}
+        if not card.embedding:
+            raise ModelError(f"{card.name} has no output {name!r}.")
+    return dict.fromkeys(also, card.embedding)
 
 
 def check_crops(crops: Crops, size: int) -> None:

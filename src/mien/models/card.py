@@ -123,8 +123,6 @@ class ModelCard(Card):
         measures: what the last columns of the score output are, after the labels': some of
             `mien.labels.MEASURES`.
         scores, embedding, feature_map: names of the outputs; "" for none.
-        identity: name of an output ``(n, d)`` that tells people apart, rows of length 1; "" for
-            none.
         head: name of an output that repeats the last layer's weights ``(k, c)``; "" for none.
         licence: of the weights.
         commercial: whether commercial use is clear: yes, no or unclear.
@@ -146,7 +144,6 @@ class ModelCard(Card):
     measures: tuple[str, ...] = ()
     scores: str = ""
     embedding: str = ""
-    identity: str = ""
     feature_map: str = ""
     head: str = ""
     licence: str = "unknown"

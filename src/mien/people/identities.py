@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from mien.results.embeddings import Embeddings
     from mien.results.peaks import Peak
 
-#: Mean cosine from which two tracks are one person, for ``mien-mobilenet``. Of 102 people it joined
-#: one in 206 pairs of strangers, and far more among black women: see docs/people.md.
-THRESHOLD = 0.68
+#: Mean cosine from which two tracks are one person. Between the most similar strangers (0.585) and
+#: the least similar portraits of one person (0.697) of 102 people; small children exceed it often:
+#: see docs/people.md.
+THRESHOLD = 0.65
 
 _PEOPLE = {"person": "int64", "name": "string", "films": "int64", "sources": "string"}
 _PEOPLE |= {"tracks": "int64", "first_s": "float64", "visible_s": "float64", "n_faces": "int64"}
@@ -115,8 +116,7 @@ def find_people(
         faces: the ``faces`` table, n rows by source and frame, with an index that counts from 0.
         seconds: ``(n,)``, how long each row was visible.
         embeddings: of these faces.
-        threshold: mean cosine from which two tracks are one person; None for `THRESHOLD`, which
-            is of ``mien-mobilenet``: vectors of another model need their own.
+        threshold: mean cosine from which two tracks are one person; None for `THRESHOLD`.
         names: for some persons, by number; persons of one name become one.
         known: vectors of known faces, ``(k, d)`` or ``(d,)``, by name, as from
             `mien.people.enrollment.known_faces`. Whoever matches none of them stays

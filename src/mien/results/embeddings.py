@@ -7,7 +7,7 @@ you would protect the names.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +16,10 @@ import numpy.typing as npt
 
 from mien.errors import InputError, UsageError
 from mien.files import PARTIAL, partial_path
+from mien.labels import IDENTITY
 from mien.results.files import AnalysisFiles, is_sealed
 from mien.results.reading import read_rows, readable
+from mien.results.settings import RunSettings
 from mien.results.validation import check_columns
 from mien.results.writer import GrowingTable
 from mien.types import Comparable, FloatArray
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from mien.results.result import Result
 
 _KEY = ("source", "frame", "face")
-_MODEL = "classifier_sha256"
+_MODEL, _IDENTITY_MODEL = "classifier_sha256", "identity_sha256"
 _ROWS_AT_ONCE = 4096
 
 
@@ -39,13 +41,16 @@ class Embeddings(Comparable):
     Attributes:
         keys: source, frame and face of each row, as in the ``faces`` table.
         vectors: by name (see `mien.labels.EMBEDDINGS`), each ``(n, d)`` float32.
-        model: SHA-256 of the model's file; "" where it is unknown. Vectors of different models
-            cannot be compared.
+        model: SHA-256 of the file of the expression model, which gives the features; "" where it is
+            unknown.
+        identity_model: the same of the identity model. Vectors of different models cannot be
+            compared.
     """
 
     keys: pd.DataFrame
     vectors: Mapping[str, FloatArray]
     model: str = ""
+    identity_model: str = ""
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -57,6 +62,13 @@ class Embeddings(Comparable):
     def names(self) -> tuple[str, ...]:
         """The kinds of vectors."""
         return tuple(self.vectors)
+
+    @property
+    def models(self) -> dict[str, str]:
+        """SHA-256 of the model of each kind of vectors."""
+        return {
+            name: self.identity_model if name == IDENTITY else self.model for name in self.names
+        }
 
     def of(self, faces: pd.DataFrame, name: str) -> FloatArray:
         """The vectors of the rows of a ``faces`` table, ``(len(faces), d)``, in its order.
@@ -83,7 +95,7 @@ class Embeddings(Comparable):
         if not len(rows):
             return None
         vectors = {name: values[rows] for name, values in self.vectors.items()}
-        return Embeddings(self.keys.iloc[rows].reset_index(drop=True), vectors, self.model)
+        return replace(self, keys=self.keys.iloc[rows].reset_index(drop=True), vectors=vectors)
 
     def known(self, faces: pd.DataFrame) -> npt.NDArray[np.bool_]:
         """``(len(faces),)``: which rows of a ``faces`` table have vectors."""
@@ -107,16 +119,16 @@ class Embeddings(Comparable):
         """
         import pandas as pd
 
-        if len({(part.model, part.names) for part in parts}) > 1:
+        if len({tuple(part.models.items()) for part in parts}) > 1:
             raise UsageError(
                 "these tables keep embeddings of different models or kinds: "
-                "analyze their videos again, with one model."
+                "analyze their videos again, with one version and model."
             )
         vectors = {
             name: np.concatenate([part.vectors[name] for part in parts]) for name in parts[0].names
         }
         keys = pd.concat([part.keys for part in parts], ignore_index=True)
-        return cls(keys, vectors, parts[0].model)
+        return replace(parts[0], keys=keys, vectors=vectors)
 
 
 class Gathering:
@@ -125,14 +137,14 @@ class Gathering:
     def __init__(self) -> None:
         self._keys: list[tuple[str, int, int]] = []
         self._vectors: dict[str, list[FloatArray]] = {}
-        self._model = ""
+        self._settings = RunSettings()
 
     def add(self, result: Result) -> None:
         """Look at one frame; where it has no vectors, nothing is kept of it."""
         vectors = result.scores.embeddings
         if not vectors or not len(result):
             return
-        self._model = result.settings.classifier_sha256
+        self._settings = result.settings
         self._keys += [(result.source, result.index, face) for face in range(len(result))]
         for name, values in vectors.items():
             self._vectors.setdefault(name, []).append(values)
@@ -142,7 +154,8 @@ class Gathering:
         if not self._keys:
             return None
         vectors = {name: np.concatenate(parts) for name, parts in self._vectors.items()}
-        return Embeddings(_keys(self._keys), vectors, self._model)
+        models = self._settings.classifier_sha256, self._settings.identity_sha256
+        return Embeddings(_keys(self._keys), vectors, *models)
 
     def take(self) -> Embeddings | None:
         """What was kept since the last time."""
@@ -198,7 +211,7 @@ def write_embeddings(found: Embeddings | None, path: Path, settings: Mapping[str
     """
     files = AnalysisFiles(path)
     if found is not None:
-        known = {**settings, _MODEL: found.model}
+        known = {**settings, _MODEL: found.model, _IDENTITY_MODEL: found.identity_model}
         file = GrowingTable(files.embeddings, _to_arrow(found).slice(0, 0), known)
         file.append(_to_arrow(found))
         file.finish()
@@ -232,7 +245,9 @@ def read_embeddings(path: str | Path) -> Embeddings | None:
         }
     if any(v.ndim != 2 or not np.isfinite(v).all() for v in vectors.values()):
         raise InputError(f"{source} holds embeddings that are not finite numbers of one length.")
-    return Embeddings(keys, vectors, settings.get(_MODEL, ""))
+    model = settings.get(_MODEL, "")
+    # Before there was an identity model, the expression model gave these vectors, too.
+    return Embeddings(keys, vectors, model, settings.get(_IDENTITY_MODEL, model))
 
 
 def _types() -> dict[str, Any]:

@@ -39,6 +39,7 @@ class RunSettings:
         uncertain_below: faces with a smaller top probability are called ``uncertain``.
         derived: which measures are derived, and from what.
         attributes_sha256: of the model of apparent age and gender.
+        identity_sha256: of the identity model.
         heads: summaries of the heads, see `mien.expressions.heads.Head.summary`.
         frames: which frames of videos were analyzed; "" for all.
         values: what was done to the values of an exported table, such as smoothing.
@@ -58,6 +59,7 @@ class RunSettings:
     uncertain_below: float = 0.5
     derived: str = ""
     attributes_sha256: str = ""
+    identity_sha256: str = ""
     heads: tuple[Mapping[str, Any], ...] = ()
     frames: str = ""
     values: str = ""

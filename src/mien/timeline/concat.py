@@ -116,7 +116,7 @@ def _renamed(timeline: Timeline, names: Mapping[str, str]) -> Timeline:
     if embeddings is not None:
         kept = embeddings.keys["source"].isin(list(names)).to_numpy(bool)
         vectors = {name: values[kept] for name, values in embeddings.vectors.items()}
-        embeddings = Embeddings(_called(embeddings.keys, names), vectors, embeddings.model)
+        embeddings = replace(embeddings, keys=_called(embeddings.keys, names), vectors=vectors)
     renamed = replace(
         raw,
         faces=_called(raw.faces, names),

@@ -118,8 +118,7 @@ def finetune(
         }
     )
     words = f"{card.training_data}; fine-tuned on {len(learning):,} faces of the user's"
-    # A branch of the old network would not fit the new one.
-    card = replace(card, name=path.stem, training_data=words, accuracy={}, identity="")
+    card = replace(card, name=path.stem, training_data=words, accuracy={})
     if len(validation_data) >= ENOUGH:
         logits = predict(network, validation_data.images, recipe.size)
         card = replace(card, temperature=fit_temperature(logits, validation_data.targets))

@@ -91,6 +91,7 @@ class _Training:
         self.targets = torch.from_numpy(train.targets)
         self.weights = torch.from_numpy(train.weights)
         self.taught = torch.zeros_like(self.targets)
+        self.teacher = None if train.taught is None else torch.from_numpy(train.taught)
         self.model, self.device = model, device()
         self.model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(model).requires_grad_(False)
@@ -99,7 +100,7 @@ class _Training:
         self.made_with = _fingerprint(recipe, train)
         self.narrow = recipe.bfloat16 and _narrow(self.device)
         compiled = recipe.compile and shutil.which("c++") is not None
-        self.loss = torch.compile(self._loss) if compiled else self._loss
+        self.loss = torch.compile(self._loss, dynamic=False) if compiled else self._loss
 
     def resume(self, checkpoint: Path) -> int:
         """Restore everything from a checkpoint; returns the next epoch."""
@@ -137,8 +138,7 @@ class _Training:
         if recipe.begins_stage(epoch):
             self.before = copy.deepcopy(self.average.state_dict())
             if stage.teacher:
-                with self._quickly():
-                    self.taught = _opinion(self.average, self.train.images, stage.size)
+                self.taught = self._opinion(epoch, stage.size)
         aims = torch.lerp(self.targets, self.taught, stage.teacher)
         changes = recipe.augmentation.scaled(stage.strength)
         # Order and augmentation depend on seed and epoch alone, so that a resumed run is the same.
@@ -159,6 +159,14 @@ class _Training:
         if stage.blend and recipe.begins_stage(epoch + 1):
             self._blend(stage.blend)
         return losses / self.steps
+
+    def _opinion(self, epoch: int, size: int) -> Tensor:
+        """What teaches a stage: the averaged network, the recipe's teacher, or half of each."""
+        if self.teacher is not None and not self.recipe.cycle_at(epoch)[0]:
+            return self.teacher
+        with self._quickly():
+            own = _opinion(self.average, self.train.images, size)
+        return own if self.teacher is None else (own + self.teacher) / 2
 
     def _quickly(self) -> torch.autocast:
         """A context that computes in bfloat16 where that was asked for and is fast."""

@@ -22,8 +22,16 @@ from torch import Tensor, nn
 from mien.errors import ModelError
 from mien.models.card import METADATA_KEY, ModelCard
 from mien.models.graph import metadata_of, read_model, weights_of
-from mien.training.expressions.export import stored_layers
-from mien.training.networks import NETWORKS, ConvBN, MobileNetV1, Network, make_network
+from mien.training.expressions.export import PLACES, stored_layers
+from mien.training.networks import (
+    NETWORKS,
+    ConvBN,
+    MobileFaceNet,
+    MobileNetV1,
+    Network,
+    PlaceWeights,
+    make_network,
+)
 from mien.training.networks.layers import BN_EPS
 
 
@@ -73,6 +81,25 @@ def load_faceres(model: MobileNetV1, folder: Path) -> None:
 
 def _shift(layer: str) -> str:
     return f"{layer}_bn/batchnorm_1/sub"
+
+
+@torch.no_grad()
+def load_mobilefacenet(model: MobileFaceNet, path: Path) -> None:
+    """Put the identity network's weights into `model`; call `restore_batchnorm` before training.
+
+    Its last two layers, which make the identity vector of the embedding, are left out.
+    """
+    stored = weights_of(read_model(path))
+    for number, layer in enumerate(convolutions(model)):
+        _copy(layer.conv.weight, stored[f"w{number}.half"].astype(np.float32))
+        _set_norm(layer.bn, torch.from_numpy(stored[f"b{number}.half"].astype(np.float32)))
+        if layer.activation == "prelu":
+            _copy(layer.slope, stored[f"s{number}.half"].astype(np.float32).ravel())
+    last = model.features[-1]
+    assert isinstance(last, PlaceWeights)
+    kernel = stored[f"w{number + 1}.half"].astype(np.float32)[:, 0]
+    _copy(last.weight, kernel * last.SIDE**2)  # the mean over places divides by their number
+    _copy(last.bias, stored[f"b{number + 1}.half"].astype(np.float32)[:, None, None])
 
 
 @torch.no_grad()
@@ -142,9 +169,14 @@ def load_exported(model: Network, path: Path, labels: tuple[str, ...]) -> ModelC
             if isinstance(layer, ConvBN):
                 _copy(layer.conv.weight, weights[kernel])
                 _set_norm(layer.bn, torch.from_numpy(weights[bias]))
+                if layer.activation == "prelu":
+                    _copy(layer.slope, weights[kernel.replace("w", "s")].ravel())
             else:
                 _copy(layer.weight, weights[kernel])
                 _copy(layer.bias, weights[bias])
+        for last in (m for m in model.modules() if isinstance(m, PlaceWeights)):
+            _copy(last.weight, weights[PLACES])
+            _copy(last.bias, weights[f"{PLACES}_bias"])
         head, shift = weights["head_weights"], weights.get("head_bias")
         if head.shape[1] != model.head.in_features:
             raise ValueError

@@ -49,10 +49,10 @@ class Recipe:
 
     Attributes:
         name: the model's name.
-        network: "mobilenet", "inception" or "rca", see `mien.training.networks`.
+        network: "mobilenet", "mobilefacenet", "inception" or "rca", see `mien.training.networks`.
         attention: "cbam" puts such a block at the end of each stage of the network.
-        start: "faceres" for the face network's weights, the name of a model of mien's, or "" for
-            random ones.
+        start: "faceres" or "mobilefacenet" for the weights of these face networks, the name of a
+            model of mien's, or "" for random ones.
         labels: the network's outputs.
         targets: "votes" are soft labels; "majority" is the label of more than half of the votes;
             "fer2013" is FER2013's single label.
@@ -76,6 +76,11 @@ class Recipe:
         eac: weight of attention consistency in the loss, 5 in its paper; 0 is none. Half as fast.
         sam: radius of sharpness-aware minimization, 0.05 is usual; 0 is none. Half as fast.
         crop_margin, crop_template: how faces are cut in use, see `mien.models.card.CropSpec`.
+        data_template: where the landmarks of the data's faces usually are, as `crop_template`. With
+            it each face is aligned to `crop_template` before training, by its own landmarks where
+            they are detected; without it the images are used as they are.
+        teacher: name or file of a model whose opinion of the unaligned images is the teacher of
+            the first stages, and half of it afterwards; "" for the network itself alone.
         augmentation: see `mien.training.expressions.augment.Augmentation`.
     """
 
@@ -104,6 +109,8 @@ class Recipe:
     sam: float = 0.0
     crop_margin: float = 0.0
     crop_template: tuple[tuple[float, float], ...] = ()
+    data_template: tuple[tuple[float, float], ...] = ()
+    teacher: str = ""
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     @property
@@ -140,44 +147,6 @@ class Recipe:
         return first, end
 
 
-@dataclass(frozen=True)
-class BranchRecipe:
-    """Settings of a branch on a frozen trunk, see `mien.training.expressions.branch`.
-
-    Attributes:
-        name: the model's name.
-        trunk: name or file of the model that it is added to; only such recipes have this key.
-        after: the layer of the trunk whose output it takes, counted from 0.
-        width, blocks: its channels, and how many blocks it has.
-        identity: length of the identity vector.
-        whiten: added to each variance when the vectors are whitened, see
-            `mien.training.expressions.distill`.
-        epochs: how many, in one cosine cycle.
-        batch: images in a step.
-        lr: peak learning rate of AdamW.
-        weight_decay: of AdamW.
-        ages, male: weights of the losses of age and gender beside that of the identity.
-        seed: of weights, order and augmentation.
-        augmentation: see `mien.training.expressions.augment.Augmentation`.
-    """
-
-    name: str
-    trunk: str
-    after: int = 12
-    width: int = 512
-    blocks: int = 3
-    identity: int = 192
-    whiten: float = 0.3
-    epochs: int = 8
-    batch: int = 128
-    lr: float = 2e-3
-    weight_decay: float = 0.05
-    ages: float = 0.2
-    male: float = 0.3
-    seed: int = 0
-    augmentation: Augmentation = field(default_factory=Augmentation)
-
-
 def load_recipe(path: Path) -> Recipe:
     """Read a recipe.
 
@@ -191,19 +160,6 @@ def load_recipe(path: Path) -> Recipe:
             raise UsageError(f"{path}: stages is a list of tables, at least one.")
         table["stages"] = tuple(_build(Stage, stage, path) for stage in table["stages"])
     recipe: Recipe = _build(Recipe, table, path)
-    return recipe
-
-
-def load_branch(path: Path) -> BranchRecipe | None:
-    """Read a recipe of a branch; None where it has no ``trunk`` and so is one of a whole network.
-
-    Raises:
-        InputNotFoundError, UsageError: as `load_recipe`.
-    """
-    table = _read(path)
-    if "trunk" not in table:
-        return None
-    recipe: BranchRecipe = _build(BranchRecipe, table, path)
     return recipe
 
 
@@ -234,7 +190,7 @@ def _build(kind: Any, table: Any, path: Path) -> Any:
         table = conform(table, kind)
     except ValueError as error:
         raise UsageError(f"{path}: {error}.") from error
-    for key in set(table) & {"epochs", "size", "batch", "width", "blocks", "identity"}:
+    for key in set(table) & {"epochs", "size", "batch"}:
         if table[key] < 1:
             raise UsageError(f"{path}: {key} is at least 1, got {table[key]}.")
     if "name" in table and Path(table["name"]).name != table["name"]:

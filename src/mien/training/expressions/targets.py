@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,7 @@ class TrainingSet:
         targets: ``(n, k)`` float32, rows sum to 1.
         weights: ``(n,)`` float32, of the rows.
         answers: ``(n,)`` int64, the label; -1 where there is none.
+        taught: ``(n, k)`` float32, the opinion of a teacher; None without one.
     """
 
     names: npt.NDArray[np.str_]
@@ -32,6 +33,7 @@ class TrainingSet:
     targets: npt.NDArray[np.float32]
     weights: npt.NDArray[np.float32]
     answers: npt.NDArray[np.int64]
+    taught: npt.NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -44,6 +46,7 @@ class TrainingSet:
             self.targets[:count],
             self.weights[:count],
             self.answers[:count],
+            None if self.taught is None else self.taught[:count],
         )
 
 
@@ -99,10 +102,4 @@ def for_training(recipe: Recipe, data: TrainingSet) -> TrainingSet:
     if recipe.label_smoothing:
         targets = (1 - recipe.label_smoothing) * targets
         targets = targets + recipe.label_smoothing / targets.shape[1]
-    return TrainingSet(
-        data.names,
-        data.images,
-        targets.astype(np.float32),
-        weights.astype(np.float32),
-        data.answers,
-    )
+    return replace(data, targets=targets.astype(np.float32), weights=weights.astype(np.float32))

