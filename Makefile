@@ -46,7 +46,7 @@ $(VENV)/bin/python:
 	@echo "making a virtual environment in $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: $(VENV)/bin/python pyproject.toml hatch_build.py
+$(VENV)/.installed: $(VENV)/bin/python pyproject.toml
 	@echo "installing mien and what it needs (a minute or two)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	@touch $@

@@ -125,9 +125,9 @@ def _opened(file: BinaryIO, head: bytes, page: Page | None, name: str) -> PilIma
             check_image_size(name, page.width, page.height, 4 + page.bits // 8 * 3)
             return values.to_color(_tiff_samples(file, page, name))
         if head[4:8] == b"ftyp":
-            import pillow_heif
+            import pi_heif
 
-            pillow_heif.register_heif_opener()
+            pi_heif.register_heif_opener()
             try:
                 with quiet():
                     return PilImage.open(file, formats=("HEIF",))

@@ -18,7 +18,6 @@ def weights(name: str) -> Path:
     path = MODELS / f"{name}.onnx"
     if not path.is_file():
         raise ModelError(
-            f"{path.name} is missing in this installation of mien: reinstall it, or run "
-            '"python hatch_build.py" in a source checkout.'
+            f"{path.name} is missing in this installation of mien: install mien again."
         )
     return path

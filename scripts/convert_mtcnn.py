@@ -1,4 +1,6 @@
-"""Build hook: MTCNN's three networks, from the PyPI package ``mtcnn``, as ONNX files.
+"""Make ``src/mien/weights/mtcnn_*.onnx``, MTCNN's three networks, from the published weights.
+
+    pip install mtcnn==1.0.0 && python scripts/convert_mtcnn.py
 
 The weights are data inside that package (MIT license). They are read from its folder without
 importing it, because importing it would need TensorFlow. The graphs follow Zhang et al. 2016,
@@ -6,8 +8,6 @@ importing it, because importing it would need TensorFlow. The graphs follow Zhan
 (arXiv 1604.02878), with three changes that leave the answers as they are: pixels come in as 0 to
 255 (the normalization is folded into the first layer), the softmax of two classes is left to the
 caller as the sigmoid of their difference, and all outputs of a network are one matrix product.
-
-``python hatch_build.py`` writes the files without building a wheel.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+import joblib
+import numpy as np
+from onnx import TensorProto, checker, helper, numpy_helper
 
-ROOT = Path(__file__).parent
-MODELS = ROOT / "src" / "mien" / "weights"
+MODELS = Path(__file__).resolve().parents[1] / "src" / "mien" / "weights"
 RECIPE = "mien mtcnn 1"  # change it when a graph changes, so that older files are made anew
 WEIGHTS = {  # SHA-256 of the files of mtcnn 1.0.0: they are pickles, so nothing else is opened
     "pnet": "ea6b0c3e685ebee3165326ad6484acc95f2ef78f1c94fbf40a55704fa989f7b5",
@@ -47,9 +48,6 @@ class Graph:
 
     def add(self, kind: str, *constants: Any, inputs: list[str] | None = None, **keys: Any) -> str:
         """Append one node on the last output (or on `inputs`) and its constants."""
-        import numpy as np
-        from onnx import helper, numpy_helper
-
         name = f"{kind.lower()}{len(self.nodes)}"
         names = [f"{name}.{i}" for i in range(len(constants))]
         for key, value in zip(names, constants, strict=True):
@@ -81,8 +79,6 @@ class Graph:
 
 def fill(array: Any, axis: int) -> Any:
     """Add zeros up to a multiple of 8 channels, which ONNX Runtime's blocks need."""
-    import numpy as np
-
     pads = [(0, 0)] * array.ndim
     pads[axis] = (0, -array.shape[axis] % 8)
     return np.pad(array, pads)
@@ -90,8 +86,6 @@ def fill(array: Any, axis: int) -> Any:
 
 def heads(weights: list[Any]) -> tuple[Any, Any]:
     """Join the last layers: column 0 is face minus no-face, then the offsets, then landmarks."""
-    import numpy as np
-
     pairs = [(weights[i], weights[i + 1]) for i in range(0, len(weights), 2)]
     *others, (kernel, bias) = pairs
     difference = (kernel[..., 1:] - kernel[..., :1], bias[1:] - bias[:1])
@@ -125,8 +119,6 @@ def network(name: str, weights: list[Any]) -> Any:
     sigmoid is the probability of a face, ``offsets`` (4) and, for the O-Net, ``landmarks`` (10);
     all along axis 1.
     """
-    from onnx import TensorProto, checker, helper
-
     graph = Graph()
     weights = body(graph, name, weights)
     if name == "pnet":
@@ -164,31 +156,12 @@ def network(name: str, weights: list[Any]) -> Any:
     return model
 
 
-def is_made(path: Path, name: str) -> bool:
-    """Whether `path` already holds the network that this recipe makes."""
-    import onnx
-
-    if not path.is_file():
-        return False
-    try:
-        props = {prop.key: prop.value for prop in onnx.load(path).metadata_props}
-    except Exception:  # noqa: BLE001 - whatever is wrong with it, it is made anew
-        return False
-    return props == {"recipe": RECIPE, "weights": WEIGHTS[name]}
-
-
 def make(folder: Path = MODELS) -> list[Path]:
-    """Write the networks that are not there yet, and return the three paths."""
+    """Write the networks into `folder` and return the three paths."""
     paths = {name: folder / f"mtcnn_{name}.onnx" for name in WEIGHTS}
-    missing = [name for name, path in paths.items() if not is_made(path, name)]
-    for name in missing:
-        import joblib
-
+    for name, path in paths.items():
         model = network(name, joblib.load(asset(name)))
-        folder.mkdir(parents=True, exist_ok=True)
-        partial = paths[name].with_suffix(".partial")
-        partial.write_bytes(model.SerializeToString(deterministic=True))
-        partial.replace(paths[name])
+        path.write_bytes(model.SerializeToString(deterministic=True))
     return list(paths.values())
 
 
@@ -196,22 +169,13 @@ def asset(name: str) -> Path:
     """The weights file inside the installed package ``mtcnn``, after a look at its SHA-256."""
     spec = importlib.util.find_spec("mtcnn")
     if spec is None or not spec.submodule_search_locations:
-        raise RuntimeError("building mien needs the PyPI package mtcnn==1.0.0 for its weights.")
+        raise SystemExit("The weights are in the PyPI package mtcnn: pip install mtcnn==1.0.0.")
     path = Path(spec.submodule_search_locations[0]) / "assets" / "weights" / f"{name}.lz4"
     if hashlib.sha256(path.read_bytes()).hexdigest() != WEIGHTS[name]:
-        raise RuntimeError(f"{path.name} is not the file of mtcnn 1.0.0: its SHA-256 differs.")
+        raise SystemExit(f"{path.name} is not the file of mtcnn 1.0.0: its SHA-256 differs.")
     return path
 
 
-class CustomBuildHook(BuildHookInterface[Any]):
-    """Makes the networks before a wheel, editable or not, is put together."""
-
-    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Called by hatchling before the build; the files are in the wheel's ``artifacts``."""
-        if self.target_name == "wheel":
-            make()
-
-
 if __name__ == "__main__":
-    for made in make():
-        print(f"{made.relative_to(ROOT)}: {made.stat().st_size:,} bytes")
+    for written in make():
+        print(f"{written}: {written.stat().st_size:,} bytes")
