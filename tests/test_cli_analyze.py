@@ -19,6 +19,7 @@ from PIL import Image as PilImage
 from mien import Results
 from mien.cli.exit_codes import extra
 from mien.errors import MissingExtraError
+from mien.results.files import SUFFIXES
 
 
 def test_a_batch_with_bad_files_loses_nothing(tmp_path: Path, photo: Path) -> None:
@@ -88,7 +89,7 @@ def test_an_image_on_standard_input(photo: Path) -> None:
     ("arguments", "code", "words"),
     [
         (["analyze"], 2, "Missing argument"),
-        (["analyze", "PHOTO", "-o", "t.xlsx"], 2, ".parquet, .csv, .jsonl"),
+        (["analyze", "PHOTO", "-o", "t.xlsx"], 2, ", ".join(SUFFIXES)),
         (["analyze", "PHOTO", "-o", "/nowhere/t.csv"], 2, "no folder /nowhere"),
         (["analyze", "a.mp4", "--annotate", "a.avi"], 2, ".mp4, .m4v, .mov, .mkv"),
         (["analyze", "PHOTO", "--detector", "magic"], 2, "there is no detector 'magic'"),

@@ -15,6 +15,7 @@ from mien import Timeline
 from mien.cli.commands import app
 from mien.errors import UsageError
 from mien.media.images import read_image
+from mien.results.files import SUFFIXES
 from mien.types import Image
 
 
@@ -94,7 +95,7 @@ def test_two_recordings_of_one_name_stay_two(
 
 def test_the_end_is_that_of_the_file_also_after_saving(tmp_path: Path, face: Image) -> None:
     path = film(tmp_path / "hold.mp4", face, times=[0.0, 1.0, 5.0])
-    for name in ("t.csv", "t.jsonl", "t.parquet"):
+    for name in (f"t{suffix}" for suffix in SUFFIXES):
         assert mien("analyze", path, "-o", tmp_path / name).exit_code == 0
         timeline = Timeline.load(tmp_path / name)
         assert timeline.duration_s == pytest.approx(5.1, abs=0.11)

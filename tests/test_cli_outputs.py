@@ -24,7 +24,7 @@ from mien.files import SIGNATURE, check_output, hidden, replacing, signed, write
 from mien.labels import EMOTIONS
 from mien.media.images import write_image
 from mien.results.collection import Results
-from mien.results.files import AnalysisFiles
+from mien.results.files import SUFFIXES, AnalysisFiles
 from mien.results.settings import RunSettings
 from mien.results.tables import IMAGE_DTYPES, TableWriter, write_table
 from mien.sinks.checkpoint import Checkpoint, Plan
@@ -34,7 +34,6 @@ from mien.sinks.tables import TableSink
 from mien.sinks.video import VideoSink
 from mien.timeline.timeline import Timeline
 
-SUFFIXES = (".parquet", ".csv", ".jsonl")
 IMAGE = np.zeros((48, 64, 3), np.uint8)
 
 X = Run(EMOTIONS, RunSettings(detector="x"))
@@ -244,7 +243,7 @@ def test_files_beside_a_table_are_not_deleted(tmp_path: Path) -> None:
     assert peaks.is_file()
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+@pytest.mark.parametrize("suffix", SUFFIXES[1:])
 def test_text_tables_keep_their_settings(tmp_path: Path, suffix: str) -> None:
     timeline = Timeline.from_results(
         frame_result(i / 10, {1: mostly("anger")}, index=i) for i in range(3)

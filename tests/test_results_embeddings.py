@@ -16,7 +16,7 @@ from mien.expressions.onnx import OnnxClassifier
 from mien.labels import EMOTIONS
 from mien.plugins import model_path
 from mien.results.embeddings import Embeddings, read_embeddings
-from mien.results.files import AnalysisFiles
+from mien.results.files import SUFFIXES, AnalysisFiles
 from mien.results.result import Result
 from mien.results.settings import RunSettings
 from mien.sinks.checkpoint import Checkpoint
@@ -90,7 +90,7 @@ def test_a_sink_writes_what_a_timeline_reads(tmp_path: Path) -> None:
     assert not AnalysisFiles(path).embeddings.exists(), "vectors of an older run must not stay"
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+@pytest.mark.parametrize("suffix", SUFFIXES[1:])
 def test_text_tables_keep_further_numbers(tmp_path: Path, suffix: str) -> None:
     path = Timeline.from_results(film()).save(tmp_path / f"film{suffix}")
     again = Timeline.load(path)

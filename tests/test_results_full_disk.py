@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 from helpers.results import frame_result, mostly
 
+from mien.results.files import SUFFIXES
 from mien.timeline.timeline import Timeline
-
-SUFFIXES = [".parquet", ".csv", ".jsonl"]
 
 FULL = """
 import resource, signal, sys

@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from mien.cli import exit_codes
 from mien.cli.commands.export import export
 from mien.errors import UsageError
+from mien.results.files import SUFFIXES
 from mien.timeline.subtitles import Stretch, write_elan, write_webvtt
 from mien.timeline.timeline import Timeline
 
@@ -170,7 +171,7 @@ def test_a_timeline_as_subtitles_and_annotations(tmp_path: Path) -> None:
 
 def test_tables_are_exported_as_shown(tmp_path: Path) -> None:
     smooth = Timeline.from_results(story()).smooth(2.0)
-    for suffix in (".csv", ".jsonl", ".parquet"):
+    for suffix in SUFFIXES:
         path = smooth.export(tmp_path / f"t{suffix}")
         loaded = Timeline.load(path)
         pd.testing.assert_frame_equal(loaded.faces, smooth.faces)

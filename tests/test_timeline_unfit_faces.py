@@ -21,6 +21,7 @@ from mien.faces.quality import REASONS, assess, unfit_reasons
 from mien.reports import report_page
 from mien.reports.highlights import highlights
 from mien.results.collection import Results
+from mien.results.files import SUFFIXES
 from mien.results.peaks import Peak, Peaks
 from mien.results.result import Result
 from mien.results.settings import RunSettings
@@ -67,7 +68,7 @@ def test_a_face_says_why_it_is_unfit() -> None:
     assert unfit_reasons(*np.zeros((3, 0), np.float32)).shape == (0,)
 
 
-@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".jsonl"])
+@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_the_reason_comes_back_from_every_table(tmp_path: Path, suffix: str) -> None:
     path = save_table(story(), tmp_path / f"t{suffix}")
     faces = Timeline.load(path).faces

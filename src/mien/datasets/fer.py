@@ -114,7 +114,7 @@ def _rows(table: Path) -> list[list[str]]:
 SPLITS = ("train", "validation", "test")
 
 
-def load_ferplus(folder: Path, split: str) -> VotedFaces:
+def load_ferplus(folder: str | Path, split: str) -> VotedFaces:
     """Read one split of FER+ from ``folder/split.parquet``.
 
     Raises:
@@ -123,7 +123,7 @@ def load_ferplus(folder: Path, split: str) -> VotedFaces:
     """
     import pyarrow.parquet as pq
 
-    path = folder / f"{split}.parquet"
+    path = Path(folder, f"{split}.parquet")
     if not path.is_file():
         raise InputNotFoundError(f"there is no {path}; expected the FER+ data in that layout.")
     columns = [f"votes_{name}" for name in EMOTIONS]
@@ -149,9 +149,9 @@ def load_ferplus(folder: Path, split: str) -> VotedFaces:
     )
 
 
-def read_list(path: Path) -> dict[str, str]:
+def read_list(path: str | Path) -> dict[str, str]:
     """Read a published list, ``image,label`` a row, as a mapping from file name to label."""
-    table = read_csv(path)
+    table = read_csv(Path(path))
     if not {"image", "label"} <= set(table.columns):
         raise InputError(f"{path} is no list: its first line must name image and label.")
     return dict(zip(table["image"], table["label"], strict=True))

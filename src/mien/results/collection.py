@@ -121,8 +121,8 @@ class Results(Sequence[Result]):
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write the ``faces`` table to `path` and the ``images`` table beside it.
 
-        The suffix chooses the format: ``.parquet``, ``.csv`` or ``.jsonl``. ``photos.parquet``
-        gets ``photos.images.parquet`` beside it; the settings of ``photos.csv`` are in
+        The suffix chooses the format, see `mien.results.files.SUFFIXES`. ``photos.parquet`` gets
+        ``photos.images.parquet`` beside it; the settings of ``photos.csv`` are in
         ``photos.csv.settings.json``.
 
         Args:

@@ -201,7 +201,7 @@ def write_table(
     *,
     overwrite: bool = False,
 ) -> Path:
-    """Write a table to a ``.parquet``, ``.csv`` or ``.jsonl`` file, whole or not at all.
+    """Write a table in the format of its suffix (`SUFFIXES`), whole or not at all.
 
     Args:
         dataframe: any table with plain columns; its index is not written.
@@ -275,7 +275,7 @@ class TableWriter:
     killed process leaves the partial file, and `read_table` reads it.
 
     Args:
-        path: a ``.parquet``, ``.csv`` or ``.jsonl`` file; one that is there is replaced.
+        path: of the table, in a format of `SUFFIXES`; one that is there is replaced.
         dtypes: name and pandas type of every column, from `face_dtypes` or `IMAGE_DTYPES`.
         metadata: as for `write_table`.
         first: rows of an earlier run to begin with, see `mien.results.writer.GrowingTable`.

@@ -28,7 +28,7 @@ class TableSink:
     `Checkpoint` to go on with. Where no input can be read, an older table stays as it is.
 
     Args:
-        path: ``.parquet``, ``.csv`` or ``.jsonl``.
+        path: in a format of `mien.results.files.SUFFIXES`.
         analyzer: the `mien.EmotionAnalyzer` that makes the results: its labels and measures are
             columns, its settings are stored in Parquet files, or in
             ``NAME.SUFFIX.settings.json``.

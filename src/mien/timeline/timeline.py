@@ -161,7 +161,7 @@ class Timeline(Plots):
         """Write it as it is now (smoothed, if it is) for other programs, by the suffix of `path`.
 
         ``.vtt`` (WebVTT subtitles) and ``.eaf`` (ELAN) hold the `segments` of one video, none
-        shorter than `min_s` seconds; ``.csv``, ``.jsonl`` and ``.parquet`` the two tables.
+        shorter than `min_s` seconds; `mien.results.files.SUFFIXES` the two tables.
 
         Raises:
             UsageError: another suffix, nothing can be written there, several videos where one is
@@ -193,7 +193,7 @@ class Timeline(Plots):
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write it so that `load` gives it back.
 
-        The raw ``faces`` table goes to `path` (``.parquet``, ``.csv`` or ``.jsonl``), the
+        The raw ``faces`` table goes to `path` (in a format of `mien.results.files.SUFFIXES`), the
         ``images`` table, the kept faces and the embeddings beside it, as ``NAME.images.SUFFIX``,
         ``NAME.peaks.parquet`` and ``NAME.embeddings.parquet``; the settings, and with them the
         smoothing, of ``NAME.csv`` as ``NAME.csv.settings.json``.
