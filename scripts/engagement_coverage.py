@@ -17,14 +17,14 @@ import numpy as np
 
 from mien.engagement import EngagementModel
 from mien.engagement.estimation import of_group
-from mien.training.engagement.data import Clips, LabelledClip, windows_of
+from mien.training.engagement.data import Clips, LabeledClip, windows_of
 from mien.training.engagement.train import Plan, train_engagement
 
 FEATURES, STRANGERS, TOGETHER = 64, 120, 6
 KINDS = (("plain", 0.05, 30), ("noisy", 0.2, 30), ("noisy", 0.2, 80), ("random", 0.0, 40))
 
 
-def acted(who: int, kind: str, noise: float, rng: np.random.Generator) -> LabelledClip:
+def acted(who: int, kind: str, noise: float, rng: np.random.Generator) -> LabeledClip:
     """Twelve seconds of one person."""
     level, times = rng.random(), np.arange(300) / 25
     signal = np.random.default_rng(1000 + who).normal(0, 1, FEATURES)
@@ -34,7 +34,7 @@ def acted(who: int, kind: str, noise: float, rng: np.random.Generator) -> Labell
     seen = rng.random() if kind == "random" else level + rng.normal(0, noise)
     told = float(np.round(3 * np.clip(seen, 0, 1)) / 3)
     ends, span = times + 0.04, (0.0, 12.0)
-    return LabelledClip(str(who), told, times, ends, signal.astype(np.float16), str(who), span=span)
+    return LabeledClip(str(who), told, times, ends, signal.astype(np.float16), str(who), span=span)
 
 
 def main() -> None:

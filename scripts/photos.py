@@ -30,7 +30,7 @@ class Tally:
 
     @property
     def right(self) -> float:
-        """Share of the surely labelled faces whose label was given."""
+        """Share of the surely labeled faces whose label was given."""
         return 1 - len(self.wrong_labels) / max(1, self.sure)
 
 

@@ -367,7 +367,7 @@ def test_every_public_name_is_there_and_importing_loads_nothing() -> None:
     assert done.stdout.strip() == "0"
 
 
-def test_labelled_faces_and_evaluations_are_printed_in_a_line(tmp_path: Path) -> None:
+def test_labeled_faces_and_evaluations_are_printed_in_a_line(tmp_path: Path) -> None:
     from mien.datasets import load_faces
     from mien.evaluation import evaluate
 

@@ -199,7 +199,7 @@ def test_a_table_with_other_inputs_stays(photo: Path, tmp_path: Path) -> None:
     (tmp_path / "b.jpg").unlink()
     code, told = mien("analyze", tmp_path, "-o", table)
     assert code == 2
-    assert "which is not there any more" in told
+    assert "which no longer exists" in told
     assert table.read_bytes() == before
 
 

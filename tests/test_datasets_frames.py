@@ -12,7 +12,7 @@ import pytest
 from mien.datasets.frames.labels import FrameLabels, unit_name
 from mien.datasets.frames.reading import read_frame_labels
 from mien.errors import InputError, InputNotFoundError, UsageError
-from mien.training.heads.alignment import LabelledFeatures, match
+from mien.training.heads.alignment import LabeledFeatures, match
 from mien.training.heads.features import Features
 
 UNITS = "AU1,AU2,AU4,AU6,AU7,AU10,AU12,AU15,AU23,AU24,AU25,AU26"
@@ -50,7 +50,7 @@ def seen(*tables: pd.DataFrame) -> Features:
     return Features(np.arange(len(rows), dtype=np.float32)[:, None], rows, "tiny", "abc")
 
 
-def rows_of(found: LabelledFeatures) -> list[int]:
+def rows_of(found: LabeledFeatures) -> list[int]:
     return [int(row) for row in found.features[:, 0]]
 
 

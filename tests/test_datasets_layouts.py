@@ -29,8 +29,8 @@ FOLDERS = {"Training": "FER2013Train", "PublicTest": "FER2013Valid", "PrivateTes
 USAGES = ["Training", "Training", "Training", "PublicTest", "PrivateTest"]
 
 
-def rgb(grey: Image) -> Image:
-    return np.repeat(grey[..., None], 3, axis=2)
+def rgb(gray: Image) -> Image:
+    return np.repeat(gray[..., None], 3, axis=2)
 
 
 def write_fer2013(folder: Path) -> Path:
@@ -89,7 +89,7 @@ def test_ferplus_votes_beside_the_pixels(tmp_path: Path) -> None:
     assert faces.majority.tolist() == [-1, 1, 2, 3]
     assert faces.columns["fer2013_label"].tolist() == ["anger", "happiness", "surprise", "neutral"]
     assert faces.columns["unknown"].tolist() == [0, 1, 0, 0]
-    assert faces.unlabelled == ("fer2013.csv:4",)
+    assert faces.unlabeled == ("fer2013.csv:4",)
     np.testing.assert_array_equal(faces.image(2), rgb(PIXELS[3]))
     (tmp_path / "fer2013new.csv").write_text("\n".join(VOTES[:-1]) + "\n")
     with pytest.raises(InputError, match=r"has 4 rows and .* 5, but they must go row by row"):
@@ -133,7 +133,7 @@ def test_parquet_with_an_image_column_and_hard_labels(tmp_path: Path) -> None:
     assert faces.names.tolist() == ["0.png", "1.png", "2.png", "3.png"]
     assert faces.labels == ("happiness", "sadness", "anger", "fear")
     assert faces.columns["age"].tolist() == [1, 2, 3, 4]
-    assert faces.unlabelled == ("4.png",)
+    assert faces.unlabeled == ("4.png",)
     np.testing.assert_array_equal(faces.image(2), rgb(PIXELS[2]))
 
 

@@ -22,7 +22,7 @@ from mien.reports.evaluation import write_evaluation
 from mien.types import Crops, FloatArray
 
 LABELS = ("neutral", "happiness", "anger")
-#: The shade of grey that means each label.
+#: The shade of gray that means each label.
 SHADES = dict(zip(LABELS, (40, 120, 200), strict=True))
 
 

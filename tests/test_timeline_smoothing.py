@@ -9,7 +9,7 @@ import pytest
 
 from mien.errors import UsageError
 from mien.sinks.stabilizer import Smoother
-from mien.timeline.smoothing import centred, frame_lengths, runs
+from mien.timeline.smoothing import centered, frame_lengths, runs
 from mien.types import Floats
 
 
@@ -39,7 +39,7 @@ def slowly(starts: Floats, ends: Floats, values: Floats, seconds: float) -> Floa
 def test_the_mean_is_that_under_a_triangle(rng: np.random.Generator, seconds: float) -> None:
     starts, ends = film(80, rng)
     values = rng.dirichlet(np.ones(8), 80)
-    got = centred(starts, ends, values, seconds)
+    got = centered(starts, ends, values, seconds)
     assert got == pytest.approx(slowly(starts, ends, values, seconds), abs=2e-3)
     assert got.sum(axis=1) == pytest.approx(1, abs=1e-5)
     assert got.min() >= 0
@@ -47,10 +47,10 @@ def test_the_mean_is_that_under_a_triangle(rng: np.random.Generator, seconds: fl
 
 def test_a_constant_stays_and_a_step_is_halved_where_it_happens(rng: np.random.Generator) -> None:
     starts, ends = film(100, rng)
-    assert centred(starts, ends, np.full((100, 1), 0.3), 2.0) == pytest.approx(0.3, abs=1e-6)
+    assert centered(starts, ends, np.full((100, 1), 0.3), 2.0) == pytest.approx(0.3, abs=1e-6)
     times = np.arange(201) / 25
     step = (times >= 4).astype(float)[:, None]
-    smooth = centred(times, times + 0.04, step, 1.0)[:, 0]
+    smooth = centered(times, times + 0.04, step, 1.0)[:, 0]
     assert (np.diff(smooth) >= -1e-6).all()
     assert smooth[99:101] == pytest.approx([0.46, 0.54], abs=0.01)  # either side of the step
     assert smooth[times < 3.45] == pytest.approx(0, abs=1e-6)
@@ -61,7 +61,7 @@ def test_time_counts_and_not_the_number_of_frames() -> None:
     """Twice the frames in the first half must not count twice."""
     dense = np.concatenate([np.arange(0, 1, 0.01), np.arange(1, 2, 0.1)])
     values = (dense >= 1).astype(float)[:, None]
-    got = centred(dense, dense + frame_lengths(dense), values, 1.0)[:, 0]
+    got = centered(dense, dense + frame_lengths(dense), values, 1.0)[:, 0]
     at = np.searchsorted(dense, 1.0)
     assert got[at - 1] == pytest.approx(0.49, abs=0.01)
     assert got[at] == pytest.approx(0.595, abs=0.01)
@@ -71,17 +71,17 @@ def test_nothing_crosses_a_gap_as_long_as_the_window() -> None:
     starts = np.concatenate([np.arange(50) / 25, 3 + np.arange(50) / 25])
     values = np.repeat([[1.0, 0.0], [0.0, 1.0]], 50, axis=0)
     for seconds in (0.5, 1.0):
-        smooth = centred(starts, starts + 0.04, values, seconds)
+        smooth = centered(starts, starts + 0.04, values, seconds)
         assert np.allclose(smooth, values, rtol=0, atol=1e-5)
-    assert centred(starts, starts + 0.04, values, 4.0)[49, 1] > 0.05
+    assert centered(starts, starts + 0.04, values, 4.0)[49, 1] > 0.05
 
 
 def test_a_long_video_is_as_exact_as_a_short_one(rng: np.random.Generator) -> None:
     starts = np.arange(50_000) / 25 * 20  # eleven hours
     values = rng.dirichlet(np.ones(3), 50_000)
-    whole = centred(starts, starts + 0.8, values, 4.0)
+    whole = centered(starts, starts + 0.8, values, 4.0)
     part = slice(49_000, 49_200)
-    alone = centred(starts[part] - starts[49_000], starts[part] - starts[49_000] + 0.8,
+    alone = centered(starts[part] - starts[49_000], starts[part] - starts[49_000] + 0.8,
                     values[part], 4.0)  # fmt: skip
     assert whole[part][10:-10] == pytest.approx(alone[10:-10], abs=2e-6)
     assert whole.sum(axis=1) == pytest.approx(1, abs=1e-5)
@@ -90,8 +90,8 @@ def test_a_long_video_is_as_exact_as_a_short_one(rng: np.random.Generator) -> No
 def test_frames_without_length_and_no_frames() -> None:
     times = np.array([0.0, 0.0, 0.0])
     values = np.array([[0.1], [0.5], [0.9]])
-    assert centred(times, times, values, 1.0) == pytest.approx(values)
-    assert centred(times[:0], times[:0], values[:0], 1.0).shape == (0, 1)
+    assert centered(times, times, values, 1.0) == pytest.approx(values)
+    assert centered(times[:0], times[:0], values[:0], 1.0).shape == (0, 1)
     assert frame_lengths(times[:1]).tolist() == [0.04]
     assert frame_lengths(np.array([0.0, 0.1, 0.1, 0.4])).tolist() == pytest.approx(
         [0.1, 0, 0.3, 0.1]

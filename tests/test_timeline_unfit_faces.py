@@ -135,7 +135,7 @@ def test_all_faces_count_where_asked_for(half: Timeline, tmp_path: Path) -> None
     assert again.summary().equals(everything.summary())
 
 
-def test_unfit_faces_do_not_bleed_into_their_neighbours(half: Timeline) -> None:
+def test_unfit_faces_do_not_bleed_into_their_neighbors(half: Timeline) -> None:
     smooth = half.smooth(2.0).faces
     assert smooth.loc[smooth["fit"], "happiness"].max() < 0.05
     assert smooth.loc[~smooth["fit"], "sadness"].max() < 0.05

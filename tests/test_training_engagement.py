@@ -26,9 +26,9 @@ pytest.importorskip("onnx", reason="onnx is not installed (extra train)")
 
 from mien.training.engagement.data import (
     Clips,
-    LabelledClip,
+    LabeledClip,
     divide,
-    labelled,
+    labeled,
     parse_levels,
     read_clips,
 )
@@ -43,10 +43,10 @@ QUICK = Plan(window_s=3.0, steps=32, hidden=64, least=200, passes=1, batch=24, l
 
 def clip(
     group: int, level: float, rng: np.random.Generator, seconds: float = 6.0, **known: str
-) -> LabelledClip:
+) -> LabeledClip:
     name = f"{group}-{level:.2f}.mp4"
     film = engagement_timeline({1: moving_features(level, seconds, rng)}, source=name)
-    return labelled(film, level, {"path": name, "group": str(group), **known})
+    return labeled(film, level, {"path": name, "group": str(group), **known})
 
 
 def clips(people: int, seed: int = 3, levels: tuple[float, ...] = LEVELS) -> Clips:
@@ -152,7 +152,7 @@ def test_a_table_of_several_videos_is_no_clip() -> None:
         ]
     )
     with pytest.raises(InputError, match="a table of 2 videos: give one of each"):
-        labelled(both, 0.5, {"path": "both.parquet"})
+        labeled(both, 0.5, {"path": "both.parquet"})
 
 
 def test_an_empty_split_is_an_error() -> None:

@@ -145,7 +145,7 @@ def test_what_cannot_be_learned_is_an_error(tmp_path: Path) -> None:
             labeled_rows(values[:, 1:], ("b",), features), recipe, tmp_path / "n.onnx", **QUIET
         )
     few = labeled_rows(values[:20], ("a", "b"), features[:20])
-    with pytest.raises(InputError, match="at least 30 labelled faces, there are 20"):
+    with pytest.raises(InputError, match="at least 30 labeled faces, there are 20"):
         train_head(few, recipe, tmp_path / "n.onnx", **QUIET)
     assert not (tmp_path / "n.onnx").exists()
 

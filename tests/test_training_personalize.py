@@ -23,7 +23,7 @@ from mien.expressions.heads import Head  # noqa: E402
 from mien.expressions.onnx import OnnxClassifier  # noqa: E402
 from mien.models.session import file_sha256  # noqa: E402
 from mien.plugins import load_classifier, model_path  # noqa: E402
-from mien.training.heads.alignment import LabelledFeatures, match  # noqa: E402
+from mien.training.heads.alignment import LabeledFeatures, match  # noqa: E402
 from mien.training.heads.features import features_of  # noqa: E402
 from mien.training.heads.personalize import LastLayer, adapt, fit_layer  # noqa: E402
 from mien.training.heads.train import HeadRecipe, train_head  # noqa: E402
@@ -37,7 +37,7 @@ def mien(*arguments: object) -> Any:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-def person(model: Path, features: FloatArray, labels: list[str]) -> LabelledFeatures:
+def person(model: Path, features: FloatArray, labels: list[str]) -> LabeledFeatures:
     """Pictures of one person."""
     values = np.eye(3, dtype=np.float32)[[LABELS.index(label) for label in labels]]
     told = labeled_rows(values, LABELS, features)

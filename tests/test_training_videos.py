@@ -368,7 +368,7 @@ def test_a_list_of_videos(tmp_path: Path) -> None:
         ("path,label\na.mp4,sad\n./a.mp4,fear\n", "lists a video twice: a.mp4"),
         ("path,label\na.mp4,sad\nb.mp4,uncertain\n", "no label can be called 'uncertain'"),
         ("path,label\na.mp4,sad\nb.mp4,frames\n", "no label can be called 'frames'"),
-        ("film,colour\na.mp4,sad\n", "columns path and label; it has 1 rows with film, colour"),
+        ("film,color\na.mp4,sad\n", "columns path and label; it has 1 rows with film, color"),
         ("path,label,split\na.mp4,sad,train\nb.mp4,fear,\n", "line 3: a split is train"),
         ("path,label,split\na.mp4,sad,train\nb.mp4,fear,train\n", "videos to train and videos to"),
         (

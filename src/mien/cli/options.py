@@ -122,7 +122,7 @@ Smooth = Annotated[
 AllFaces = Annotated[bool, flag("Also count faces that are unfit to be judged.", "--all-faces")]
 Json = Annotated[bool, flag("Print JSON, one object per line.", "--json")]
 
-# Labelled data
+# Labeled data
 Split = Annotated[
     str | None,
     option(

@@ -132,7 +132,7 @@ def vote_columns(header: Sequence[str], bare: bool) -> dict[str, str]:
 
 
 def read_sheets(folder: Path) -> list[tuple[Path, str]]:
-    """The CSV files in a folder that list labelled images, each with the split it is named by.
+    """The CSV files in a folder that list labeled images, each with the split it is named by.
 
     Raises:
         InputError: there are several, and their names do not say which split each is.
@@ -147,7 +147,7 @@ def read_sheets(folder: Path) -> list[tuple[Path, str]]:
 
 
 def pixel_rows(texts: Sequence[Any]) -> Iterator[np.ndarray[Any, Any] | Exception]:
-    """Square grey images from text: ``"70 80 82 ..."``, as in ``fer2013.csv``."""
+    """Square gray images from text: ``"70 80 82 ..."``, as in ``fer2013.csv``."""
     for text in texts:
         try:
             values = np.frombuffer(bytes(map(int, str(text).split())), np.uint8)

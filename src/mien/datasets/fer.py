@@ -7,7 +7,7 @@ images and a ``label.csv`` without a header: name, box (in newer files), ten cou
 
 `load_ferplus` reads the layout that mien itself trains on straight into arrays:
 ``train.parquet``, ``validation.parquet`` and ``test.parquet`` with the columns ``image.bytes``
-(48x48 grey PNG), ``votes_<label>`` of ten people, ``votes_unknown``, ``votes_not_a_face``,
+(48x48 gray PNG), ``votes_<label>`` of ten people, ``votes_unknown``, ``votes_not_a_face``,
 ``fer2013_label`` and ``duplicate_group``; ``lists/*.csv`` name the images on which papers report.
 """
 

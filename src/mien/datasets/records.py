@@ -19,7 +19,7 @@ Kind = Literal["label", "votes", "shares"]
 
 #: Words of data for no expression, or no face.
 NO_LABEL = frozenset(
-    {"", "unknown", "uncertain", "none", "nf", "not a face", "no face", "nan", "unlabelled"}
+    {"", "unknown", "uncertain", "none", "nf", "not a face", "no face", "nan", "unlabeled"}
 )
 _SPLITS = {
     "train": ("training", "fer2013train", "train set", "trainset"),

@@ -1,6 +1,6 @@
 """ModelCard: what a model needs to be used rightly, written into the model file itself.
 
-Label order, colour order and crop are the classic ways to lose points in silence; here they
+Label order, color order and crop are the classic ways to lose points in silence; here they
 travel with the weights, in the ONNX file's metadata under the key ``mien.card`` as JSON.
 """
 

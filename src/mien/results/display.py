@@ -57,7 +57,7 @@ def style(dataframe: pd.DataFrame, labels: Sequence[str]) -> Styler:
         styler = table.style
     except (ImportError, AttributeError) as error:  # pandas 3 raises the second
         raise MissingExtraError(
-            "coloured tables need jinja2; install it with: pip install jinja2"
+            "colored tables need jinja2; install it with: pip install jinja2"
         ) from error
     shown = [label for label in labels if label in table.columns]
     for label in shown:

@@ -177,7 +177,7 @@ class TimelineTables(Comparable):
         """The same, smoothed: each person's scores and measures become means over a time window.
 
         The window is a triangle, `seconds` wide, around each frame (see
-        `mien.timeline.smoothing.centred`). Smoothing starts from the raw scores each time; they
+        `mien.timeline.smoothing.centered`). Smoothing starts from the raw scores each time; they
         stay in `raw`. ``emotion`` and ``probability`` follow the smoothed scores. Unfit faces are
         smoothed separately.
 

@@ -142,8 +142,8 @@ def read_table(path: Path, task: str, columns: Sequence[str] = ()) -> FrameLabel
     if source is None:
         raise InputError(f"{path} needs a column source with the video or image of each row.")
     where = {name: names[name] for name in _WHERE if name in names}
-    labelled = [n for n in table.columns if n not in (source, *where.values())]
-    label_names, values = _labels(path, table[labelled], task, columns)
+    labeled = [n for n in table.columns if n not in (source, *where.values())]
+    label_names, values = _labels(path, table[labeled], task, columns)
     nothing = np.full(len(table), np.nan)
     numbers = {
         name: _column(path, table, where[name]) if name in where else nothing
@@ -174,7 +174,7 @@ def read_table(path: Path, task: str, columns: Sequence[str] = ()) -> FrameLabel
 
 
 def labels_of(faces: LabelledFaces, task: str, columns: Sequence[str] = ()) -> FrameLabels:
-    """What a set of labelled images says itself: its expressions, or its further columns.
+    """What a set of labeled images says itself: its expressions, or its further columns.
 
     For regression without `columns`: ``votes_LABEL``, the share of the votes of each. Twins (see
     `mien.datasets.duplicates`) stay in one split where the data knows them.

@@ -98,7 +98,7 @@ def tables_in(folder: Path) -> list[Path]:
 def features_of(
     model: OnnxClassifier, faces: LabelledFaces, progress: Progress | None = None
 ) -> Features:
-    """Features of labelled images; those in which no face was detected are left out.
+    """Features of labeled images; those in which no face was detected are left out.
 
     Raises:
         ModelError: the model has no features output.
