@@ -72,9 +72,9 @@ def test_no_output_is_an_input(
     if link is not None:
         target = video.with_name("link.mp4")
         link(video, target)
-    code, told = mien(command[0], video, command[1], target, *overwrite)
+    code, output = mien(command[0], video, command[1], target, *overwrite)
     assert code == 2
-    assert f"{target} is an input, which is never replaced" in " ".join(told.split())
+    assert f"{target} is an input, which is never replaced" in " ".join(output.split())
     assert video.read_bytes() == before
 
 
@@ -92,10 +92,10 @@ def test_a_table_of_the_users_stays(photo: Path, tmp_path: Path, suffix: str) ->
     mine = pd.DataFrame({"participant": ["P01"], "age": [31]})
     path = write_table(mine, tmp_path / f"participants{suffix}")
     before = path.read_bytes()
-    code, told = mien("analyze", photo, "-o", path)
+    code, output = mien("analyze", photo, "-o", path)
     assert (code, path.read_bytes()) == (2, before)
-    assert "no analysis by mien" in told
-    assert "--overwrite" in told
+    assert "no analysis by mien" in output
+    assert "--overwrite" in output
     with pytest.raises(UsageError, match="columns that would be lost"):
         Results([frame_result(None, source="a.jpg")]).save(path)
     assert path.read_bytes() == before
@@ -108,9 +108,9 @@ def test_exports_replace_mien_files_only(table: Path, name: str) -> None:
     path = table.with_name(name)
     path.write_text("what,I\nwrote,myself\n", encoding="utf-8")
     before, command = path.read_bytes(), "report" if name.endswith("html") else "export"
-    code, told = mien(command, table, "-o", path)
+    code, output = mien(command, table, "-o", path)
     assert (code, path.read_bytes()) == (2, before)
-    assert "--overwrite" in told
+    assert "--overwrite" in output
     assert mien(command, table, "-o", path, "--overwrite")[0] == 0
     assert path.read_bytes() != before
     assert mien(command, table, "-o", path)[0] == 0  # what mien wrote is replaced
@@ -132,16 +132,16 @@ def test_a_summary_leaves_pages_and_tables_of_others(table: Path, video: Path) -
     richer = table.rename(folder / "video.parquet")
     AnalysisFiles(table).images.rename(AnalysisFiles(richer).images)
     before = richer.read_bytes()
-    code, told = mien("summarize", video, "-o", folder)
+    code, output = mien("summarize", video, "-o", folder)
     assert (code, richer.read_bytes()) == (2, before)
-    assert "video.parquet was made with another" in told
+    assert "video.parquet was made with another" in output
 
 
 def test_a_summary_made_again_reads_its_own_table(video: Path, tmp_path: Path) -> None:
     for _ in range(2):
-        code, told = mien("summarize", video, "-o", tmp_path / "summary", "--detector", "haar")
-        assert code == 0, told
-    assert "has the faces of" in told
+        code, output = mien("summarize", video, "-o", tmp_path / "summary", "--detector", "haar")
+        assert code == 0, output
+    assert "has the faces of" in output
 
 
 def test_python_asks_for_overwrite_too(tmp_path: Path) -> None:
@@ -193,13 +193,13 @@ def test_a_table_with_other_inputs_stays(photo: Path, tmp_path: Path) -> None:
         ([tmp_path / "a.jpg", tmp_path / "b.jpg", "--detector", "haar"], "another detector"),
         ([tmp_path / "a.jpg", tmp_path / "b.jpg", "--affect"], "made with another derived"),
     ):
-        code, told = mien("analyze", *arguments, "-o", table)
+        code, output = mien("analyze", *arguments, "-o", table)
         assert code == 2
-        assert words in " ".join(told.split())
+        assert words in " ".join(output.split())
     (tmp_path / "b.jpg").unlink()
-    code, told = mien("analyze", tmp_path, "-o", table)
+    code, output = mien("analyze", tmp_path, "-o", table)
     assert code == 2
-    assert "which no longer exists" in told
+    assert "which no longer exists" in output
     assert table.read_bytes() == before
 
 
@@ -211,19 +211,19 @@ def test_the_same_command_again_does_only_what_is_new(photo: Path, tmp_path: Pat
     (folder / "b.jpg").write_bytes(b"no image")
     assert mien("analyze", folder, "-o", table)[0] == 3
     before = table.read_bytes()
-    code, told = mien("analyze", folder, "-o", table)
+    code, output = mien("analyze", folder, "-o", table)
     assert (code, table.read_bytes()) == (3, before)
-    assert "3 inputs were finished before" in told
+    assert "3 inputs were finished before" in output
     shutil.copy(photo, folder / "d.jpg")
-    code, told = mien("analyze", folder, "-o", table)
+    code, output = mien("analyze", folder, "-o", table)
     assert code == 3
-    assert "1 image, 1 face" in told
+    assert "1 image, 1 face" in output
     sources = [Path(result.source).name for result in Results.load(table)]
     assert sources == ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]
     shutil.copy(photo, folder / "b.jpg")  # mended: it and those behind it are read again
-    code, told = mien("analyze", folder, "-o", table)
+    code, output = mien("analyze", folder, "-o", table)
     assert code == 0
-    assert "1 input was finished before" in told
+    assert "1 input was finished before" in output
     assert [len(result) for result in Results.load(table)] == [1, 1, 1, 1]
 
 

@@ -98,7 +98,7 @@ def test_tables_of_two_models(tables: list[Path], tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "code", "told"),
+    ("options", "code", "message"),
     [
         (["--name", "anna"], 2, "--name is NUMBER=NAME, such as 3=anna, got 'anna'"),
         (["--threshold", "7"], 2, "Invalid value for '--threshold'"),
@@ -109,13 +109,13 @@ def test_tables_of_two_models(tables: list[Path], tmp_path: Path) -> None:
     ],
 )
 def test_wrong_use_is_one_sentence(
-    tables: list[Path], photo: Path, options: list[str], code: int, told: str
+    tables: list[Path], photo: Path, options: list[str], code: int, message: str
 ) -> None:
     given = [str(photo) if option == "PHOTO" else option for option in options]
     done = run_mien("people", *tables, *given)
     text = " ".join(done.stderr.decode().replace("│", " ").split())
     assert done.returncode == code, text
-    assert told in text
+    assert message in text
     assert "Traceback" not in text
 
 

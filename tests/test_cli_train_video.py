@@ -254,10 +254,10 @@ def test_every_person_of_a_video_has_a_prediction(
 def test_wrong_use_of_the_commands(
     mien: Command, folder: Path, trained: Path, tmp_path: Path
 ) -> None:
-    def fails(code: int, told: str, *arguments: object) -> None:
+    def fails(code: int, message: str, *arguments: object) -> None:
         done = mien(*arguments)
         assert done.exit_code == code, done.output
-        assert told in done.stderr
+        assert message in done.stderr
         assert "Traceback" not in done.output
 
     films = folder / "films.csv"

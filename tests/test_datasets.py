@@ -89,10 +89,10 @@ def test_broken_images_are_listed_and_no_crash(folder: Path) -> None:
     assert [broken.name for broken in faces.broken] == ["happy/bad.jpg", "happy/cut.png"]
     assert "cut off" in faces.broken[1].reason
     assert len(faces[:2].broken) == 2
-    told = faces.describe()
-    assert told[0] == "12 faces: 3 happiness, 3 surprise, 3 anger, 3 fear."
-    assert told[1] == "2 broken images left out:"
-    assert told[2].startswith("  happy/bad.jpg: ")
+    reported = faces.describe()
+    assert reported[0] == "12 faces: 3 happiness, 3 surprise, 3 anger, 3 fear."
+    assert reported[1] == "2 broken images left out:"
+    assert reported[2].startswith("  happy/bad.jpg: ")
 
 
 def test_unknown_labels_are_named_with_the_known_ones(folder: Path) -> None:
@@ -278,11 +278,11 @@ def test_a_finder_that_returns_something_else_is_named(folder: Path) -> None:
 
 
 def test_progress_counts_batches(folder: Path) -> None:
-    told: list[int] = []
+    reported: list[int] = []
 
     def progress(batches: Iterable[int], total: int) -> Iterable[int]:
-        told.append(total)
+        reported.append(total)
         return batches
 
     load_faces(folder, progress=progress)
-    assert told == [1]
+    assert reported == [1]

@@ -178,8 +178,8 @@ def test_an_archive_gives_its_members_and_goes_along(
     monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "elsewhere"))
     assert hub.unpack(tmp_path / "box.tar") == ["faceres"]
     assert hub.path_of("faceres").with_name("faceres.bin").read_bytes() == wanted["faceres.bin"]
-    told = run(app, ["models", "list"]).output
-    assert "to start a training from: faceres" in told
+    output = run(app, ["models", "list"]).output
+    assert "to start a training from: faceres" in output
 
 
 def test_a_training_downloads_nothing(server: type[Handler], tmp_path: Path) -> None:

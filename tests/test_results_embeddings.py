@@ -26,7 +26,7 @@ from mien.types import Scores
 SETTINGS = RunSettings(classifier_sha256="abc")
 
 
-def told(frame: int, people: tuple[int, ...], source: str = "film.mp4") -> Result:
+def result_of(frame: int, people: tuple[int, ...], source: str = "film.mp4") -> Result:
     """A frame whose faces have vectors that say who and when, and an age."""
     result = frame_result(
         frame / 25, {p: mostly("happiness") for p in people}, index=frame, source=source
@@ -43,14 +43,14 @@ def told(frame: int, people: tuple[int, ...], source: str = "film.mp4") -> Resul
 
 
 def film(source: str = "film.mp4") -> Iterator[Result]:
-    yield told(0, (1, 2), source)
+    yield result_of(0, (1, 2), source)
     yield replace(failed_frame(0.04, index=1), source=source, settings=SETTINGS)
-    yield told(2, (), source)
-    yield told(3, (2,), source)
+    yield result_of(2, (), source)
+    yield result_of(3, (2,), source)
 
 
 def test_scores_keep_vectors_when_they_are_cut_and_narrowed() -> None:
-    scores = told(0, (1, 2)).scores
+    scores = result_of(0, (1, 2)).scores
     assert scores[1].embeddings["identity"].tolist() == [[2, 0, 0.5]]
     assert scores.without("contempt").embeddings["features"].shape == (2, 3)
     with pytest.raises(UsageError, match="identity must have shape"):

@@ -24,8 +24,8 @@ from mien.types import Scores
 
 def lost(index: int, *, dropped: bool = False, source: str = "film.mp4") -> Result:
     """A frame that failed or was left out."""
-    told = "the frame was left out." if dropped else "the frame is broken."
-    return Result.failed(source, told, LABELS, index=index, time_s=index / 25, dropped=dropped)
+    problem = "the frame was left out." if dropped else "the frame is broken."
+    return Result.failed(source, problem, LABELS, index=index, time_s=index / 25, dropped=dropped)
 
 
 @pytest.fixture(scope="module")

@@ -152,15 +152,15 @@ def test_steady_scores_do_not_depend_on_the_frame_rate() -> None:
 def test_labels_near_the_edge_do_not_flicker(rng: np.random.Generator) -> None:
     steady = Smoother(0.4, labels=("a", "b", "c"))
     near = 0.5 + rng.normal(0, 0.08, 500)
-    told = [
+    labels = [
         int(steady.update([1], [[p, 1 - p, 0.0]], i / 25)[1][0])
         for i, p in enumerate(np.clip(near, 0, 1))
     ]
     plain = [int(p < 0.5) for p in near]
-    assert np.count_nonzero(np.diff(told)) <= 2 < np.count_nonzero(np.diff(plain)) / 20
+    assert np.count_nonzero(np.diff(labels)) <= 2 < np.count_nonzero(np.diff(plain)) / 20
     for i in range(30):
-        told.append(int(steady.update([1], [[0.05, 0.05, 0.9]], 20 + i / 25)[1][0]))
-    assert told[-1] == 2
+        labels.append(int(steady.update([1], [[0.05, 0.05, 0.9]], 20 + i / 25)[1][0]))
+    assert labels[-1] == 2
 
 
 def test_uncertain_has_a_say_and_must_lead_too() -> None:
@@ -181,9 +181,9 @@ def test_uncertain_has_a_say_and_must_lead_too() -> None:
 def test_people_are_independent_and_forgotten() -> None:
     steady = Smoother(0.4, labels=("a", "b"))
     steady.update([1, 2], [[1.0, 0.0], [0.0, 1.0]], 0.0)
-    values, told = steady.update([2, 1], [[0.0, 1.0], [1.0, 0.0]], 0.04)
+    values, labels = steady.update([2, 1], [[0.0, 1.0], [1.0, 0.0]], 0.04)
     assert values.tolist() == [[0.0, 1.0], [1.0, 0.0]]
-    assert told.tolist() == [1, 0]
+    assert labels.tolist() == [1, 0]
     for number in range(3, 2000):
         steady.update([number], [[0.5, 0.5]], number / 25)
     assert len(steady._last) <= 101
@@ -197,12 +197,12 @@ def test_people_are_independent_and_forgotten() -> None:
 
 def test_steady_takes_no_faces_and_faces_without_ids() -> None:
     steady = Smoother(labels=("a", "b"))
-    values, told = steady.update([], np.zeros((0, 2)), 0.0)
+    values, labels = steady.update([], np.zeros((0, 2)), 0.0)
     assert values.shape == (0, 2)
-    assert told.shape == (0,)
+    assert labels.shape == (0,)
     given = np.array([[0.9, 0.1]], np.float32)
-    values, told = steady.update(None, given, 0.0)
-    assert told.tolist() == [0]
+    values, labels = steady.update(None, given, 0.0)
+    assert labels.tolist() == [0]
     values[0, 0] = 7  # a copy: what was given stays as it was
     assert given[0, 0] == np.float32(0.9)
     with pytest.raises(UsageError, match="2 track ids do not fit 1 rows"):

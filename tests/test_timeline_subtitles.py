@@ -57,8 +57,8 @@ def cues(text: str) -> list[tuple[float, float, str, str]]:
         assert all(re.match(r"&(amp|lt|gt);", part) for part in re.findall(r"&\S*", lines[0]))
         start, end = seconds(match.groups()[:4]), seconds(match.groups()[4:])
         assert end > start
-        voice, told = map(html.unescape, payload.groups())
-        found.append((start, end, voice, told))
+        voice, caption = map(html.unescape, payload.groups())
+        found.append((start, end, voice, caption))
     assert [cue[0] for cue in found] == sorted(cue[0] for cue in found)
     return found
 

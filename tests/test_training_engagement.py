@@ -179,10 +179,10 @@ def test_too_few_people_or_one_level_is_one_sentence(tmp_path: Path) -> None:
 
 def test_people_are_never_on_both_sides() -> None:
     made = clips(20).clips
-    told, held = divide(made, 0.3, seed=0)
-    assert not {c.group for c in told} & {c.group for c in held}
+    kept, held = divide(made, 0.3, seed=0)
+    assert not {c.group for c in kept} & {c.group for c in held}
     assert len({c.group for c in held}) == 6
-    spread = [np.mean([c.level for c in side]) for side in (told, held)]
+    spread = [np.mean([c.level for c in side]) for side in (kept, held)]
     assert abs(spread[0] - spread[1]) < 0.15, "both sides have all levels"
     mixed = [replace(c, split="train" if i % 2 else "test") for i, c in enumerate(made)]
     with pytest.raises(InputError, match="is in train and in test"):
@@ -252,13 +252,13 @@ def test_from_the_command_line_end_to_end(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "from mien.cli import main; main()", "train-engagement"]
     command += [str(tmp_path / "clips.csv"), "-o", str(model)]
     done = subprocess.run(command, capture_output=True, timeout=900, check=False)
-    told = done.stderr.decode()
-    assert done.returncode == 0, told
+    message = done.stderr.decode()
+    assert done.returncode == 0, message
     figures = done.stdout.decode()
     assert figures.splitlines()[-1] == str(model)
-    assert "left out: gone.mp4" in told
+    assert "left out: gone.mp4" in message
     assert "mse_of_mean" in figures
-    assert "do not use it" not in told
+    assert "do not use it" not in message
     table, out = tmp_path / "film.parquet", tmp_path / "out.parquet"
     engagement_timeline({k: moving_features(float(k > 2), 8, rng) for k in range(6)}).save(table)
     done = run_mien("engagement", table, "--model", model, "-o", out)
@@ -290,9 +290,9 @@ def test_a_handful_of_people_has_no_figures(
     assert "%" not in said.split("protocol:")[0]
     table, rng = tmp_path / "film.parquet", np.random.default_rng(0)
     engagement_timeline({k: moving_features(float(k > 2), 8, rng) for k in range(6)}).save(table)
-    told = run_mien("engagement", table, "--model", done.path, "-o", tmp_path / "out.parquet")
-    assert told.returncode == 0, told.stderr
-    assert b"do not rely on these values (few.onnx: people held out: 2" in told.stderr
+    applied = run_mien("engagement", table, "--model", done.path, "-o", tmp_path / "out.parquet")
+    assert applied.returncode == 0, done2.stderr
+    assert b"do not rely on these values (few.onnx: people held out: 2" in applied.stderr
 
 
 @pytest.mark.slow
@@ -310,7 +310,7 @@ def test_wrong_use_of_the_command_is_one_sentence(tmp_path: Path, photo: Path) -
     alone = tmp_path / "alone.parquet"
     engagement_timeline({1: moving_features(1.0, 6, np.random.default_rng(0))}).save(alone)
     out = tmp_path / "out.csv"
-    for more, code, told in (
+    for more, code, message in (
         ([alone], 3, "0 of 2 windows have a value for the group; 2: fewer than 5 people"),
         ([alone, "--person"], 2, "--person and --purpose go together"),
         ([alone, "--person", "--purpose", " "], 2, "needs a purpose, one sentence"),
@@ -319,7 +319,7 @@ def test_wrong_use_of_the_command_is_one_sentence(tmp_path: Path, photo: Path) -
     ):
         done = run_mien("engagement", *more, "--model", model, "-o", out, "--overwrite")
         assert done.returncode == code, done.stderr
-        assert told in done.stderr.decode()
+        assert message in done.stderr.decode()
         assert b"Traceback" not in done.stderr
     done = run_mien(
         "engagement", alone, "--model", model, "-o", out,
