@@ -36,7 +36,7 @@ def reader(
         top = np.abs(shade[:, None] - [SHADES.get(name, 999) for name in labels]).argmin(axis=1)
         top[shade < blind_below] = 0
         out = np.full((len(crops), len(labels)), (1 - sure) / (len(labels) - 1), np.float32)
-        out[np.arange(len(crops)), predicted] = sure
+        out[np.arange(len(crops)), top] = sure
         return out
 
     return CustomClassifier(judge, labels=labels, input_size=8)

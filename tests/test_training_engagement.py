@@ -291,7 +291,7 @@ def test_a_handful_of_people_has_no_figures(
     table, rng = tmp_path / "film.parquet", np.random.default_rng(0)
     engagement_timeline({k: moving_features(float(k > 2), 8, rng) for k in range(6)}).save(table)
     applied = run_mien("engagement", table, "--model", done.path, "-o", tmp_path / "out.parquet")
-    assert applied.returncode == 0, done2.stderr
+    assert applied.returncode == 0, applied.stderr
     assert b"do not rely on these values (few.onnx: people held out: 2" in applied.stderr
 
 
