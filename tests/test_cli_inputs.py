@@ -8,19 +8,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.command import mien
 from helpers.videos import write_video
-from typer.testing import CliRunner, Result
 
 from mien import Timeline
-from mien.cli.commands import app
 from mien.errors import UsageError
 from mien.media.images import read_image
 from mien.results.files import SUFFIXES
 from mien.types import Image
-
-
-def mien(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
 @pytest.fixture(scope="module")

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
+from helpers.command import mien
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra train)")
 
 from helpers.heads import QUIET, analyzed_table, color_network, colored, figures, labeled_rows  # noqa: E402
 
-from mien.cli.commands import app  # noqa: E402
 from mien.datasets import load_faces  # noqa: E402
 from mien.datasets.frames.labels import labels_of  # noqa: E402
 from mien.errors import InputError, ModelError, UsageError  # noqa: E402
@@ -30,11 +28,6 @@ from mien.training.heads.train import HeadRecipe, train_head  # noqa: E402
 from mien.types import FloatArray  # noqa: E402
 
 LABELS = ("neutral", "happiness", "sadness")
-
-
-def mien(*arguments: object) -> Any:
-    """Run the command, in this process: torch takes long to load."""
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
 def person(model: Path, features: FloatArray, labels: list[str]) -> LabeledFeatures:
