@@ -391,7 +391,7 @@ def test_collected_files_that_are_read() -> None:
     from mien import EmotionAnalyzer
 
     analyzer = EmotionAnalyzer()
-    names = ("gray_12_in_16.png", "rgb_12_in_16.tif", "gray16_white_is_zero.tif", "float01.tif")
+    names = ("grey_12_in_16.png", "rgb_12_in_16.tif", "grey16_white_is_zero.tif", "float01.tif")
     for name in names:
         result = analyzer(SHARED / "reports/pictures" / name)
         assert result.emotions == ("happiness",), name

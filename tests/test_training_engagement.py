@@ -117,6 +117,7 @@ def test_the_metrics_show_that_there_is_nothing_to_learn(tmp_path: Path) -> None
     assert residual > 0.25, "what cannot be known is uncertain"
 
 
+@pytest.mark.slow
 def test_the_same_seed_is_the_same_model(tmp_path: Path) -> None:
     plan, data = replace(QUICK, least=30, hidden=8), clips(10)
     said = []
@@ -328,6 +329,7 @@ def test_wrong_use_of_the_command_is_one_sentence(tmp_path: Path, photo: Path) -
     assert (done.exit_code, "must end in .onnx, got x.h5" in done.stderr) == (2, True)
 
 
+@pytest.mark.slow
 def test_a_video_of_five_faces_from_pixels_to_a_value(tmp_path: Path, photo: Path) -> None:
     """The default model's features of a moving row of five portraits."""
     face = read_image(photo)[:260, 60:320]
