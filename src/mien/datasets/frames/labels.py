@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from mien.datasets.csv import read_csv
+from mien.datasets.csv import first_column, read_csv
 from mien.datasets.records import NO_LABEL, split_word
 from mien.errors import InputError, UsageError
 from mien.labels import MEASURES, canonical_labels, known_as
@@ -137,11 +137,11 @@ def read_table(path: Path, task: str, columns: Sequence[str] = ()) -> FrameLabel
     table = read_csv(path, text=False)
     if not len(table):
         raise InputError(f"{path} has no rows.")
-    names = {re.sub(r"[ .-]", "_", str(name).strip().lower()): str(name) for name in table.columns}
-    source = next((names[name] for name in _SOURCE if name in names), None)
+    header = [str(name) for name in table.columns]
+    source = first_column(header, _SOURCE)
     if source is None:
         raise InputError(f"{path} needs a column source with the video or image of each row.")
-    where = {name: names[name] for name in _WHERE if name in names}
+    where = {name: found for name in _WHERE if (found := first_column(header, [name]))}
     labeled = [n for n in table.columns if n not in (source, *where.values())]
     label_names, values = _labels(path, table[labeled], task, columns)
     nothing = np.full(len(table), np.nan)
