@@ -1,11 +1,10 @@
-"""Let the disk fill up under `mien analyze` at random sizes, then make room and go on.
+"""Run `mien analyze` on disks of random sizes that become full, then make room and run it again.
 
     python benchmarks/full_disk.py --sizes 20 --seed 1        (needs to mount a tmpfs: root)
 
-In each of the three formats, with and without an older table in the way, the run ends when the
-disk is full. What is there then must be the older table, the whole new one, or a partial one whose
-rows are those of the whole one up to some input; after there is room again, the same command must
-end with the whole table.
+In each of the three formats, with and without an older table, the run ends when the disk is full.
+Then there must be the older table, the complete new one, or a partial one whose rows are the first
+rows of the complete one; with more room, the same command must end with the complete table.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ SUFFIXES = (".parquet", ".csv", ".jsonl")
 
 @contextmanager
 def small_disk(place: Path, size: int) -> Iterator[Path]:
-    """A disk of so many bytes in memory, unmounted at the end."""
+    """Mount a disk of `size` bytes in memory, and unmount it at the end."""
     place.mkdir(parents=True, exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)], check=True)
     try:
@@ -41,7 +40,7 @@ def enlarge(place: Path) -> None:
 
 
 def make_video(path: Path, frames: int) -> Path:
-    """A face that moves, so that no two rows of the table are alike."""
+    """Write a video of a moving face, so that no two rows of the table are equal."""
     import av
     import numpy as np
 
@@ -78,7 +77,7 @@ def rows(table: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def starts_with(whole: pd.DataFrame, part: pd.DataFrame) -> bool:
-    """Whether a table is the beginning of another, but for the last digits that text drops."""
+    """Whether a table is the beginning of another, up to digits that text formats round."""
     try:
         pd.testing.assert_frame_equal(part, whole.iloc[: len(part)], rtol=1e-12)
     except AssertionError:
@@ -87,9 +86,13 @@ def starts_with(whole: pd.DataFrame, part: pd.DataFrame) -> bool:
 
 
 def fill(
-    disk: Path, size: int, table: str, inputs: list[Path], whole: tuple[pd.DataFrame, pd.DataFrame]
+    disk: Path,
+    size: int,
+    table: str,
+    inputs: list[Path],
+    complete: tuple[pd.DataFrame, pd.DataFrame],
 ) -> list[str]:
-    """One run on a disk of one size, and the next one when there is room; what was wrong."""
+    """Run on a disk of one size, and again with more room; the faults."""
     wrong = []
     with small_disk(disk, size):
         path = disk / table
@@ -101,22 +104,22 @@ def fill(
         if code == 2 and table not in errors:
             wrong.append(f"the message does not name the file: {errors}")
         if code != 0 and path.exists() and path.read_bytes() != before.get(table):
-            wrong.append("a torso has the name of the table")
+            wrong.append("an incomplete table has the final name")
         if any((disk / name).read_bytes() != data for name, data in before.items() if code):
             wrong.append("the older table is not what it was")
         partial = disk / f"{table}.partial"
-        for found in (path, partial):
+        for file in (path, partial):
             try:
-                parts = rows(found) if found.exists() else ()
-            except Exception as error:  # noqa: BLE001 - told below, whatever it is
-                if found == path or type(error).__module__ != "mien.errors":
-                    wrong.append(f"{found.name} cannot be read: {error!r}")
+                parts = rows(file) if file.exists() else ()
+            except Exception as error:  # noqa: BLE001 - any error is reported below
+                if file == path or type(error).__module__ != "mien.errors":
+                    wrong.append(f"{file.name} cannot be read: {error!r}")
                 continue
-            if not all(starts_with(w, p) for w, p in zip(whole, parts, strict=False)):
-                wrong.append(f"{found.name} holds other rows")
+            if not all(starts_with(w, p) for w, p in zip(complete, parts, strict=False)):
+                wrong.append(f"{file.name} holds other rows")
         enlarge(disk)
         code, errors = analyze(inputs, path)
-        if code or not all(a.equals(b) for a, b in zip(rows(path), whole, strict=True)):
+        if code or not all(a.equals(b) for a, b in zip(rows(path), complete, strict=True)):
             wrong.append(f"after there was room, exit code {code}: {errors}")
         if left := [p.name for p in disk.iterdir() if "partial" in p.name or p.suffix == ".new"]:
             wrong.append(f"left behind: {left}")
@@ -124,25 +127,25 @@ def fill(
 
 
 def main() -> None:
-    """Print what happened."""
+    """Print the faults of every disk."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--sizes", type=int, default=20)
     parser.add_argument("--frames", type=int, default=120)
     parser.add_argument("--seed", type=int, default=1)
-    asked = parser.parse_args()
-    rng, wrong, full = random.Random(asked.seed), 0, 0
+    options = parser.parse_args()
+    rng, wrong, full = random.Random(options.seed), 0, 0
     with tempfile.TemporaryDirectory() as name:
         home = Path(name)
         asset = Path(__file__).parents[1] / "src" / "mien" / "assets" / "astronaut.jpg"
-        inputs = [asset, make_video(home / "video.mp4", asked.frames)]
+        inputs = [asset, make_video(home / "video.mp4", options.frames)]
         for suffix in SUFFIXES:
-            whole_path = home / f"whole{suffix}"
-            assert analyze(inputs, whole_path)[0] == 0
-            whole = rows(whole_path)
+            complete_path = home / f"whole{suffix}"
+            assert analyze(inputs, complete_path)[0] == 0
+            complete = rows(complete_path)
             needed = sum(p.stat().st_size for p in home.glob("whole*"))
-            for _ in range(asked.sizes):
+            for _ in range(options.sizes):
                 size = 4096 * rng.randint(1, max(2, 3 * needed // 4096)) + rng.randint(0, 1)
-                problems = fill(home / "disk", size, f"t{suffix}", inputs, whole)
+                problems = fill(home / "disk", size, f"t{suffix}", inputs, complete)
                 wrong += bool(problems)
                 full += 1
                 print(f"{suffix} {size:8} bytes: {'; '.join(problems) or 'right'}", flush=True)

@@ -1,11 +1,11 @@
-"""Kill `mien analyze` at random moments and let the same command go on, until it ends.
+"""Interrupt `mien analyze` at random times, and run the same command again until it ends.
 
     python benchmarks/kills.py --kills 100 --seed 1
 
-Every round takes a random format and random options over the same photos and a video, sends
-SIGKILL, SIGTERM or SIGINT at a random moment, runs the same command again, perhaps kills that
-too, and compares what is there at the end with what an undisturbed run wrote: the tables row for
-row (all columns but the milliseconds), the kept faces, the embeddings, and the annotated copies.
+Every round analyzes the same photos and a video, in a random format and with random options, sends
+SIGKILL, SIGTERM or SIGINT at a random time, and runs the same command again, perhaps interrupted
+too. Its outputs at the end are compared with those of an uninterrupted run: the tables row for row
+(all columns but the milliseconds), the stored faces, the embeddings, and the annotated copies.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ OPTIONS: tuple[tuple[str, ...], ...] = (
     ("--keep-faces", "--embeddings", "identity"),
     ("--annotate", "drawn"),
 )
-# Ctrl-C reaches Python only where it was not told to ignore it, as jobs in the background are.
+# Processes in the background ignore Ctrl-C unless they ask for it.
 _CODE = (
     "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); from mien.cli import main; "
     "signal.signal(signal.SIGINT, signal.default_int_handler); main()"
@@ -42,18 +42,18 @@ _CODE = (
 
 @dataclass
 class Counts:
-    """What happened in all rounds together."""
+    """Totals over all rounds."""
 
     rounds: int = 0
     kills: int = 0
-    during: int = 0  # the run was still going on when the signal came
-    taken_over: int = 0  # inputs that were not analyzed again
+    during: int = 0  # the run had not ended when the signal was sent
+    reused: int = 0  # inputs that were not analyzed again
     tracebacks: int = 0
     wrong: int = 0
 
 
 def make_inputs(folder: Path, photos: int, frames: int, seed: int) -> list[str]:
-    """Photos (one of them broken) in a folder, a video, and a photo behind them.
+    """Write a folder of photos (one of them damaged), a video, and another photo.
 
     Returns:
         the arguments, relative to `folder`.
@@ -85,7 +85,7 @@ def make_inputs(folder: Path, photos: int, frames: int, seed: int) -> list[str]:
 
 
 def run(folder: Path, command: Sequence[str], wait_s: float | None, number: int) -> tuple[int, str]:
-    """Run mien in a folder; after so many seconds it gets a signal.
+    """Run mien in a folder, and send it a signal after `wait_s` seconds.
 
     Returns:
         the exit code, and what it printed to standard error.
@@ -102,14 +102,14 @@ def run(folder: Path, command: Sequence[str], wait_s: float | None, number: int)
 
 
 def outputs(folder: Path, table: str) -> dict[str, Any]:
-    """Everything that a run wrote, comparable: tables without times taken, files by name."""
+    """All outputs of a run: tables without the time that each image took, files by name."""
     from mien.results.collection import load_tables
     from mien.results.embeddings import read_embeddings
     from mien.results.peaks import read_peak_rows
 
     faces, images, labels, settings = load_tables(folder / table)
     vectors = read_embeddings(folder / table)
-    found: dict[str, Any] = {
+    written: dict[str, Any] = {
         "faces": faces,
         "images": images.drop(columns="milliseconds"),
         "labels": labels,
@@ -119,15 +119,15 @@ def outputs(folder: Path, table: str) -> dict[str, Any]:
         "vectors": None if vectors is None else pd.DataFrame(vectors.vectors["identity"]),
     }
     for path in sorted((folder / "drawn").rglob("*")):
-        found[str(path.relative_to(folder))] = path.read_bytes() if path.is_file() else b""
-    return found
+        written[str(path.relative_to(folder))] = path.read_bytes() if path.is_file() else b""
+    return written
 
 
-def differences(found: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
+def differences(written: dict[str, Any], expected: dict[str, Any]) -> list[str]:
     """Names of the outputs that differ."""
-    wrong = [name for name in {*found, *wanted} if (name in found) != (name in wanted)]
-    for name in {*found} & {*wanted}:
-        one, other = found[name], wanted[name]
+    wrong = [*({*written} ^ {*expected})]
+    for name in {*written} & {*expected}:
+        one, other = written[name], expected[name]
         if isinstance(one, pd.DataFrame) and isinstance(other, pd.DataFrame):
             same = one.equals(other)
         else:
@@ -137,26 +137,26 @@ def differences(found: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
 
 
 def leftovers(folder: Path) -> list[str]:
-    """Files that a finished run must not leave."""
+    """Temporary files that are still there after a finished run."""
     return [p.name for p in folder.rglob("*") if ".partial" in p.name or p.name.endswith(".new")]
 
 
-def kill_and_go_on(
-    home: Path, inputs: Sequence[str], wanted: dict[str, Any], counts: Counts, rng: random.Random
+def interrupted_round(
+    home: Path, inputs: Sequence[str], expected: dict[str, Any], counts: Counts, rng: random.Random
 ) -> list[str]:
-    """One round in a folder of its own; what differs at the end."""
+    """Run one round in its own folder; the outputs that differ at the end."""
     suffix, options = rng.choice(SUFFIXES), rng.choice(OPTIONS)
     key = suffix + " ".join(options)
-    if key not in wanted:
+    if key not in expected:
         with tempfile.TemporaryDirectory(dir=home) as name:
             folder = link(home, Path(name))
             begun = time.monotonic()
             code, errors = run(folder, ["analyze", *inputs, "-o", f"t{suffix}", *options], None, 0)
-            assert code == 3, errors  # one photo is broken
-            wanted[key] = outputs(folder, f"t{suffix}"), time.monotonic() - begun
-    goal, seconds = wanted[key]
+            assert code == 3, errors  # one photo is damaged
+            expected[key] = outputs(folder, f"t{suffix}"), time.monotonic() - begun
+    reference, seconds = expected[key]
     command = ["analyze", *inputs, "-o", f"t{suffix}", *options]
-    told: list[str] = []
+    events: list[str] = []
     with tempfile.TemporaryDirectory(dir=home) as name:
         folder = link(home, Path(name))
         for _ in range(rng.choice((1, 1, 1, 2, 3))):
@@ -164,34 +164,34 @@ def kill_and_go_on(
             code, errors = run(folder, command, rng.uniform(0.1, 1.05) * seconds, number)
             counts.kills += 1
             counts.during += code != 3
-            told.append(f"{number.name} {code}")
+            events.append(f"{number.name} {code}")
             if "Traceback" in errors:
                 counts.tracebacks += 1
                 print(errors, flush=True)
         code, errors = run(folder, command, None, 0)
-        counts.taken_over += sum(
+        counts.reused += sum(
             int(line.split()[1]) for line in errors.splitlines() if "finished before" in line
         )
         if code != 3:
-            return [*told, f"exit code {code}: {errors}"]
-        wrong = [*differences(outputs(folder, f"t{suffix}"), goal), *leftovers(folder)]
-        return [key, *told, *wrong] if wrong else []
+            return [*events, f"exit code {code}: {errors}"]
+        wrong = [*differences(outputs(folder, f"t{suffix}"), reference), *leftovers(folder)]
+        return [key, *events, *wrong] if wrong else []
 
 
 def link(home: Path, folder: Path) -> Path:
-    """A folder where the inputs are found under their own names."""
+    """Link the inputs into a folder under their own names."""
     for name in ("photos", "video.mp4", "last.jpg"):
         (folder / name).symlink_to(home / name)
     return folder
 
 
 def rounds(home: Path, kills: int, photos: int, frames: int, seed: int) -> Counts:
-    """Rounds until so many signals were sent."""
+    """Run rounds until `kills` signals have been sent."""
     inputs = make_inputs(home, photos, frames, seed)
-    counts, wanted = Counts(), dict[str, Any]()
+    counts, expected = Counts(), dict[str, Any]()
     rng = random.Random(seed)
     while counts.kills < kills:
-        wrong = kill_and_go_on(home, inputs, wanted, counts, rng)
+        wrong = interrupted_round(home, inputs, expected, counts, rng)
         counts.rounds += 1
         counts.wrong += bool(wrong)
         print(f"{counts.kills} signals:", *(wrong or ["right"]), flush=True)
@@ -199,18 +199,18 @@ def rounds(home: Path, kills: int, photos: int, frames: int, seed: int) -> Count
 
 
 def main() -> None:
-    """Print what happened."""
+    """Print the totals."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--photos", type=int, default=24)
     parser.add_argument("--frames", type=int, default=40)
     parser.add_argument("--seed", type=int, default=1)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        counts = rounds(Path(name), asked.kills, asked.photos, asked.frames, asked.seed)
+        counts = rounds(Path(name), options.kills, options.photos, options.frames, options.seed)
     print(
-        f"{counts.kills} signals in {counts.rounds} rounds, {counts.during} while the run went on; "
-        f"{counts.taken_over} inputs were not analyzed again; {counts.tracebacks} tracebacks; "
+        f"{counts.kills} signals in {counts.rounds} rounds, {counts.during} during the run; "
+        f"{counts.reused} inputs were not analyzed again; {counts.tracebacks} tracebacks; "
         f"{counts.wrong} rounds ended wrong"
     )
     sys.exit(bool(counts.wrong or counts.tracebacks))

@@ -1,54 +1,49 @@
 """A storm of damaged and hostile inputs: images, videos, models with their cards, and tables.
 
     python benchmarks/storm.py [--images 2000 --videos 300 --models 300 --tables 500] [--seed 7]
-                               [--keep storm/] [--jobs 2] [--shared ../shared]
+                               [--keep FOLDER] [--jobs 2] [--shared ../shared]
 
-Each case is one command on one mutated input, in its own process. It falls if it prints a
+Each case is one command on one mutated input, in its own process. It fails if it prints a
 traceback or the sentence that stands for one, ends by a signal or with an exit code that is not
 documented, takes more than 20 s of the processor (or 120 s by the clock), or more than 1.5 GB of
-memory. Cases that fall are kept with their input; the same seed gives the same storm. Originals
-are made by `storm_originals.py`; with ``--shared``, the photos, formats and videos of that folder
-are among them.
+memory. Cases that fail are stored with their input in FOLDER; the same seed gives the same storm.
+Originals are made by `storm_originals.py`; with ``--shared``, the photos, formats and videos of
+that folder are among them.
+
+Cases are forked from this process, which has imported what they need and done nothing else: a
+fork copies one thread, so locks held by any other would stay locked. Hence another process makes
+the inputs (`storm_cases.py`), and libraries that start threads on import are kept from it.
 """
 
 from __future__ import annotations
 
 import argparse
 import collections
+import multiprocessing
 import os
-import random
 import resource
 import shutil
 import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from storm_mutations import hostile_card, hostile_table, mutated, with_card
-from storm_originals import Originals, make_originals
+if TYPE_CHECKING:
+    from storm_cases import Case
 
 SECONDS, PATIENCE_S, BYTES = 20, 120, 1_500_000_000
 DOCUMENTED = (0, 2, 3, 4)
-
-
-@dataclass(frozen=True)
-class Case:
-    """One command on one input; the files lie in a folder of its own.
-
-    Attributes:
-        name: of the folder: what was mutated, and its number.
-        command: arguments of ``mien``.
-    """
-
-    name: str
-    command: tuple[str, ...]
+COUNTS = {"images": 2000, "videos": 300, "models": 300, "tables": 500}
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a case ended: `fault` is "" where it stood, `refused` where it did with an error."""
+    """How a case ended: `fault` is "" where it passed, `refused` where it did with an error."""
 
     case: Case
     fault: str
@@ -58,34 +53,38 @@ class Outcome:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the storm; the exit code is 1 where a case fell."""
+    """Run the storm; the exit code is 1 where a case failed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for kind, count in (("images", 2000), ("videos", 300), ("models", 300), ("tables", 500)):
+    for kind, count in COUNTS.items():
         parser.add_argument(f"--{kind}", type=int, default=count)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--keep", type=Path, default=Path("storm"))
+    parser.add_argument("--keep", type=Path, default=Path(tempfile.gettempdir(), "storm"))
     parser.add_argument("--shared", type=Path, default=None)
     options = parser.parse_args(arguments)
-    _warm_up()
     # Not a context manager: a forked process that exits would clean up, too.
     work = Path(tempfile.mkdtemp())
-    originals = make_originals(work / "originals", options.shared)
-    rng = random.Random(options.seed)
-    cases = [
-        *_images(originals, work, rng, options.images),
-        *_videos(originals, work, rng, options.videos),
-        *_models(originals, work, rng, options.models),
-        *_tables(originals, work, rng, options.tables),
-    ]
+    os.environ.update(ONE_THREAD)
+    os.environ["MIEN_CACHE"] = str(work / "cache")
+    cases = _make_cases(work, options)
+    _import_libraries()
     outcomes = list(_run_all(cases, work, options.jobs, options.keep))
     shutil.rmtree(work, ignore_errors=True)
     _report(outcomes)
     return int(any(outcome.fault for outcome in outcomes))
 
 
-def _warm_up() -> None:
-    """Load what every case needs, so that a forked process has it already."""
+def _make_cases(work: Path, options: argparse.Namespace) -> list[Case]:
+    """Write all inputs in another process: it uses libraries that start threads."""
+    from storm_cases import make_cases
+
+    counts = {kind: getattr(options, kind) for kind in COUNTS}
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+        return process.submit(make_cases, work, options.shared, options.seed, counts).result()
+
+
+def _import_libraries() -> None:
+    """Import what every case needs, so that a forked process has it already."""
     import cv2  # noqa: F401
     import pandas  # noqa: F401
     import pyarrow.parquet  # noqa: F401
@@ -95,87 +94,8 @@ def _warm_up() -> None:
     import mien.models.session
     import mien.timeline.timeline  # noqa: F401
 
-    os.environ["MIEN_CACHE"] = tempfile.mkdtemp()
-
-
-def _images(originals: Originals, work: Path, rng: random.Random, count: int) -> Iterator[Case]:
-    for number in range(count):
-        source = rng.choice(originals.images)
-        folder = _folder(work, f"image{number:05}")
-        name = f"mutated{source.suffix}"
-        (folder / name).write_bytes(mutated(source.read_bytes(), rng))
-        detector = rng.choice(("mtcnn", "mtcnn", "haar"))
-        command = ("analyze", name, "--detector", detector, "-o", "t.csv")
-        yield Case(folder.name, command)
-
-
-def _videos(originals: Originals, work: Path, rng: random.Random, count: int) -> Iterator[Case]:
-    ways: list[tuple[str, ...]] = [
-        ("-o", "t.parquet"),
-        ("-o", "t.jsonl", "--fps", "5"),
-        ("-o", "t.csv", "--annotate", "drawn.mp4"),
-        ("-o", "t.parquet", "--adaptive"),
-    ]
-    for number in range(count):
-        source = rng.choice(originals.videos)
-        folder = _folder(work, f"video{number:05}")
-        name = f"mutated{source.suffix}"
-        (folder / name).write_bytes(mutated(source.read_bytes(), rng))
-        yield Case(folder.name, ("analyze", name, *rng.choice(ways)))
-
-
-def _models(originals: Originals, work: Path, rng: random.Random, count: int) -> Iterator[Case]:
-    photo = str(originals.photo)
-    for number in range(count):
-        use, source = rng.choice(originals.models)
-        folder = _folder(work, f"model{number:05}")
-        data = source.read_bytes()
-        if rng.random() < 0.5:
-            data = with_card(data, lambda card: hostile_card(card, rng))
-        else:
-            data = mutated(data, rng)
-        (folder / "mutated.onnx").write_bytes(data)
-        commands = {
-            "model": ("analyze", photo, "--model", "mutated.onnx", "-o", "t.csv"),
-            "add": ("models", "add", "mutated.onnx", "--name", f"own{number}"),
-            "detector": ("analyze", photo, "--detector", "mutated.onnx"),
-            "head": ("analyze", photo, "--head", "mutated.onnx", "-o", "t.csv"),
-            "engagement": (
-                *("engagement", str(originals.table), "--model", "mutated.onnx", "-o", "e.csv"),
-            ),
-        }
-        if use == "model":
-            use = rng.choice(("model", "model", "add"))
-        yield Case(folder.name, commands[use])
-
-
-def _tables(originals: Originals, work: Path, rng: random.Random, count: int) -> Iterator[Case]:
-    ways: list[tuple[str, ...]] = [
-        ("report", "{}", "-o", "r.html"),
-        ("export", "{}", "-o", "e.vtt"),
-        ("export", "{}", "-o", "e.eaf"),
-        ("export", "{}", "-o", "e.svg"),
-        ("export", "{}", "-o", "e.csv"),
-        ("view", "{}"),
-        ("people", "{}"),
-    ]
-    for number in range(count):
-        folder = _folder(work, f"table{number:05}")
-        table = rng.choice(originals.tables)
-        for file in originals.beside(table):
-            shutil.copy(file, folder)
-        victim = rng.choice(sorted(folder.iterdir()))
-        if rng.random() < 0.6:
-            hostile_table(victim, rng)
-        else:
-            victim.write_bytes(mutated(victim.read_bytes(), rng))
-        yield Case(folder.name, tuple(part.format(table.name) for part in rng.choice(ways)))
-
-
-def _folder(work: Path, name: str) -> Path:
-    folder = work / name
-    folder.mkdir()
-    return folder
+    threads = len(os.listdir("/proc/self/task"))
+    assert threads == 1, f"{threads} threads: a fork would copy only one"
 
 
 def _run_all(cases: Sequence[Case], work: Path, jobs: int, keep: Path) -> Iterator[Outcome]:
@@ -243,17 +163,17 @@ def _fault(status: int, output: str, peak: int) -> str:
 
 
 def _report(outcomes: Sequence[Outcome]) -> None:
-    print("\n| inputs | cases | refused | fell | longest, CPU s | peak, MB |")
+    print("\n| inputs | cases | refused | failed | longest, CPU s | peak, MB |")
     print("|---|--:|--:|--:|--:|--:|")
     kinds: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
         kinds.setdefault(outcome.case.name.rstrip("0123456789"), []).append(outcome)
     for kind, part in kinds.items():
-        fell = sum(bool(outcome.fault) for outcome in part)
+        failed = sum(bool(outcome.fault) for outcome in part)
         longest = max(outcome.seconds for outcome in part)
         peak = max(outcome.peak for outcome in part) / 1e6
         refused = sum(outcome.refused for outcome in part)
-        print(f"| {kind}s | {len(part)} | {refused} | {fell} | {longest:.1f} | {peak:.0f} |")
+        print(f"| {kind}s | {len(part)} | {refused} | {failed} | {longest:.1f} | {peak:.0f} |")
     faults = collections.Counter(outcome.fault.split(" MB")[0] for outcome in outcomes)
     faults.pop("", None)
     for fault, count in faults.most_common():

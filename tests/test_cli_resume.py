@@ -211,9 +211,9 @@ def test_nothing_that_can_be_read_leaves_what_is_there() -> None:
 
 @pytest.mark.slow
 def test_signals_at_random_moments(tmp_path: Path) -> None:
-    from kills import Counts, kill_and_go_on, make_inputs
+    from kills import Counts, interrupted_round, make_inputs
 
     home, counts, rng = tmp_path / "home", Counts(), random.Random(5)
     inputs = make_inputs(home, 4, 6, 1)
     for _ in range(2):
-        assert kill_and_go_on(home, inputs, {}, counts, rng) == []
+        assert interrupted_round(home, inputs, {}, counts, rng) == []

@@ -15,7 +15,7 @@ from helpers.clock import FakeTime, wait_until
 from helpers.videos import number_of, numbered_image, outcome, write_video
 
 from mien.errors import FrameDroppedError, InputNotFoundError, UsageError, VideoError
-from mien.media import capture
+from mien.media import addresses, capture
 from mien.media.base import Source
 from mien.media.camera import CameraSource, Opener
 from mien.testing import check_source
@@ -314,7 +314,7 @@ def test_each_system_has_its_way(
     monkeypatch: pytest.MonkeyPatch, platform: str, url: str, form: str
 ) -> None:
     monkeypatch.setattr(sys, "platform", platform)
-    address = capture.locate(url)
+    address = addresses.locate(url)
     assert (address.url, address.form) == (url, form)
 
 
@@ -325,11 +325,11 @@ def test_cameras_on_windows_are_found_by_their_number(monkeypatch: pytest.Monkey
     devices = [av.device.DeviceInfo(n, n, False, [kind]) for n, kind in names]
     monkeypatch.setattr(av, "enumerate_input_devices", lambda form: devices)
     monkeypatch.setattr(sys, "platform", "win32")
-    address = capture.locate(1)
+    address = addresses.locate(1)
     assert (address.name, address.url, address.form) == ("camera 1", "video=Capture", "dshow")
-    assert capture.locate("HD Webcam").url == "video=HD Webcam"
+    assert addresses.locate("HD Webcam").url == "video=HD Webcam"
     with pytest.raises(VideoError, match=r"There is no camera 7: found HD Webcam, Capture\."):
-        capture.locate(7)
+        addresses.locate(7)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a device that is no camera, on Linux")
@@ -344,14 +344,14 @@ def test_passwords_stay_out_of_names_and_messages() -> None:
     with pytest.raises(VideoError, match="cannot be opened: connection refused") as caught:
         list(camera)
     assert "secret" not in str(caught.value)
-    assert "secret" not in repr(capture.locate("rtsp://me:secret@host/1"))
+    assert "secret" not in repr(addresses.locate("rtsp://me:secret@host/1"))
 
 
 def test_a_file_plays_at_its_own_speed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_video(tmp_path / "a.mp4", frames=5)
     clock = FakeTime(100.0)
     monkeypatch.setattr("mien.media.capture.time", clock)
-    shots = list(capture.capture(capture.locate(path), 32))
+    shots = list(capture.capture(addresses.locate(path), 32))
     assert [stamp for stamp, _ in shots] == pytest.approx([100.0, 100.1, 100.2, 100.3, 100.4])
     assert clock.slept == pytest.approx([0, 0.1, 0.1, 0.1, 0.1])
     assert [number_of(cast(Any, image)()) for _, image in shots] == [0, 1, 2, 3, 4]

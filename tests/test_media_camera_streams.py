@@ -15,8 +15,10 @@ import pytest
 from helpers.videos import Style, numbered_image, outcome, write_video
 
 from mien.errors import VideoError
-from mien.media import capture
+from mien.media import addresses
 from mien.media.camera import CameraSource
+from mien.media.inputs import is_live
+from mien.media.video import VideoSource
 
 Handler = Callable[[BaseHTTPRequestHandler, int], None]
 
@@ -96,6 +98,9 @@ def test_a_web_camera(monkeypatch: pytest.MonkeyPatch) -> None:
         send(request, "multipart/x-mixed-replace; boundary=cut", motion_jpeg(30), 0.02)
 
     with served(answer) as url:
+        assert is_live(url)
+        with pytest.raises(VideoError, match="is a live stream, not a recorded video"):
+            VideoSource(url)
         camera = CameraSource(url, width=32, attempts=0)
         frames = list(camera)
     outcomes = [outcome(f) for f in frames]
@@ -107,7 +112,7 @@ def test_a_web_camera(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_server_that_falls_silent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(capture, "READ_S", 1.0)
+    monkeypatch.setattr(addresses, "READ_S", 1.0)
     data = write_video(tmp_path / "a.ts", frames=40).read_bytes()
     release = threading.Event()
 

@@ -19,6 +19,7 @@ from mien.cli.commands import app
 from mien.errors import InputError, MienError
 from mien.results.collection import Results, load_tables
 from mien.results.files import SUFFIXES
+from mien.results.reading import read_rows
 from mien.results.tables import face_dtypes, read_table, write_table
 from mien.timeline.timeline import Timeline
 
@@ -297,3 +298,30 @@ def test_a_table_that_is_still_being_written_says_so(
     assert "is still being written: it has 4 rows" in caplog.text
     read_table(path)
     assert "is of a run that did not end: it has 4 rows" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["t.parquet", "t.parquet.partial"])
+def test_pyarrow_reads_files_without_python(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its threads outlive the main one, and would close a file of Python's in an ending process."""
+    opened: list[object] = []
+    table = pa.Table.from_pandas(faces(), preserve_index=False)
+    if name.endswith(".partial"):
+        with pa.ipc.new_stream(tmp_path / name, table.schema) as stream:
+            stream.write_table(table)
+    else:
+        pq.write_table(table, tmp_path / name)
+
+    def recorded(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(file: object, *arguments: Any, **options: Any) -> Any:
+            opened.append(file)
+            return function(file, *arguments, **options)
+
+        return call
+
+    for place, function in ((pq, "ParquetFile"), (pa.ipc, "open_stream")):
+        monkeypatch.setattr(place, function, recorded(getattr(place, function)))
+    assert len(read_rows(tmp_path / name, {})[0]) == 4
+    assert opened
+    assert all(type(file) is pa.OSFile for file in opened)

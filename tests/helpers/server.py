@@ -32,8 +32,13 @@ class Handler(BaseHTTPRequestHandler):
         if self.path.endswith("missing.onnx"):
             self.send_error(404)
             return
-        rest = self.others.get(PurePosixPath(self.path).name, self.data)[start:]
+        whole = self.others.get(PurePosixPath(self.path).name, self.data)
+        rest = whole[start:]
         self.send_response(206 if start else 200)
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(whole) - 1}/{len(whole)}")
+        if self.ranges:
+            self.send_header("Accept-Ranges", "bytes")
         if self.sized:
             self.send_header("Content-Length", str(len(rest)))
         self.end_headers()

@@ -11,8 +11,9 @@ from functools import partial
 from typing import TypeAlias
 
 from mien.errors import FrameDroppedError, UsageError, VideoError
+from mien.media.addresses import locate
 from mien.media.base import Timing
-from mien.media.capture import TimedImage, capture, locate
+from mien.media.capture import TimedImage, capture
 from mien.media.frames import raising
 from mien.media.worker import Worker, awaited
 from mien.types import Frame, Image
@@ -42,7 +43,8 @@ class CameraSource:
 
     Args:
         device: a camera's number, a device such as ``/dev/video0``, the URL of a stream (RTSP,
-            HTTP, UDP …), or a file, which is played at its own speed as if it were live.
+            HTTP, UDP …), or a recording, which is played at its own speed as if it were live; to
+            read every frame of one, use `mien.media.video.VideoSource`.
         width: images wider than this many pixels are downscaled.
         max_seconds: stop after this time.
         attempts: how often to reopen a lost camera; 5 take 31 s.

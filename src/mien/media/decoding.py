@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from mien.errors import VideoError
 from mien.media import limits
+from mien.media.addresses import is_web, open_recording
 from mien.media.frames import (
     Moment,
     VideoInfo,
@@ -53,13 +54,7 @@ def open_video(
     Raises:
         InputError: as `check_file`; `VideoError` if it is not a video, or its codec is unknown.
     """
-    import av
-
-    head = check_file(path, name)
-    try:  # "file:", as a colon in the name would end a protocol
-        container = av.open("file:" + path, metadata_errors="replace")
-    except (av.FFmpegError, ValueError) as error:
-        raise VideoError(f"{name} {_why_not(head)}.") from error
+    container = open_recording(path) if is_web(path) else _open_file(path, name)
     try:
         stream = video_stream(container, name, number)
         stream.thread_type = "SLICE"
@@ -71,6 +66,16 @@ def open_video(
         container.close()
         raise
     return container, stream
+
+
+def _open_file(path: str, name: str) -> InputContainer:
+    import av
+
+    head = check_file(path, name)
+    try:  # "file:", as a colon in the name would end a protocol
+        return av.open("file:" + path, metadata_errors="replace")
+    except (av.FFmpegError, ValueError) as error:
+        raise VideoError(f"{name} {_why_not(head)}.") from error
 
 
 def _why_not(head: bytes) -> str:
@@ -233,7 +238,10 @@ def _walk(path: str, name: str, target: _SeekTarget | None, number: int | None) 
 
     container, stream = open_video(path, name, number)
     with container:
-        clock, renderer = Clock(container, stream, cut=lacks_bytes(path)), Renderer(stream)
+        clock, renderer = (
+            Clock(container, stream, cut=not is_web(path) and lacks_bytes(path)),
+            Renderer(stream),
+        )
         if target is not None:
             try:
                 container.seek(target.seek_to, stream=stream)
@@ -242,7 +250,7 @@ def _walk(path: str, name: str, target: _SeekTarget | None, number: int | None) 
         index = 0
         lost: list[Moment] = []  # held back: at the end they mean that the video breaks off
         decoded = _decoded(container, stream, clock)
-        if container.format.name == "gif" and lacks_trailer(path):
+        if container.format.name == "gif" and not is_web(path) and lacks_trailer(path):
             decoded = _without_last(decoded)
         for pts, frame in decoded:
             if target is not None:

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from mien.errors import InputError, InputNotFoundError
+from mien.media.addresses import is_web
 from mien.media.images import read_image
 from mien.types import Frame, Image
 
@@ -58,6 +59,8 @@ class FrameReader:
         return self._cache[key]
 
     def _find(self, source: str) -> str:
+        if is_web(source):
+            return source
         for path in (Path(source), self._folder / source, self._folder / Path(source).name):
             if path.is_file():
                 return str(path)

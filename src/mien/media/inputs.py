@@ -124,7 +124,8 @@ class Inputs:
       folders are read unless it has ``**``. The name of an existing file is not a pattern.
     - A **file** given by name is always an input. ``~`` is the user's home, and ``-`` an image on
       standard input.
-    - An **address** is a stream, a ``file:`` URL, or a ``data:`` URL with an image in it.
+    - An **address** is a stream, a recorded video on a web server, a ``file:`` URL, or a ``data:``
+      URL with an image in it.
 
     Args:
         paths: as above.
@@ -157,11 +158,11 @@ class Inputs:
     def _named(self, path: str) -> Iterator[Input]:
         """The inputs that one argument stands for."""
         if path == "-" or path.startswith("data:"):
-            name = "standard input" if path == "-" else _public_name(path)
+            name = "standard input" if path == "-" else public_name(path)
             yield Input(name, "image", path)
             return
-        if is_live(path):
-            yield Input(_public_name(path), "stream", path)
+        if is_address(path):
+            yield Input(public_name(path), "stream" if is_live(path) else "video", path)
             return
         path = local_path(path)
         if os.path.isdir(path):
@@ -220,14 +221,23 @@ class Inputs:
             yield item
 
 
-def is_live(path: str) -> bool:
-    """Whether an argument names a camera or a stream instead of a file."""
+def is_address(path: str) -> bool:
+    """Whether an argument names a camera, a stream, or a recording elsewhere instead of a file."""
     return ("://" in path and not path.startswith("file:")) or path.startswith("/dev/video")
+
+
+def is_live(path: str) -> bool:
+    """Whether an argument names a camera or a live stream; the server of an address is asked."""
+    if not is_address(path):
+        return False
+    from mien.media.addresses import is_recording
+
+    return not is_recording(path)
 
 
 def is_moving(path: str) -> bool:
     """Whether an argument is a video, an animated image, a camera or a stream."""
-    if is_live(path):
+    if is_address(path):
         return True
     item = _file(local_path(path))
     return item is not None and item.kind == "video"
@@ -288,12 +298,12 @@ def _data(address: str, name: str) -> bytes:
         raise ImageError(f"{name} is not valid base64: {error}.") from error
 
 
-def _public_name(place: str) -> str:
+def public_name(place: str) -> str:
     """The name of an address: without a password, and without kilobytes of data."""
     if place.startswith("data:"):
         digest = sha256(place.encode("utf-8", "backslashreplace")).hexdigest()
         return f"{place.partition(',')[0].partition(';')[0][:80]} {digest[:12]}"
-    from mien.media.capture import locate
+    from mien.media.addresses import locate
 
     return locate(place).name
 

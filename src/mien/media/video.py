@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from mien.errors import InputError, UsageError, VideoError
 from mien.media import decoding, webp
+from mien.media.addresses import is_web, locate
 from mien.media.base import Timing
 from mien.media.frames import Moment, VideoInfo, check_file
 from mien.media.images import name_of
@@ -40,7 +41,7 @@ class VideoSource:
     iterated again.
 
     Args:
-        path: the file.
+        path: the file, or the ``http(s)://`` address of one.
         fps: maximum frames per second, spread evenly over time.
         every: only frames whose index is a multiple of this.
         start: seconds; earlier frames are skipped, mostly without decoding them.
@@ -80,10 +81,11 @@ class VideoSource:
         if stream is not None and stream < 0:
             raise UsageError(f"stream must be 0 or more, got {stream}.")
         self.path = local_path(os.fspath(path))
-        self.name = name_of(self.path)
+        web = is_web(self.path)
+        self.name = locate(self.path).name if web else name_of(self.path)
         self.fps, self.every, self.start, self.end, self.width = fps, every, start, end, width
         self.stream = stream
-        self._is_webp = webp.is_webp(check_file(self.path, self.name))
+        self._is_webp = not web and webp.is_webp(check_file(self.path, self.name))
         self.info: VideoInfo = (
             webp.probe(self.path, self.name, width)
             if self._is_webp

@@ -142,3 +142,15 @@ def whole_batches(reader: Any) -> Iterator[Any]:
     with suppress(StopIteration, ValueError, OSError):  # pyarrow's own errors are among these
         while True:
             yield reader.read_next_batch()
+
+
+def native_file(path: Path) -> Any:
+    """A file for pyarrow to read without Python, closed by `with`.
+
+    The last to let go of a file may be a worker thread of pyarrow's. It would need the interpreter
+    to close a file of Python's, and an interpreter that is ending at that moment aborts. The name
+    is given as bytes, since pyarrow takes only texts that are UTF-8.
+    """
+    import pyarrow as pa
+
+    return pa.OSFile(os.fsencode(path))

@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING, Any
 from mien.errors import InputError, MienError
 from mien.escaping import csv_text
 from mien.files import PARTIAL
-from mien.results.files import known_suffix, settings_path, texts_mapped, whole_batches
+from mien.results.files import (
+    known_suffix,
+    native_file,
+    settings_path,
+    texts_mapped,
+    whole_batches,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,10 +73,10 @@ def _read_parquet(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
     import pyarrow.parquet as pq
 
     if path.suffix == PARTIAL:
-        with path.open("rb") as file, pa.ipc.open_stream(file) as reader:
+        with native_file(path) as file, pa.ipc.open_stream(file) as reader:
             table = pa.Table.from_batches(_up_to_limit(path, whole_batches(reader)), reader.schema)
     else:
-        with path.open("rb") as data:  # pyarrow itself takes only names that are UTF-8
+        with native_file(path) as data:
             file = pq.ParquetFile(data)
             texts = [f.name for f in file.schema_arrow if _is_text(f.type)]
             _check_size(path, _values(path, file.metadata) * _VALUE_BYTES)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from mien.errors import MienError, UsageError
 from mien.escaping import csv_cell
 from mien.files import claim, hidden, is_at, partial_path, publish, replacing, writing
-from mien.results.files import settings_path, texts_mapped, whole_batches
+from mien.results.files import native_file, settings_path, texts_mapped, whole_batches
 from mien.results.reading import read_rows
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ def _contents(path: Path) -> tuple[list[str], list[str], int]:
         table, _ = read_rows(path, {"source": "string"})
         sources = table["source"].unique() if "source" in table.columns else ()
         return [str(n) for n in table.columns], [str(name) for name in sources], len(table)
-    with path.open("rb") as opened, pq.ParquetFile(opened) as file:
+    with native_file(path) as opened, pq.ParquetFile(opened) as file:
         columns, rows = file.schema_arrow.names, file.metadata.num_rows
         if "source" not in columns:
             return columns, [], rows
@@ -275,7 +275,7 @@ def _convert(stream: Path, target: Path, suffix: str) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with stream.open("rb") as file, pa.ipc.open_stream(file) as reader:
+    with native_file(stream) as file, pa.ipc.open_stream(file) as reader:
         most = _ROW_GROUP if suffix == ".parquet" else _TEXT_ROWS
         groups = _groups(whole_batches(reader), reader.schema, most)
         if suffix == ".parquet":

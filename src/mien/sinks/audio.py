@@ -7,7 +7,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mien.errors import InputNotFoundError
+from mien.errors import InputNotFoundError, VideoError
+from mien.media.addresses import is_web, open_recording
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -33,7 +34,8 @@ class Soundtrack:
     def __init__(self, path: str | Path, start_s: float) -> None:
         import av
 
-        if not Path(path).is_file():
+        web = is_web(str(path))
+        if not web and not Path(path).is_file():
             raise InputNotFoundError(f"there is no file {path} to take the sound from.")
         self._start = start_s
         self._waiting: Any = None
@@ -41,8 +43,17 @@ class Soundtrack:
         self._stream: Any = None
         self.video_end_s: float | None = None
         try:
-            self._container = av.open(f"file:{path}", metadata_errors="replace")
-        except (av.FFmpegError, OSError, ValueError):  # then the annotated video is silent
+            self._container = (
+                open_recording(str(path))
+                if web
+                else av.open(f"file:{path}", metadata_errors="replace")
+            )
+        except (
+            av.FFmpegError,
+            OSError,
+            ValueError,
+            VideoError,
+        ):  # then the annotated video is silent
             return
         self._zero_s = self._zero()
         self.video_end_s = self._video_end()

@@ -35,12 +35,14 @@ class Plan:
         columns: of its ``faces`` table.
         inputs: the arguments of the command: files, folders and patterns.
         beside: the suffixes of `AnalysisFiles` that it writes too: ``peaks``, ``embeddings``.
+        recordings: inputs that are videos on a web server, so that there is no file to look at.
     """
 
     settings: RunSettings
     columns: Sequence[str]
     inputs: Sequence[str]
     beside: Collection[str] = ()
+    recordings: Collection[str] = ()
 
 
 class Rows(NamedTuple):
@@ -94,6 +96,7 @@ class Checkpoint:
         self._files = AnalysisFiles(writable_target(path))
         self.path = self._files.faces
         self._overwrite, self._open = overwrite, True
+        self._recordings = plan.recordings if plan is not None else ()
         self._inputs: list[_Input] = []
         self._next, self._rows = 0, Rows()
         self._from: Path | None = None
@@ -224,7 +227,7 @@ class Checkpoint:
         for source in images.loc[images["status"] == "ok", "source"].unique():
             if source not in known and not _is_among(source, folders):
                 return f"{table} also holds {source}, which is not among the inputs: {_ADVICE}."
-            if not os.path.lexists(source):
+            if source not in plan.recordings and not os.path.lexists(source):
                 return f"{table} holds {source}, which no longer exists: {_ADVICE}."
         for path in self._files.beside():
             if table == self.path and path not in [getattr(self._files, n) for n in plan.beside]:
@@ -232,7 +235,12 @@ class Checkpoint:
         return ""
 
     def _is_stale(self, known: _Input, place: str) -> bool:
-        """Whether a file was changed or created after the earlier run."""
+        """Whether a file was changed or created after the earlier run.
+
+        A recording on a web server is read again only if it could not be read completely.
+        """
+        if known.source in self._recordings:
+            return known.failed
         try:
             status = os.stat(place)
         except (OSError, ValueError):

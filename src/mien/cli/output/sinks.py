@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from mien.cli.console import warn
 from mien.cli.signals import uninterrupted
-from mien.media.inputs import Input, VideoOptions, is_live
+from mien.media.addresses import is_recording
+from mien.media.inputs import Input, VideoOptions, is_address, is_live, public_name
 from mien.media.paths import local_path
 from mien.results.tables import face_dtypes
 from mien.sinks.checkpoint import Checkpoint, Plan
@@ -28,6 +29,13 @@ def frames_setting(options: VideoOptions, adaptive: bool) -> str:
     usual = asdict(VideoOptions())
     words = [f"{name} {v}" for name, v in chosen.items() if v not in (None, usual.get(name))]
     return ", ".join(words)
+
+
+def _place(path: str) -> str:
+    """An argument as its files are called in the tables."""
+    if is_address(path):
+        return public_name(path)
+    return path if path == "-" else local_path(path)
 
 
 @dataclass(frozen=True)
@@ -69,10 +77,11 @@ class Outputs:
         if targets.table is not None:
             settings = replace(analyzer.settings, frames=frames)
             columns = tuple(face_dtypes(analyzer.labels, analyzer.measures))
-            inputs = [path if is_live(path) or path == "-" else local_path(path) for path in paths]
+            inputs = [_place(path) for path in paths]
+            recordings = frozenset(map(public_name, filter(is_recording, paths)))
             self._checkpoint = Checkpoint(
                 targets.table,
-                Plan(settings, columns, inputs, targets.beside),
+                Plan(settings, columns, inputs, targets.beside, recordings),
                 resume=targets.resume,
                 overwrite=targets.overwrite,
             )
