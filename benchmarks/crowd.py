@@ -50,7 +50,7 @@ class Head:
 
 @dataclass(frozen=True)
 class Role:
-    """A head and where it goes; None for the head is a grey bar as high as the picture."""
+    """A head and where it goes; None for the head is a gray bar as high as the picture."""
 
     head: Head | None
     path: Path2D
@@ -184,10 +184,10 @@ def _pictures() -> Iterator[tuple[str, Image]]:
             yield path.stem[:3], read_image(path)
         return
     for name, hue, gain in (("red", 0, 1.0), ("green", 60, 0.8), ("blue", 120, 0.6)):
-        colours = cv2.cvtColor(astronaut, cv2.COLOR_RGB2HSV).astype(np.float32)
-        colours *= (1, 1, gain)
-        colours[..., 0] = (colours[..., 0] + hue) % 180
-        other: Any = cv2.cvtColor(colours.astype(np.uint8), cv2.COLOR_HSV2RGB)
+        colors = cv2.cvtColor(astronaut, cv2.COLOR_RGB2HSV).astype(np.float32)
+        colors *= (1, 1, gain)
+        colors[..., 0] = (colors[..., 0] + hue) % 180
+        other: Any = cv2.cvtColor(colors.astype(np.uint8), cv2.COLOR_HSV2RGB)
         yield name, other if hue != 60 else np.ascontiguousarray(other[:, ::-1])
 
 

@@ -52,9 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     classifier = OnnxClassifier(model_path("mien-mobilenet"))
     size = classifier.input_size
     faces = load_ferplus(options.data, "validation")
-    pictures = [_enlarged(picture) for picture in faces.images]
+    images = [_enlarged(image) for image in faces.images]
     detector = make_detector(options.detector, min_face=EDGE)
-    found = [detector.detect(picture)[:1] for picture in pictures]
+    found = [detector.detect(image)[:1] for image in images]
     rows = np.flatnonzero([len(f) == 1 for f in found])
     clear = faces.majority[rows] >= 0
     photos = _photos(options.media, make_detector(options.detector)) if options.media else []
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print("| crop | validation accuracy | KL to the votes | photos right | mean probability |")
     print("|---|--:|--:|--:|--:|")
     for name, spec in specs(classifier.crop).items():
-        crops: Crops = np.concatenate([crop_faces(pictures[r], found[r], size, spec) for r in rows])
+        crops: Crops = np.concatenate([crop_faces(images[r], found[r], size, spec) for r in rows])
         scores = classifier.classify(crops).values
         truth = faces.majority[rows]
         right = (scores.argmax(axis=1) == truth)[clear].mean()
@@ -78,8 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(line, flush=True)
 
 
-def _enlarged(picture: Image) -> Image:
-    large = cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
+def _enlarged(image: Image) -> Image:
+    large = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
     room = cv2.copyMakeBorder(large, EDGE, EDGE, EDGE, EDGE, cv2.BORDER_REPLICATE)
     return np.asarray(cv2.cvtColor(room, cv2.COLOR_GRAY2RGB), np.uint8)
 

@@ -30,7 +30,7 @@ class Tally:
 
     @property
     def right(self) -> float:
-        """Share of the surely labelled faces whose label was given."""
+        """Share of the surely labeled faces whose label was given."""
         return 1 - len(self.wrong_labels) / max(1, self.sure)
 
 
@@ -53,8 +53,8 @@ def _compare(row: dict[str, str], result: Result, tally: Tally) -> None:
     if row["faces"] == "1" and row["label"] and row["label_sure"] == "yes":
         tally.sure += 1
         if result.emotions[:1] != (row["label"],):
-            told = result.emotions[0] if len(result) else result.error or "no face"
-            tally.wrong_labels.append(f"{name}: {told}, {row['label']} expected")
+            predicted = result.emotions[0] if len(result) else result.error or "no face"
+            tally.wrong_labels.append(f"{name}: {predicted}, {row['label']} expected")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

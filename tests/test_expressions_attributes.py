@@ -148,6 +148,7 @@ def test_ages_say_something_and_black_women_are_called_women() -> None:
     assert np.mean(list(rights.values())) > 0.9
 
 
+@pytest.mark.slow
 def test_the_converted_file_is_the_published_network(tmp_path: Path) -> None:
     """With drawn weights: the same answers as the network in PyTorch fed with BGR."""
     torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra train)")

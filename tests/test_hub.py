@@ -48,10 +48,10 @@ def files(tmp_path: Path) -> list[str]:
 
 
 def test_a_good_file_is_fetched_once(server: type[Handler], tmp_path: Path) -> None:
-    told: list[tuple[int, int]] = []
-    path = hub.pull(NAME, lambda have, total: told.append((have, total)))
+    reported: list[tuple[int, int]] = []
+    path = hub.pull(NAME, lambda have, total: reported.append((have, total)))
     assert path.read_bytes() == DATA
-    assert told[-1] == (len(DATA), len(DATA))
+    assert reported[-1] == (len(DATA), len(DATA))
     assert hub.pull(NAME) == path == hub.path_of(NAME)
     assert server.asked == [""]
     assert files(tmp_path) == ["mobilefacenet-fer.onnx"]
@@ -104,14 +104,14 @@ def test_another_size_is_an_error_before_the_download(
     server: type[Handler], tmp_path: Path
 ) -> None:
     server.data = DATA * 50
-    told: list[int] = []
+    reported: list[int] = []
     with pytest.raises(ModelError, match=f"it has {50 * len(DATA)} bytes, expected {len(DATA)}"):
-        hub.pull(NAME, lambda have, _total: told.append(have))
-    assert told == []
+        hub.pull(NAME, lambda have, _total: reported.append(have))
+    assert reported == []
     server.sized = False  # nor is more taken from a server that does not say it
     with pytest.raises(ModelError, match=f"it has more than {len(DATA)} bytes"):
-        hub.pull(NAME, lambda have, _total: told.append(have))
-    assert told[-1] < 2 * len(DATA)
+        hub.pull(NAME, lambda have, _total: reported.append(have))
+    assert reported[-1] < 2 * len(DATA)
     assert files(tmp_path) == []
     server.data = DATA
     assert hub.pull(NAME).read_bytes() == DATA
@@ -234,8 +234,8 @@ def test_a_hostile_model_of_ones_own_is_refused(
     name: str, sha256: str | None, words: str, tmp_path: Path
 ) -> None:
     right = hashlib.sha256(DATA).hexdigest()
-    told: dict[str, Any] = {name: {"sha256": right if sha256 == "right" else sha256, "card": {}}}
-    listed = json.dumps(told if sha256 else [told]).encode()
+    entry: dict[str, Any] = {name: {"sha256": right if sha256 == "right" else sha256, "card": {}}}
+    listed = json.dumps(entry if sha256 else [entry]).encode()
     with tarfile.open(tmp_path / "box.tar", "w") as package:
         for member, data in ((f"own/{name}.onnx", DATA), ("own.json", listed)):
             info = tarfile.TarInfo(member)

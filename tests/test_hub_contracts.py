@@ -105,8 +105,8 @@ def test_a_network_of_the_contract_is_downloaded_and_predicts(
 
     model = load_classifier(name)
     assert (model.input_size, list(model.labels)) == (side, labels)
-    colours = rng.integers(0, 256, (5, 1, 1, 3))
-    crops = np.clip(colours + rng.integers(-30, 30, (5, side, side, 3)), 0, 255).astype(np.uint8)
+    colors = rng.integers(0, 256, (5, 1, 1, 3))
+    crops = np.clip(colors + rng.integers(-30, 30, (5, side, side, 3)), 0, 255).astype(np.uint8)
     scores = model.classify(crops)
     wanted = prepared(name, crops).mean(axis=(1, 2)) @ kernel + bias
     shares = np.exp(wanted[:, :k])
@@ -177,8 +177,8 @@ def test_an_archive_gives_its_members_and_goes_along(
     monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "elsewhere"))
     assert hub.unpack(tmp_path / "box.tar") == ["faceres"]
     assert hub.path_of("faceres").with_name("faceres.bin").read_bytes() == wanted["faceres.bin"]
-    told = run(app, ["models", "list"]).output
-    assert "to start a training from: faceres" in told
+    output = run(app, ["models", "list"]).output
+    assert "to start a training from: faceres" in output
 
 
 def test_a_training_downloads_nothing(server: type[Handler], tmp_path: Path) -> None:

@@ -127,8 +127,8 @@ def test_links_in_a_folder_of_models_are_not_followed(
     (box / "own").mkdir(parents=True)
     (tmp_path / "secret").write_bytes(b"secret")
     (box / "own" / "mine.onnx").symlink_to(tmp_path / "secret")
-    told = {"mine": {"sha256": _sha256(b"secret"), "card": {}}}
-    (box / "own.json").write_text(json.dumps(told))
+    catalog = {"mine": {"sha256": _sha256(b"secret"), "card": {}}}
+    (box / "own.json").write_text(json.dumps(catalog))
     with pytest.raises(ModelError, match=r"own/mine\.onnx is a link"):
         hub.unpack(box)
 

@@ -146,16 +146,16 @@ def test_info_shows_size_and_address_whole(
     monkeypatch.setenv("MIEN_CACHE", str(tmp_path))
     run = CliRunner().invoke
 
-    def told(name: str) -> dict[str, str]:
+    def details(name: str) -> dict[str, str]:
         done = run(app, ["models", "info", name])
         assert done.exit_code == 0, done.output
         return dict(line.split("  ", 1) for line in done.output.splitlines() if "  " in line)
 
-    found = told("engagement_single_attention")
+    found = details("engagement_single_attention")
     assert found["url"].strip() == hub.find("engagement_single_attention").url
     assert found["size"].strip() == "5.3 MB (5,282,144 bytes)"
-    assert told("enet_b2_7")["size"].strip() == "unknown"
+    assert details("enet_b2_7")["size"].strip() == "unknown"
     file = shared / "models" / "facial_expression_recognition_mobilefacenet_2022july_int8.onnx"
     path = hub.add(file, "mine", {"labels": list("abcdefg")})
-    assert told("mine")["size"].strip() == "1.4 MB (1,364,007 bytes)"
-    assert told("mine")["file"].strip() == str(path)
+    assert details("mine")["size"].strip() == "1.4 MB (1,364,007 bytes)"
+    assert details("mine")["file"].strip() == str(path)

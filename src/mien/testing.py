@@ -9,7 +9,6 @@ was violated.
 
 from __future__ import annotations
 
-import json
 import pickle
 from collections.abc import Iterable
 from functools import partial
@@ -22,7 +21,7 @@ from mien.errors import MienError, PluginError
 from mien.expressions.base import ClassifierDescription, EmotionClassifier
 from mien.faces.detectors.base import DetectorDescription, FaceDetector, FollowingDetector
 from mien.media.base import Timing
-from mien.plugins import DetectorLike, load_classifier, load_detector
+from mien.plugins import DetectorLike, load_classifier, load_detector, plain_settings
 from mien.results.result import Result
 from mien.sinks.base import DrawingSink
 from mien.types import Crops, Faces, Frame, Image, Scores
@@ -68,7 +67,7 @@ def check_detector(
     if described is not None:
         _demand(0 <= described.min_score <= 1, "min_score must be between 0 and 1")
         _demand(0 <= described.certain <= 1, "certain must be between 0 and 1")
-        _plain_values(described.settings)
+        plain_settings(described.settings)
     if face is None:
         return
     faces = _detect(plug, face)
@@ -229,13 +228,6 @@ def _described(plug: Any, kind: type[T], name: str = "description") -> T | None:
     wanted = f"the optional member {name} must be mien.{kind.__name__}, got {type(value).__name__}"
     _demand(value is None or isinstance(value, kind), wanted)
     return value
-
-
-def _plain_values(settings: Any) -> None:
-    try:
-        json.dumps(dict(settings))
-    except (TypeError, ValueError) as error:
-        raise PluginError(f"the settings of a detector must be plain values: {error}.") from error
 
 
 def _picklable(plug: Any) -> None:

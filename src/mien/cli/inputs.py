@@ -21,15 +21,9 @@ def load_analyzer(
     extras: Sequence[str] = (),
     heads: Sequence[Path] = (),
 ) -> EmotionAnalyzer:
-    """The analyzer that the options of a command ask for.
+    """The analyzer that the options of a command ask for; `extras` are its ``also``.
 
-    Args:
-        detector: a name; those of the built-in ones in any case.
-        model: name or ``.onnx`` file of the expression model.
-        min_score: least detection confidence; None for the detector's own.
-        without: labels to leave out.
-        extras: further outputs, the ``also`` of `EmotionAnalyzer`.
-        heads: files of `mien train-head`.
+    The names of built-in detectors count in any case.
     """
     from mien.analyzer import EmotionAnalyzer
     from mien.cli.console import note, verbosity

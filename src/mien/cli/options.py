@@ -15,6 +15,7 @@ import typer
 from typer.models import ArgumentInfo, OptionInfo
 
 from mien.errors import UsageError
+from mien.results.files import SUFFIXES
 
 
 def _allow(pixels: int | None) -> int | None:
@@ -57,12 +58,9 @@ LabelledFaces = Annotated[Path, argument("DATA", "Labeled faces: a folder, a CSV
 ModelArgument = Annotated[str, argument("MODEL", "Model name or .onnx file.")]
 
 # Output
-TableOutput = Annotated[
-    Path | None, option("TABLE", "Table: .parquet, .csv or .jsonl.", "-o", "--output")
-]
-RequiredTable = Annotated[
-    Path, option("TABLE", "Table: .parquet, .csv or .jsonl.", "-o", "--output")
-]
+_TABLE = option("TABLE", f"Table: {', '.join(SUFFIXES)}.", "-o", "--output")
+TableOutput = Annotated[Path | None, _TABLE]
+RequiredTable = Annotated[Path, _TABLE]
 ModelOutput = Annotated[Path, option("FILE", "The new model, NAME.onnx.", "-o", "--output")]
 Annotate = Annotated[
     Path | None, option("PATH", "Folder for annotated copies; of one video, an .mp4.")
@@ -124,7 +122,7 @@ Smooth = Annotated[
 AllFaces = Annotated[bool, flag("Also count faces that are unfit to be judged.", "--all-faces")]
 Json = Annotated[bool, flag("Print JSON, one object per line.", "--json")]
 
-# Labelled data
+# Labeled data
 Split = Annotated[
     str | None,
     option(

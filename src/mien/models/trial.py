@@ -37,9 +37,7 @@ _PASSED: set[tuple[str, int]] = set()
 def try_model(path: Path, side: int | None = None) -> None:
     """Make sure that a model file can be opened and run without harm to this process.
 
-    Args:
-        path: the ``.onnx`` file.
-        side: of the square image that it will be fed, pixels, where the file leaves that open.
+    The image that it is fed has `side` pixels a side, where the file leaves that open.
 
     Raises:
         ModelError: it is too large, or no model; or it crashes, or exceeds the limits of time and
@@ -53,7 +51,9 @@ def try_model(path: Path, side: int | None = None) -> None:
         raise ModelError(
             f"{path} has {state.st_size:,} bytes; models of up to {MAX_BYTES:,} are opened."
         )
-    if _is_packaged(path) or getattr(sys, "frozen", False) or not sys.executable:
+    if Path(__file__).resolve().parents[1] in path.resolve().parents:
+        return  # it came with mien, and is trusted as its code is
+    if getattr(sys, "frozen", False) or not sys.executable:
         return
     with path.open("rb") as file:
         key = (hashlib.file_digest(file, "sha256").hexdigest(), side or _SIDE)
@@ -63,11 +63,6 @@ def try_model(path: Path, side: int | None = None) -> None:
     if problem:
         raise ModelError(f"{path} is not a usable ONNX model: {problem}")
     _PASSED.add(key)
-
-
-def _is_packaged(path: Path) -> bool:
-    """Whether the file came with mien, and is to be trusted as far as its code."""
-    return Path(__file__).resolve().parents[1] in path.resolve().parents
 
 
 def _problem(path: Path, size: int, side: int) -> str:

@@ -172,10 +172,6 @@ class EmbeddingsWriter:
 
     Like the tables, they grow at ``NAME.embeddings.parquet.partial``. No file is made where no
     face has vectors.
-
-    Args:
-        table: path of the ``faces`` table.
-        settings: kept in the file's metadata.
     """
 
     def __init__(self, table: str | Path, settings: Mapping[str, str]) -> None:

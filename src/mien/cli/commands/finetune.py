@@ -1,4 +1,4 @@
-"""``mien finetune``: adapts a model to labelled faces of the user's."""
+"""``mien finetune``: adapts a model to labeled faces of the user's."""
 
 from __future__ import annotations
 

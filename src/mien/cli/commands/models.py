@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -75,8 +74,7 @@ def pull(names: Names) -> None:
     from mien import hub
 
     for name in names:
-        path = hub.pull(name, _meter(name))
-        note(f"{name}: {path}")
+        note(f"{name}: {hub.pull(name, Meter(name, 'MB', scale=1e6))}")
 
 
 def verify() -> None:
@@ -205,12 +203,6 @@ def bundle(
         check_new(target, overwrite=overwrite)
     packed = hub.bundle(names or [], target)
     wrote(f"{target}: {', '.join(packed)}")
-
-
-def _meter(name: str) -> Callable[[int, int], None]:
-    """Shows how much of a download has arrived."""
-    meter = Meter(name, "MB", scale=1e6)
-    return lambda have, total: meter(have, total or None)
 
 
 app.command("list", cls=Command)(with_exit_code(_list))

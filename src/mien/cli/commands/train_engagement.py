@@ -1,4 +1,4 @@
-"""``mien train-engagement``: trains an engagement model on labelled clips."""
+"""``mien train-engagement``: trains an engagement model on labeled clips."""
 
 from __future__ import annotations
 
