@@ -1,6 +1,6 @@
 """Check the whole analysis on real photos.
 
-    python scripts/photos.py ../shared/media [--detector haar] [--min-score 0.9]
+    python scripts/photos.py ../shared/media [--detector mtcnn] [--min-score 0.9]
 
 Reads ``photos.csv`` (file, faces, label, label_sure) and prints every photo with its face count and
 answer, the misses, and the share of sure labels that are right; ``uncertain`` is not right.
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print the counts for photos and for formats."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--detector", default="mtcnn")
+    parser.add_argument("--detector", default="yunet")
     parser.add_argument("--min-score", type=float)
     options = parser.parse_args(arguments)
     analyzer = EmotionAnalyzer(options.detector, min_score=options.min_score)

@@ -366,7 +366,7 @@ def test_boxes_that_are_already_there() -> None:
 def test_settings_are_plain_and_repeatable() -> None:
     first, second = EmotionAnalyzer().settings, EmotionAnalyzer().settings
     assert first == second
-    assert first.detector_settings["min_score"] == 0.9
+    assert first.detector_settings["min_score"] == 0.7
 
 
 def test_results_survive_pickling(smile: Result) -> None:

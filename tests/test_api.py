@@ -325,7 +325,7 @@ def test_plugs_describe_themselves_on_purpose_only() -> None:
     assert describe_detector(with_text).settings == {}
     assert describe_classifier(plain.classifier).name == "CustomClassifier"
     network = mien.EmotionAnalyzer()
-    assert network.settings.detector_settings["min_score"] == 0.9
+    assert network.settings.detector_settings["min_score"] == 0.7
     assert network.settings.classifier == "mien-mobilenet"
 
 

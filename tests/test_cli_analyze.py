@@ -93,7 +93,7 @@ def test_an_image_on_standard_input(photo: Path) -> None:
         (["analyze", "PHOTO", "-o", "/nowhere/t.csv"], 2, "no folder /nowhere"),
         (["analyze", "a.mp4", "--annotate", "a.avi"], 2, ".mp4, .m4v, .mov, .mkv"),
         (["analyze", "PHOTO", "--detector", "magic"], 2, "there is no detector 'magic'"),
-        (["analyze", "PHOTO", "--detector", "yunet"], 4, "run: mien models pull yunet"),
+        (["analyze", "PHOTO", "--detector", "yunet.onnx"], 2, "no detector 'yunet.onnx'"),
         (["analyze", "PHOTO", "--model", "enet_b2_8"], 4, "run: mien models pull enet_b2_8"),
         (["analyze", "PHOTO", "--model", "none.onnx"], 4, "no model file none.onnx"),
         (["analyze", "PHOTO", "--min-score", "7"], 2, "between 0 and 1"),

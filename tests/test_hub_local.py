@@ -113,12 +113,12 @@ def test_models_can_be_removed(
     assert hub.own_card("mine") is None
     done = run(app, ["models", "remove", "mine"])
     assert (done.exit_code, "you have no model 'mine'" in done.output) == (2, True)
-    fetched = hub.cached(hub.find("yunet"))
+    fetched = hub.cached(hub.find("mobilefacenet-fer"))
     fetched.parent.mkdir(parents=True)
     fetched.write_bytes(b"weights")
-    assert run(app, ["models", "remove", "yunet"]).exit_code == 0
+    assert run(app, ["models", "remove", "mobilefacenet-fer"]).exit_code == 0
     assert not fetched.exists()
-    assert run(app, ["models", "remove", "yunet"]).exit_code == 4
+    assert run(app, ["models", "remove", "mobilefacenet-fer"]).exit_code == 4
     assert run(app, ["models", "remove", "mien-mobilenet"]).exit_code == 2
 
 

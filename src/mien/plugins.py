@@ -29,7 +29,7 @@ DetectorLike = (
     str | FaceDetector | Callable[..., Any] | Faces | Sequence[Sequence[float]] | npt.NDArray[Any]
 )
 T = TypeVar("T", bound=Sized)
-DEFAULT_DETECTOR = "mtcnn"
+DEFAULT_DETECTOR = "yunet"
 DEFAULT_CLASSIFIER = "mien-mobilenet"
 #: Expression models that ship in the wheel.
 CLASSIFIERS = hub.PACKAGED
@@ -66,7 +66,7 @@ def load_detector(detector: DetectorLike, **options: Any) -> FaceDetector:
     """Load a face detector by name, or wrap what you have as one.
 
     Args:
-        detector: ``mtcnn``, ``haar``, ``yunet``, the name of an installed plug-in, an object with
+        detector: ``yunet``, ``mtcnn``, ``haar``, the name of an installed plug-in, an object with
             ``detect(image)``, any function from an image to boxes, or the boxes themselves.
         options: passed to the detector, such as ``min_score`` and ``min_face``.
 
@@ -74,8 +74,6 @@ def load_detector(detector: DetectorLike, **options: Any) -> FaceDetector:
         UsageError: the name is unknown, or the detector has no such option.
     """
     if isinstance(detector, str):
-        if detector == "yunet" and "model_path" not in options:
-            options["model_path"] = hub.path_of("yunet")
         if detector in BUILTIN:
             return make_detector(detector, **options)
         plugin: FaceDetector = _plugin(DETECTOR_GROUP, detector, BUILTIN, options)

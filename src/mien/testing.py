@@ -19,7 +19,7 @@ import numpy as np
 
 from mien.errors import MienError, PluginError
 from mien.expressions.base import ClassifierDescription, EmotionClassifier
-from mien.faces.detectors.base import DetectorDescription, FaceDetector
+from mien.faces.detectors.base import DetectorDescription, FaceDetector, FollowingDetector
 from mien.media.base import Timing
 from mien.plugins import DetectorLike, load_classifier, load_detector, plain_settings
 from mien.results.result import Result
@@ -37,7 +37,7 @@ def check_detector(
     It does not crash and returns the right types on images of any size, also 1 x 1; no face in an
     empty image is a normal answer; the input stays unchanged; the same image gives the same
     answer; an object can be pickled, and a `description` is a `DetectorDescription`. With an
-    image of a face: it is found, and its box is in pixels.
+    image of a face: it is found, and its box is in pixels; a `FollowingDetector` finds it again.
 
     Args:
         detector: an object, a function, boxes or a name, as `mien.load_detector` takes them.
@@ -66,6 +66,7 @@ def check_detector(
     described = _described(plug, DetectorDescription)
     if described is not None:
         _demand(0 <= described.min_score <= 1, "min_score must be between 0 and 1")
+        _demand(0 <= described.certain <= 1, "certain must be between 0 and 1")
         plain_settings(described.settings)
     if face is None:
         return
@@ -76,6 +77,10 @@ def check_detector(
     inside = box[2] > 0 and box[3] > 0 and box[0] < width and box[1] < height
     _demand(bool(inside and box[2] - box[0] > 1.5), "boxes must be x1, y1, x2, y2 in pixels")
     _demand(len(faces[0]) == 1, "Faces must be sliceable")
+    if isinstance(plug, FollowingDetector):
+        again = plug.follow(face, faces, 0.0)
+        _demand(isinstance(again, Faces), "follow() must return mien.Faces")
+        _demand(len(again) >= len(faces), "follow() must find the faces that it is given")
 
 
 def check_classifier(

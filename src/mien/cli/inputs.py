@@ -23,21 +23,16 @@ def load_analyzer(
 ) -> EmotionAnalyzer:
     """The analyzer that the options of a command ask for; `extras` are its ``also``.
 
-    The names of built-in detectors count in any case, and a YuNet ``.onnx`` file is a detector.
+    The names of built-in detectors count in any case.
     """
     from mien.analyzer import EmotionAnalyzer
     from mien.cli.console import note, verbosity
     from mien.faces.detectors import BUILTIN
-    from mien.plugins import load_detector
 
     if detector.lower() in BUILTIN:
         detector = detector.lower()
-    found: Any = detector
-    if detector.lower().endswith(".onnx"):
-        options = {} if min_score is None else {"min_score": min_score}
-        found, min_score = load_detector("yunet", model_path=detector, **options), None
     analyzer = EmotionAnalyzer(
-        found, model, min_score=min_score, without=without, also=tuple(extras), heads=heads
+        detector, model, min_score=min_score, without=without, also=tuple(extras), heads=heads
     )
     if verbosity.verbose:
         for name, value in analyzer.settings.to_metadata().items():

@@ -70,14 +70,14 @@ KeepFaces = Annotated[
 ]
 
 # Models
-Detector = Annotated[str, option("NAME", "mtcnn, haar, yunet, a plug-in, or a YuNet .onnx file.")]
+Detector = Annotated[str, option("NAME", "yunet, mtcnn, haar, or a plug-in.")]
 Model = Annotated[str, option("NAME", "Expression model: a name, or an .onnx file.")]
 MinScore = Annotated[
     float | None,
     option(
         "0..1",
         "Minimum detection confidence.",
-        default="the detector's: mtcnn 0.9, yunet 0.7, haar 0",
+        default="the detector's: yunet 0.7, mtcnn 0.9, haar 0",
     ),
 ]
 Without = Annotated[

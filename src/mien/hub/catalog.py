@@ -55,7 +55,7 @@ class Entry:
     """
 
     name: str
-    kind: Literal["classifier", "detector", "engagement", "start"]
+    kind: Literal["classifier", "engagement", "start"]
     url: str
     pin: str
     size: int
@@ -151,17 +151,6 @@ def _zoo_faces(name: str, file: str, pin: str, size: int) -> Entry:
 
 _FER = "facial_expression_recognition_mobilefacenet_2022july"
 ENTRIES = (
-    Entry(
-        name="yunet",
-        kind="detector",
-        url=f"{_ZOO}face_detection_yunet/face_detection_yunet_2023mar.onnx",
-        pin="8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4",
-        size=232_589,
-        licence="MIT",
-        commercial="yes",
-        training_data="WIDER FACE",
-        source="OpenCV Zoo; Wu, Peng and Yu 2023",
-    ),
     _zoo_faces(
         "mobilefacenet-fer",
         f"{_FER}.onnx",

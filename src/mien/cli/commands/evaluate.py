@@ -51,7 +51,7 @@ def evaluate(
         if not json:
             show_figures(f"{model} on {data}", figures)
         split = "literature_test"
-    find = load_detector("mtcnn").detect if photos else None
+    find = load_detector("yunet").detect if photos else None
     faces = faces_to_measure(data, split, labels, find)
     found = evaluation.evaluate(classifier, faces, by=by or (), progress=steps("evaluating"))
     splits = set(faces.splits.tolist()) - {""}

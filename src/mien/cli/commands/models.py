@@ -21,7 +21,7 @@ app = typer.Typer(
     \b
     Examples:
       mien models
-      mien models pull yunet""",
+      mien models pull mobilefacenet-fer""",
     invoke_without_command=True,
 )
 
@@ -54,7 +54,7 @@ def info(name: Annotated[str, options.argument("NAME", "Name of a model.")]) -> 
     \b
     Examples:
       mien models info mien-mobilenet
-      mien models info yunet
+      mien models info mobilefacenet-fer
     """
     from mien.cli.output.models import show_info
 
@@ -68,7 +68,7 @@ def pull(names: Names) -> None:
 
     \b
     Examples:
-      mien models pull yunet
+      mien models pull mobilefacenet-fer
       mien models pull enet_b2_8 faceres
     """
     from mien import hub
@@ -167,7 +167,7 @@ def remove(names: Names) -> None:
 
     \b
     Examples:
-      mien models remove yunet
+      mien models remove mobilefacenet-fer
       mien models rm mine
     """
     from mien import hub
@@ -194,7 +194,7 @@ def bundle(
     \b
     Examples:
       mien models bundle bundle.tar
-      mien models bundle bundle.tar yunet mine
+      mien models bundle bundle.tar mobilefacenet-fer mine
     """
     from mien import hub
     from mien.files import check_new

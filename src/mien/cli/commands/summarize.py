@@ -26,7 +26,7 @@ def summarize(
     output: Annotated[
         Path, options.option("FOLDER", "Folder for the page, clips and tables.", "-o", "--output")
     ],
-    detector: options.Detector = "mtcnn",
+    detector: options.Detector = "yunet",
     model: options.Model = "mien-mobilenet",
     adaptive: options.Adaptive = False,
     affect: options.Affect = False,

@@ -32,9 +32,7 @@ def show_models() -> None:
     for line in broken:
         answer(line)
     missing = [entry for entry in hub.ENTRIES if entry not in installed]
-    absent = {entry.name for entry in missing}
-    detectors = ", ".join(name for name in BUILTIN if name not in absent)
-    answer(f"\ndetectors: {detectors} (MTCNN's weights: MIT; OpenCV's Haar: Apache-2.0)")
+    answer(f"\ndetectors: {', '.join(BUILTIN)} (YuNet, MTCNN: MIT; OpenCV's Haar: Apache-2.0)")
     for kind, text in (
         ("engagement", "engagement models: {} (docs/engagement.md)"),
         ("start", "to start a training from: {} (docs/training.md)"),
