@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -11,7 +10,7 @@ from itertools import chain, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mien.errors import PluginError, UsageError, VideoError
+from mien.errors import UsageError, VideoError
 from mien.expressions.affect import AFFECT, coordinates_of, missing, provenance_note
 from mien.expressions.base import EmotionClassifier, describe_classifier
 from mien.expressions.heads import Head
@@ -32,6 +31,7 @@ from mien.plugins import (
     load_classifier,
     load_detector,
     load_face_models,
+    plain_settings,
 )
 from mien.results.failures import unless_all_fail
 from mien.results.result import Result
@@ -137,7 +137,7 @@ class EmotionAnalyzer:
         self.settings = RunSettings(
             mien_version=metadata.version("mien"),
             detector=detector if isinstance(detector, str) else type(self.detector).__name__,
-            detector_settings=_plain(describe_detector(self.detector).settings),
+            detector_settings=plain_settings(describe_detector(self.detector).settings),
             classifier=described.name,
             classifier_sha256=file_sha256(described.path) if described.path else "",
             without=self.without,
@@ -379,14 +379,6 @@ def _kind(item: Frame | Input | TimedSource) -> str:
 
 def _names(names: str | Sequence[str]) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names)
-
-
-def _plain(settings: Any) -> dict[str, Any]:
-    """The detector's settings, as they come back from a table."""
-    try:
-        return dict(json.loads(json.dumps(dict(settings))))
-    except (TypeError, ValueError) as error:
-        raise PluginError(f"the settings of a detector must be plain values: {error}.") from error
 
 
 def _by_source(frames: Iterable[Frame], tracked: TrackingDetector) -> Iterator[Frame]:

@@ -190,7 +190,8 @@ class Pipeline:
             if len(waiting) > 1:  # find the input that it fails at
                 return [self._classify([detection])[0] for detection in waiting]
             first = waiting[0] if waiting[0].problem else self._failed(waiting[0], error)
-            return [self._result(first, Scores.empty(self._labels), 1000 * first.seconds)]
+            labels = [name for name in self.classifier.labels if name not in self.without]
+            return [self._result(first, Scores.empty(labels), 1000 * first.seconds)]
         for name in self.without:
             scores = scores.without(name)
         if self.derive_affect:
@@ -206,10 +207,6 @@ class Pipeline:
                 own = values.added(own)
             results.append(self._result(detection, own, 1000 * seconds))
         return results
-
-    @property
-    def _labels(self) -> tuple[str, ...]:
-        return tuple(name for name in self.classifier.labels if name not in self.without)
 
     def _result(self, detection: _Detection, scores: Scores, milliseconds: float) -> Result:
         frame, problem = detection.frame, detection.problem

@@ -187,11 +187,6 @@ class EmbeddingsWriter:
 
     Like the tables, they grow at ``NAME.KIND.parquet.partial``. No file is made where no
     face has vectors.
-
-    Args:
-        table: path of the ``faces`` table.
-        settings: kept in the file's metadata.
-        kind: what to write.
     """
 
     def __init__(

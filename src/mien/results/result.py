@@ -21,7 +21,7 @@ from mien.faces.mesh import Mesh
 from mien.faces.quality import Quality, assess
 from mien.files import write_text, writing
 from mien.labels import UNCERTAIN, color_of
-from mien.media.images import encode_png, write_image
+from mien.media.images import encode, write_image
 from mien.results import display, serialization, tables
 from mien.results.settings import RunSettings
 from mien.results.writer import check_table
@@ -214,7 +214,7 @@ class Result(Comparable):
         """The image with boxes, labels and percentages.
 
         Args:
-            margin_for: number of a face whose every probability is listed in an added margin.
+            margin_for: number of a face; a margin is added that lists all its probabilities.
 
         Raises:
             UsageError: there is no face of that number.
@@ -222,13 +222,13 @@ class Result(Comparable):
         colors = [color_of(emotion, self.labels) for emotion in self.emotions]
         chosen = None if margin_for is None else self._face(margin_for)
         captions = self._numbered(self._captions())
-        picture = image.draw_faces(
+        drawn = image.draw_faces(
             self.meshed_image, self.faces.boxes, captions, colors, selected=chosen
         )
         if chosen is None:
-            return picture
+            return drawn
         return image.draw_margin(
-            picture,
+            drawn,
             f"face {chosen}",
             self.labels,
             self.scores.values[chosen],
@@ -237,19 +237,19 @@ class Result(Comparable):
         )
 
     def square_images(self) -> Image:
-        """All faces as labelled squares in one picture."""
+        """All face crops with their labels as one image."""
         colors = [color_of(emotion, self.labels) for emotion in self.emotions]
         return image.crop_sheet(self._squares(), self._numbered(self._captions()), colors)
 
     def heatmaps(self, label: str | None = None) -> Image:
-        """Where each square speaks for a label, drawn over the labelled squares.
+        """Explain a label: the crops as one image, with a heatmap of what supports it over each.
 
         Class activation maps (Zhou et al. 2016) where the model's card names its feature map and
-        head; otherwise the drop in probability under a moving grey patch.
+        head; otherwise occlusion: the drop in probability under a moving gray patch.
 
         Args:
-            label: the label to explain; None for each face's own top label; "mix" for all labels,
-                each as much as it is probable.
+            label: the label to explain; None for the top label of each face; "mix" for all labels,
+                weighted by their probabilities.
         """
         maps = self.activation_maps(label)
         captions = [label or self.labels[top] for top in self.scores.top]
@@ -273,7 +273,7 @@ class Result(Comparable):
         return saliency.occlusion(lambda crops: model.classify(crops).values, self.crops, targets)
 
     def _targets(self, model: EmotionClassifier, label: str | None) -> FloatArray | IntArray:
-        """What a map explains of each face: the index of a label, or weights of all of them."""
+        """What the map of each face explains: the index of a label, or weights of all labels."""
         place = {name: column for column, name in enumerate(model.labels)}
         if label == MIX:
             weights = np.zeros((len(self), len(place)), np.float32)
@@ -292,7 +292,7 @@ class Result(Comparable):
 
         Args:
             data: of one result, such as a line of ``mien analyze --json``.
-            labels: of the model, needed only where there is no face to tell them.
+            labels: of the model, needed only for a result without faces.
 
         Raises:
             InputError: this is no result of mien's.
@@ -391,6 +391,6 @@ class Result(Comparable):
 
         html = ""
         if self._read is not None:
-            picture = base64.b64encode(encode_png(image.shrunk(self.draw(), 900))).decode()
-            html = f'<img style="max-width:100%" src="data:image/png;base64,{picture}"/>'
+            data = base64.b64encode(encode(image.shrunk(self.draw(), 900))).decode()
+            html = f'<img style="max-width:100%" src="data:image/png;base64,{data}"/>'
         return html + str(self.table().to_html()) if len(self) else html + "<p>no face</p>"

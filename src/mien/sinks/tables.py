@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from mien.errors import MienError
@@ -29,7 +28,7 @@ class TableSink:
     `Checkpoint` to go on with. Where no input can be read, an older table stays as it is.
 
     Args:
-        path: ``.parquet``, ``.csv`` or ``.jsonl``.
+        path: in a format of `mien.results.files.SUFFIXES`.
         analyzer: the `mien.EmotionAnalyzer` that makes the results: its labels and measures are
             columns, its settings are stored in Parquet files, or in
             ``NAME.SUFFIX.settings.json``.
@@ -86,12 +85,7 @@ class TableSink:
             with self._failing():
                 self._write()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         stopped = kind is not None and not (self._endless and issubclass(kind, KeyboardInterrupt))
         if self._tables is None and (
             stopped or self._failed or (self._path.exists() and not self._checkpoint.unfinished)

@@ -12,7 +12,6 @@ from mien.errors import InputError
 from mien.faces.detectors.base import FaceDetector
 from mien.faces.geometry import iou
 from mien.results.result import Result
-from mien.tracking.adaptive_detector import AdaptiveDetector
 from mien.tracking.motion import Changes, CutDetector
 from mien.tracking.sampling import STRIDE, coarse_to_fine
 from mien.tracking.tracker import TrackingDetector
@@ -121,10 +120,10 @@ def adaptive_results(
     Yields:
         frames between which something changes, and a few others, each with its result.
     """
-    detector, tracker = AdaptiveDetector(tracked.detector, tracked.fps), SparseTracker(tracked)
+    tracker = SparseTracker(tracked)
 
     def analyzed(item: ShotFrame) -> tuple[ShotFrame, Result]:
-        return item, analyze(item.frame, detector.at(item.place, item.shot))
+        return item, analyze(item.frame, tracked.detector)
 
     def same(one: tuple[ShotFrame, Result], other: tuple[ShotFrame, Result]) -> bool:
         return one[0].shot == other[0].shot and alike(one[1], other[1])

@@ -21,7 +21,7 @@ def analyze(
     output: options.TableOutput = None,
     annotate: options.Annotate = None,
     keep_faces: options.KeepFaces = False,
-    detector: options.Detector = "mtcnn",
+    detector: options.Detector = "yunet",
     model: options.Model = "mien-mobilenet",
     min_score: options.MinScore = None,
     without: options.Without = None,
