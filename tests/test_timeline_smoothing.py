@@ -209,3 +209,19 @@ def test_steady_takes_no_faces_and_faces_without_ids() -> None:
         steady.update([1, 2], given, 0.0)
     with pytest.raises(UsageError, match="at least 0"):
         Smoother(-1, labels=("a",))
+
+
+def test_missing_values_count_as_if_there_were_no_frame(rng: np.random.Generator) -> None:
+    starts, ends = film(60, rng)
+    values = rng.random((60, 3))
+    gone = rng.random(60) < 0.3
+    values[gone, 1] = np.nan
+    smoothed = centered(starts, ends, values, 1.0)
+    assert np.isnan(smoothed[:, 1]).tolist() == gone.tolist()
+    there = ~gone
+    alone = centered(starts[there], ends[there], values[there][:, [1]], 1.0)
+    np.testing.assert_allclose(smoothed[there, 1], alone[:, 0])
+    others = centered(starts, ends, values[:, [0, 2]], 1.0)
+    np.testing.assert_allclose(smoothed[:, [0, 2]], others)
+    nothing = centered(starts, ends, np.full((60, 1), np.nan), 1.0)
+    assert np.isnan(nothing).all()

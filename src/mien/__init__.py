@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mien.expressions.heads import Head as Head
     from mien.faces.detectors.base import DetectorDescription as DetectorDescription
     from mien.faces.detectors.callable import CustomDetector as CustomDetector
+    from mien.faces.mesh import Mesh as Mesh
     from mien.faces.quality import Quality as Quality
     from mien.media.base import Timing as Timing
     from mien.media.camera import CameraSource as CameraSource
@@ -43,7 +44,9 @@ if TYPE_CHECKING:
     from mien.models.card import ModelCard as ModelCard
     from mien.plugins import load_classifier as load_classifier
     from mien.plugins import load_detector as load_detector
+    from mien.plugins import load_mesh as load_mesh
     from mien.results.collection import Results as Results
+    from mien.results.embeddings import load_landmarks as load_landmarks
     from mien.results.result import Result as Result
     from mien.results.settings import RunSettings as RunSettings
     from mien.results.summary import RunSummary as RunSummary
@@ -75,6 +78,7 @@ _NAMES = {
     "expressions.heads": "Head",
     "faces.detectors.base": "DetectorDescription",
     "faces.detectors.callable": "CustomDetector",
+    "faces.mesh": "Mesh",
     "faces.quality": "Quality",
     "media.base": "Timing",
     "media.camera": "CameraSource",
@@ -82,8 +86,9 @@ _NAMES = {
     "media.inputs": "Inputs VideoOptions",
     "media.video": "VideoSource",
     "models.card": "CropSpec ModelCard",
-    "plugins": "load_classifier load_detector",
+    "plugins": "load_classifier load_detector load_mesh",
     "results.collection": "Results",
+    "results.embeddings": "load_landmarks",
     "results.result": "Result",
     "results.settings": "RunSettings",
     "results.summary": "RunSummary",

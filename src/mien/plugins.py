@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence, Sized
+from collections.abc import Callable, Collection, Mapping, Sequence, Sized
 from difflib import get_close_matches
 from importlib import metadata, resources
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from mien import hub
 from mien.errors import MienError, ModelError, PluginError, UsageError
+from mien.expressions.actions import ActionModel, BlendshapeModel
 from mien.expressions.attributes import AttributeModel
 from mien.expressions.base import EmotionClassifier
 from mien.expressions.heads import Head, HeadedClassifier
@@ -21,6 +22,9 @@ from mien.faces.detectors import BUILTIN, make_detector
 from mien.faces.detectors.base import FaceDetector
 from mien.faces.detectors.callable import CustomDetector
 from mien.faces.identity import IdentityModel
+from mien.faces.mesh import FaceMesh
+from mien.faces.model import FaceModel
+from mien.labels import ACTIONS, ATTRIBUTES, IDENTITY, LANDMARKS
 from mien.models.card import ModelCard
 from mien.types import Faces
 
@@ -36,6 +40,8 @@ CLASSIFIERS = hub.PACKAGED
 #: The networks of apparent age and gender, and of identity vectors; they ship, too.
 ATTRIBUTE_MODEL = "faceres"
 IDENTITY_MODEL = "mobilefacenet"
+#: What an analyzer may be asked for that comes from further networks.
+FACE_OUTPUTS = (*ATTRIBUTES, IDENTITY, ACTIONS, LANDMARKS)
 DETECTOR_GROUP = "mien.detectors"
 CLASSIFIER_GROUP = "mien.classifiers"
 
@@ -141,9 +147,29 @@ def load_classifier(
     )
 
 
-def load_attributes(names: Sequence[str], **options: Any) -> AttributeModel | None:
-    """The model of the attributes `names` (see `mien.labels.ATTRIBUTES`); None for no name."""
-    return AttributeModel(model_path(ATTRIBUTE_MODEL), names, **options) if names else None
+def load_face_models(names: Collection[str], **options: Any) -> tuple[FaceModel, ...]:
+    """The further networks that some of `FACE_OUTPUTS` need; other names are left to others."""
+    models: list[FaceModel] = []
+    if attributes := [name for name in names if name in ATTRIBUTES]:
+        models.append(AttributeModel(model_path(ATTRIBUTE_MODEL), attributes, **options))
+    if IDENTITY in names:
+        models.append(load_identity(**options))
+    if asked := tuple(name for name in (ACTIONS, LANDMARKS) if name in names):
+        shapes = BlendshapeModel(model_path("face_blendshapes"), **options)
+        models.append(ActionModel(load_mesh(**options), shapes, asked))
+    return tuple(models)
+
+
+def load_mesh(**options: Any) -> FaceMesh:
+    """The network that finds 478 points of each face, with both irises.
+
+        faces = mien.load_detector("mtcnn").detect(image)
+        points = mien.load_mesh()(image, faces).points
+
+    Args:
+        options: ``threads`` and ``batch_size``, see `mien.faces.mesh.FaceMesh`.
+    """
+    return FaceMesh(model_path("face_mesh"), **options)
 
 
 def load_identity(**options: Any) -> IdentityModel:

@@ -103,6 +103,10 @@ Attributes = Annotated[
     str,
     option("NAMES", "Add apparent age,gender; large errors, not for individuals.", default=False),
 ]
+Actions = Annotated[
+    bool, flag("Add facial actions, head pose, gaze and openness of eyes and mouth.", "--actions")
+]
+Landmarks = Annotated[bool, flag("Save 478 points per face beside the table.", "--landmarks")]
 Embeddings = Annotated[
     str,
     option("NAMES", "Save vectors beside the table: identity, features, or both.", default=False),

@@ -43,6 +43,15 @@ _OPACITY = 0.55
 _SIDE = 160  # the smallest default side of a crop in a sheet, pixels
 
 
+def shrunk(image: Image, longest: int) -> Image:
+    """The image, at most `longest` pixels wide and high."""
+    scale = longest / max(image.shape[:2])
+    if scale >= 1:
+        return image
+    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
 def draw_faces(
     image: Image,
     boxes: npt.ArrayLike,

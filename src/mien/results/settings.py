@@ -35,11 +35,12 @@ class RunSettings:
         classifier: name of the expression model.
         classifier_sha256: of its file.
         without: labels that were excluded.
-        also: attributes and embeddings that were requested.
+        also: attributes, actions, landmarks and embeddings that were requested.
         uncertain_below: faces with a smaller top probability are called ``uncertain``.
         derived: which measures are derived, and from what.
         attributes_sha256: of the model of apparent age and gender.
         identity_sha256: of the identity model.
+        mesh_sha256: of the model of the face mesh.
         heads: summaries of the heads, see `mien.expressions.heads.Head.summary`.
         frames: which frames of videos were analyzed; "" for all.
         values: what was done to the values of an exported table, such as smoothing.
@@ -60,6 +61,7 @@ class RunSettings:
     derived: str = ""
     attributes_sha256: str = ""
     identity_sha256: str = ""
+    mesh_sha256: str = ""
     heads: tuple[Mapping[str, Any], ...] = ()
     frames: str = ""
     values: str = ""

@@ -258,7 +258,7 @@ def read_table(path: str | Path) -> tuple[pd.DataFrame, dict[str, str]]:
     with readable(source):
         types = {name: _KNOWN[name] for name in table.columns if name in _KNOWN}
         types |= dict.fromkeys(label_columns(table), "float32")
-        table = table.astype(types)
+        table = table.astype(types).copy()  # in one piece: many columns are slow one by one
     if source == partial and not is_sealed(partial):
         what = "still being written" if is_locked(partial) else "of a run that did not end"
         _log.warning("%s is %s: it has %d rows.", partial, what, len(table))

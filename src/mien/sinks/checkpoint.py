@@ -15,7 +15,7 @@ import numpy as np
 from mien.errors import InputError, UsageError
 from mien.files import is_locked, partial_path
 from mien.results.collection import load_tables
-from mien.results.embeddings import Embeddings, read_embeddings
+from mien.results.embeddings import KINDS, Embeddings, read_embeddings
 from mien.results.files import AnalysisFiles, is_sealed, writable_target
 from mien.results.peaks import read_peak_rows
 from mien.results.settings import RunSettings
@@ -34,7 +34,8 @@ class Plan:
         settings: of its tables.
         columns: of its ``faces`` table.
         inputs: the arguments of the command: files, folders and patterns.
-        beside: the suffixes of `AnalysisFiles` that it writes too: ``peaks``, ``embeddings``.
+        beside: the suffixes of `AnalysisFiles` that it writes too: ``peaks``, ``embeddings``,
+            ``landmarks``.
         recordings: inputs that are videos on a web server, so that there is no file to look at.
     """
 
@@ -51,7 +52,7 @@ class Rows(NamedTuple):
     images: pd.DataFrame | None = None
     faces: pd.DataFrame | None = None
     peaks: pd.DataFrame | None = None
-    embeddings: Embeddings | None = None
+    vectors: Sequence[Embeddings | None] = ()  # one of each of `KINDS`
 
 
 @dataclass(frozen=True)
@@ -149,10 +150,10 @@ class Checkpoint:
             return Rows()
         images = rows.images.iloc[: self._inputs[self._next - 1].images]
         faces = rows.faces.iloc[: int(images["n_faces"].sum())]
-        peaks, embeddings = rows.peaks, rows.embeddings
+        peaks = rows.peaks
         if peaks is not None:
             peaks = peaks[peaks["source"].isin(images["source"].unique())]
-        vectors = None if embeddings is None else embeddings.only(faces)
+        vectors = [None if one is None else one.only(faces) for one in rows.vectors]
         return Rows(images, faces, peaks, vectors)
 
     def clear(self, written: Collection[Path]) -> None:
@@ -194,14 +195,16 @@ class Checkpoint:
         if problem or not resume or (self._overwrite and not partial):
             return
         inputs = _inputs(images, whole=not partial or is_sealed(partial_path(self._files.images)))
-        peaks, embeddings = read_peak_rows(table), read_embeddings(table)
+        peaks = read_peak_rows(table)
+        vectors = [read_embeddings(table, kind) for kind in KINDS]
         kept = faces.iloc[: int(images["n_faces"].iloc[: inputs[-1].images].sum()) if inputs else 0]
-        if "embeddings" in plan.beside and embeddings is None and len(kept):
+        absent = {kind for kind, found in zip(KINDS, vectors, strict=True) if found is None}
+        if absent & set(plan.beside) and len(kept):
             return
         if "peaks" in plan.beside and peaks is None and kept["track_id"].notna().any():
             return
         self._inputs, self._from, self._time = inputs, table, table.stat().st_mtime
-        self._rows = Rows(images, faces, peaks, embeddings)
+        self._rows = Rows(images, faces, peaks, vectors)
 
     def _problem(
         self,

@@ -52,7 +52,7 @@ class GifSink:
         """Add one frame, if one is due; unreadable frames only take their time."""
         if result.error is not None or result.time_s is None:
             return
-        image = result.image
+        image = result.meshed_image
         if not self._frames:
             check_not_input(self.path, result.source)
             scale = min(1.0, _SIDE / max(image.shape[:2]))

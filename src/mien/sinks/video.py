@@ -126,7 +126,7 @@ class VideoSink:
             raise UsageError(
                 f"{self.path} cannot be written: its folder was removed during the run."
             )
-        image = result.image
+        image = result.meshed_image
         import av
 
         try:

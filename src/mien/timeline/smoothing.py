@@ -51,7 +51,7 @@ def centered(starts: Floats, ends: Floats, values: npt.ArrayLike, seconds: float
 
     Args:
         starts, ends: ``(n,)`` seconds, ascending; each frame is shown from start to end.
-        values: ``(n, k)``.
+        values: ``(n, k)``; NaN where a value is missing, which is as if there were no frame.
         seconds: width of the window, above 0.
 
     Returns:
@@ -59,8 +59,23 @@ def centered(starts: Floats, ends: Floats, values: npt.ArrayLike, seconds: float
         column.
     """
     raw = np.asarray(values, np.float64)
-    if not len(raw):
-        return raw.astype(np.float32)
+    there = np.isfinite(raw)
+    if there.all():
+        return _centred(starts, ends, raw, seconds) if len(raw) else raw.astype(np.float32)
+    out = raw.astype(np.float32)
+    patterns: dict[bytes, list[int]] = {}
+    for column in range(raw.shape[1]):
+        patterns.setdefault(there[:, column].tobytes(), []).append(column)
+    for columns in patterns.values():
+        rows = np.flatnonzero(there[:, columns[0]])
+        if len(rows):
+            cells = np.ix_(rows, np.array(columns))
+            out[cells] = _centred(starts[rows], ends[rows], raw[cells], seconds)
+    return out
+
+
+def _centred(starts: Floats, ends: Floats, raw: Floats, seconds: float) -> FloatArray:
+    """As `centred`, of finite values."""
     ends = np.minimum(ends, np.append(starts[1:], np.inf))
     middles, half = (starts + ends) / 2, seconds / 2
     out = raw.copy()

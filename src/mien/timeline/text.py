@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from mien.expressions.actions import ACTION_COLUMNS
 from mien.labels import ATTRIBUTES, UNCERTAIN
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def blocks(timeline: Timeline, width: int = 80) -> Iterator[Block]:
 
     labels = (*timeline.labels, UNCERTAIN)
     faces = timeline.counted_faces
-    measures = [name for name in measure_columns(faces) if faces[name].notna().any()]
+    measures = shown_measures(measure_columns(faces))
+    measures = [name for name in measures if faces[name].notna().any()]
     heads = measure_heads(measures)
     means = faces.groupby(["source", "track_id"], observed=True)[measures].mean()
     for source, summary in timeline.summary().groupby("source", sort=False):
@@ -102,6 +104,11 @@ def base(timeline: Timeline) -> str:
 def _peak(row: dict[Any, Any]) -> str:
     known = isinstance(row["peak_emotion"], str)
     return f"{row['peak_emotion']} {clock(row['peak_s'])}" if known else "-"
+
+
+def shown_measures(names: Iterable[str]) -> list[str]:
+    """The measures that a table in the terminal has room for: not the many of facial actions."""
+    return [name for name in names if name not in ACTION_COLUMNS]
 
 
 def measure_heads(names: Sequence[str]) -> list[str]:

@@ -15,6 +15,7 @@ from mien.results.files import SUFFIXES, AnalysisFiles
 from mien.results.peaks import Peak, read_peaks, write_peaks
 from mien.results.settings import RunSettings
 from mien.timeline import subtitles
+from mien.timeline.blinks import blinks
 from mien.timeline.descriptors import Descriptor, describe
 from mien.timeline.orientation import orientation_note
 from mien.timeline.plots import Plots
@@ -79,6 +80,33 @@ class Timeline(Plots):
             UsageError: `min_s` is negative, or the table has no times or people.
         """
         return self._presence.segments(min_s)
+
+    def blinks(self) -> pd.DataFrame:
+        """Every time that a person closes the eyes, from the unsmoothed openness of the eyes.
+
+        Closed is less than half of how far a person opens the eyes otherwise (80th percentile).
+
+        Returns:
+            source, track_id, start_s, end_s, duration_s, blink (half a second or less; longer,
+            the eyes are simply closed), openness (its minimum). By person and time.
+
+        Raises:
+            UsageError: the table was made without ``--actions``, or has no times or people.
+        """
+        return blinks(self.raw._presence, self.raw.faces)[0]
+
+    def blink_rates(self) -> pd.DataFrame:
+        """Blinks of each person: number, rate and length.
+
+        Returns:
+            source, track_id, observed_s (time with a trusted mesh on a fit face), blinks,
+            blinks_per_min, median_blink_s (all three missing below 10 frames per second, at which
+            blinks are missed), closed_share (share of the time with closed eyes, blinks included).
+
+        Raises:
+            UsageError: as for `blinks`.
+        """
+        return blinks(self.raw._presence, self.raw.faces)[1]
 
     def summary(self, across: bool = False) -> pd.DataFrame:
         """One row per person, and after them one for the group, of each video.

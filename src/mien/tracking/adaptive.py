@@ -11,7 +11,6 @@ import numpy as np
 from mien.errors import InputError
 from mien.faces.detectors.base import FaceDetector
 from mien.faces.geometry import iou
-from mien.faces.quality import assess
 from mien.results.result import Result
 from mien.tracking.motion import Changes, CutDetector
 from mien.tracking.sampling import STRIDE, coarse_to_fine
@@ -87,14 +86,10 @@ class SparseTracker:
         changes = self._changes if next_one else self._still
         numbers = self._tracks.update(image, result.faces, changes, cut=cut)
         rows = np.flatnonzero(numbers)
-        faces, crops = result.faces[rows], result.crops[rows]
-        return replace(
-            result,
-            faces=Faces(faces.boxes, faces.scores, faces.landmarks, numbers[rows]),
-            scores=result.scores[rows],
-            quality=assess(faces, crops),
-            crops=crops,
-        )
+        result = result[rows]
+        faces = result.faces
+        tracked = Faces(faces.boxes, faces.scores, faces.landmarks, numbers[rows])
+        return replace(result, faces=tracked)
 
 
 def with_shots(frames: Iterable[Frame], fps: float) -> Iterator[ShotFrame]:
