@@ -56,10 +56,10 @@ def _timed(code: str) -> tuple[float, int]:
 
 
 def _many(count: int) -> None:
-    picture = cv2.resize(read_image(PHOTO), (4000, 3000), interpolation=cv2.INTER_CUBIC)
+    large = cv2.resize(read_image(PHOTO), (4000, 3000), interpolation=cv2.INTER_CUBIC)
     with tempfile.TemporaryDirectory() as folder:
         photo = Path(folder) / "large.jpg"
-        write_image(photo, np.asarray(picture, np.uint8))
+        write_image(photo, np.asarray(large, np.uint8))
         code = f"""
 import resource, time, mien
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

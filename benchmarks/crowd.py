@@ -17,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.faces.detectors.mtcnn import MtcnnDetector
+from mien.faces.detectors.yunet import YunetDetector
 from mien.media.images import read_image
-from mien.types import Faces, Image
+from mien.types import Image
 
 ROOT = Path(__file__).parents[1]
 PHOTOS = ROOT.parent / "shared" / "media" / "photos"
@@ -49,7 +50,7 @@ class Head:
 
 @dataclass(frozen=True)
 class Role:
-    """A head and where it goes; None for the head is a grey bar as high as the picture."""
+    """A head and where it goes; None for the head is a gray bar as high as the picture."""
 
     head: Head | None
     path: Path2D
@@ -77,9 +78,9 @@ class Truth:
     """What one frame shows.
 
     Attributes:
-        names: whose faces, those at least half inside the picture.
+        names: whose faces, those that are at least in part inside the image.
         boxes: ``(n, 4)``.
-        visible: ``(n,)`` the share of each face that nothing hides.
+        visible: ``(n,)`` the share of each face that is inside and that nothing hides.
     """
 
     names: list[str]
@@ -126,9 +127,8 @@ def _frame(
     picture *= scene.light(t)
     whole = [max(1.0, float((b[2] - b[0]) * (b[3] - b[1]))) for b in boxes]
     visible = np.array([float(m.sum()) / w for m, w in zip(masks, whole, strict=True)], np.float32)
-    centre = [(b[0] + b[2]) / 2 for b in boxes]
-    rows = [i for i, c in enumerate(centre) if 0 < c < width]
     faces = np.array(boxes, np.float32).reshape(-1, 4)
+    rows = np.flatnonzero((faces[:, 0] < width) & (faces[:, 2] > 0))
     return picture, Truth([names[i] for i in rows], faces[rows], visible[rows])
 
 
@@ -165,13 +165,14 @@ def _ground(seed: int) -> npt.NDArray[np.float32]:
 
 
 def heads() -> dict[str, list[Head]]:
-    """Everyone there is, by name, with one or more pictures each."""
-    detector = MtcnnDetector(min_face=40, threads=1)
+    """Everyone there is, by name, with one or more pictures each; boxes are between two judges."""
+    detectors = YunetDetector(threads=1), MtcnnDetector(min_face=40, threads=1)
     cast: dict[str, list[Head]] = {}
     for name, picture in _pictures():
         small = _shrunk(picture)
-        faces = detector.detect(small)
-        cast.setdefault(name, []).append(_cut_out(name, small, faces))
+        boxes = [detector.detect(small).boxes[0] for detector in detectors]
+        box = np.asarray(np.mean(boxes, axis=0), np.float64)
+        cast.setdefault(name, []).append(_cut_out(name, small, box))
     return cast
 
 
@@ -183,10 +184,10 @@ def _pictures() -> Iterator[tuple[str, Image]]:
             yield path.stem[:3], read_image(path)
         return
     for name, hue, gain in (("red", 0, 1.0), ("green", 60, 0.8), ("blue", 120, 0.6)):
-        colours = cv2.cvtColor(astronaut, cv2.COLOR_RGB2HSV).astype(np.float32)
-        colours *= (1, 1, gain)
-        colours[..., 0] = (colours[..., 0] + hue) % 180
-        other: Any = cv2.cvtColor(colours.astype(np.uint8), cv2.COLOR_HSV2RGB)
+        colors = cv2.cvtColor(astronaut, cv2.COLOR_RGB2HSV).astype(np.float32)
+        colors *= (1, 1, gain)
+        colors[..., 0] = (colors[..., 0] + hue) % 180
+        other: Any = cv2.cvtColor(colors.astype(np.uint8), cv2.COLOR_HSV2RGB)
         yield name, other if hue != 60 else np.ascontiguousarray(other[:, ::-1])
 
 
@@ -196,9 +197,8 @@ def _shrunk(picture: Image) -> Image:
     return np.asarray(small, np.uint8)
 
 
-def _cut_out(name: str, picture: Image, faces: Faces) -> Head:
-    """The largest face with its hair, within a soft oval."""
-    box = faces.boxes[0].astype(np.float64)
+def _cut_out(name: str, picture: Image, box: npt.NDArray[np.float64]) -> Head:
+    """The face with its hair, within a soft oval."""
     size = box[2:] - box[:2]
     centre = (box[:2] + box[2:]) / 2 - (0, 0.1 * size[1])
     y, x = np.mgrid[: picture.shape[0], : picture.shape[1]]

@@ -75,8 +75,8 @@ def quantize(source: Path, target: Path, data: Path) -> None:
     quantization: Any = runtime("quantization")
     base: Any = quantization.CalibrationDataReader
     classifier = OnnxClassifier(source)
-    pictures = load_ferplus(data, "train").images[:: 28558 // 256]
-    crops = to_crops(pictures, classifier.input_size)
+    images = load_ferplus(data, "train").images[:: 28558 // 256]
+    crops = to_crops(images, classifier.input_size)
 
     class Reader(base):  # type: ignore[misc]
         def __init__(self) -> None:

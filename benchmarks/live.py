@@ -21,7 +21,7 @@ from video import PHOTO
 from mien.analyzer import EmotionAnalyzer
 from mien.cli.viewer.live import Live
 from mien.cli.viewer.view import Renderer, Screen
-from mien.cli.viewer.window import show_in_window
+from mien.cli.viewer.window import _Window, show_in_window
 from mien.media.camera import CameraSource
 from mien.media.images import read_image
 from mien.types import Image
@@ -41,22 +41,22 @@ class Camera:
         self._ground = cv2.resize(noise, (W, H))
 
     def __call__(self) -> Iterator[tuple[float, Image]]:
-        """Times in seconds and pictures, as `CameraSource` takes them."""
+        """Times in seconds and images, as `CameraSource` takes them."""
         begun = time.monotonic()
         for number in range(self.count):
             time.sleep(max(0.0, begun + number / self.fps - time.monotonic()))
-            picture = self.picture(number)
+            image = self.image(number)
             self.handed_over.append(time.monotonic())
-            yield number / self.fps, picture
+            yield number / self.fps, image
 
-    def picture(self, number: int) -> Image:
+    def image(self, number: int) -> Image:
         """The faces a little further on their way."""
-        picture, angle = self._ground.copy(), 2 * np.pi * number / (8 * self.fps)
+        image, angle = self._ground.copy(), 2 * np.pi * number / (8 * self.fps)
         for i, face in enumerate(self._faces):
             x = int(W * (0.28 + 0.45 * i) - 90 + 45 * np.cos(angle + 2 * i))
             y = int(H / 2 - 90 + 30 * np.sin(2 * angle + i))
-            picture[y : y + 180, x : x + 180] = face
-        return np.asarray(picture, np.uint8)
+            image[y : y + 180, x : x + 180] = face
+        return np.asarray(image, np.uint8)
 
 
 class Timed(Live):
@@ -66,8 +66,15 @@ class Timed(Live):
         frames = CameraSource("generated", open_=camera)
         super().__init__("generated", frames, lambda gate: analyzer.stream(gate, keep=True))
         self.seen: dict[int, float] = {}
+        repaint = _Window._show
 
-    def displayed(self, screen: Screen) -> None:
+        def show(window: _Window, screen: Screen) -> None:
+            repaint(window, screen)
+            self.note(screen)
+
+        _Window._show = show  # type: ignore[assignment, method-assign]
+
+    def note(self, screen: Screen) -> None:
         """The window has been repainted."""
         if screen.image is not None:
             self.seen.setdefault(screen.index, time.monotonic())
@@ -80,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--fps", type=float, default=30)
     options = parser.parse_args(arguments)
     camera, analyzer = Camera(options.fps, options.seconds), EmotionAnalyzer()
-    analyzer(camera.picture(0))  # the networks are opened before the camera starts
+    analyzer(camera.image(0))  # the networks are opened before the camera starts
     view = Timed(camera, analyzer)
     with view:
         windowed = show_in_window(view)
@@ -89,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             while not view.done:
                 if (screen := view.next_screen()) is not None:
                     renderer.draw(screen, (1280, 860))
-                    view.displayed(screen)
+                    view.note(screen)
                 time.sleep(view.pause_s)
     if view.error is not None:
         raise view.error

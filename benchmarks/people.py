@@ -95,7 +95,7 @@ def timed(call: Callable[[FloatArray], IntArray], vectors: FloatArray) -> tuple[
 
 
 def alike(one: IntArray, other: IntArray) -> bool:
-    """Whether two labellings make the same groups."""
+    """Whether two labelings make the same groups."""
     pairs = np.unique(np.stack([one, other], axis=1), axis=0)
     return len(pairs) == len(np.unique(one)) == len(np.unique(other))
 

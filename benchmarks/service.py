@@ -30,7 +30,7 @@ from helpers.service import RunningService
 from helpers.videos import write_video
 
 import mien
-from mien.media.images import encode_jpeg, read_image
+from mien.media.images import encode, read_image
 from mien.types import Frame
 
 PHOTO = Path(mien.__file__).parent / "assets" / "astronaut.jpg"
@@ -38,7 +38,7 @@ PHOTO = Path(mien.__file__).parent / "assets" / "astronaut.jpg"
 
 def resized(width: int, height: int) -> bytes:
     """The astronaut as a JPEG of a size."""
-    return encode_jpeg(np.asarray(cv2.resize(read_image(PHOTO), (width, height)), np.uint8))
+    return encode(np.asarray(cv2.resize(read_image(PHOTO), (width, height)), np.uint8), "JPEG")
 
 
 def library(data: bytes, count: int) -> float:

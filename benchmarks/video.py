@@ -5,7 +5,7 @@
 The video is made here: two faces from the photo in the package, one of them mirrored, drift
 over a noisy background; H.264, 25 frames per second. Every frame is analyzed. `--peer-python` is an
 interpreter that has ``fer`` 25.10.3 with facenet-pytorch and TensorFlow: its ``Video.analyze``,
-with its own MTCNN, gets the first `--peer-seconds` of the same film in the same run. `--minutes`
+with its own MTCNN, gets the first `--peer-seconds` of the same video in the same run. `--minutes`
 repeats the video until it is that long and reports mien's memory along the way.
 
     python -m venv PEER && PEER/bin/pip install "setuptools<82" tensorflow-cpu torch \\
@@ -40,10 +40,10 @@ FPS = 25
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the figures as Markdown."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=int, default=20, help="length of the film")
+    parser.add_argument("--seconds", type=int, default=20, help="length of the video")
     parser.add_argument("--peer-python", type=Path, help="an interpreter that has fer")
     parser.add_argument("--peer-seconds", type=int, default=4)
-    parser.add_argument("--minutes", type=float, help="length of the film for the memory")
+    parser.add_argument("--minutes", type=float, help="length of the video for the memory")
     parser.add_argument("--part", choices=["mien", "fer"], help=argparse.SUPPRESS)
     parser.add_argument("--film", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
@@ -69,15 +69,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
             long = Path(folder) / "long.mp4"
             repeat_film(film, long, options.minutes * 60 / options.seconds)
             found = _child(sys.executable, "mien", long)
-            told = ", ".join(f"{peak} MB at {at:.0f} %" for at, peak in found["peaks"])
+            text = ", ".join(f"{peak} MB at {at:.0f} %" for at, peak in found["peaks"])
             print(
                 f"\n{options.minutes:g} minutes ({found['frames']} frames, "
-                f"{found['fps']:.1f} a second): peak memory {told}"
+                f"{found['fps']:.1f} a second): peak memory {text}"
             )
 
 
 def make_film(path: Path, seconds: int, width: int = 1280, height: int = 720) -> None:
-    """Write a film of two faces that drift, `seconds` long."""
+    """Write a video of two faces that drift, `seconds` long."""
     import av
 
     from mien.media.images import read_image
@@ -91,14 +91,14 @@ def make_film(path: Path, seconds: int, width: int = 1280, height: int = 720) ->
         stream: Any = film.add_stream("libx264", rate=FPS, options={"crf": "23"})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for number in range(seconds * FPS):
-            picture = ground.copy()
+            image = ground.copy()
             angle = 2 * np.pi * number / (8 * FPS)
             for i, one in enumerate(faces):
                 side = len(one)
                 x = int(width * (0.28 + 0.45 * i) - side / 2 + 90 * np.cos(angle + 2 * i))
                 y = int(height / 2 - side / 2 + 60 * np.sin(angle * 2 + i))
-                picture[y : y + side, x : x + side] = one
-            frame = av.VideoFrame.from_ndarray(np.asarray(picture, np.uint8), format="rgb24")
+                image[y : y + side, x : x + side] = one
+            frame = av.VideoFrame.from_ndarray(np.asarray(image, np.uint8), format="rgb24")
             for packet in stream.encode(frame):
                 film.mux(packet)
         for packet in stream.encode(None):
@@ -106,7 +106,7 @@ def make_film(path: Path, seconds: int, width: int = 1280, height: int = 720) ->
 
 
 def repeat_film(path: Path, target: Path, times: float) -> None:
-    """Write the same packets again and again: a long film without encoding it."""
+    """Write the same packets again and again: a long video without encoding it."""
     import av
 
     with av.open(str(target), "w") as out:
@@ -168,7 +168,7 @@ class _Clock:
 
 
 def _mien(film: Path) -> dict[str, Any]:
-    """Analyse a film into a Parquet table, with the time that each stage takes."""
+    """Analyze a video into a Parquet table, with the time that each stage takes."""
     from mien.analyzer import EmotionAnalyzer
     from mien.media.video import VideoSource
     from mien.sinks.tables import TableSink

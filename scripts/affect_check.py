@@ -40,23 +40,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     group = np.array([ORDER.get(name, -1) for name in names])
     rows = np.flatnonzero(group >= 0)
     best = spearman(group[rows], group[rows] + np.linspace(0, 0.1, len(rows)))
-    told = {
+    samples = {
         "votes": affect(faces.distribution, EMOTIONS),
         options.model: affect(predict(classifier, faces.images), EMOTIONS),
     }
     print(
         f"{len(rows)} of {len(faces)} test rows; the highest possible correlation is {best:.3f}\n"
     )
-    for name, found in told.items():
+    for name, found in samples.items():
         print(f"- {name}: rank correlation of valence {spearman(group[rows], found[rows, 0]):.3f}")
-    between = spearman(*(found[:, 0] for found in told.values()))
-    alike = spearman(*(found[:, 1] for found in told.values()))
+    between = spearman(*(found[:, 0] for found in samples.values()))
+    alike = spearman(*(found[:, 1] for found in samples.values()))
     print(f"- votes and {options.model}, all rows: valence {between:.3f}, arousal {alike:.3f}\n")
     print("| majority | rows | place | votes: valence, arousal | model: valence, arousal |")
     print("|---|--:|--:|--:|--:|")
     for label in sorted(EMOTIONS, key=lambda name: COORDINATES[name][0]):
         own = [i for i, name in enumerate(names) if name == label]
-        means = [found[own].mean(axis=0) for found in told.values()]
+        means = [found[own].mean(axis=0) for found in samples.values()]
         cells = " | ".join(f"{v:+.2f}, {a:+.2f}" for v, a in (COORDINATES[label], *means))
         print(f"| {label} | {len(own)} | {cells} |")
 

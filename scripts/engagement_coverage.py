@@ -17,14 +17,14 @@ import numpy as np
 
 from mien.engagement import EngagementModel
 from mien.engagement.estimation import of_group
-from mien.training.engagement.data import Clips, LabelledClip, windows_of
+from mien.training.engagement.data import Clips, LabeledClip, windows_of
 from mien.training.engagement.train import Plan, train_engagement
 
 FEATURES, STRANGERS, TOGETHER = 64, 120, 6
 KINDS = (("plain", 0.05, 30), ("noisy", 0.2, 30), ("noisy", 0.2, 80), ("random", 0.0, 40))
 
 
-def acted(who: int, kind: str, noise: float, rng: np.random.Generator) -> LabelledClip:
+def acted(who: int, kind: str, noise: float, rng: np.random.Generator) -> LabeledClip:
     """Twelve seconds of one person."""
     level, times = rng.random(), np.arange(300) / 25
     signal = np.random.default_rng(1000 + who).normal(0, 1, FEATURES)
@@ -32,9 +32,9 @@ def acted(who: int, kind: str, noise: float, rng: np.random.Generator) -> Labell
     signal[:, 3] += (0.2 + 1.2 * level) * np.sin(2 * np.pi * (0.7 * times + rng.random()))
     signal[rng.random(300) < 0.3 * (1 - level), 7] += 2.0
     seen = rng.random() if kind == "random" else level + rng.normal(0, noise)
-    told = float(np.round(3 * np.clip(seen, 0, 1)) / 3)
+    level = float(np.round(3 * np.clip(seen, 0, 1)) / 3)
     ends, span = times + 0.04, (0.0, 12.0)
-    return LabelledClip(str(who), told, times, ends, signal.astype(np.float16), str(who), span=span)
+    return LabeledClip(str(who), level, times, ends, signal.astype(np.float16), str(who), span=span)
 
 
 def main() -> None:
@@ -59,9 +59,9 @@ def main() -> None:
             groups = []
             for first in range(0, STRANGERS, TOGETHER):
                 rows = slice(first, first + TOGETHER)
-                told = of_group([(each, 0.0) for each in said[rows]], model)
-                away = abs(told["engagement"] - levels[rows].mean())
-                groups.append(away / told["uncertainty"])
+                estimate = of_group([(each, 0.0) for each in said[rows]], model)
+                away = abs(estimate["engagement"] - levels[rows].mean())
+                groups.append(away / estimate["uncertainty"])
             print(
                 f"{kind:7} {people:3} people, seed {seed}: MSE {done['mse'].value:.3f} "
                 f"(mean {done['mse_of_mean'].value:.3f}), residual {model.card.residual:.2f}, "

@@ -39,7 +39,7 @@ def main() -> None:
 
     started = time.perf_counter()
     faces = load_faces(options.data)
-    print(f"{len(faces):,} pictures read in {time.perf_counter() - started:.1f} s")
+    print(f"{len(faces):,} images read in {time.perf_counter() - started:.1f} s")
     parts = [faces.split(name) for name in SPLITS]
     started = time.perf_counter()
     found = duplicates(*parts)
@@ -88,7 +88,7 @@ def accuracy(
 
 
 def changes(faces: LabelledFaces) -> None:
-    """Print the share of pictures that are found again after a change, twins left out."""
+    """Print the share of images that are found again after a change, twins left out."""
     faces = faces[twin_groups(faces.thumbnails) < 0]
     large = faces.crops(192)
     turn = cv2.getRotationMatrix2D((96, 96), 2, 1)
@@ -114,7 +114,7 @@ def changes(faces: LabelledFaces) -> None:
 
 
 def write_sheet(path: Path, parts: list[LabelledFaces], pairs: list[tuple[int, int]]) -> None:
-    """A picture of 96 random pairs, one above the other."""
+    """An image of 96 random pairs, one above the other."""
     small = np.concatenate([part.thumbnails for part in parts])
     chosen = np.random.default_rng(0).permutation(len(pairs))[:96]
     tiles = [np.vstack([small[a], small[b]]) for a, b in (pairs[i] for i in chosen)]

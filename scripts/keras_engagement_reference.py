@@ -77,7 +77,7 @@ def main() -> None:
     for layer in config["config"]["layers"]:
         if layer["class_name"] == "Lambda":
             layer["config"]["function"] = "left out"
-    told = {
+    golden = {
         "keras": tf_keras.__version__,
         "bytes_at_real_size": size,
         "config": config,
@@ -86,8 +86,8 @@ def main() -> None:
         "engagement": network.predict(random_windows(STEPS, FEATURES), verbose=0).tolist(),
     }
     target = ROOT / "tests" / "golden" / "keras_engagement.json"
-    target.write_text(json.dumps(told) + "\n", encoding="utf-8")
-    print(target, target.stat().st_size, np.ptp(told["engagement"], axis=1))
+    target.write_text(json.dumps(golden) + "\n", encoding="utf-8")
+    print(target, target.stat().st_size, np.ptp(golden["engagement"], axis=1))
     print("as long as the published file:", size == PUBLISHED)
 
 

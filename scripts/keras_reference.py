@@ -50,7 +50,7 @@ def main() -> None:
                 for layer in file["model_weights"]
                 if len(names := file["model_weights"][layer].attrs.get("weight_names", ()))
             }
-    told = {
+    golden = {
         "keras": keras.__version__,
         "config": config,
         "stored": stored,
@@ -59,7 +59,7 @@ def main() -> None:
         "embedding": np.asarray(inside).tolist(),
     }
     target = ROOT / "tests" / "golden" / "keras_mobilenet.json"
-    target.write_text(json.dumps(told) + "\n", encoding="utf-8")
+    target.write_text(json.dumps(golden) + "\n", encoding="utf-8")
     print(target, target.stat().st_size)
 
 

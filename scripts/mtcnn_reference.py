@@ -43,13 +43,13 @@ NOISE = {"pnet": (1, 17, 14, 3), "rnet": (2, 24, 24, 3), "onet": (2, 48, 48, 3)}
 
 
 def names() -> list[str]:
-    """The pictures, as paths below the media folder."""
+    """The images, as paths below the media folder."""
     photos = sorted(path.name for path in (MEDIA / "photos").iterdir())
     return [f"photos/{name}" for name in photos] + [f"formats/{name}" for name in FORMATS]
 
 
 def read(name: str) -> Any:
-    """One picture as the tests read it: upright RGB."""
+    """One image as the tests read it: upright RGB."""
     with Image.open(MEDIA / name) as picture:
         return np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
 
@@ -60,7 +60,7 @@ def rounded(values: Any, digits: int) -> Any:
 
 
 def describe(detector: Any, name: str) -> dict[str, Any]:
-    """The package's answer for one picture."""
+    """The package's detections in one image."""
     image = read(name)
     rows = detector.detect_faces(
         image, fit_to_image=False, box_format="xyxy", output_type="numpy", **SETTINGS
@@ -86,7 +86,7 @@ def networks(detector: Any) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Ask the package about every picture, and write the file."""
+    """Run the package on every image, and write the file."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from mtcnn import MTCNN
 

@@ -1,6 +1,6 @@
 """Check the whole analysis on real photos.
 
-    python scripts/photos.py ../shared/media [--detector haar] [--min-score 0.9]
+    python scripts/photos.py ../shared/media [--detector mtcnn] [--min-score 0.9]
 
 Reads ``photos.csv`` (file, faces, label, label_sure) and prints every photo with its face count and
 answer, the misses, and the share of sure labels that are right; ``uncertain`` is not right.
@@ -30,7 +30,7 @@ class Tally:
 
     @property
     def right(self) -> float:
-        """Share of the surely labelled faces whose label was given."""
+        """Share of the surely labeled faces whose label was given."""
         return 1 - len(self.wrong_labels) / max(1, self.sure)
 
 
@@ -53,15 +53,15 @@ def _compare(row: dict[str, str], result: Result, tally: Tally) -> None:
     if row["faces"] == "1" and row["label"] and row["label_sure"] == "yes":
         tally.sure += 1
         if result.emotions[:1] != (row["label"],):
-            told = result.emotions[0] if len(result) else result.error or "no face"
-            tally.wrong_labels.append(f"{name}: {told}, {row['label']} expected")
+            predicted = result.emotions[0] if len(result) else result.error or "no face"
+            tally.wrong_labels.append(f"{name}: {predicted}, {row['label']} expected")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the counts for photos and for formats."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--detector", default="mtcnn")
+    parser.add_argument("--detector", default="yunet")
     parser.add_argument("--min-score", type=float)
     options = parser.parse_args(arguments)
     analyzer = EmotionAnalyzer(options.detector, min_score=options.min_score)

@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     faces = load_ferplus(options.data, "validation")
     clear = np.flatnonzero(faces.majority >= 0)[: options.rows]
-    truth, pictures = faces.majority[clear], faces.images[clear]
+    truth, images = faces.majority[clear], faces.images[clear]
     classifier = load_classifier("mien-mobilenet", threads=1)
 
     def row(name: str, changed: list[Image]) -> None:
@@ -43,14 +43,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"{len(clear)} faces\n\n| change | right | not uncertain | median sharpness |")
     print("|---|--:|--:|--:|")
     for size in (48, 32, 24, 20, 16, 12, 8):
-        row(f"{size} px", [_through(picture, size) for picture in pictures])
+        row(f"{size} px", [_through(image, size) for image in images])
     for sigma in (0.5, 1.0, 1.5, 2.0, 3.0, 4.0):
-        blurred = [cv2.GaussianBlur(picture, (0, 0), sigma) for picture in pictures]
+        blurred = [cv2.GaussianBlur(image, (0, 0), sigma) for image in images]
         row(f"blur, sigma {sigma / 48:.3f} of the side", [np.asarray(b, np.uint8) for b in blurred])
 
 
-def _through(picture: Image, size: int) -> Image:
-    small = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA)
+def _through(image: Image, size: int) -> Image:
+    small = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.resize(small, (48, 48), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 

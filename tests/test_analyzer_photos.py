@@ -69,6 +69,5 @@ def test_upright_whatever_the_orientation(shared: Path, analyzer: EmotionAnalyze
     assert np.ptp(np.stack(boxes), axis=0).max() < 12  # pixels, of about 615 x 455
 
 
-def test_yunet_passes_the_public_check(shared: Path, astronaut: Image) -> None:
-    path = shared / "models" / "face_detection_yunet_2023mar.onnx"
-    check_detector(load_detector("yunet", model_path=path), astronaut)
+def test_yunet_passes_the_public_check(astronaut: Image) -> None:
+    check_detector(load_detector("yunet"), astronaut)

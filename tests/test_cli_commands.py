@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,8 @@ from mien.cli import console
 from mien.cli.command_group import ModelsGroup
 from mien.cli.commands import app
 from mien.cli.output.videos import show_people
+from mien.faces.detectors import BUILTIN
+from mien.plugins import load_detector
 from mien.timeline.timeline import Timeline
 
 #: The order of options that several commands share.
@@ -96,6 +100,16 @@ def test_the_same_option_has_the_same_order_text_and_short_form_everywhere() -> 
             }:
                 texts.setdefault(param.name, set()).add(param.help)
     assert {name: said for name, said in texts.items() if len(said) > 1} == {}
+
+
+def test_the_detectors_and_their_thresholds_are_those_of_the_help() -> None:
+    text = {param.name: param for param in COMMANDS["analyze"].params}
+    for name in BUILTIN:
+        assert name in (text["detector"].help or "")
+        detector = getattr(import_module(f"mien.faces.detectors.{name}"), f"{name.title()}Detector")
+        score = inspect.signature(detector).parameters["min_score"].default
+        assert f"{name} {score:g}" in str(text["min_score"].show_default)
+        assert f"``{name}``" in (load_detector.__doc__ or "")
 
 
 @pytest.mark.parametrize(

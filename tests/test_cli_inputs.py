@@ -8,18 +8,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.command import mien
 from helpers.videos import write_video
-from typer.testing import CliRunner, Result
 
 from mien import Timeline
-from mien.cli.commands import app
 from mien.errors import UsageError
 from mien.media.images import read_image
+from mien.results.files import SUFFIXES
 from mien.types import Image
-
-
-def mien(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +90,7 @@ def test_two_recordings_of_one_name_stay_two(
 
 def test_the_end_is_that_of_the_file_also_after_saving(tmp_path: Path, face: Image) -> None:
     path = film(tmp_path / "hold.mp4", face, times=[0.0, 1.0, 5.0])
-    for name in ("t.csv", "t.jsonl", "t.parquet"):
+    for name in (f"t{suffix}" for suffix in SUFFIXES):
         assert mien("analyze", path, "-o", tmp_path / name).exit_code == 0
         timeline = Timeline.load(tmp_path / name)
         assert timeline.duration_s == pytest.approx(5.1, abs=0.11)

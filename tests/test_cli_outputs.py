@@ -14,17 +14,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.command import mien
 from helpers.results import Run, frame_result, mostly
 from helpers.videos import write_video
-from typer.testing import CliRunner
 
-from mien.cli.commands import app
 from mien.errors import UsageError
 from mien.files import SIGNATURE, check_output, hidden, replacing, signed, write_text
 from mien.labels import EMOTIONS
 from mien.media.images import write_image
 from mien.results.collection import Results
-from mien.results.files import AnalysisFiles
+from mien.results.files import SUFFIXES, AnalysisFiles
 from mien.results.settings import RunSettings
 from mien.results.tables import IMAGE_DTYPES, TableWriter, write_table
 from mien.sinks.checkpoint import Checkpoint, Plan
@@ -34,18 +33,9 @@ from mien.sinks.tables import TableSink
 from mien.sinks.video import VideoSink
 from mien.timeline.timeline import Timeline
 
-SUFFIXES = (".parquet", ".csv", ".jsonl")
 IMAGE = np.zeros((48, 64, 3), np.uint8)
 
 X = Run(EMOTIONS, RunSettings(detector="x"))
-
-
-def mien(*arguments: object) -> tuple[int, str]:
-    """Run a command in this process: its exit code, and all that it printed."""
-    done = CliRunner().invoke(app, [str(a) for a in arguments])
-    assert "Traceback" not in done.output
-    assert done.exception is None or isinstance(done.exception, SystemExit)
-    return done.exit_code, done.output
 
 
 @pytest.fixture
@@ -73,9 +63,9 @@ def test_no_output_is_an_input(
     if link is not None:
         target = video.with_name("link.mp4")
         link(video, target)
-    code, told = mien(command[0], video, command[1], target, *overwrite)
-    assert code == 2
-    assert f"{target} is an input, which is never replaced" in " ".join(told.split())
+    done = mien(command[0], video, command[1], target, *overwrite)
+    assert done.exit_code == 2
+    assert f"{target} is an input, which is never replaced" in " ".join(done.output.split())
     assert video.read_bytes() == before
 
 
@@ -93,14 +83,14 @@ def test_a_table_of_the_users_stays(photo: Path, tmp_path: Path, suffix: str) ->
     mine = pd.DataFrame({"participant": ["P01"], "age": [31]})
     path = write_table(mine, tmp_path / f"participants{suffix}")
     before = path.read_bytes()
-    code, told = mien("analyze", photo, "-o", path)
-    assert (code, path.read_bytes()) == (2, before)
-    assert "no analysis by mien" in told
-    assert "--overwrite" in told
+    done = mien("analyze", photo, "-o", path)
+    assert (done.exit_code, path.read_bytes()) == (2, before)
+    assert "no analysis by mien" in done.output
+    assert "--overwrite" in done.output
     with pytest.raises(UsageError, match="columns that would be lost"):
         Results([frame_result(None, source="a.jpg")]).save(path)
     assert path.read_bytes() == before
-    assert mien("analyze", photo, "-o", path, "--overwrite")[0] == 0
+    assert mien("analyze", photo, "-o", path, "--overwrite").exit_code == 0
     assert len(Results.load(path)) == 1
 
 
@@ -109,40 +99,40 @@ def test_exports_replace_mien_files_only(table: Path, name: str) -> None:
     path = table.with_name(name)
     path.write_text("what,I\nwrote,myself\n", encoding="utf-8")
     before, command = path.read_bytes(), "report" if name.endswith("html") else "export"
-    code, told = mien(command, table, "-o", path)
-    assert (code, path.read_bytes()) == (2, before)
-    assert "--overwrite" in told
-    assert mien(command, table, "-o", path, "--overwrite")[0] == 0
+    done = mien(command, table, "-o", path)
+    assert (done.exit_code, path.read_bytes()) == (2, before)
+    assert "--overwrite" in done.output
+    assert mien(command, table, "-o", path, "--overwrite").exit_code == 0
     assert path.read_bytes() != before
-    assert mien(command, table, "-o", path)[0] == 0  # what mien wrote is replaced
+    assert mien(command, table, "-o", path).exit_code == 0  # what mien wrote is replaced
 
 
 def test_a_report_beside_the_table_asks_first(table: Path) -> None:
     page = table.with_suffix(".html")
     page.write_text("my notes", encoding="utf-8")
-    assert mien("report", table)[0] == 2
+    assert mien("report", table).exit_code == 2
     assert page.read_text("utf-8") == "my notes"
 
 
 def test_a_summary_leaves_pages_and_tables_of_others(table: Path, video: Path) -> None:
     folder = table.parent
     (folder / "index.html").write_text("my site", encoding="utf-8")
-    assert mien("summarize", table, "-o", folder)[0] == 2
+    assert mien("summarize", table, "-o", folder).exit_code == 2
     assert (folder / "index.html").read_text("utf-8") == "my site"
     (folder / "index.html").unlink()
     richer = table.rename(folder / "video.parquet")
     AnalysisFiles(table).images.rename(AnalysisFiles(richer).images)
     before = richer.read_bytes()
-    code, told = mien("summarize", video, "-o", folder)
-    assert (code, richer.read_bytes()) == (2, before)
-    assert "video.parquet was made with another" in told
+    done = mien("summarize", video, "-o", folder)
+    assert (done.exit_code, richer.read_bytes()) == (2, before)
+    assert "video.parquet was made with another" in done.output
 
 
 def test_a_summary_made_again_reads_its_own_table(video: Path, tmp_path: Path) -> None:
     for _ in range(2):
-        code, told = mien("summarize", video, "-o", tmp_path / "summary", "--detector", "haar")
-        assert code == 0, told
-    assert "has the faces of" in told
+        done = mien("summarize", video, "-o", tmp_path / "summary", "--detector", "haar")
+        assert done.exit_code == 0, done.output
+    assert "has the faces of" in done.output
 
 
 def test_python_asks_for_overwrite_too(tmp_path: Path) -> None:
@@ -187,20 +177,20 @@ def test_a_table_with_other_inputs_stays(photo: Path, tmp_path: Path) -> None:
     for name in ("a.jpg", "b.jpg"):
         shutil.copy(photo, tmp_path / name)
     table = tmp_path / "t.csv"
-    assert mien("analyze", tmp_path / "a.jpg", tmp_path / "b.jpg", "-o", table)[0] == 0
+    assert mien("analyze", tmp_path / "a.jpg", tmp_path / "b.jpg", "-o", table).exit_code == 0
     before = table.read_bytes()
     for arguments, words in (
         ([tmp_path / "a.jpg"], "also holds"),
         ([tmp_path / "a.jpg", tmp_path / "b.jpg", "--detector", "haar"], "another detector"),
         ([tmp_path / "a.jpg", tmp_path / "b.jpg", "--affect"], "made with another derived"),
     ):
-        code, told = mien("analyze", *arguments, "-o", table)
-        assert code == 2
-        assert words in " ".join(told.split())
+        done = mien("analyze", *arguments, "-o", table)
+        assert done.exit_code == 2
+        assert words in " ".join(done.output.split())
     (tmp_path / "b.jpg").unlink()
-    code, told = mien("analyze", tmp_path, "-o", table)
-    assert code == 2
-    assert "which is not there any more" in told
+    done = mien("analyze", tmp_path, "-o", table)
+    assert done.exit_code == 2
+    assert "which no longer exists" in done.output
     assert table.read_bytes() == before
 
 
@@ -210,21 +200,21 @@ def test_the_same_command_again_does_only_what_is_new(photo: Path, tmp_path: Pat
     for name in ("a.jpg", "c.jpg"):
         shutil.copy(photo, folder / name)
     (folder / "b.jpg").write_bytes(b"no image")
-    assert mien("analyze", folder, "-o", table)[0] == 3
+    assert mien("analyze", folder, "-o", table).exit_code == 3
     before = table.read_bytes()
-    code, told = mien("analyze", folder, "-o", table)
-    assert (code, table.read_bytes()) == (3, before)
-    assert "3 inputs were finished before" in told
+    done = mien("analyze", folder, "-o", table)
+    assert (done.exit_code, table.read_bytes()) == (3, before)
+    assert "3 inputs were finished before" in done.output
     shutil.copy(photo, folder / "d.jpg")
-    code, told = mien("analyze", folder, "-o", table)
-    assert code == 3
-    assert "1 image, 1 face" in told
+    done = mien("analyze", folder, "-o", table)
+    assert done.exit_code == 3
+    assert "1 image, 1 face" in done.output
     sources = [Path(result.source).name for result in Results.load(table)]
     assert sources == ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]
     shutil.copy(photo, folder / "b.jpg")  # mended: it and those behind it are read again
-    code, told = mien("analyze", folder, "-o", table)
-    assert code == 0
-    assert "1 input was finished before" in told
+    done = mien("analyze", folder, "-o", table)
+    assert done.exit_code == 0
+    assert "1 input was finished before" in done.output
     assert [len(result) for result in Results.load(table)] == [1, 1, 1, 1]
 
 
@@ -237,14 +227,14 @@ def test_files_beside_a_table_are_not_deleted(tmp_path: Path) -> None:
     assert peaks.is_file()
     columns = list(pd.read_parquet(path).columns)
     (tmp_path / "film.mp4").touch()
-    with pytest.raises(UsageError, match="is not there any more"):
+    with pytest.raises(UsageError, match="which no longer exists"):
         Checkpoint(path, Plan(X.settings, columns, ["film.mp4"]))
     with pytest.raises(UsageError, match=r"t\.parquet exists"):
         TableSink(path, Run(EMOTIONS))
     assert peaks.is_file()
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+@pytest.mark.parametrize("suffix", SUFFIXES[1:])
 def test_text_tables_keep_their_settings(tmp_path: Path, suffix: str) -> None:
     timeline = Timeline.from_results(
         frame_result(i / 10, {1: mostly("anger")}, index=i) for i in range(3)
@@ -272,7 +262,10 @@ def test_videos_of_one_name_get_numbers(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         write_video(tmp_path / name / "1.mp4", frames=2)
     videos = [tmp_path / "a/1.mp4", tmp_path / "b/1.mp4"]
-    assert mien("analyze", *videos, "--annotate", tmp_path / "out", "--detector", "haar")[0] == 0
+    assert (
+        mien("analyze", *videos, "--annotate", tmp_path / "out", "--detector", "haar").exit_code
+        == 0
+    )
     made = sorted(p.name for p in (tmp_path / "out").iterdir())
     assert made == ["1-2.annotated.mp4", "1.annotated.mp4"]
 
@@ -367,7 +360,7 @@ def test_an_unfinished_table_says_how_to_go_on(
     assert not path.exists()
     assert sink.unfinished == tmp_path / "t.csv.partial"
     with caplog.at_level(logging.ERROR):
-        assert mien("export", sink.unfinished, "-o", tmp_path / "rescued.csv")[0] == 0
+        assert mien("export", sink.unfinished, "-o", tmp_path / "rescued.csv").exit_code == 0
     assert pd.read_csv(tmp_path / "rescued.csv")["emotion"].tolist() == ["anger"]
-    assert mien("export", path, "-o", tmp_path / "too.parquet")[0] == 0
+    assert mien("export", path, "-o", tmp_path / "too.parquet").exit_code == 0
     assert len(pd.read_parquet(tmp_path / "too.parquet")) == 1

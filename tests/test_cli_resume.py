@@ -20,6 +20,7 @@ from mien.labels import EMOTIONS
 from mien.results import tables
 from mien.results.collection import load_tables
 from mien.results.embeddings import read_embeddings
+from mien.results.files import SUFFIXES
 from mien.results.peaks import read_peak_rows
 from mien.results.result import Result
 from mien.results.settings import RunSettings
@@ -29,7 +30,6 @@ from mien.sinks.tables import TableSink
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
-SUFFIXES = (".parquet", ".csv", ".jsonl")
 SETTINGS = RunSettings(detector="x", classifier_sha256="a")
 COLUMNS = tuple(tables.face_dtypes(EMOTIONS))
 BESIDE = ("peaks", "embeddings")

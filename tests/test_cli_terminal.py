@@ -90,10 +90,10 @@ except InputError as error:
 
 @pytest.mark.skipif(not shutil.which("xvfb-run"), reason="no virtual screen (xvfb-run)")
 @pytest.mark.parametrize(
-    ("how", "told"), [("show", "True [0, 1, 2]"), ("fail", "raised: nothing to see.")]
+    ("how", "output"), [("show", "True [0, 1, 2]"), ("fail", "raised: nothing to see.")]
 )
-def test_a_window_shows_frames_and_hands_on_errors(table: Path, how: str, told: str) -> None:
+def test_a_window_shows_frames_and_hands_on_errors(table: Path, how: str, output: str) -> None:
     pytest.importorskip("tkinter", reason="this Python has no Tk")
     call = ["xvfb-run", "-a", sys.executable, "-c", _WINDOW, str(table), how]
     done = subprocess.run(call, capture_output=True, text=True, timeout=120, check=False)
-    assert done.stdout.strip() == told, done.stderr
+    assert done.stdout.strip() == output, done.stderr

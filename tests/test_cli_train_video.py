@@ -52,9 +52,9 @@ def painted(*colors: tuple[int, int, int] | None) -> Image:
 
 
 def pictures(mood: str, number: int, frames: int = 12, two: bool = False) -> Iterator[Image]:
-    """A calm film stays half-way between two colours, a restless one jumps from one to the other.
+    """A calm film stays halfway between two colors, a restless one jumps from one to the other.
 
-    Both have the same mean; how far apart the colours are, and which, depends on the number.
+    Both have the same mean; how far apart the colors are, and which, depends on the number.
     """
     rng = np.random.default_rng(number)
     low, high = (np.array(color) for color in ((RED, GREEN), (GREEN, BLUE))[number % 2])
@@ -66,7 +66,7 @@ def pictures(mood: str, number: int, frames: int = 12, two: bool = False) -> Ite
 
 
 def stand_in() -> ModelCard:
-    """Scores are the mean of each colour channel, and so are the features."""
+    """Scores are the mean of each color channel, and so are the features."""
     return ModelCard(
         "tiny", ("red", "green", "blue"), 8, std=(1.0,), scores="scores", embedding="scores"
     )
@@ -254,10 +254,10 @@ def test_every_person_of_a_video_has_a_prediction(
 def test_wrong_use_of_the_commands(
     mien: Command, folder: Path, trained: Path, tmp_path: Path
 ) -> None:
-    def fails(code: int, told: str, *arguments: object) -> None:
+    def fails(code: int, message: str, *arguments: object) -> None:
         done = mien(*arguments)
         assert done.exit_code == code, done.output
-        assert told in done.stderr
+        assert message in done.stderr
         assert "Traceback" not in done.output
 
     films = folder / "films.csv"

@@ -89,10 +89,10 @@ def test_broken_images_are_listed_and_no_crash(folder: Path) -> None:
     assert [broken.name for broken in faces.broken] == ["happy/bad.jpg", "happy/cut.png"]
     assert "cut off" in faces.broken[1].reason
     assert len(faces[:2].broken) == 2
-    told = faces.describe()
-    assert told[0] == "12 faces: 3 happiness, 3 surprise, 3 anger, 3 fear."
-    assert told[1] == "2 broken images left out:"
-    assert told[2].startswith("  happy/bad.jpg: ")
+    reported = faces.describe()
+    assert reported[0] == "12 faces: 3 happiness, 3 surprise, 3 anger, 3 fear."
+    assert reported[1] == "2 broken images left out:"
+    assert reported[2].startswith("  happy/bad.jpg: ")
 
 
 def test_unknown_labels_are_named_with_the_known_ones(folder: Path) -> None:
@@ -102,7 +102,7 @@ def test_unknown_labels_are_named_with_the_known_ones(folder: Path) -> None:
         load_faces(folder)
     faces = load_faces(folder, labels={"bored": "neutral", "sleepy": ""})
     assert len(faces) == 13
-    assert faces.unlabelled == ("sleepy/1.png",)
+    assert faces.unlabeled == ("sleepy/1.png",)
     assert "neutral" in faces.labels
     assert faces.describe()[1] == "1 images without an expression left out."
 
@@ -125,14 +125,14 @@ def test_numbers_need_a_numbering(tmp_path: Path) -> None:
 def test_nothing_to_read_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputNotFoundError, match=r"No such file|there is nothing at"):
         load_faces(tmp_path / "none")
-    with pytest.raises(InputError, match="holds no labelled images"):
+    with pytest.raises(InputError, match="holds no labeled images"):
         load_faces(tmp_path)
     (tmp_path / "data.bin").write_bytes(b"x")
     with pytest.raises(InputError, match="no data that mien reads"):
         load_faces(tmp_path / "data.bin")
     (tmp_path / "happy").mkdir()
     (tmp_path / "happy" / "a.png").write_bytes(b"x")
-    with pytest.raises(InputError, match="no labelled image that can be read; the first: happy"):
+    with pytest.raises(InputError, match="no labeled image that can be read; the first: happy"):
         load_faces(tmp_path)
 
 
@@ -161,7 +161,7 @@ def test_a_table_of_path_and_label_keeps_its_further_columns(tmp_path: Path) -> 
     assert faces.columns["skin tone"].tolist() == ["VI", "II"]
     assert [broken.name for broken in faces.broken] == ["pictures/9.png"]
     assert "No such file" in faces.broken[0].reason
-    assert faces.unlabelled == ("pictures/2.png",)
+    assert faces.unlabeled == ("pictures/2.png",)
     assert load_faces(tmp_path).names.tolist() == faces.names.tolist()
 
 
@@ -172,7 +172,7 @@ def test_a_table_of_votes_or_shares(tmp_path: Path) -> None:
     faces = load_faces(sheet(tmp_path, votes))
     assert faces.kind == "votes"
     assert faces.votes[0, EMOTIONS.index("happiness")] == 8
-    assert faces.unlabelled == ("pictures/1.png",)
+    assert faces.unlabeled == ("pictures/1.png",)
     assert faces.columns["unknown"].tolist() == [1]
     shares = (
         "path\tvotes_happiness\tvotes_sadness\npictures/0.png\t.4\t.6\npictures/1.png\t.5\t.5\n"
@@ -278,11 +278,11 @@ def test_a_finder_that_returns_something_else_is_named(folder: Path) -> None:
 
 
 def test_progress_counts_batches(folder: Path) -> None:
-    told: list[int] = []
+    reported: list[int] = []
 
     def progress(batches: Iterable[int], total: int) -> Iterable[int]:
-        told.append(total)
+        reported.append(total)
         return batches
 
     load_faces(folder, progress=progress)
-    assert told == [1]
+    assert reported == [1]

@@ -75,7 +75,7 @@ def test_different_photos_are_no_twins() -> None:
 
 
 def test_repeats_within_a_set_and_images_without_contrast() -> None:
-    flat = [np.full((48, 48, 3), grey, np.uint8) for grey in (0, 1, 0, 90, 200)]
+    flat = [np.full((48, 48, 3), gray, np.uint8) for gray in (0, 1, 0, 90, 200)]
     found = duplicates(faces_of([photo(1), *flat, photo(1)]), names=("all",))
     assert found.groups[0].tolist() == [0, 1, 1, 1, -1, -1, 0]
     assert found.surplus(0).tolist() == [False, False, True, True, False, False, True]

@@ -12,7 +12,7 @@ import pytest
 from mien.datasets.frames.labels import FrameLabels, unit_name
 from mien.datasets.frames.reading import read_frame_labels
 from mien.errors import InputError, InputNotFoundError, UsageError
-from mien.training.heads.alignment import LabelledFeatures, match
+from mien.training.heads.alignment import LabeledFeatures, match
 from mien.training.heads.features import Features
 
 UNITS = "AU1,AU2,AU4,AU6,AU7,AU10,AU12,AU15,AU23,AU24,AU25,AU26"
@@ -50,7 +50,7 @@ def seen(*tables: pd.DataFrame) -> Features:
     return Features(np.arange(len(rows), dtype=np.float32)[:, None], rows, "tiny", "abc")
 
 
-def rows_of(found: LabelledFeatures) -> list[int]:
+def rows_of(found: LabeledFeatures) -> list[int]:
     return [int(row) for row in found.features[:, 0]]
 
 
@@ -82,14 +82,14 @@ def test_affwild2_counts_frames_from_one(tmp_path: Path) -> None:
 def test_affwild2_expressions_and_units(tmp_path: Path) -> None:
     write(tmp_path / "EXPR_Set" / "Training_Set" / "a.txt", FACES, "4", "-1", "7", "0")
     write(tmp_path / "AU_Set" / "Train_Set" / "a.txt", UNITS, "0,1" + ",0" * 10, "-1" + ",-1" * 11)
-    told = read_frame_labels(tmp_path, "expression")
-    assert told.columns[:5] == ("neutral", "anger", "disgust", "fear", "happiness")
-    assert told.columns[-1] == "other"
-    assert told.values.argmax(axis=1)[[0, 2, 3]].tolist() == [4, 7, 0]
-    assert np.isnan(told.values[1]).all()
-    assert set(told.splits) == {"train"}
+    labeled = read_frame_labels(tmp_path, "expression")
+    assert labeled.columns[:5] == ("neutral", "anger", "disgust", "fear", "happiness")
+    assert labeled.columns[-1] == "other"
+    assert labeled.values.argmax(axis=1)[[0, 2, 3]].tolist() == [4, 7, 0]
+    assert np.isnan(labeled.values[1]).all()
+    assert set(labeled.splits) == {"train"}
     some = read_frame_labels(tmp_path, "expression", ["happiness", "neutral"])
-    assert some.frames.tolist() == [told.frames[0], told.frames[1], told.frames[3]]
+    assert some.frames.tolist() == [labeled.frames[0], labeled.frames[1], labeled.frames[3]]
     assert np.nansum(some.values, axis=1).tolist() == [1, 0, 1]
     units = read_frame_labels(tmp_path, "action-units")
     assert units.columns[:3] == ("AU01", "AU02", "AU04")

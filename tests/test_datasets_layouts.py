@@ -13,7 +13,7 @@ import pytest
 from mien.datasets import load_faces, load_ferplus, read_list
 from mien.errors import InputError, UsageError
 from mien.labels import EMOTIONS
-from mien.media.images import encode_png, write_image
+from mien.media.images import encode, write_image
 from mien.types import Image
 
 PIXELS = np.random.default_rng(1).integers(0, 256, (5, 48, 48)).astype(np.uint8)
@@ -29,8 +29,8 @@ FOLDERS = {"Training": "FER2013Train", "PublicTest": "FER2013Valid", "PrivateTes
 USAGES = ["Training", "Training", "Training", "PublicTest", "PrivateTest"]
 
 
-def rgb(grey: Image) -> Image:
-    return np.repeat(grey[..., None], 3, axis=2)
+def rgb(gray: Image) -> Image:
+    return np.repeat(gray[..., None], 3, axis=2)
 
 
 def write_fer2013(folder: Path) -> Path:
@@ -89,7 +89,7 @@ def test_ferplus_votes_beside_the_pixels(tmp_path: Path) -> None:
     assert faces.majority.tolist() == [-1, 1, 2, 3]
     assert faces.columns["fer2013_label"].tolist() == ["anger", "happiness", "surprise", "neutral"]
     assert faces.columns["unknown"].tolist() == [0, 1, 0, 0]
-    assert faces.unlabelled == ("fer2013.csv:4",)
+    assert faces.unlabeled == ("fer2013.csv:4",)
     np.testing.assert_array_equal(faces.image(2), rgb(PIXELS[3]))
     (tmp_path / "fer2013new.csv").write_text("\n".join(VOTES[:-1]) + "\n")
     with pytest.raises(InputError, match=r"has 4 rows and .* 5, but they must go row by row"):
@@ -126,14 +126,14 @@ def parquet(path: Path, **columns: Sequence[object]) -> Path:
 
 
 def test_parquet_with_an_image_column_and_hard_labels(tmp_path: Path) -> None:
-    pictures = [{"bytes": encode_png(rgb(p)), "path": f"{i}.png"} for i, p in enumerate(PIXELS)]
+    pictures = [{"bytes": encode(rgb(p)), "path": f"{i}.png"} for i, p in enumerate(PIXELS)]
     labels = ["happy", "sad", "angry", "fear", None]
     path = parquet(tmp_path / "faces.parquet", image=pictures, label=labels, age=[1, 2, 3, 4, 5])
     faces = load_faces(path)
     assert faces.names.tolist() == ["0.png", "1.png", "2.png", "3.png"]
     assert faces.labels == ("happiness", "sadness", "anger", "fear")
     assert faces.columns["age"].tolist() == [1, 2, 3, 4]
-    assert faces.unlabelled == ("4.png",)
+    assert faces.unlabeled == ("4.png",)
     np.testing.assert_array_equal(faces.image(2), rgb(PIXELS[2]))
 
 
@@ -141,7 +141,7 @@ def test_parquet_names_its_classes_in_the_metadata(tmp_path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = pa.table({"image.bytes": [encode_png(rgb(p)) for p in PIXELS[:2]], "label": [1, 0]})
+    table = pa.table({"image.bytes": [encode(rgb(p)) for p in PIXELS[:2]], "label": [1, 0]})
     names = {"info": {"features": {"label": {"names": ["sad", "happy"], "_type": "ClassLabel"}}}}
     (tmp_path / "data").mkdir()
     path = tmp_path / "data" / "train-00000-of-00001.parquet"
@@ -174,7 +174,7 @@ def test_parquet_of_another_kind_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_list_chooses_rows(tmp_path: Path) -> None:
-    pictures = [{"bytes": encode_png(rgb(p)), "path": f"{i}.png"} for i, p in enumerate(PIXELS)]
+    pictures = [{"bytes": encode(rgb(p)), "path": f"{i}.png"} for i, p in enumerate(PIXELS)]
     parquet(tmp_path / "test.parquet", image=pictures, label=["happy"] * 5)
     (tmp_path / "lists").mkdir()
     (tmp_path / "lists" / "few.csv").write_text("image,label\n3.png,happiness\n1.png,happiness\n")

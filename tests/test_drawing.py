@@ -80,12 +80,12 @@ def test_the_face_itself_stays_as_it_was(box: tuple[int, int, int, int]) -> None
 
 def test_the_outline_runs_around_the_box() -> None:
     image = plain(400, 400)
-    drawn = draw_faces(image, [(100, 120, 200, 220)], [""], [BLUE], thickness=3)
+    drawn = draw_faces(image, [(100, 120, 200, 220)], [""], [BLUE])
     marked = where(drawn, BLUE)
     rows, columns = np.nonzero(marked)
-    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (117, 222, 97, 202)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (118, 221, 98, 201)
     assert np.array_equal(drawn[120:220, 100:200], image[120:220, 100:200])
-    assert marked[117:120, 97:203].all()
+    assert marked[118:120, 98:202].all()
 
 
 def test_the_selected_face_has_a_thicker_outline() -> None:
@@ -254,12 +254,11 @@ def test_the_margin_writes_other_scores_as_numbers() -> None:
 
 def test_the_sheet_holds_every_crop_and_caption() -> None:
     crops = np.stack([np.full((64, 64, 3), 10 * i + 5, np.uint8) for i in range(7)])
-    sheet = crop_sheet(crops, ["happiness 87 %"] * 7, [ORANGE] * 7, columns=3, size=64)
+    sheet = crop_sheet(crops, ["happiness 87 %"] * 7, [ORANGE] * 7)
     for i in range(7):
-        assert where(sheet, (10 * i + 5,) * 3).sum() >= 64 * 64
-    assert where(sheet, ORANGE).sum() > 7 * 64 * 5
-    assert sheet.shape[1] < 4 * 64 < sheet.shape[1] + 64
-    assert crop_sheet(crops, [""] * 7, [ORANGE] * 7, columns=7).shape[0] < sheet.shape[0]
+        assert where(sheet, (10 * i + 5,) * 3).sum() >= 160 * 160  # small crops are enlarged
+    assert where(sheet, ORANGE).sum() > 7 * 160 * 5
+    assert 2 * 160 < sheet.shape[0] < 4 * 160 < sheet.shape[1] < 5 * 160  # four, and three below
 
 
 def test_a_sheet_without_faces_says_so() -> None:
@@ -320,8 +319,8 @@ def test_wrong_shapes_are_refused() -> None:
         draw_faces(np.zeros((50, 50), np.uint8), np.zeros((0, 4)), [], [])
     with pytest.raises(UsageError, match="maps must have shape"):
         blend_heatmaps(crops, np.zeros((1, 4, 4)))
-    with pytest.raises(UsageError, match="columns"):
-        crop_sheet(crops, ["a", "b"], [ORANGE] * 2, columns=0)
+    with pytest.raises(UsageError, match="2 crops, 1 captions"):
+        crop_sheet(crops, ["a"], [ORANGE] * 2)
 
 
 @pytest.mark.parametrize(("faces", "first"), [(1, "happiness"), (3, "0 happiness")])

@@ -19,16 +19,16 @@ HAPPY = mostly("happiness")
 
 def test_labels_and_figures_do_not_flicker() -> None:
     steadied, raw = Stabilizer(frame_result(0.0).labels), set()
-    told = []
+    shown = []
     for i in range(100):  # 4 s, in which two labels change the lead in every frame
         leader = mostly("happiness" if i % 2 else "surprise", 0.56)
         result = frame_result(i / 25, {3: leader}, index=i)
         raw.add(result.emotions)
         (person,) = steadied.people(result)
-        told.append((person.emotion, person.percent))
+        shown.append((person.emotion, person.percent))
     assert len(raw) == 2
-    assert len({emotion for emotion, _ in told[5:]}) == 1
-    changes = sum(a != b for a, b in pairwise(told))
+    assert len({emotion for emotion, _ in shown[5:]}) == 1
+    changes = sum(a != b for a, b in pairwise(shown))
     assert changes <= 4 / 0.25
     assert person.name == "person 3"
 
@@ -37,11 +37,11 @@ def test_a_change_shows_soon_and_another_video_starts_again() -> None:
     steadied = Stabilizer(frame_result(0.0).labels)
     for i in range(25):
         steadied.people(frame_result(i / 25, {1: HAPPY}, index=i))
-    told = [
+    shown = [
         steadied.people(frame_result(1 + i / 25, {1: mostly("sadness", 0.9)}))[0].emotion
         for i in range(25)
     ]
-    assert "sadness" in told[:13]
+    assert "sadness" in shown[:13]
     (fresh,) = steadied.people(frame_result(2.0, {1: HAPPY}, source="other.mp4"))
     assert fresh.emotion == "happiness"
 

@@ -284,11 +284,11 @@ def test_several_videos_and_a_smoothed_one(model: EngagementModel, tmp_path: Pat
 def test_progress_is_reported(model: EngagementModel) -> None:
     seen: list[int] = []
 
-    def told(batches: Any, total: int) -> Any:
+    def progress(batches: Any, total: int) -> Any:
         for count, batch in enumerate(batches, 1):
             seen.append(total)
             yield batch
             assert count <= total
 
-    engagement(engagement_timeline(people(5)), model, progress=told)
+    engagement(engagement_timeline(people(5)), model, progress=progress)
     assert seen == [5] * 5

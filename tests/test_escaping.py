@@ -16,6 +16,7 @@ from helpers.results import frame_result, mostly, save_table
 from mien import Results, Timeline
 from mien.escaping import csv_cell, csv_text, json_text, printable
 from mien.reports.video import write_report
+from mien.results.files import SUFFIXES
 from mien.results.reading import read_rows
 from mien.results.writer import write_rows
 
@@ -43,7 +44,7 @@ def test_control_characters_are_shown_as_escapes() -> None:
     )
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_table_reads_back_every_name(tmp_path: Path, suffix: str) -> None:
     names = [*FORMULAS, "'=1.jpg", f"{ESCAPES}.jpg", "line\nend.jpg", 'quo"te,.jpg']
     results = [frame_result(None, {1: mostly("happiness")}, source=name) for name in names]

@@ -22,7 +22,7 @@ from mien.reports.evaluation import write_evaluation
 from mien.types import Crops, FloatArray
 
 LABELS = ("neutral", "happiness", "anger")
-#: The shade of grey that means each label.
+#: The shade of gray that means each label.
 SHADES = dict(zip(LABELS, (40, 120, 200), strict=True))
 
 
@@ -33,10 +33,10 @@ def reader(
 
     def judge(crops: Crops) -> FloatArray:
         shade = crops.mean(axis=(1, 2, 3))
-        told = np.abs(shade[:, None] - [SHADES.get(name, 999) for name in labels]).argmin(axis=1)
-        told[shade < blind_below] = 0
+        top = np.abs(shade[:, None] - [SHADES.get(name, 999) for name in labels]).argmin(axis=1)
+        top[shade < blind_below] = 0
         out = np.full((len(crops), len(labels)), (1 - sure) / (len(labels) - 1), np.float32)
-        out[np.arange(len(crops)), told] = sure
+        out[np.arange(len(crops)), top] = sure
         return out
 
     return CustomClassifier(judge, labels=labels, input_size=8)
@@ -150,11 +150,11 @@ def test_the_report_is_whole_and_machines_can_read_it(faces: LabelledFaces, tmp_
     assert "a &lt;b&gt;" in text
     assert "src=" not in text
     assert "By group" in text
-    told = json.loads(table.read_text("utf-8"))
-    assert told["accuracy"]["value"] == pytest.approx(1)
-    assert told["confusion"] == found.table.tolist()
-    assert told["groups"]["group"]["groups"]["a"]["faces"] == 30
-    assert told["coverage"][-1] == {"confidence": 0.9, "share": 1, "accuracy": 1}
+    document = json.loads(table.read_text("utf-8"))
+    assert document["accuracy"]["value"] == pytest.approx(1)
+    assert document["confusion"] == found.table.tolist()
+    assert document["groups"]["group"]["groups"]["a"]["faces"] == 30
+    assert document["coverage"][-1] == {"confidence": 0.9, "share": 1, "accuracy": 1}
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="cannot make the folder"):
         write_evaluation(found, tmp_path / "file", model="m", data="d")
@@ -164,7 +164,7 @@ def test_the_report_is_whole_and_machines_can_read_it(faces: LabelledFaces, tmp_
 def test_faces_of_an_unknown_group_do_not_enter_the_gap(
     faces: LabelledFaces, unknown: str, blind_below: int
 ) -> None:
-    """Not when they are the worst told, nor when they are the best."""
+    """Not when they are the worst predicted, nor when they are the best."""
     groups = np.array(["a", "b"])[(faces.majority == EMOTIONS.index("anger")).astype(int)]
     groups[faces.majority == EMOTIONS.index(unknown)] = ""
     some = replace(faces, columns={"group": groups})
@@ -205,9 +205,9 @@ def test_a_gap_that_chance_makes_is_no_finding(
     assert "No difference between the groups beyond chance" in capsys.readouterr().out
     page, table = write_evaluation(found, tmp_path / "out", model="m", data="d")
     assert "No difference between the groups beyond chance" in page.read_text("utf-8")
-    told = json.loads(table.read_text("utf-8"))["groups"]["age"]["gap"]
-    assert told["p"] >= 0.05
-    assert not told["is_beyond_chance"]
+    row = json.loads(table.read_text("utf-8"))["groups"]["age"]["gap"]
+    assert row["p"] >= 0.05
+    assert not row["is_beyond_chance"]
     assert real.is_beyond_chance
     show_evaluation(by_shade, "m", (), json=False)
     said = " ".join(capsys.readouterr().out.split())
@@ -290,8 +290,8 @@ def test_a_model_is_evaluated_on_faces_it_was_not_trained_on(
     everything = faces_to_measure(divided, "all", None)
     assert len(everything) == 90
     assert [broken.split for broken in everything.broken] == ["train"]
-    told = evaluate(reader(), everything).protocol
-    assert any(line == "splits: 30 of test, 60 of train" for line in told)
+    protocol = evaluate(reader(), everything).protocol
+    assert any(line == "splits: 30 of test, 60 of train" for line in protocol)
     assert set(faces_to_measure(divided, "train", None).splits) == {"train"}
 
 

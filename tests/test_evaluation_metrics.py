@@ -30,10 +30,10 @@ def test_a_confusion_table_and_its_figures() -> None:
 
 def test_resampling_tables_is_resampling_faces() -> None:
     rng = np.random.default_rng(0)
-    truth, told = rng.integers(0, 3, 300), rng.integers(-1, 3, 300)
-    table = confusion(truth, told, 3)
+    truth, predicted = rng.integers(0, 3, 300), rng.integers(-1, 3, 300)
+    table = confusion(truth, predicted, 3)
     rows = rng.integers(0, 300, (2000, 300))
-    slow = np.array([(truth[r] == told[r]).mean() for r in rows])
+    slow = np.array([(truth[r] == predicted[r]).mean() for r in rows])
     fast = accuracy(resampled(table))
     assert fast.mean() == pytest.approx(slow.mean(), abs=0.003)
     assert fast.std() == pytest.approx(slow.std(), rel=0.1)

@@ -58,7 +58,7 @@ def test_the_data_is_read_as_published(shared: Path) -> None:
 
 def test_missing_data_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputNotFoundError, match=r"there is no .*test\.parquet"):
-        load_ferplus(tmp_path, "test")
+        load_ferplus(str(tmp_path), "test")
 
 
 @pytest.mark.slow
@@ -78,7 +78,7 @@ def test_another_layout_of_data_is_named(tmp_path: Path) -> None:
 
     pd.DataFrame({"image": [b""], "label": ["happiness"]}).to_parquet(tmp_path / "test.parquet")
     with pytest.raises(InputError, match="the column duplicate_group is not there"):
-        load_ferplus(tmp_path, "test")
+        load_ferplus(str(tmp_path), "test")
     (tmp_path / "train.parquet").write_text("no table")
     with pytest.raises(InputError, match="not a readable Parquet"):
         load_ferplus(tmp_path, "train")

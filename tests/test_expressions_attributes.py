@@ -48,7 +48,7 @@ def test_a_photo_has_the_columns_when_asked() -> None:
     result = analyzer(ASTRONAUT)
     assert analyzer.measures == ("valence", "arousal", AGE, FEMALE)
     assert tuple(result.scores.measures) == analyzer.measures
-    assert 25 < result.scores.measures[AGE][0] < 45
+    assert 20 < result.scores.measures[AGE][0] < 45
     assert result.scores.measures[FEMALE][0] > 0.5
     assert analyzer.settings.also == ("age", "gender")
     assert len(analyzer.settings.attributes_sha256) == 64
@@ -63,7 +63,7 @@ def test_any_classifier_can_be_asked_and_faceless_images_keep_the_columns(tmp_pa
     results = mien.Results(analyzer.analyze([blank, ASTRONAUT, broken]))
     assert [len(result) for result in results] == [0, 1, 0]
     assert all(tuple(result.scores.measures) == (AGE,) for result in results)
-    assert 25 < results.to_dataframe()[AGE].iloc[0] < 45
+    assert 20 < results.to_dataframe()[AGE].iloc[0] < 45
 
 
 def test_frames_of_a_video_have_them_too() -> None:
@@ -75,7 +75,7 @@ def test_frames_of_a_video_have_them_too() -> None:
     shown = (image, image, blank)
     frames = [Frame("film", partial(np.copy, shown[i]), i, i / 25) for i in range(3)]
     timeline = mien.EmotionAnalyzer(also=("age",)).video(frames)
-    assert timeline.faces[AGE].between(25, 45).all()
+    assert timeline.faces[AGE].between(20, 45).all()
     assert len(timeline.faces) == 2
 
 
@@ -148,6 +148,7 @@ def test_ages_say_something_and_black_women_are_called_women() -> None:
     assert np.mean(list(rights.values())) > 0.9
 
 
+@pytest.mark.slow
 def test_the_converted_file_is_the_published_network(tmp_path: Path) -> None:
     """With drawn weights: the same answers as the network in PyTorch fed with BGR."""
     torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra train)")

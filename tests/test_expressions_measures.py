@@ -11,6 +11,7 @@ from helpers.networks import channel_network
 from mien import EmotionAnalyzer, ModelCard, Results, Timeline
 from mien.errors import ModelError, UsageError
 from mien.expressions.onnx import OnnxClassifier
+from mien.results.files import SUFFIXES
 from mien.results.result import Result
 from mien.results.tables import face_dtypes, label_columns
 from mien.sinks.tables import TableSink
@@ -47,12 +48,12 @@ def test_it_is_a_column_after_the_labels(analyzer: EmotionAnalyzer) -> None:
     assert "+0.50" in result.table().to_html()
 
 
-@pytest.mark.parametrize("suffix", ["parquet", "csv", "jsonl"])
+@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_it_is_saved_and_comes_back(analyzer: EmotionAnalyzer, tmp_path: Path, suffix: str) -> None:
     bad = tmp_path / "bad.jpg"
     bad.write_bytes(b"no picture")
     results = Results([analyzer(picture(25)), *analyzer.analyze([bad]), analyzer(picture(50))])
-    path = tmp_path / f"t.{suffix}"
+    path = tmp_path / f"t{suffix}"
     results.save(path)
     again = Results.load(path)
     assert [round(float(r.scores.measures["valence"][0]), 3) for r in (again[0], again[2])] == [
@@ -61,7 +62,7 @@ def test_it_is_saved_and_comes_back(analyzer: EmotionAnalyzer, tmp_path: Path, s
     ]
     assert again.labels == ("red", "green")
     assert again[1].error
-    told = tmp_path / f"sink.{suffix}"
+    told = tmp_path / f"sink{suffix}"
     with TableSink(told, analyzer) as sink:
         for result in results:
             sink.write(result)

@@ -9,7 +9,6 @@ import pytest
 
 from mien import EmotionAnalyzer
 from mien.faces.detectors.mtcnn import MtcnnDetector
-from mien.faces.detectors.weights import weights
 from mien.faces.detectors.yunet import YunetDetector
 from mien.media.brightness import brightened, is_dark
 from mien.types import Image
@@ -37,11 +36,11 @@ def test_only_dark_images_are_brightened(astronaut: Image) -> None:
 @pytest.mark.parametrize("light", [0.15, 0.1, 0.05])
 def test_a_face_in_dim_light_is_detected_and_predicted(astronaut: Image, light: float) -> None:
     dark = dimmed(astronaut, light)
-    for detector in (MtcnnDetector(), YunetDetector(weights("yunet"))):
+    for detector in (MtcnnDetector(), YunetDetector()):
         assert len(detector.detect(dark)) == 1
     (result,) = EmotionAnalyzer().analyze([dark])
     assert result.emotions == ("happiness",)
-    assert len(MtcnnDetector().refine(dark, result.faces.boxes.astype(np.float64))) == 1
+    assert len(YunetDetector().follow(dark, result.faces, 0.5)) == 1
 
 
 @pytest.mark.parametrize("name", ["dim_030_08", "dim_096_08"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import pickle
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from mien.faces.detectors.base import check_image, tidy
 from mien.faces.detectors.box_formats import FORMATS
 from mien.faces.detectors.callable import CustomDetector
 from mien.faces.detectors.haar import HaarDetector
+from mien.faces.detectors.weights import weights
 from mien.faces.detectors.yunet import YunetDetector
+from mien.faces.detectors.yunet_network import YunetNetwork
 from mien.media.images import read_image
 from mien.plugins import load_detector
 from mien.types import Faces
@@ -69,17 +72,15 @@ def test_images_of_another_kind_are_refused(image: Any) -> None:
 
 
 def test_make_detector_knows_names_and_options() -> None:
-    assert BUILTIN == ("mtcnn", "haar", "yunet")
+    assert BUILTIN == ("yunet", "mtcnn", "haar")
     haar = make_detector("haar", min_neighbors=3)
     assert isinstance(haar, HaarDetector)
     assert isinstance(haar, FaceDetector)
     assert haar.min_neighbors == 3
-    with pytest.raises(UsageError, match="available: mtcnn, haar, yunet"):
+    with pytest.raises(UsageError, match="available: yunet, mtcnn, haar"):
         make_detector("dlib")
     with pytest.raises(UsageError, match=r"'haar' cannot be created: .*'colour'"):
         make_detector("haar", colour=1)
-    with pytest.raises(UsageError, match="model_path"):
-        make_detector("yunet")
 
 
 # Haar
@@ -116,10 +117,10 @@ def test_haar_says_when_opencv_has_no_cascades(monkeypatch: pytest.MonkeyPatch) 
 
 
 @needs_photo
-@needs_yunet
 def test_yunet_finds_the_astronaut_and_orders_landmarks(astronaut: Any) -> None:
     before = astronaut.copy()
-    faces = YunetDetector(YUNET).detect(astronaut)
+    detector = YunetDetector()
+    faces = detector.detect(astronaut)
     assert (astronaut == before).all()
     assert len(faces) == 1
     assert faces.landmarks is not None
@@ -129,56 +130,90 @@ def test_yunet_finds_the_astronaut_and_orders_landmarks(astronaut: Any) -> None:
     assert mouth[0, 0] < mouth[1, 0]
     assert eyes[:, 1].max() < nose[1] < mouth[:, 1].min()
     np.testing.assert_allclose(eyes, [[202, 101], [246, 102]], atol=6)
-
-
-@needs_photo
-@needs_yunet
-def test_yunet_maps_boxes_back_from_a_smaller_image(astronaut: Any) -> None:
-    small = YunetDetector(YUNET).detect(astronaut)
-    large = YunetDetector(YUNET, max_side=512).detect(
-        cv2.resize(astronaut, (2048, 1536), interpolation=cv2.INTER_CUBIC)
-    )
-    assert len(large) == 1
-    np.testing.assert_allclose(large.boxes / [4, 3, 4, 3], small.boxes, atol=8)
-
-
-@needs_photo
-@needs_yunet
-def test_yunet_pickles_filters_and_sees_rgb(astronaut: Any) -> None:
-    detector = YunetDetector(YUNET)
-    faces = detector.detect(astronaut)
     again = pickle.loads(pickle.dumps(detector)).detect(astronaut)
     assert (again.boxes == faces.boxes).all()
-    assert len(YunetDetector(YUNET, min_face=200).detect(astronaut)) == 0
-    bgr = np.ascontiguousarray(astronaut[:, :, ::-1])
-    direct = cv2.FaceDetectorYN.create(str(YUNET), "", (512, 512), 0.7).detect(bgr)[1]
-    assert np.asarray(faces.scores)[0] == pytest.approx(float(np.asarray(direct)[0, 14]))
+    assert len(YunetDetector(min_face=200).detect(astronaut)) == 0
+    assert len(YunetDetector(min_score=0.99).detect(astronaut)) == 0
 
 
-@pytest.mark.slow
+@needs_photo
 @needs_yunet
-@pytest.mark.filterwarnings("error")
-def test_yunet_gives_tiny_images_the_same_answer_each_time() -> None:
-    """OpenCV alone does not: it reads memory that nobody wrote."""
-    detector = YunetDetector(YUNET, min_score=1e-4)
-    first: dict[int, Any] = {}
-    for side in [1, 10, 32, 60, 160] * 8:
-        junk = [np.full(n, np.nan, np.float32) for n in (256, 1024, 3072, 4096, 65536)]
-        del junk  # the memory that OpenCV gets next
-        boxes = detector.detect(np.full((side, side, 3), 100, np.uint8)).boxes
-        assert np.isfinite(boxes).all()
-        np.testing.assert_array_equal(boxes, first.setdefault(side, boxes))
+@pytest.mark.parametrize("size", [(512, 512), (509, 333)])
+def test_yunet_equals_opencv_on_the_published_file(astronaut: Any, size: tuple[int, int]) -> None:
+    image = np.asarray(cv2.resize(astronaut, size, interpolation=cv2.INTER_AREA), np.uint8)
+    found = YunetNetwork(weights("yunet")).search(image, 1.0, 0.6)
+    opencv = cv2.FaceDetectorYN.create(str(YUNET), "", size, 0.6)
+    row = np.asarray(opencv.detect(np.ascontiguousarray(image[..., ::-1]))[1])[0]
+    row[2:4] += row[:2]
+    np.testing.assert_allclose(found.points[0].ravel(), row[:14], atol=1e-3)
+    np.testing.assert_allclose(found.scores, row[14:], atol=1e-5)
 
 
-def test_yunet_says_what_is_wrong_with_its_file(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="no such YuNet model file"):
-        YunetDetector(tmp_path / "none.onnx")
-    path = tmp_path / "broken.onnx"
-    path.write_bytes(b"not a network")
-    with pytest.raises(ModelError, match="is not a YuNet model"):
-        YunetDetector(path)
-    with pytest.raises(UsageError, match="max_side"):
-        YunetDetector(path, max_side=8)
+def crowd(astronaut: Any, shape: tuple[int, int], width: int, places: Any) -> Any:
+    """Heads whose faces are `width` pixels wide, on gray."""
+    side = round(210 * width / 90)
+    head = cv2.resize(astronaut[20:230, 120:330], (side, side), interpolation=cv2.INTER_AREA)
+    image = np.full((*shape, 3), 120, np.uint8)
+    for x, y in places:
+        image[y : y + side, x : x + side] = head
+    return image
+
+
+@needs_photo
+@pytest.mark.parametrize("width", [20, 60, 400])
+def test_small_and_large_faces_are_found_in_a_large_image(astronaut: Any, width: int) -> None:
+    """Whole, also at the seams of the tiles, and each once."""
+    room = np.linspace(0, 2000 - 210 * width // 90 - 1, 3).astype(int)
+    places = [(int(x), int(y)) for x in room for y in room]
+    faces = YunetDetector(threads=1).detect(crowd(astronaut, (2000, 2000), width, places))
+    assert len(faces) == 9
+    sizes = faces.boxes[:, 2] - faces.boxes[:, 0]
+    assert (np.abs(sizes / width - 1) < 0.3).all()
+
+
+@needs_photo
+def test_min_face_is_in_pixels_of_the_image(astronaut: Any) -> None:
+    image = crowd(astronaut, (2400, 2400), 14, [(300, 300)])
+    assert len(YunetDetector(threads=1).detect(image)) == 0  # the default: a 100th of the side
+    (face,) = YunetDetector(min_face=10, threads=1).detect(image)
+    assert 10 < float(face.boxes[0, 2] - face.boxes[0, 0]) < 20
+    with pytest.raises(UsageError, match="min_face must be at least 4 pixels"):
+        YunetDetector(min_face=3)
+
+
+@needs_photo
+def test_a_large_image_with_one_large_face_is_searched_at_one_scale(
+    astronaut: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scales: list[float] = []
+    search = YunetNetwork.search
+
+    def counted(self: Any, image: Any, scale: float, min_score: float) -> Any:
+        scales.append(scale)
+        return search(self, image, scale, min_score)
+
+    monkeypatch.setattr(YunetNetwork, "search", counted)
+    selfie = cv2.resize(astronaut, (2400, 2400), interpolation=cv2.INTER_LINEAR)
+    assert len(YunetDetector(threads=1).detect(selfie)) == 1
+    assert scales == [pytest.approx(14 / 24)]
+
+
+@pytest.mark.parametrize("side", [1, 10, 32, 60])
+def test_yunet_finds_nothing_in_nothing(side: int) -> None:
+    assert len(YunetDetector(threads=1).detect(np.full((side, side, 3), 100, np.uint8))) == 0
+
+
+def test_the_conversion_of_yunet_is_repeatable(tmp_path: Path) -> None:
+    if not YUNET.is_file():
+        pytest.skip("the YuNet model (shared/models) is not beside this checkout")
+    script = Path(__file__).parents[1] / "scripts" / "convert_yunet.py"
+    spec = importlib.util.spec_from_file_location("convert_yunet", script)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    made = module.convert(YUNET, tmp_path / "yunet.onnx")
+    assert made.read_bytes() == weights("yunet").read_bytes()
 
 
 # The user's own

@@ -26,7 +26,7 @@ from mien.cli.commands import app
 from mien.errors import ModelError, UsageError
 from mien.hub import cache, downloads
 
-NAME = "yunet"
+NAME = "mobilefacenet-fer"
 
 
 @pytest.fixture
@@ -48,13 +48,13 @@ def files(tmp_path: Path) -> list[str]:
 
 
 def test_a_good_file_is_fetched_once(server: type[Handler], tmp_path: Path) -> None:
-    told: list[tuple[int, int]] = []
-    path = hub.pull(NAME, lambda have, total: told.append((have, total)))
+    reported: list[tuple[int, int]] = []
+    path = hub.pull(NAME, lambda have, total: reported.append((have, total)))
     assert path.read_bytes() == DATA
-    assert told[-1] == (len(DATA), len(DATA))
+    assert reported[-1] == (len(DATA), len(DATA))
     assert hub.pull(NAME) == path == hub.path_of(NAME)
     assert server.asked == [""]
-    assert files(tmp_path) == ["yunet.onnx"]
+    assert files(tmp_path) == ["mobilefacenet-fer.onnx"]
     assert hub.verify() == [(NAME, True)]
 
 
@@ -76,7 +76,7 @@ def test_a_later_run_goes_on_too(server: type[Handler], tmp_path: Path) -> None:
     server.cuts = 99
     with pytest.raises(ModelError, match="Run the same command again to continue"):
         hub.pull(NAME)
-    assert files(tmp_path) == ["yunet.onnx.partial"]
+    assert files(tmp_path) == ["mobilefacenet-fer.onnx.partial"]
     server.cuts = 0
     assert hub.pull(NAME).read_bytes() == DATA
     assert server.asked[-1].startswith("bytes=")
@@ -104,14 +104,14 @@ def test_another_size_is_an_error_before_the_download(
     server: type[Handler], tmp_path: Path
 ) -> None:
     server.data = DATA * 50
-    told: list[int] = []
+    reported: list[int] = []
     with pytest.raises(ModelError, match=f"it has {50 * len(DATA)} bytes, expected {len(DATA)}"):
-        hub.pull(NAME, lambda have, _total: told.append(have))
-    assert told == []
+        hub.pull(NAME, lambda have, _total: reported.append(have))
+    assert reported == []
     server.sized = False  # nor is more taken from a server that does not say it
     with pytest.raises(ModelError, match=f"it has more than {len(DATA)} bytes"):
-        hub.pull(NAME, lambda have, _total: told.append(have))
-    assert told[-1] < 2 * len(DATA)
+        hub.pull(NAME, lambda have, _total: reported.append(have))
+    assert reported[-1] < 2 * len(DATA)
     assert files(tmp_path) == []
     server.data = DATA
     assert hub.pull(NAME).read_bytes() == DATA
@@ -123,7 +123,7 @@ def test_two_that_pull_at_once_do_not_mix(server: type[Handler], tmp_path: Path)
         found = list(pool.map(hub.pull, [NAME] * 4))
     assert {path.read_bytes() for path in found} == {DATA}
     assert server.asked == [""], "one fetches, the others wait"
-    assert files(tmp_path) == ["yunet.onnx"]
+    assert files(tmp_path) == ["mobilefacenet-fer.onnx"]
 
 
 @pytest.mark.parametrize("mirror", ["foo", "http://host:port/", "http://[1/"])
@@ -169,9 +169,9 @@ def test_no_network_is_one_sentence(server: type[Handler], monkeypatch: pytest.M
 
 
 def test_offline_is_the_default(server: type[Handler]) -> None:
-    with pytest.raises(ModelError, match="run: mien models pull yunet"):
+    with pytest.raises(ModelError, match="run: mien models pull mobilefacenet-fer"):
         hub.path_of(NAME)
-    with pytest.raises(UsageError, match="no model 'nope' can be downloaded; available: yunet"):
+    with pytest.raises(UsageError, match="no model 'nope' can be downloaded; available: mobile"):
         hub.pull("nope")
     assert server.asked == []
 
@@ -203,7 +203,7 @@ def test_a_model_of_ones_own_goes_along(
     hub.pull(NAME)
     done = run(app, ["models", "bundle", str(tmp_path / form)])
     assert done.exit_code == 0, done.output
-    assert "yunet, mine" in done.output
+    assert "mobilefacenet-fer, mine" in done.output
     only = tmp_path / f"only-{form}"
     assert hub.bundle(["mine"], only) == ["mine"]
     monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "elsewhere"))
@@ -234,8 +234,8 @@ def test_a_hostile_model_of_ones_own_is_refused(
     name: str, sha256: str | None, words: str, tmp_path: Path
 ) -> None:
     right = hashlib.sha256(DATA).hexdigest()
-    told: dict[str, Any] = {name: {"sha256": right if sha256 == "right" else sha256, "card": {}}}
-    listed = json.dumps(told if sha256 else [told]).encode()
+    entry: dict[str, Any] = {name: {"sha256": right if sha256 == "right" else sha256, "card": {}}}
+    listed = json.dumps(entry if sha256 else [entry]).encode()
     with tarfile.open(tmp_path / "box.tar", "w") as package:
         for member, data in ((f"own/{name}.onnx", DATA), ("own.json", listed)):
             info = tarfile.TarInfo(member)
@@ -251,11 +251,11 @@ def test_a_hostile_model_of_ones_own_is_refused(
 def test_a_hostile_archive_writes_nowhere_else(tmp_path: Path) -> None:
     box = tmp_path / "box.tar"
     with tarfile.open(box, "w") as package:
-        for name in ("../../yunet.onnx", "/tmp/yunet.onnx", "yunet.onnx/../evil.onnx"):
+        for name in (f"../../{NAME}.onnx", f"/tmp/{NAME}.onnx", f"{NAME}.onnx/../evil.onnx"):
             member = tarfile.TarInfo(name)
             member.size = len(DATA)
             package.addfile(member, io.BytesIO(DATA))
-        link = tarfile.TarInfo("yunet.onnx")
+        link = tarfile.TarInfo("mobilefacenet-fer.onnx")
         link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
         package.addfile(link)
     before = set(tmp_path.rglob("*"))
@@ -263,7 +263,7 @@ def test_a_hostile_archive_writes_nowhere_else(tmp_path: Path) -> None:
         hub.unpack(box)
     assert set(tmp_path.rglob("*")) == before
     with tarfile.open(box, "w") as package:
-        member = tarfile.TarInfo("yunet.onnx")
+        member = tarfile.TarInfo("mobilefacenet-fer.onnx")
         member.size = 4
         package.addfile(member, io.BytesIO(b"evil"))
     with pytest.raises(ModelError, match="is not the published file"):

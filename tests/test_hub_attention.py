@@ -28,8 +28,8 @@ GOLDEN = Path(__file__).parent / "golden" / "keras_engagement.json"
 
 @pytest.fixture(scope="module")
 def golden() -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(GOLDEN.read_text())
-    return told
+    values: dict[str, Any] = json.loads(GOLDEN.read_text())
+    return values
 
 
 def write(
@@ -65,12 +65,12 @@ def test_the_converted_network_says_what_keras_says(
         write(source, golden["shapes"], golden["config"], "model_weights/")
     else:
         write(source, golden["shapes"])
-    convert_attention(source, target, {"told": "yes"})
+    convert_attention(source, target, {"note": "yes"})
     net = Session(target)
     found = net.run(["engagement"], random_windows(12, 10))[0]
     assert found == pytest.approx(np.array(golden["engagement"]), abs=1e-6)
     assert np.ptp(golden["engagement"], axis=1).max() > 0.5, "the golden answers are no flat ones"
-    assert net.metadata["told"] == "yes"
+    assert net.metadata["note"] == "yes"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["net.h5", "net.onnx"]
 
 

@@ -26,8 +26,8 @@ GOLDEN = Path(__file__).parent / "golden" / "keras_mobilenet.json"
 
 @pytest.fixture(scope="module")
 def golden() -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(GOLDEN.read_text())
-    return told
+    values: dict[str, Any] = json.loads(GOLDEN.read_text())
+    return values
 
 
 def write(path: Path, golden: dict[str, Any], config: dict[str, Any] | None = None) -> Path:

@@ -65,20 +65,20 @@ def test_a_download_that_trickles_is_stopped(
 
 
 @pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="this system cannot refuse links")
-@pytest.mark.parametrize("name", ["yunet.onnx.partial", "yunet.onnx.lock"])
+@pytest.mark.parametrize("name", ["mobilefacenet-fer.onnx.partial", "mobilefacenet-fer.onnx.lock"])
 def test_links_in_the_cache_folder_are_not_followed(
     server: type[Handler], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    known = replace(hub.find("yunet"), pin=_sha256(DATA), size=len(DATA))
+    known = replace(hub.find("mobilefacenet-fer"), pin=_sha256(DATA), size=len(DATA))
     monkeypatch.setattr(cache, "ENTRIES", (known,))
     victim = tmp_path / "victim"
     victim.write_bytes(b"precious")
     folder = tmp_path / "cache" / "models"
     folder.mkdir(parents=True)
     (folder / name).symlink_to(victim)
-    assert hub.pull("yunet").read_bytes() == DATA
+    assert hub.pull("mobilefacenet-fer").read_bytes() == DATA
     assert victim.read_bytes() == b"precious"
-    assert fetched(tmp_path) == ["yunet.onnx"]
+    assert fetched(tmp_path) == ["mobilefacenet-fer.onnx"]
 
 
 def _sha256(data: bytes) -> str:
@@ -110,7 +110,7 @@ def test_a_compressed_bundle_is_refused_unread(
     monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "cache"))
     box = tmp_path / "box.tar.gz"
     with tarfile.open(box, "w:gz") as package:
-        member = tarfile.TarInfo("yunet.onnx")
+        member = tarfile.TarInfo("mobilefacenet-fer.onnx")
         member.size = 5_000_000
         package.addfile(member, io.BytesIO(bytes(5_000_000)))
     with pytest.raises(
@@ -127,8 +127,8 @@ def test_links_in_a_folder_of_models_are_not_followed(
     (box / "own").mkdir(parents=True)
     (tmp_path / "secret").write_bytes(b"secret")
     (box / "own" / "mine.onnx").symlink_to(tmp_path / "secret")
-    told = {"mine": {"sha256": _sha256(b"secret"), "card": {}}}
-    (box / "own.json").write_text(json.dumps(told))
+    catalog = {"mine": {"sha256": _sha256(b"secret"), "card": {}}}
+    (box / "own.json").write_text(json.dumps(catalog))
     with pytest.raises(ModelError, match=r"own/mine\.onnx is a link"):
         hub.unpack(box)
 

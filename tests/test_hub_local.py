@@ -113,12 +113,12 @@ def test_models_can_be_removed(
     assert hub.own_card("mine") is None
     done = run(app, ["models", "remove", "mine"])
     assert (done.exit_code, "you have no model 'mine'" in done.output) == (2, True)
-    fetched = hub.cached(hub.find("yunet"))
+    fetched = hub.cached(hub.find("mobilefacenet-fer"))
     fetched.parent.mkdir(parents=True)
     fetched.write_bytes(b"weights")
-    assert run(app, ["models", "remove", "yunet"]).exit_code == 0
+    assert run(app, ["models", "remove", "mobilefacenet-fer"]).exit_code == 0
     assert not fetched.exists()
-    assert run(app, ["models", "remove", "yunet"]).exit_code == 4
+    assert run(app, ["models", "remove", "mobilefacenet-fer"]).exit_code == 4
     assert run(app, ["models", "remove", "mien-mobilenet"]).exit_code == 2
 
 
@@ -146,16 +146,16 @@ def test_info_shows_size_and_address_whole(
     monkeypatch.setenv("MIEN_CACHE", str(tmp_path))
     run = CliRunner().invoke
 
-    def told(name: str) -> dict[str, str]:
+    def details(name: str) -> dict[str, str]:
         done = run(app, ["models", "info", name])
         assert done.exit_code == 0, done.output
         return dict(line.split("  ", 1) for line in done.output.splitlines() if "  " in line)
 
-    found = told("engagement_single_attention")
+    found = details("engagement_single_attention")
     assert found["url"].strip() == hub.find("engagement_single_attention").url
     assert found["size"].strip() == "5.3 MB (5,282,144 bytes)"
-    assert told("enet_b2_7")["size"].strip() == "unknown"
+    assert details("enet_b2_7")["size"].strip() == "unknown"
     file = shared / "models" / "facial_expression_recognition_mobilefacenet_2022july_int8.onnx"
     path = hub.add(file, "mine", {"labels": list("abcdefg")})
-    assert told("mine")["size"].strip() == "1.4 MB (1,364,007 bytes)"
-    assert told("mine")["file"].strip() == str(path)
+    assert details("mine")["size"].strip() == "1.4 MB (1,364,007 bytes)"
+    assert details("mine")["file"].strip() == str(path)

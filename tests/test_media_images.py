@@ -21,7 +21,7 @@ import pytest
 from PIL import Image as PilImage
 
 from mien.errors import ImageError, InputError, InputNotFoundError, UsageError
-from mien.media.images import encode_png, name_of, read_image, write_image
+from mien.media.images import encode, name_of, read_image, write_image
 from mien.media.limits import LIMITS
 
 ORIENTATION = 0x0112
@@ -41,7 +41,7 @@ STORED: dict[int, Callable[[npt.NDArray[Any]], npt.NDArray[Any]]] = {
 
 
 def upright() -> npt.NDArray[np.uint8]:
-    """(40, 60, 3): red, green, blue and skin-coloured quarters, so no turn or swap goes unseen."""
+    """(40, 60, 3): red, green, blue and skin-colored quarters, so no turn or swap goes unseen."""
     picture = np.empty((40, 60, 3), np.uint8)
     picture[:20, :30], picture[:20, 30:] = (200, 30, 30), (30, 160, 30)
     picture[20:, :30], picture[20:, 30:] = (30, 30, 200), (224, 172, 140)
@@ -233,7 +233,7 @@ def test_every_kind_of_source_gives_the_same_image(tmp_path: Path) -> None:
         (np.dstack([upright(), np.full((40, 60), 255, np.uint8)]), upright()),
         (np.dstack([upright(), np.zeros((40, 60), np.uint8)]), np.full((40, 60, 3), 128)),
     ],
-    ids=["rgb", "view", "grey", "grey1", "opaque", "transparent"],
+    ids=["rgb", "view", "gray", "gray1", "opaque", "transparent"],
 )
 def test_arrays(array: npt.NDArray[Any], expected: npt.NDArray[Any]) -> None:
     image = read_image(array)
@@ -375,7 +375,7 @@ def test_write(tmp_path: Path, suffix: str, magic: bytes, most: float) -> None:
     write_image(path, upright(), quality=95)
     assert path.read_bytes().startswith(magic)
     assert far(read_image(path), upright()) <= most
-    assert np.array_equal(read_image(encode_png(upright())), upright())
+    assert np.array_equal(read_image(encode(upright())), upright())
 
 
 def test_write_refuses(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def far(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> float:
 
 
 @pytest.mark.parametrize(
-    ("name", "grey", "most"),
+    ("name", "gray", "most"),
     [
         ("astronaut.avif", False, 4),
         ("astronaut.heic", False, 3),
@@ -40,9 +40,9 @@ def far(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> float:
         ("astronaut_rgb16.png", False, 1),
     ],
 )
-def test_real_files_show_the_astronaut(name: str, grey: bool, most: float) -> None:
+def test_real_files_show_the_astronaut(name: str, gray: bool, most: float) -> None:
     reference = read_image(FORMATS / "astronaut.bmp")
-    if grey:
+    if gray:
         reference = read_image(PilImage.fromarray(reference).convert("L"))
     assert far(read_image(FORMATS / name), reference) <= most
 

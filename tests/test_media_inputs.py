@@ -18,11 +18,11 @@ from PIL import Image as PilImage
 from mien import EmotionAnalyzer
 from mien.errors import ImageError, InputError, InputNotFoundError, UsageError, VideoError
 from mien.media.formats import kind_of
-from mien.media.images import encode_png
+from mien.media.images import encode
 from mien.media.inputs import Inputs, VideoOptions
 from mien.media.video import VideoSource
 
-PNG = encode_png(numbered_image(3))
+PNG = encode(numbered_image(3))
 
 
 def put(folder: Path, *names: str, data: bytes = PNG) -> None:

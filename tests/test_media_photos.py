@@ -15,7 +15,7 @@ from PIL import Image as PilImage
 
 from mien.errors import ImageError, InputError, InputNotFoundError, UsageError
 from mien.media.base import Source
-from mien.media.images import encode_png
+from mien.media.images import encode
 from mien.media.photos import photos
 from mien.types import Frame, Image
 
@@ -29,7 +29,7 @@ def picture(shade: int = SHADE) -> Image:
 def put(folder: Path, *names: str) -> None:
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(encode_png(picture()))
+        (folder / name).write_bytes(encode(picture()))
 
 
 def sources(inputs: Any, below: Path | None = None) -> list[str]:
@@ -121,7 +121,7 @@ def test_a_video_is_an_error_row_not_a_crash(tmp_path: Path) -> None:
 
 def test_every_kind_of_item_is_read_and_named(tmp_path: Path) -> None:
     put(tmp_path, "a.png")
-    path, data = tmp_path / "a.png", encode_png(picture())
+    path, data = tmp_path / "a.png", encode(picture())
     passed = Frame("mine", picture, index=7, time_s=0.5)
     with path.open("rb") as file:
         items = [path, data, io.BytesIO(data), file, PilImage.open(path), picture(), passed]
@@ -144,7 +144,7 @@ def test_every_kind_of_item_is_read_and_named(tmp_path: Path) -> None:
         ([np.stack([picture()] * 2), picture()], 3),
         (np.array(["a.jpg", "b.jpg"]), 2),
         (np.array([Path("a.jpg"), Path("b.jpg")], dtype=object), 2),
-        (encode_png(picture()), 1),
+        (encode(picture()), 1),
         (iter(["a.jpg", ["b.jpg", "c.jpg"]]), 3),
         ([], 0),
     ],

@@ -44,7 +44,7 @@ CALLS = {
     "analyze photo": "analyze photo.jpg -o {out}/t.csv --annotate {out}/drawn --affect "
     "--without contempt --min-score 0.5",
     "analyze video": "analyze video.mp4 -o {out}/t.parquet --annotate {out}/drawn.mp4 --keep-faces "
-    "--embeddings identity,features --affect --fps 5 --width 200",
+    "--embeddings identity,features --affect --actions --landmarks --fps 5 --width 200",
     "analyze adaptive": "analyze video.mp4 --adaptive --json --detector haar",
     "analyze jsonl": "analyze photo.jpg video.mp4 -o {out}/t.jsonl",
     "watch": "watch video.mp4 --seconds 1 -o {out}/t.csv --record {out}/r.mp4",

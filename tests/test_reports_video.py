@@ -272,7 +272,7 @@ def test_no_name_breaks_out(astronaut: np.ndarray) -> None:
     assert found.tags.count("script") == 1
     assert "b" not in found.tags
     assert "<script>alert('x')\"&.mp4" in found.text
-    assert "C:" not in found.text  # the folders of whoever made it are not told
+    assert "C:" not in found.text  # the folders on the author's machine are not shown
 
 
 def test_without_a_face() -> None:

@@ -16,7 +16,7 @@ from mien.expressions.onnx import OnnxClassifier
 from mien.labels import EMOTIONS
 from mien.plugins import model_path
 from mien.results.embeddings import Embeddings, read_embeddings
-from mien.results.files import AnalysisFiles
+from mien.results.files import SUFFIXES, AnalysisFiles
 from mien.results.result import Result
 from mien.results.settings import RunSettings
 from mien.sinks.checkpoint import Checkpoint
@@ -26,7 +26,7 @@ from mien.types import Scores
 SETTINGS = RunSettings(classifier_sha256="abc")
 
 
-def told(frame: int, people: tuple[int, ...], source: str = "film.mp4") -> Result:
+def result_of(frame: int, people: tuple[int, ...], source: str = "film.mp4") -> Result:
     """A frame whose faces have vectors that say who and when, and an age."""
     result = frame_result(
         frame / 25, {p: mostly("happiness") for p in people}, index=frame, source=source
@@ -43,14 +43,14 @@ def told(frame: int, people: tuple[int, ...], source: str = "film.mp4") -> Resul
 
 
 def film(source: str = "film.mp4") -> Iterator[Result]:
-    yield told(0, (1, 2), source)
+    yield result_of(0, (1, 2), source)
     yield replace(failed_frame(0.04, index=1), source=source, settings=SETTINGS)
-    yield told(2, (), source)
-    yield told(3, (2,), source)
+    yield result_of(2, (), source)
+    yield result_of(3, (2,), source)
 
 
 def test_scores_keep_vectors_when_they_are_cut_and_narrowed() -> None:
-    scores = told(0, (1, 2)).scores
+    scores = result_of(0, (1, 2)).scores
     assert scores[1].embeddings["identity"].tolist() == [[2, 0, 0.5]]
     assert scores.without("contempt").embeddings["features"].shape == (2, 3)
     with pytest.raises(UsageError, match="identity must have shape"):
@@ -90,7 +90,7 @@ def test_a_sink_writes_what_a_timeline_reads(tmp_path: Path) -> None:
     assert not AnalysisFiles(path).embeddings.exists(), "vectors of an older run must not stay"
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+@pytest.mark.parametrize("suffix", SUFFIXES[1:])
 def test_text_tables_keep_further_numbers(tmp_path: Path, suffix: str) -> None:
     path = Timeline.from_results(film()).save(tmp_path / f"film{suffix}")
     again = Timeline.load(path)

@@ -25,9 +25,9 @@ def table(folder: Path, suffix: str = ".parquet") -> Path:
 def test_export_does_not_write_over_its_table(tmp_path: Path, name: str) -> None:
     path = table(tmp_path)
     before = {file: file.read_bytes() for file in tmp_path.iterdir()}
-    told = CliRunner().invoke(app, ["export", str(path), "-o", str(tmp_path / name)])
-    assert told.exit_code == 2
-    assert ("is the table itself" if name == "film.parquet" else "belongs to") in told.output
+    done = CliRunner().invoke(app, ["export", str(path), "-o", str(tmp_path / name)])
+    assert done.exit_code == 2
+    assert ("is the table itself" if name == "film.parquet" else "belongs to") in done.output
     assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
 
 
@@ -78,6 +78,6 @@ def test_a_video_that_is_in_a_table_twice() -> None:
 )
 def test_each_option_knows_its_own_words(tmp_path: Path, option: str, words: str) -> None:
     target = str(tmp_path / "t.csv")
-    told = CliRunner().invoke(app, ["analyze", "x.jpg", "-o", target, option, words])
-    assert told.exit_code == 2
-    assert f"'{words}' is not one of" in told.output
+    done = CliRunner().invoke(app, ["analyze", "x.jpg", "-o", target, option, words])
+    assert done.exit_code == 2
+    assert f"'{words}' is not one of" in done.output

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from mien.cli.commands import app
 from mien.errors import InputError, MienError
 from mien.results.collection import Results, load_tables
+from mien.results.files import SUFFIXES
 from mien.results.reading import read_rows
 from mien.results.tables import face_dtypes, read_table, write_table
 from mien.timeline.timeline import Timeline
@@ -71,7 +72,7 @@ def write(
     return target
 
 
-@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".jsonl"])
+@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_whole_table_is_read(tmp_path: Path, suffix: str) -> None:
     timeline = Timeline.load(write(tmp_path, faces(), images(), suffix))
     assert len(timeline.faces) == 4
@@ -90,7 +91,7 @@ def changed(name: str, value: Any, row: int | None = 2) -> Callable[[pd.DataFram
     return change
 
 
-@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".jsonl"])
+@pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -118,7 +119,7 @@ def test_what_no_faces_table_holds_is_said(
     assert str(path) in str(caught.value)
 
 
-@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".jsonl"])
+@pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -191,10 +192,11 @@ def test_a_table_of_another_kind_is_named(tmp_path: Path) -> None:
     (tmp_path / "photos.csv").write_text("person,age\nanna,30\n")
     with pytest.raises(InputError, match=r"photos\.csv is not a table of mien's: it has"):
         load_tables(tmp_path / "photos.csv")
-    german = faces().to_csv(sep=";", decimal=",", index=False)
-    (tmp_path / "german.csv").write_text(german)
-    with pytest.raises(InputError, match=r"german\.csv is separated by semicolons: save it"):
-        load_tables(tmp_path / "german.csv")
+    for sign, decimal, name in ((";", ",", "semicolons"), ("\t", ".", "tabs")):
+        other = faces().to_csv(sep=sign, decimal=decimal, index=False)
+        (tmp_path / "other.csv").write_text(other)
+        with pytest.raises(InputError, match=rf"other\.csv is separated by {name}: save it"):
+            load_tables(tmp_path / "other.csv")
     done = CliRunner().invoke(app, ["report", str(tmp_path / "photos.csv")])
     assert done.exit_code == 3
     assert "is not a table of mien's" in done.output

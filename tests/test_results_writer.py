@@ -16,8 +16,7 @@ from helpers.tables import face_part, images_part
 from mien.errors import UsageError
 from mien.labels import EMOTIONS
 from mien.results import tables
-
-SUFFIXES = [".parquet", ".csv", ".jsonl"]
+from mien.results.files import SUFFIXES
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

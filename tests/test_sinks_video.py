@@ -120,7 +120,7 @@ def test_odd_sizes_lose_nothing(tmp_path: Path, size: tuple[int, int]) -> None:
     (shown,) = pictures_of(path)
     assert shown.shape == (size[1] + size[1] % 2, size[0] + size[0] % 2, 3)
     assert number_of(shown[: size[1], : size[0]]) == 77
-    # colours survive, also at the edges
+    # colors survive, also at the edges
     assert np.abs(shown[: size[1], : size[0]].astype(int) - image).mean() < 8
 
 

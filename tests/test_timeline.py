@@ -15,6 +15,7 @@ from helpers.story import CALM, GLAD, LABELS, TORN, story, story_frame
 from mien.errors import UsageError
 from mien.results import tables
 from mien.results.collection import Results
+from mien.results.files import SUFFIXES
 from mien.results.result import Result
 from mien.results.settings import RunSettings
 from mien.timeline.timeline import Timeline
@@ -23,8 +24,8 @@ from mien.types import Scores
 
 def lost(index: int, *, dropped: bool = False, source: str = "film.mp4") -> Result:
     """A frame that failed or was left out."""
-    told = "the frame was left out." if dropped else "the frame is broken."
-    return Result.failed(source, told, LABELS, index=index, time_s=index / 25, dropped=dropped)
+    problem = "the frame was left out." if dropped else "the frame is broken."
+    return Result.failed(source, problem, LABELS, index=index, time_s=index / 25, dropped=dropped)
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +93,7 @@ def test_a_video_without_any_face(results: list[Result], tmp_path: Path) -> None
     assert (summary["visible_s"] == 0).all()
     with pytest.raises(UsageError, match="the track ids are: none"):
         found.track(1)
-    for suffix in (".parquet", ".csv", ".jsonl"):
+    for suffix in SUFFIXES:
         loaded = Timeline.load(found.save(tmp_path / f"t{suffix}"))
         assert len(loaded.images) == len(results)
     for suffix in (".vtt", ".eaf"):

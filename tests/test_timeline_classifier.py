@@ -64,8 +64,8 @@ def test_where_nothing_is_likely_it_is_uncertain(tmp_path: Path, rng: np.random.
 def test_features_of_another_model(tmp_path: Path, rng: np.random.Generator) -> None:
     model = VideoModel(video_model(tmp_path / "p.onnx", "person", rng))
     other = timeline_with_features(lambda i: {1: [1, 1]}, model="cd" * 32)
-    told = r"trained on 2 features of stand-in \(5e5e5e5e\), not on stand-in \(cdcdcdcd\)"
-    with pytest.raises(UsageError, match=told):
+    message = r"trained on 2 features of stand-in \(5e5e5e5e\), not on stand-in \(cdcdcdcd\)"
+    with pytest.raises(UsageError, match=message):
         model.predict(other)
     with pytest.raises(UsageError, match=r"features of length 2, those of film\.mp4 have 3"):
         model.predict(timeline_with_features(lambda i: {1: [1, 1, 1]}))
@@ -94,7 +94,7 @@ def test_files_that_are_no_models_of_videos(tmp_path: Path, rng: np.random.Gener
     with pytest.raises(ModelError, match="is not a video model"):
         VideoModel(channel_network(tmp_path / "tiny.onnx"))
     good = video_model(tmp_path / "p.onnx", "person", rng)
-    for field, value, told in (
+    for field, value, message in (
         ("size", 3, "but its card says"),
         ("kind", "crowd", "kind is one of person, group, got 'crowd'"),
         ("labels", ["even"], "needs at least two labels"),
@@ -105,5 +105,5 @@ def test_files_that_are_no_models_of_videos(tmp_path: Path, rng: np.random.Gener
         card = json.loads(file.metadata_props[0].value)
         file.metadata_props[0].value = json.dumps({**card, field: value, "later": 1})
         onnx.save(file, str(tmp_path / "bad.onnx"))
-        with pytest.raises(ModelError, match=told):
+        with pytest.raises(ModelError, match=message):
             VideoModel(tmp_path / "bad.onnx")

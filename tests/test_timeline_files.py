@@ -15,7 +15,7 @@ from helpers.story import LABELS, story
 
 from mien.errors import InputError, InputNotFoundError, UsageError
 from mien.results.collection import Results, images_path
-from mien.results.files import AnalysisFiles
+from mien.results.files import SUFFIXES, AnalysisFiles
 from mien.results.settings import RunSettings
 from mien.sinks.checkpoint import Checkpoint
 from mien.sinks.tables import TableSink
@@ -27,7 +27,7 @@ def film() -> Timeline:
     return Timeline.from_results(story())
 
 
-@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".jsonl"])
+@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_what_was_saved_comes_back(tmp_path: Path, film: Timeline, suffix: str) -> None:
     path = film.smooth(1.5).save(tmp_path / f"t{suffix}")
     names = {f"t{suffix}", f"t.images{suffix}", "t.peaks.parquet"}
@@ -87,7 +87,7 @@ with TableSink(sys.argv[1], Run(LABELS, RunSettings(detector="none"))) as sink:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".jsonl"])
+@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_killed_analysis_is_a_timeline_up_to_its_last_row(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"t{suffix}"
     command = [sys.executable, "-c", KILLED, str(path), str(Path(__file__).parent)]

@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from mien.cli import exit_codes
 from mien.cli.commands.export import export
 from mien.errors import UsageError
+from mien.results.files import SUFFIXES
 from mien.timeline.subtitles import Stretch, write_elan, write_webvtt
 from mien.timeline.timeline import Timeline
 
@@ -56,8 +57,8 @@ def cues(text: str) -> list[tuple[float, float, str, str]]:
         assert all(re.match(r"&(amp|lt|gt);", part) for part in re.findall(r"&\S*", lines[0]))
         start, end = seconds(match.groups()[:4]), seconds(match.groups()[4:])
         assert end > start
-        voice, told = map(html.unescape, payload.groups())
-        found.append((start, end, voice, told))
+        voice, caption = map(html.unescape, payload.groups())
+        found.append((start, end, voice, caption))
     assert [cue[0] for cue in found] == sorted(cue[0] for cue in found)
     return found
 
@@ -170,7 +171,7 @@ def test_a_timeline_as_subtitles_and_annotations(tmp_path: Path) -> None:
 
 def test_tables_are_exported_as_shown(tmp_path: Path) -> None:
     smooth = Timeline.from_results(story()).smooth(2.0)
-    for suffix in (".csv", ".jsonl", ".parquet"):
+    for suffix in SUFFIXES:
         path = smooth.export(tmp_path / f"t{suffix}")
         loaded = Timeline.load(path)
         pd.testing.assert_frame_equal(loaded.faces, smooth.faces)

@@ -21,6 +21,7 @@ from mien.faces.quality import REASONS, assess, unfit_reasons
 from mien.reports import report_page
 from mien.reports.highlights import highlights
 from mien.results.collection import Results
+from mien.results.files import SUFFIXES
 from mien.results.peaks import Peak, Peaks
 from mien.results.result import Result
 from mien.results.settings import RunSettings
@@ -67,7 +68,7 @@ def test_a_face_says_why_it_is_unfit() -> None:
     assert unfit_reasons(*np.zeros((3, 0), np.float32)).shape == (0,)
 
 
-@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".jsonl"])
+@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_the_reason_comes_back_from_every_table(tmp_path: Path, suffix: str) -> None:
     path = save_table(story(), tmp_path / f"t{suffix}")
     faces = Timeline.load(path).faces
@@ -122,7 +123,7 @@ def test_all_faces_count_where_asked_for(half: Timeline, tmp_path: Path) -> None
     assert everything.segments()["emotion"].tolist() == ["sadness", "happiness"]
     row = everything.summary().iloc[0]
     assert row["share_happiness"] == pytest.approx(0.5)
-    assert row["fit_share"] == pytest.approx(0.5)  # the share is told all the same
+    assert row["fit_share"] == pytest.approx(0.5)  # the share is given in any case
     assert row["peak_emotion"] == "happiness"
     assert everything.group()["mean_happiness"].item() > 0.4
     assert "happiness" in everything.plot().svg
@@ -134,7 +135,7 @@ def test_all_faces_count_where_asked_for(half: Timeline, tmp_path: Path) -> None
     assert again.summary().equals(everything.summary())
 
 
-def test_unfit_faces_do_not_bleed_into_their_neighbours(half: Timeline) -> None:
+def test_unfit_faces_do_not_bleed_into_their_neighbors(half: Timeline) -> None:
     smooth = half.smooth(2.0).faces
     assert smooth.loc[smooth["fit"], "happiness"].max() < 0.05
     assert smooth.loc[~smooth["fit"], "sadness"].max() < 0.05
@@ -179,16 +180,16 @@ def test_where_nothing_is_fit_nothing_is_invented(tmp_path: Path) -> None:
 
 
 def test_exports_state_the_usable_share(half: Timeline, tmp_path: Path) -> None:
-    told = "50 % of the visible face time (5.0 s) is unfit to be judged (blurred 50 %)"
+    sentence = "50 % of the visible face time (5.0 s) is unfit to be judged (blurred 50 %)"
     vtt = half.export(tmp_path / "t.vtt").read_text()
-    assert f"{told} and is left out." in vtt
+    assert f"{sentence} and is left out." in vtt
     assert "happiness" not in vtt
     root = ElementTree.parse(half.export(tmp_path / "t.eaf")).getroot()
     notes = [p.text for p in root.iter("PROPERTY") if p.get("NAME") == "mien:note"]
-    assert notes == [f"{told} and is left out."]
+    assert notes == [f"{sentence} and is left out."]
     assert [v.text for v in root.iter("ANNOTATION_VALUE")] == ["sadness"]
     both = half.with_all_faces().export(tmp_path / "both.vtt").read_text()
-    assert f"{told} and counts as the rest does." in both
+    assert f"{sentence} and counts as the rest does." in both
     assert "happiness" in both
 
 

@@ -1,26 +1,30 @@
-"""The tracker with real detectors, and their search near a known box."""
+"""The tracker with real detectors."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from helpers.tracking import track_ids
 
-from mien.errors import UsageError
+from mien.errors import PluginError
+from mien.faces.detectors.base import FaceDetector
 from mien.faces.detectors.haar import HaarDetector
 from mien.faces.detectors.mtcnn import MtcnnDetector
+from mien.faces.detectors.yunet import YunetDetector
 from mien.faces.geometry import iou
 from mien.testing import check_detector
 from mien.tracking.tracker import TrackingDetector
-from mien.types import FloatArray, Image
+from mien.types import Faces, FloatArray, Image
 
 
 def test_real_detectors_pass_the_checks(astronaut: Image) -> None:
-    check_detector(TrackingDetector(MtcnnDetector(threads=1)), astronaut, stateless=False)
+    for detector in (YunetDetector(threads=1), MtcnnDetector(threads=1)):
+        check_detector(TrackingDetector(detector), astronaut, stateless=False)
     check_detector(TrackingDetector(HaarDetector()), astronaut, stateless=False)
 
 
@@ -35,8 +39,8 @@ def moving(astronaut: Image, frames: int) -> Iterator[tuple[Image, FloatArray]]:
         yield image, box.astype(np.float32)
 
 
-def test_mtcnn_follows_a_moving_face(astronaut: Image) -> None:
-    detector = MtcnnDetector(threads=1)
+@pytest.mark.parametrize("detector", [YunetDetector(threads=1), MtcnnDetector(threads=1)])
+def test_a_moving_face_is_followed(astronaut: Image, detector: FaceDetector) -> None:
     tracked = TrackingDetector(detector)
     for image, box in moving(astronaut, 20):
         faces = tracked.detect(image)
@@ -56,33 +60,41 @@ def test_haar_faces_are_followed_between_detections(astronaut: Image) -> None:
         assert np.isnan(np.asarray(faces.scores)).all()
 
 
-def test_refine_finds_the_face_from_a_box_that_is_off(astronaut: Image) -> None:
-    detector = MtcnnDetector(threads=1)
+def test_faces_are_followed_from_boxes_that_are_off(astronaut: Image) -> None:
+    detector = YunetDetector(threads=1)
     true = detector.detect(astronaut)[0]
     side = true.boxes[0, 2] - true.boxes[0, 0]
-    shifts = np.array([[0, 0], [0.2, 0], [-0.2, 0.1], [0, -0.2]]) * side
-    boxes = true.boxes + np.tile(shifts, 2)
-    for box in boxes:
-        found = detector.refine(astronaut, box[None])
-        assert len(found) == 1
-        assert iou(found.boxes, true.boxes)[0, 0] > 0.75
-    assert len(detector.refine(astronaut, boxes)) == 1
+    for shift in np.array([[0, 0], [0.2, 0], [-0.2, 0.1], [0, -0.2]]) * side:
+        faces = detector.follow(astronaut, Faces(true.boxes + np.tile(shift, 2)), 0.5)
+        assert len(faces) == 1
+        assert iou(faces.boxes, true.boxes)[0, 0] > 0.75
     drifted = true
     for _ in range(20):
-        drifted = detector.refine(astronaut, drifted.boxes.astype(np.float64))
+        drifted = detector.follow(astronaut, drifted, 0.5)
     assert iou(drifted.boxes, true.boxes)[0, 0] > 0.9
 
 
-def test_refine_finds_nothing_where_nothing_is(astronaut: Image) -> None:
-    detector = MtcnnDetector(threads=1)
-    assert len(detector.refine(astronaut, np.zeros((0, 4)))) == 0
-    assert len(detector.refine(astronaut, np.array([[5.0, 5, 5, 5]]))) == 0
-    assert len(detector.refine(astronaut, np.array([[330.0, 330, 430, 430]]))) == 0
-    with pytest.raises(UsageError, match="min_score"):
-        detector.refine(astronaut, np.zeros((0, 4)), min_score=2)
+def test_new_faces_are_seen_while_others_are_followed(astronaut: Image) -> None:
+    detector = YunetDetector(threads=1)
+    both = np.concatenate([astronaut, astronaut], axis=1)
+    first = detector.detect(astronaut)
+    assert len(detector.follow(both, first, 0.5)) == 2
+    assert len(detector.follow(both, Faces.empty(), 0.5)) == 2
+    assert len(detector.follow(np.zeros_like(both), first, 0.5)) == 0
 
 
-def test_a_search_may_leave_small_faces_out(astronaut: Image) -> None:
-    detector = MtcnnDetector(threads=1)
-    assert len(detector.detect(astronaut, min_face=60)) == 1
-    assert len(detector.detect(astronaut, min_face=400)) == 0
+class Forgetful(YunetDetector):
+    """A detector that loses the faces that it is to follow."""
+
+    def follow(self, image: Image, faces: Faces, min_score: float) -> Any:
+        return self._answer
+
+    _answer: Any = None
+
+
+@pytest.mark.parametrize("answer", [[], Faces.empty()])
+def test_the_check_notices_a_method_follow_that_does_not(astronaut: Image, answer: Any) -> None:
+    detector = Forgetful(threads=1)
+    detector._answer = answer
+    with pytest.raises(PluginError, match=r"follow\(\) must"):
+        check_detector(detector, astronaut)

@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers.detectors import SIZE, Place, ScriptedDetector, ScriptedRefiner, painted_frame
+from helpers.detectors import Place, ScriptedDetector, ScriptedFollower, painted_frame
 from helpers.tracking import in_one_video, track_ids, tracked_people, walk
 
 from mien.errors import PluginError, UsageError
-from mien.faces.detectors.base import tidy
+from mien.faces.detectors.base import FollowingDetector, tidy
 from mien.tracking.appearance import appearance
-from mien.tracking.tracker import RefiningDetector, TrackingDetector
+from mien.tracking.tracker import TrackingDetector
 from mien.types import Faces, FloatArray, Image
 
-KINDS = (ScriptedDetector, ScriptedRefiner)
+KINDS = (ScriptedDetector, ScriptedFollower)
 both = pytest.mark.parametrize("kind", KINDS)
 
 
@@ -109,7 +109,7 @@ def test_identity_is_computed_only_in_doubt() -> None:
     apart = in_one_video(walk("ann", 30, 70, 40), walk("bob", 130, 120, 40, 30))
     list(
         tracked_people(
-            apart, TrackingDetector(ScriptedRefiner(apart), identity=identity, alike=0.9)
+            apart, TrackingDetector(ScriptedFollower(apart), identity=identity, alike=0.9)
         )
     )
     assert asked == []
@@ -117,7 +117,7 @@ def test_identity_is_computed_only_in_doubt() -> None:
     seen = list(
         tracked_people(
             cut,
-            TrackingDetector(ScriptedRefiner(cut), identity=identity, alike=0.9),
+            TrackingDetector(ScriptedFollower(cut), identity=identity, alike=0.9),
             [0] * 10 + [1] * 10,
         )
     )
@@ -130,7 +130,7 @@ def test_your_own_identity_decides() -> None:
         return np.ones((len(faces), 1), np.float32)
 
     film: list[list[Place]] = [[("ann" if i < 10 else "bob", 80.0, 60.0)] for i in range(20)]
-    tracked = TrackingDetector(ScriptedRefiner(film), identity=everyone_is_one)
+    tracked = TrackingDetector(ScriptedFollower(film), identity=everyone_is_one)
     assert list(tracked_people(film, tracked, [0] * 10 + [1] * 10))[-1] == {"bob": 1}
 
 
@@ -207,22 +207,14 @@ def test_detection_runs_every_few_frames_at_a_cut_and_when_someone_is_lost() -> 
         assert detector.detected == [0, 6, 12, 15, 18, 21, 24]
 
 
-def test_most_detections_leave_small_faces_out() -> None:
-    asked: list[int] = []
-
-    class Asked(ScriptedRefiner):
-        def detect(self, image: Image, min_face: int = 0) -> Faces:
-            asked.append(min_face)
-            return super().detect(image)
-
+def test_a_following_detector_sees_every_frame() -> None:
     film: list[list[Place]] = [[("ann", 60.0, 60.0)]] * 31
-    detector = Asked(film)
-    assert isinstance(detector, RefiningDetector)
-    assert not isinstance(ScriptedDetector(film), RefiningDetector)
+    detector = ScriptedFollower(film)
+    assert isinstance(detector, FollowingDetector)
+    assert not isinstance(ScriptedDetector(film), FollowingDetector)
     list(tracked_people(film, TrackingDetector(detector, every=5)))
-    small = SIZE[1] // 16
-    assert asked == [0, small, small, small, small, small, 0]
-    assert detector.refined == 30
+    assert detector.followed == 31
+    assert detector.detected == [0, 5, 10, 15, 20, 25, 30]
 
 
 def test_the_frame_rate_turns_seconds_into_frames() -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.command import run_mien
+from helpers.command import mien
 from helpers.engagement import FEATURES, SHA, blank_networks, engagement_timeline, moving_features
 from helpers.videos import write_video
 
@@ -26,9 +24,9 @@ pytest.importorskip("onnx", reason="onnx is not installed (extra train)")
 
 from mien.training.engagement.data import (
     Clips,
-    LabelledClip,
+    LabeledClip,
     divide,
-    labelled,
+    labeled,
     parse_levels,
     read_clips,
 )
@@ -43,10 +41,10 @@ QUICK = Plan(window_s=3.0, steps=32, hidden=64, least=200, passes=1, batch=24, l
 
 def clip(
     group: int, level: float, rng: np.random.Generator, seconds: float = 6.0, **known: str
-) -> LabelledClip:
+) -> LabeledClip:
     name = f"{group}-{level:.2f}.mp4"
     film = engagement_timeline({1: moving_features(level, seconds, rng)}, source=name)
-    return labelled(film, level, {"path": name, "group": str(group), **known})
+    return labeled(film, level, {"path": name, "group": str(group), **known})
 
 
 def clips(people: int, seed: int = 3, levels: tuple[float, ...] = LEVELS) -> Clips:
@@ -119,6 +117,7 @@ def test_the_metrics_show_that_there_is_nothing_to_learn(tmp_path: Path) -> None
     assert residual > 0.25, "what cannot be known is uncertain"
 
 
+@pytest.mark.slow
 def test_the_same_seed_is_the_same_model(tmp_path: Path) -> None:
     plan, data = replace(QUICK, least=30, hidden=8), clips(10)
     said = []
@@ -152,7 +151,7 @@ def test_a_table_of_several_videos_is_no_clip() -> None:
         ]
     )
     with pytest.raises(InputError, match="a table of 2 videos: give one of each"):
-        labelled(both, 0.5, {"path": "both.parquet"})
+        labeled(both, 0.5, {"path": "both.parquet"})
 
 
 def test_an_empty_split_is_an_error() -> None:
@@ -179,10 +178,10 @@ def test_too_few_people_or_one_level_is_one_sentence(tmp_path: Path) -> None:
 
 def test_people_are_never_on_both_sides() -> None:
     made = clips(20).clips
-    told, held = divide(made, 0.3, seed=0)
-    assert not {c.group for c in told} & {c.group for c in held}
+    kept, held = divide(made, 0.3, seed=0)
+    assert not {c.group for c in kept} & {c.group for c in held}
     assert len({c.group for c in held}) == 6
-    spread = [np.mean([c.level for c in side]) for side in (told, held)]
+    spread = [np.mean([c.level for c in side]) for side in (kept, held)]
     assert abs(spread[0] - spread[1]) < 0.15, "both sides have all levels"
     mixed = [replace(c, split="train" if i % 2 else "test") for i, c in enumerate(made)]
     with pytest.raises(InputError, match="is in train and in test"):
@@ -249,22 +248,19 @@ def test_from_the_command_line_end_to_end(tmp_path: Path) -> None:
     rows.append("gone.mp4,engaged,99")
     (tmp_path / "clips.csv").write_text("\n".join(rows))
     model = tmp_path / "engaged.onnx"
-    command = [sys.executable, "-c", "from mien.cli import main; main()", "train-engagement"]
-    command += [str(tmp_path / "clips.csv"), "-o", str(model)]
-    done = subprocess.run(command, capture_output=True, timeout=900, check=False)
-    told = done.stderr.decode()
-    assert done.returncode == 0, told
-    figures = done.stdout.decode()
+    done = mien("train-engagement", tmp_path / "clips.csv", "-o", model)
+    message, figures = done.stderr, done.stdout
+    assert done.exit_code == 0, message
     assert figures.splitlines()[-1] == str(model)
-    assert "left out: gone.mp4" in told
+    assert "left out: gone.mp4" in message
     assert "mse_of_mean" in figures
-    assert "do not use it" not in told
+    assert "do not use it" not in message
     table, out = tmp_path / "film.parquet", tmp_path / "out.parquet"
     engagement_timeline({k: moving_features(float(k > 2), 8, rng) for k in range(6)}).save(table)
-    done = run_mien("engagement", table, "--model", model, "-o", out)
-    assert done.returncode == 0, done.stderr
-    assert b"4 of 4 windows have a value for the group" in done.stderr
-    assert b"Art. 5(1)(f)" in done.stderr
+    done = mien("engagement", table, "--model", model, "-o", out)
+    assert done.exit_code == 0, done.stderr
+    assert "4 of 4 windows have a value for the group" in done.stderr
+    assert "Art. 5(1)(f)" in done.stderr
     values, settings = read_table(out)
     assert values["engagement"].mean() == pytest.approx(0.5, abs=0.2)
     assert values["track_id"].isna().all()
@@ -290,9 +286,9 @@ def test_a_handful_of_people_has_no_figures(
     assert "%" not in said.split("protocol:")[0]
     table, rng = tmp_path / "film.parquet", np.random.default_rng(0)
     engagement_timeline({k: moving_features(float(k > 2), 8, rng) for k in range(6)}).save(table)
-    told = run_mien("engagement", table, "--model", done.path, "-o", tmp_path / "out.parquet")
-    assert told.returncode == 0, told.stderr
-    assert b"do not rely on these values (few.onnx: people held out: 2" in told.stderr
+    applied = mien("engagement", table, "--model", done.path, "-o", tmp_path / "out.parquet")
+    assert applied.exit_code == 0, applied.stderr
+    assert "do not rely on these values (few.onnx: people held out: 2" in applied.stderr
 
 
 @pytest.mark.slow
@@ -310,29 +306,30 @@ def test_wrong_use_of_the_command_is_one_sentence(tmp_path: Path, photo: Path) -
     alone = tmp_path / "alone.parquet"
     engagement_timeline({1: moving_features(1.0, 6, np.random.default_rng(0))}).save(alone)
     out = tmp_path / "out.csv"
-    for more, code, told in (
+    for more, code, message in (
         ([alone], 3, "0 of 2 windows have a value for the group; 2: fewer than 5 people"),
         ([alone, "--person"], 2, "--person and --purpose go together"),
         ([alone, "--person", "--purpose", " "], 2, "needs a purpose, one sentence"),
         ([photo], 2, "is neither a video nor a table"),
         ([tmp_path / "none.parquet"], 3, "no such file"),
     ):
-        done = run_mien("engagement", *more, "--model", model, "-o", out, "--overwrite")
-        assert done.returncode == code, done.stderr
-        assert told in done.stderr.decode()
-        assert b"Traceback" not in done.stderr
-    done = run_mien(
+        done = mien("engagement", *more, "--model", model, "-o", out, "--overwrite")
+        assert done.exit_code == code, done.stderr
+        assert message in done.stderr
+        assert "Traceback" not in done.stderr
+    done = mien(
         "engagement", alone, "--model", model, "-o", out,
         "--person", "--purpose", "A study with informed consent of this person.", "--overwrite",
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.stderr
     assert out.read_text().count("informed consent") == 2
-    done = run_mien("train-engagement", tmp_path / "none.csv", "-o", tmp_path / "x.onnx")
-    assert (done.returncode, b"no such file" in done.stderr) == (3, True)
-    done = run_mien("train-engagement", tmp_path / "none.csv", "-o", tmp_path / "x.h5")
-    assert (done.returncode, b"must end in .onnx, got x.h5" in done.stderr) == (2, True)
+    done = mien("train-engagement", tmp_path / "none.csv", "-o", tmp_path / "x.onnx")
+    assert (done.exit_code, "no such file" in done.stderr) == (3, True)
+    done = mien("train-engagement", tmp_path / "none.csv", "-o", tmp_path / "x.h5")
+    assert (done.exit_code, "must end in .onnx, got x.h5" in done.stderr) == (2, True)
 
 
+@pytest.mark.slow
 def test_a_video_of_five_faces_from_pixels_to_a_value(tmp_path: Path, photo: Path) -> None:
     """The default model's features of a moving row of five portraits."""
     face = read_image(photo)[:260, 60:320]
@@ -343,13 +340,13 @@ def test_a_video_of_five_faces_from_pixels_to_a_value(tmp_path: Path, photo: Pat
     model = tmp_path / "net.onnx"
     write_networks(blank_networks(1024), EngagementCard("net", size=1024), model)
     out = tmp_path / "out.parquet"
-    done = run_mien("engagement", film, "--model", model, "-o", out, "--window", 1)
-    assert done.returncode == 0, done.stderr
+    done = mien("engagement", film, "--model", model, "-o", out, "--window", 1)
+    assert done.exit_code == 0, done.stderr
     table = pd.read_parquet(out)
     assert table["n_people"].tolist() == [5]
     assert table["engagement"].tolist() == pytest.approx([0.5])
     write_networks(
         blank_networks(1024), EngagementCard("net", size=1024, model_sha256="ab" * 32), model
     )
-    done = run_mien("engagement", film, "--model", model, "-o", out, "--window", 1)
-    assert (done.returncode, b"was trained on 1024 features of" in done.stderr) == (2, True)
+    done = mien("engagement", film, "--model", model, "-o", out, "--window", 1)
+    assert (done.exit_code, "was trained on 1024 features of" in done.stderr) == (2, True)

@@ -58,8 +58,8 @@ def test_units_are_found_and_their_probability_is_one(tmp_path: Path) -> None:
     flipped = rng.random(truth.shape) < 0.05  # coders err
     values = np.where(flipped, 1 - truth, truth)
     values[rng.random(values.shape) < 0.2] = np.nan  # and leave some open
-    told = labeled_rows(values, ("AU01", "AU12"), features)
-    trained = train_head(told, HeadRecipe("action-units", rounds=12), tmp_path / "au.onnx", **QUIET)
+    rows = labeled_rows(values, ("AU01", "AU12"), features)
+    trained = train_head(rows, HeadRecipe("action-units", rounds=12), tmp_path / "au.onnx", **QUIET)
     found = figures(trained)
     assert found["f1_AU12"] > 0.87  # 0.95 is the most, since coders err
     assert found["f1_AU01"] > 0.5  # a tenth is there; a twentieth of the rest is called so
@@ -80,13 +80,13 @@ def test_valence_and_arousal_agree(tmp_path: Path) -> None:
     z = standard(features)
     values = np.tanh(np.stack([z[:, 0] - 0.3, 0.5 * z[:, 4] * z[:, 4] - 0.5], axis=1))
     values = np.clip(values + 0.05 * rng.normal(size=values.shape), -1, 1).astype(np.float32)
-    told = labeled_rows(values, ("valence", "arousal"), features)
-    trained = train_head(told, HeadRecipe("valence-arousal"), tmp_path / "va.onnx", **QUIET)
+    rows = labeled_rows(values, ("valence", "arousal"), features)
+    trained = train_head(rows, HeadRecipe("valence-arousal"), tmp_path / "va.onnx", **QUIET)
     found = figures(trained)
     assert found["ccc_valence"] > 0.93
     assert found["ccc_arousal"] > 0.8  # not linear: the middle layer is needed
     linear = HeadRecipe("valence-arousal", hidden=0, rounds=12)
-    flat = figures(train_head(told, linear, tmp_path / "flat.onnx", **QUIET))
+    flat = figures(train_head(rows, linear, tmp_path / "flat.onnx", **QUIET))
     assert flat["ccc_valence"] > 0.5
     assert flat["ccc_arousal"] < 0.3
     assert np.abs(Head(trained.path).values(features)).max() <= 1
@@ -97,11 +97,11 @@ def test_rare_expressions_count_with_class_weights(tmp_path: Path) -> None:
     z = standard(features)
     score = z[:, 5] + 0.8 * rng.normal(size=len(z))
     place = np.where(score > 2.2, 2, (z[:, 6] > 0).astype(int))
-    told = labeled_rows(np.eye(3, dtype=np.float32)[place], ("neutral", "joy", "other"), features)
+    rows = labeled_rows(np.eye(3, dtype=np.float32)[place], ("neutral", "joy", "other"), features)
     found = {}
     for power in (0.0, 1.0):
         recipe = HeadRecipe("expression", rounds=8, class_weights=power)
-        found[power] = figures(train_head(told, recipe, tmp_path / f"e{power}.onnx", **QUIET))
+        found[power] = figures(train_head(rows, recipe, tmp_path / f"e{power}.onnx", **QUIET))
     assert found[0.0]["f1_neutral"] > 0.9
     assert found[1.0]["f1_other"] > found[0.0]["f1_other"]
     values = Head(tmp_path / "e1.0.onnx").values(features)
@@ -113,15 +113,15 @@ def test_numbers_come_back_in_their_own_unit(tmp_path: Path) -> None:
     z = standard(features)
     values = np.stack([50 + 20 * z[:, 0], 1e-3 * z[:, 1]], axis=1) + 0
     values[::7, 1] = np.nan
-    told = labeled_rows(values.astype(np.float32), ("age", "tiny"), features)
-    found = figures(train_head(told, HeadRecipe("regression"), tmp_path / "r.onnx", **QUIET))
+    rows = labeled_rows(values.astype(np.float32), ("age", "tiny"), features)
+    found = figures(train_head(rows, HeadRecipe("regression"), tmp_path / "r.onnx", **QUIET))
     assert found["mae_age"] < 3
     assert found["r_tiny"] > 0.95
     shares = rng.dirichlet((1, 1, 1), len(z)).astype(np.float32)
     shares[:, 0] = np.where(z[:, 0] > 0, 0.8, 0.1)
     shares[:, 1:] *= ((1 - shares[:, 0]) / shares[:, 1:].sum(axis=1))[:, None]
-    told = labeled_rows(shares, ("a", "b", "c"), features)
-    trained = train_head(told, HeadRecipe("regression", rounds=12), tmp_path / "s.onnx", **QUIET)
+    rows = labeled_rows(shares, ("a", "b", "c"), features)
+    trained = train_head(rows, HeadRecipe("regression", rounds=12), tmp_path / "s.onnx", **QUIET)
     assert figures(trained)["r_a"] > 0.8
     assert Head(trained.path).values(features).sum(axis=1) == pytest.approx(1, abs=1e-4)
     assert Head(trained.path).card.measures == ("a", "b", "c")  # shares have no threshold
@@ -145,7 +145,7 @@ def test_what_cannot_be_learned_is_an_error(tmp_path: Path) -> None:
             labeled_rows(values[:, 1:], ("b",), features), recipe, tmp_path / "n.onnx", **QUIET
         )
     few = labeled_rows(values[:20], ("a", "b"), features[:20])
-    with pytest.raises(InputError, match="at least 30 labelled faces, there are 20"):
+    with pytest.raises(InputError, match="at least 30 labeled faces, there are 20"):
         train_head(few, recipe, tmp_path / "n.onnx", **QUIET)
     assert not (tmp_path / "n.onnx").exists()
 
@@ -154,27 +154,27 @@ def test_no_person_is_in_two_parts() -> None:
     features, _ = drawn(1000)
     values = np.zeros((1000, 1), np.float32)
     values[:200] = 1  # only the first two of ten people
-    told = labeled_rows(values, ("x",), features)
-    parts = divide(told)
+    rows = labeled_rows(values, ("x",), features)
+    parts = divide(rows)
     shares = [part.tolist() for part in (parts.train, parts.validation, parts.test)]
     assert sorted(row for part in shares for row in part) == list(range(1000))
-    people = [set(told.people[part]) for part in shares]
+    people = [set(rows.people[part]) for part in shares]
     assert not people[0] & people[1] | people[0] & people[2] | people[1] & people[2]
     assert [len(part) for part in shares] == pytest.approx([600, 200, 200], abs=20)
     assert "30 people or videos, none in two parts" in parts.protocol[0]
     given = np.full(1000, "train", dtype=object)
     given[600:] = "validation"
-    parts = divide(replace(told, splits=given))
+    parts = divide(replace(rows, splits=given))
     assert parts.test.tolist() == list(range(600, 1000))
-    assert not set(told.people[parts.train]) & set(told.people[parts.validation])
+    assert not set(rows.people[parts.train]) & set(rows.people[parts.validation])
     given[800:] = "test"
-    parts = divide(replace(told, splits=given))
+    parts = divide(replace(rows, splits=given))
     assert (parts.validation.tolist(), parts.test.tolist()) == (
         list(range(600, 800)),
         list(range(800, 1000)),
     )
     alone = np.full(1000, "she", dtype=object)
-    parts = divide(replace(told, people=alone, videos=alone))
+    parts = divide(replace(rows, people=alone, videos=alone))
     assert parts.train.max() < parts.validation.min() <= parts.validation.max() < parts.test.min()
     assert "one person or video only" in parts.protocol[0]
 
@@ -184,9 +184,9 @@ def test_figures_of_agreement() -> None:
     assert concordance(truth, truth) == 1
     assert concordance(truth, truth + 1) == pytest.approx(2 * 1.25 / (1.25 + 1.25 + 1))
     assert np.isnan(concordance(truth * 0, truth * 0))
-    told, known = torch.tensor([[0.0], [1], [2], [3], [9]]), torch.ones(5, 1)
+    values, known = torch.tensor([[0.0], [1], [2], [3], [9]]), torch.ones(5, 1)
     known[4] = 0
-    assert float(concordances(told + 1, told, known)) == pytest.approx(2.5 / 3.5)
+    assert float(concordances(values + 1, values, known)) == pytest.approx(2.5 / 3.5)
     there = np.array([True, True, False, False])
     assert f1_score(there, np.array([True, False, True, False])) == 0.5
     least = best_threshold(there, np.array([0.3, 0.2, 0.1, 0.0], np.float32))
@@ -288,13 +288,13 @@ def test_from_videos_to_columns_of_a_table(tmp_path: Path) -> None:
     model = color_network(tmp_path / "tiny.onnx")
     folder = tmp_path / "tables"
     folder.mkdir()
-    told = []
+    rows = []
     for film in range(5):
         analyzed_table(folder, model, f"film{film}.mp4")
         for frame in range(120):
             red, green, _ = color_at(frame, 120)
-            told.append((f"film{film}.mp4", frame, 2 * red - 1, int(green > 0.5)))
-    table = pd.DataFrame(told, columns=["source", "frame", "warmth", "AU09"])
+            rows.append((f"film{film}.mp4", frame, 2 * red - 1, int(green > 0.5)))
+    table = pd.DataFrame(rows, columns=["source", "frame", "warmth", "AU09"])
     labels = tmp_path / "labels.csv"
     table.to_csv(labels, index=False)
     rows_ = load_rows(folder, labels, Selection("action-units"))

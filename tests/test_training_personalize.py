@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
+from helpers.command import mien
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra train)")
 
 from helpers.heads import QUIET, analyzed_table, color_network, colored, figures, labeled_rows  # noqa: E402
 
-from mien.cli.commands import app  # noqa: E402
 from mien.datasets import load_faces  # noqa: E402
 from mien.datasets.frames.labels import labels_of  # noqa: E402
 from mien.errors import InputError, ModelError, UsageError  # noqa: E402
@@ -23,7 +21,7 @@ from mien.expressions.heads import Head  # noqa: E402
 from mien.expressions.onnx import OnnxClassifier  # noqa: E402
 from mien.models.session import file_sha256  # noqa: E402
 from mien.plugins import load_classifier, model_path  # noqa: E402
-from mien.training.heads.alignment import LabelledFeatures, match  # noqa: E402
+from mien.training.heads.alignment import LabeledFeatures, match  # noqa: E402
 from mien.training.heads.features import features_of  # noqa: E402
 from mien.training.heads.personalize import LastLayer, adapt, fit_layer  # noqa: E402
 from mien.training.heads.train import HeadRecipe, train_head  # noqa: E402
@@ -32,20 +30,15 @@ from mien.types import FloatArray  # noqa: E402
 LABELS = ("neutral", "happiness", "sadness")
 
 
-def mien(*arguments: object) -> Any:
-    """Run the command, in this process: torch takes long to load."""
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-
-def person(model: Path, features: FloatArray, labels: list[str]) -> LabelledFeatures:
+def person(model: Path, features: FloatArray, labels: list[str]) -> LabeledFeatures:
     """Pictures of one person."""
     values = np.eye(3, dtype=np.float32)[[LABELS.index(label) for label in labels]]
-    told = labeled_rows(values, LABELS, features)
+    rows = labeled_rows(values, LABELS, features)
     n = len(labels)
     names = np.array([f"{i}.jpg" for i in range(n)], dtype=object)
     alone = np.full(n, "she", dtype=object)
     unknown = np.full(n, np.nan)
-    return replace(told, videos=names, people=alone, times=unknown, sha256=file_sha256(model))
+    return replace(rows, videos=names, people=alone, times=unknown, sha256=file_sha256(model))
 
 
 def blue(n: int, seed: int = 0) -> FloatArray:
@@ -62,8 +55,8 @@ def test_the_last_layer_is_the_model_itself(tmp_path: Path) -> None:
     features = model.activations(crops).embedding
     assert features is not None
     logits = features @ start.weights.T + start.biases
-    told = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    assert told == pytest.approx(model.classify(crops).values, abs=1e-4)
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    assert probabilities == pytest.approx(model.classify(crops).values, abs=1e-4)
     hidden = OnnxClassifier(model.path, replace(model.card, head=""))
     with pytest.raises(ModelError, match="tiny does not export its last layer"):
         LastLayer.of(hidden)
@@ -74,8 +67,8 @@ def test_a_resting_face_is_learned_from_a_few_images(tmp_path: Path) -> None:
     model = OnnxClassifier(path)
     assert model.classify(colored(blue(20))).top.tolist() == [2] * 20
     warm = np.asarray([[0.9, 0.5, 0.2]] * 4, np.float32)
-    told = person(path, np.concatenate([blue(8), warm]), ["neutral"] * 8 + ["happiness"] * 4)
-    trained = adapt(model, told, tmp_path / "she.onnx")
+    rows = person(path, np.concatenate([blue(8), warm]), ["neutral"] * 8 + ["happiness"] * 4)
+    trained = adapt(model, rows, tmp_path / "she.onnx")
     found = figures(trained)
     assert found["loss_after"] < found["loss_before"] - 0.2
     assert "fits these labels better" in trained.notes[0]
@@ -124,16 +117,16 @@ def test_the_more_frames_the_further_it_moves(tmp_path: Path) -> None:
 def test_too_little_of_a_person_is_one_sentence(tmp_path: Path) -> None:
     path = color_network(tmp_path / "tiny.onnx")
     model = OnnxClassifier(path)
-    told = person(path, blue(6), ["neutral"] * 6)
+    rows = person(path, blue(6), ["neutral"] * 6)
     film = np.full(6, "film.mp4", dtype=object)
-    moment = replace(told, videos=film, times=np.arange(6, dtype=np.float64) / 25)
+    moment = replace(rows, videos=film, times=np.arange(6, dtype=np.float64) / 25)
     with pytest.raises(InputError, match="at 4 or more moments are needed, there are 1"):
         adapt(model, moment, tmp_path / "a.onnx")
     adapt(model, replace(moment, times=np.arange(6, dtype=np.float64) * 3), tmp_path / "a.onnx")
     with pytest.raises(ModelError, match="features of another model"):
-        adapt(model, replace(told, sha256="other"), tmp_path / "b.onnx")
+        adapt(model, replace(rows, sha256="other"), tmp_path / "b.onnx")
     with pytest.raises(UsageError, match="tiny has no label 'bored'; it has neutral, happiness"):
-        adapt(model, replace(told, columns=("neutral", "bored", "sadness")), tmp_path / "b.onnx")
+        adapt(model, replace(rows, columns=("neutral", "bored", "sadness")), tmp_path / "b.onnx")
 
 
 def test_the_command_from_table_to_analysis(tmp_path: Path, photo: Path) -> None:
@@ -143,8 +136,8 @@ def test_the_command_from_table_to_analysis(tmp_path: Path, photo: Path) -> None
     lines = ["source,frame,valence,arousal,expression"]
     for film in range(3):
         analyzed_table(folder, model, f"film{film}.mp4", 60)
-        told = [(i / 30 - 1, 1 - i / 30, "happy" if i > 30 else "sad") for i in range(60)]
-        lines += [f"film{film},{i},{v:.3f},{a:.3f},{e}" for i, (v, a, e) in enumerate(told)]
+        rows = [(i / 30 - 1, 1 - i / 30, "happy" if i > 30 else "sad") for i in range(60)]
+        lines += [f"film{film},{i},{v:.3f},{a:.3f},{e}" for i, (v, a, e) in enumerate(rows)]
     labels = tmp_path / "labels.csv"
     labels.write_text("\n".join(lines))
     head = tmp_path / "va.onnx"
@@ -195,9 +188,9 @@ def test_votes_of_real_faces(shared: Path, tmp_path: Path) -> None:
     model = OnnxClassifier(model_path("mien-mobilenet"))
     seen = features_of(model, faces)
     assert seen.values.shape == (900, 1024)
-    told = match(seen, labels_of(faces, "regression"))
-    told = replace(told, splits=np.full(900, "", dtype=object))
-    trained = train_head(told, HeadRecipe("regression", rounds=8), tmp_path / "v.onnx", **QUIET)
+    rows = match(seen, labels_of(faces, "regression"))
+    rows = replace(rows, splits=np.full(900, "", dtype=object))
+    trained = train_head(rows, HeadRecipe("regression", rounds=8), tmp_path / "v.onnx", **QUIET)
     found = figures(trained)
     assert found["r_votes_happiness"] > 0.9
     assert found["kl"] < 0.6

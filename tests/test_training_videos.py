@@ -292,16 +292,16 @@ def test_progress_comes_to_its_end(
     train: Callable[..., Trained[VideoCard]], rng: np.random.Generator
 ) -> None:
     values, truth = classes(rng, 45, far=3)
-    told: list[tuple[str, int, int]] = []
+    reported: list[tuple[str, int, int]] = []
 
     def report(line: dict[str, Any]) -> None:
-        told.append((line["stage"], line["step"], line["of"]))
+        reported.append((line["stage"], line["step"], line["of"]))
 
     train(list(values), listed(truth), report=report)
-    analyzed = [step for step in told if step[0].startswith("analyzing")]
+    analyzed = [step for step in reported if step[0].startswith("analyzing")]
     assert analyzed[0] == ("analyzing 0.mp4", 0, 45)
     assert analyzed[-1] == ("analyzing videos", 45, 45)
-    chosen = [step for step in told if step[0] == "choosing C"]
+    chosen = [step for step in reported if step[0] == "choosing C"]
     assert [step[1] for step in chosen] == list(range(1, len(chosen) + 1))
     assert chosen[-1][1] == chosen[-1][2]
 
@@ -357,7 +357,7 @@ def test_a_list_of_videos(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         (
             "path,label\na.mp4,sad\nx.mp4,sad\ny.mp4,glad\n",
@@ -368,7 +368,7 @@ def test_a_list_of_videos(tmp_path: Path) -> None:
         ("path,label\na.mp4,sad\n./a.mp4,fear\n", "lists a video twice: a.mp4"),
         ("path,label\na.mp4,sad\nb.mp4,uncertain\n", "no label can be called 'uncertain'"),
         ("path,label\na.mp4,sad\nb.mp4,frames\n", "no label can be called 'frames'"),
-        ("film,colour\na.mp4,sad\n", "columns path and label; it has 1 rows with film, colour"),
+        ("film,color\na.mp4,sad\n", "columns path and label; it has 1 rows with film, color"),
         ("path,label,split\na.mp4,sad,train\nb.mp4,fear,\n", "line 3: a split is train"),
         ("path,label,split\na.mp4,sad,train\nb.mp4,fear,train\n", "videos to train and videos to"),
         (
@@ -378,8 +378,8 @@ def test_a_list_of_videos(tmp_path: Path) -> None:
         ("", "columns path and label; it has 0 rows with no columns"),
     ],
 )
-def test_a_list_that_cannot_be_used(tmp_path: Path, text: str, told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_a_list_that_cannot_be_used(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         read_videos(sheet(tmp_path, text, "a.mp4", "b.mp4"))
 
 

@@ -15,43 +15,51 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mien.analyzer import EmotionAnalyzer
-    from mien.errors import (
-        FrameDroppedError,
-        ImageError,
-        InputError,
-        InputNotFoundError,
-        MienError,
-        MissingExtraError,
-        ModelError,
-        PluginError,
-        UsageError,
-        VideoError,
-    )
-    from mien.expressions.base import ClassifierDescription
-    from mien.expressions.callable import CustomClassifier
-    from mien.expressions.heads import Head
-    from mien.faces.detectors.base import DetectorDescription
-    from mien.faces.detectors.callable import CustomDetector
-    from mien.faces.quality import Quality
-    from mien.media.base import Timing
-    from mien.media.camera import CameraSource
-    from mien.media.images import read_image, write_image
-    from mien.media.inputs import Inputs, VideoOptions
-    from mien.media.video import VideoSource
-    from mien.models.card import CropSpec, ModelCard
-    from mien.plugins import load_classifier, load_detector
-    from mien.results.collection import Results
-    from mien.results.result import Result
-    from mien.results.settings import RunSettings
-    from mien.results.summary import RunSummary
-    from mien.sinks.annotated import AnnotatedSink
-    from mien.sinks.jsonl import JsonlSink
-    from mien.sinks.tables import TableSink
-    from mien.sinks.video import VideoSink
-    from mien.timeline.timeline import Timeline, load
-    from mien.tracking.tracker import TrackingDetector
-    from mien.types import Faces, Frame, Scores
+    from mien.analyzer import EmotionAnalyzer as EmotionAnalyzer
+    from mien.errors import FrameDroppedError as FrameDroppedError
+    from mien.errors import ImageError as ImageError
+    from mien.errors import InputError as InputError
+    from mien.errors import InputNotFoundError as InputNotFoundError
+    from mien.errors import MienError as MienError
+    from mien.errors import MissingExtraError as MissingExtraError
+    from mien.errors import ModelError as ModelError
+    from mien.errors import PluginError as PluginError
+    from mien.errors import UsageError as UsageError
+    from mien.errors import VideoError as VideoError
+    from mien.expressions.base import ClassifierDescription as ClassifierDescription
+    from mien.expressions.callable import CustomClassifier as CustomClassifier
+    from mien.expressions.heads import Head as Head
+    from mien.faces.detectors.base import DetectorDescription as DetectorDescription
+    from mien.faces.detectors.callable import CustomDetector as CustomDetector
+    from mien.faces.mesh import Mesh as Mesh
+    from mien.faces.quality import Quality as Quality
+    from mien.media.base import Timing as Timing
+    from mien.media.camera import CameraSource as CameraSource
+    from mien.media.images import read_image as read_image
+    from mien.media.images import write_image as write_image
+    from mien.media.inputs import Inputs as Inputs
+    from mien.media.inputs import VideoOptions as VideoOptions
+    from mien.media.video import VideoSource as VideoSource
+    from mien.models.card import CropSpec as CropSpec
+    from mien.models.card import ModelCard as ModelCard
+    from mien.plugins import load_classifier as load_classifier
+    from mien.plugins import load_detector as load_detector
+    from mien.plugins import load_mesh as load_mesh
+    from mien.results.collection import Results as Results
+    from mien.results.embeddings import load_landmarks as load_landmarks
+    from mien.results.result import Result as Result
+    from mien.results.settings import RunSettings as RunSettings
+    from mien.results.summary import RunSummary as RunSummary
+    from mien.sinks.annotated import AnnotatedSink as AnnotatedSink
+    from mien.sinks.jsonl import JsonlSink as JsonlSink
+    from mien.sinks.tables import TableSink as TableSink
+    from mien.sinks.video import VideoSink as VideoSink
+    from mien.timeline.timeline import Timeline as Timeline
+    from mien.timeline.timeline import load as load
+    from mien.tracking.tracker import TrackingDetector as TrackingDetector
+    from mien.types import Faces as Faces
+    from mien.types import Frame as Frame
+    from mien.types import Scores as Scores
 
 __version__: str
 
@@ -60,95 +68,40 @@ __version__: str
 if "onnxruntime" not in sys.modules and not os.environ.get("ORT_DISABLE_TELEMETRY"):
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
-_MODULES = {
-    "AnnotatedSink": "sinks.annotated",
-    "CameraSource": "media.camera",
-    "ClassifierDescription": "expressions.base",
-    "CropSpec": "models.card",
-    "CustomClassifier": "expressions.callable",
-    "DetectorDescription": "faces.detectors.base",
-    "EmotionAnalyzer": "analyzer",
-    "Faces": "types",
-    "Frame": "types",
-    "FrameDroppedError": "errors",
-    "CustomDetector": "faces.detectors.callable",
-    "Head": "expressions.heads",
-    "ImageError": "errors",
-    "InputError": "errors",
-    "InputNotFoundError": "errors",
-    "Inputs": "media.inputs",
-    "JsonlSink": "sinks.jsonl",
-    "MienError": "errors",
-    "MissingExtraError": "errors",
-    "ModelCard": "models.card",
-    "ModelError": "errors",
-    "PluginError": "errors",
-    "Quality": "faces.quality",
-    "Result": "results.result",
-    "Results": "results.collection",
-    "RunSettings": "results.settings",
-    "RunSummary": "results.summary",
-    "Scores": "types",
-    "TableSink": "sinks.tables",
-    "Timeline": "timeline.timeline",
-    "Timing": "media.base",
-    "TrackingDetector": "tracking.tracker",
-    "UsageError": "errors",
-    "VideoError": "errors",
-    "VideoOptions": "media.inputs",
-    "VideoSink": "sinks.video",
-    "VideoSource": "media.video",
-    "load": "timeline.timeline",
-    "load_classifier": "plugins",
-    "load_detector": "plugins",
-    "read_image": "media.images",
-    "write_image": "media.images",
+#: The names of the package, by the module that has them.
+_NAMES = {
+    "analyzer": "EmotionAnalyzer",
+    "errors": "FrameDroppedError ImageError InputError InputNotFoundError MienError "
+    "MissingExtraError ModelError PluginError UsageError VideoError",
+    "expressions.base": "ClassifierDescription",
+    "expressions.callable": "CustomClassifier",
+    "expressions.heads": "Head",
+    "faces.detectors.base": "DetectorDescription",
+    "faces.detectors.callable": "CustomDetector",
+    "faces.mesh": "Mesh",
+    "faces.quality": "Quality",
+    "media.base": "Timing",
+    "media.camera": "CameraSource",
+    "media.images": "read_image write_image",
+    "media.inputs": "Inputs VideoOptions",
+    "media.video": "VideoSource",
+    "models.card": "CropSpec ModelCard",
+    "plugins": "load_classifier load_detector load_mesh",
+    "results.collection": "Results",
+    "results.embeddings": "load_landmarks",
+    "results.result": "Result",
+    "results.settings": "RunSettings",
+    "results.summary": "RunSummary",
+    "sinks.annotated": "AnnotatedSink",
+    "sinks.jsonl": "JsonlSink",
+    "sinks.tables": "TableSink",
+    "sinks.video": "VideoSink",
+    "timeline.timeline": "Timeline load",
+    "tracking.tracker": "TrackingDetector",
+    "types": "Faces Frame Scores",
 }
-
-__all__ = [
-    "AnnotatedSink",
-    "CameraSource",
-    "ClassifierDescription",
-    "CropSpec",
-    "CustomClassifier",
-    "CustomDetector",
-    "DetectorDescription",
-    "EmotionAnalyzer",
-    "Faces",
-    "Frame",
-    "FrameDroppedError",
-    "Head",
-    "ImageError",
-    "InputError",
-    "InputNotFoundError",
-    "Inputs",
-    "JsonlSink",
-    "MienError",
-    "MissingExtraError",
-    "ModelCard",
-    "ModelError",
-    "PluginError",
-    "Quality",
-    "Result",
-    "Results",
-    "RunSettings",
-    "RunSummary",
-    "Scores",
-    "TableSink",
-    "Timeline",
-    "Timing",
-    "TrackingDetector",
-    "UsageError",
-    "VideoError",
-    "VideoOptions",
-    "VideoSink",
-    "VideoSource",
-    "load",
-    "load_classifier",
-    "load_detector",
-    "read_image",
-    "write_image",
-]
+_MODULES = {name: module for module, names in _NAMES.items() for name in names.split()}
+__all__ = sorted(_MODULES)  # type checkers go by the imports above
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -11,13 +10,12 @@ from itertools import chain, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mien.errors import PluginError, UsageError, VideoError
+from mien.errors import UsageError, VideoError
 from mien.expressions.affect import AFFECT, coordinates_of, missing, provenance_note
 from mien.expressions.base import EmotionClassifier, describe_classifier
 from mien.expressions.heads import Head
 from mien.faces.detectors.base import describe_detector
 from mien.faces.detectors.box_formats import BoxFormat
-from mien.labels import ATTRIBUTES, IDENTITY
 from mien.media.base import TimedSource, checked, timing_of
 from mien.media.inputs import ALL_FRAMES, Input, VideoOptions
 from mien.media.photos import check_inputs, opened, photos
@@ -27,12 +25,13 @@ from mien.pipeline import Pipeline
 from mien.plugins import (
     DEFAULT_CLASSIFIER,
     DEFAULT_DETECTOR,
+    FACE_OUTPUTS,
     DetectorLike,
     is_network,
-    load_attributes,
     load_classifier,
     load_detector,
-    load_identity,
+    load_face_models,
+    plain_settings,
 )
 from mien.results.failures import unless_all_fail
 from mien.results.result import Result
@@ -63,8 +62,9 @@ class EmotionAnalyzer:
         threads: threads that a network may use; None for every processor.
         also: additional outputs per face: "age", "gender" (as viewers would estimate them, see
             `mien.expressions.attributes`: not for decisions on individuals), "identity",
-            "features" (see `mien.labels.EMBEDDINGS`), and "affect": valence and arousal, derived
-            where the model does not predict them.
+            "features" (see `mien.labels.EMBEDDINGS`), "affect" (valence and arousal, derived where
+            the model does not predict them), "actions" (facial actions, head pose and gaze, see
+            `mien.expressions.actions`), and "landmarks": 478 points, beside a table.
         heads: files of ``mien train-head``, or opened heads, on the features of the classifier.
         box_format: format of the boxes of your own function or list, such as "xywh", see
             `mien.CustomDetector`; left, top, right, bottom in pixels by default.
@@ -79,8 +79,8 @@ class EmotionAnalyzer:
 
     Raises:
         UsageError: an unknown name, a number out of range, `also` or `heads` for a ready
-            classifier (other than "age", "gender", "identity" and "affect"), or "affect" for labels
-            without a known valence and arousal.
+            classifier (what that itself would have to give), or "affect" for labels without a known
+            valence and arousal.
         ModelError: a model file is missing or damaged, or does not give what `also` names.
     """
 
@@ -111,7 +111,7 @@ class EmotionAnalyzer:
         own = {name: value for name, value in own.items() if value is not None}
         self.detector = load_detector(detector, **own)
         heads = (heads,) if isinstance(heads, str | Path) else tuple(heads)
-        embeddings = tuple(name for name in also if name not in (AFFECT, IDENTITY, *ATTRIBUTES))
+        embeddings = tuple(name for name in also if name not in (AFFECT, *FACE_OUTPUTS))
         options: dict[str, Any] = {"threads": threads, "batch_size": batch_size, "also": embeddings}
         if embeddings and not is_network(classifier):
             raise UsageError(f"a ready classifier does not give {', '.join(embeddings)}.")
@@ -127,32 +127,25 @@ class EmotionAnalyzer:
         self.labels = tuple(name for name in self.classifier.labels if name not in self.without)
         self.uncertain_below, self.min_score = uncertain_below, min_score
         self.batch_size, self.threads = batch_size, threads
-        attributes = load_attributes([n for n in also if n in ATTRIBUTES], threads=threads)
+        models = load_face_models(also, threads=threads)
         described = describe_classifier(self.classifier)
         derived = missing(described.measures) if AFFECT in also else ()
         if derived:
             coordinates_of(self.labels)
-        identity = load_identity(threads=threads) if IDENTITY in also else None
-        models = tuple(model for model in (attributes, identity) if model is not None)
         given = [name for model in models for name in model.measures]
         self.measures: tuple[str, ...] = (*described.measures, *derived, *given)
         self.settings = RunSettings(
             mien_version=metadata.version("mien"),
             detector=detector if isinstance(detector, str) else type(self.detector).__name__,
-            detector_settings=_plain(describe_detector(self.detector).settings),
+            detector_settings=plain_settings(describe_detector(self.detector).settings),
             classifier=described.name,
             classifier_sha256=file_sha256(described.path) if described.path else "",
             without=self.without,
-            also=(
-                *described.also,
-                *(attributes.attributes if attributes else ()),
-                *((IDENTITY,) if identity else ()),
-            ),
+            also=(*described.also, *(name for model in models for name in model.requested)),
             uncertain_below=uncertain_below,
             derived=provenance_note(derived),
-            attributes_sha256=attributes.sha256 if attributes else "",
-            identity_sha256=identity.sha256 if identity else "",
             heads=described.heads,
+            **{name: value for model in models for name, value in model.settings.items()},
         )
         self._pipeline = Pipeline(
             self.classifier,
@@ -386,14 +379,6 @@ def _kind(item: Frame | Input | TimedSource) -> str:
 
 def _names(names: str | Sequence[str]) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names)
-
-
-def _plain(settings: Any) -> dict[str, Any]:
-    """The detector's settings, as they come back from a table."""
-    try:
-        return dict(json.loads(json.dumps(dict(settings))))
-    except (TypeError, ValueError) as error:
-        raise PluginError(f"the settings of a detector must be plain values: {error}.") from error
 
 
 def _by_source(frames: Iterable[Frame], tracked: TrackingDetector) -> Iterator[Frame]:

@@ -137,25 +137,21 @@ def partial_path(path: Path) -> Path:
     return path.with_name(path.name + PARTIAL)
 
 
-def claim(path: Path, name: str, *, empty: bool = True) -> io.FileIO:
+def claim(path: Path, name: str, *, empty: bool = True, wait: bool = False) -> io.FileIO:
     """Open a file for writing, under a lock that ends with the process that holds it.
 
-    Links are not followed, as their target would be truncated.
-
-    Args:
-        path: the file to open.
-        name: its name in messages.
-        empty: truncate it.
+    Links are not followed, as their target would be truncated. `name` stands in messages; `empty`
+    truncates the file; `wait` waits while another run holds the lock.
 
     Raises:
-        UsageError: another run holds the lock.
+        UsageError: another run holds the lock, and `wait` is false.
         OSError: it cannot be opened; ELOOP for a link.
     """
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     while True:
         file = io.FileIO(os.open(path, flags, 0o666), "r+")
         try:
-            _lock(file, name)
+            _lock(file, name, wait=wait)
             if is_at(file, path):  # unless renamed by its last owner before we got the lock
                 if empty:
                     file.truncate(0)
@@ -174,13 +170,13 @@ def is_at(file: io.FileIO, path: Path) -> bool:
         return False
 
 
-def _lock(file: IO[bytes] | io.FileIO, name: str) -> None:
+def _lock(file: IO[bytes] | io.FileIO, name: str, *, wait: bool = False) -> None:
     if sys.platform == "win32":
         return
     import fcntl
 
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError as error:
         raise UsageError(
             f"{name} is being written by another run: wait until it ends, or choose another name."

@@ -30,6 +30,8 @@ ATTRIBUTES = {"age": "apparent_age", "gender": "apparent_female"}
 #: Vectors that a model may compute for each face: identity (of length 1, cosine-similar for images
 #: of the same person), and the last layer's features, for heads and video classifiers.
 IDENTITY, FEATURES = EMBEDDINGS = ("identity", "features")
+#: Further requests: the columns of `mien.expressions.actions`, and the points of the face mesh.
+ACTIONS, LANDMARKS = "actions", "landmarks"
 #: The answer where no label would win a majority of viewers.
 UNCERTAIN = "uncertain"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -76,7 +76,7 @@ class Pipeline:
             InputError: it cannot be read.
             PluginError: the detector or classifier failed.
         """
-        detection = self._detect(frame, detector, keep=True)
+        detection = self._detect(frame, detector, self.models, keep=True)
         if detection.problem is not None:
             raise detection.problem
         result = self._classify([detection])[0]
@@ -108,7 +108,7 @@ class Pipeline:
         """Results of some frames, chosen coarse to fine; people are tracked across those."""
 
         def evaluate(frame: Frame, detector: FaceDetector) -> Result:
-            return self._classify([self._detect(frame, detector, keep=True)])[0]
+            return self._classify([self._detect(frame, detector, self.models, keep=True)])[0]
 
         for _, video in groupby(frames, lambda frame: frame.source):
             for shown, result in adaptive_results(video, tracked, evaluate):
@@ -122,13 +122,18 @@ class Pipeline:
         None comes between them, so that a thread which runs this can be stopped there.
         """
         upcoming = awaited(frames)
+        source, models = None, self.models
         problem: BaseException | None = None
         while problem is None:
             waiting: list[_Detection] = []
             crops = held = 0
             while crops < self.batch_size and len(waiting) < patience and held < KEPT_BYTES:
                 try:
-                    detection = self._detect(next(upcoming), detector, keep=keep)
+                    frame = next(upcoming)
+                    if frame.source != source:
+                        source = frame.source
+                        models = tuple(model.fresh() for model in self.models)
+                    detection = self._detect(frame, detector, models, keep=keep)
                 except BaseException as error:  # noqa: BLE001 - raised after the rest was yielded
                     problem = error
                     break
@@ -142,7 +147,9 @@ class Pipeline:
         if not isinstance(problem, StopIteration):
             raise problem
 
-    def _detect(self, frame: Frame, detector: FaceDetector, *, keep: bool) -> _Detection:
+    def _detect(
+        self, frame: Frame, detector: FaceDetector, models: Sequence[FaceModel], *, keep: bool
+    ) -> _Detection:
         """Read an image, find its faces and crop them."""
         started = time.perf_counter()
         try:
@@ -159,7 +166,7 @@ class Pipeline:
         except PluginError as error:
             return self._failed(detection, error)
         crops = crop_faces(image, faces, self.classifier.input_size, self.crop)
-        values = tuple(model.values(image, faces) for model in self.models)
+        values = tuple(model.values(image, faces) for model in models)
         seconds = time.perf_counter() - started
         return replace(detection, faces=faces, crops=crops, seconds=seconds, values=values)
 
@@ -183,7 +190,8 @@ class Pipeline:
             if len(waiting) > 1:  # find the input that it fails at
                 return [self._classify([detection])[0] for detection in waiting]
             first = waiting[0] if waiting[0].problem else self._failed(waiting[0], error)
-            return [self._result(first, Scores.empty(self._labels), 1000 * first.seconds)]
+            labels = [name for name in self.classifier.labels if name not in self.without]
+            return [self._result(first, Scores.empty(labels), 1000 * first.seconds)]
         for name in self.without:
             scores = scores.without(name)
         if self.derive_affect:
@@ -200,18 +208,16 @@ class Pipeline:
             results.append(self._result(detection, own, 1000 * seconds))
         return results
 
-    @property
-    def _labels(self) -> tuple[str, ...]:
-        return tuple(name for name in self.classifier.labels if name not in self.without)
-
     def _result(self, detection: _Detection, scores: Scores, milliseconds: float) -> Result:
         frame, problem = detection.frame, detection.problem
+        mesh = next((v.mesh for v in detection.values if v.mesh is not None), None)
         return Result(
             frame.source,
             detection.faces,
             scores,
-            assess(detection.faces, detection.crops),
+            assess(detection.faces, detection.crops, mesh),
             detection.crops,
+            mesh=mesh,
             index=frame.index,
             time_s=frame.time_s,
             duration_s=frame.duration_s,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Sized
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence, Sized
 from difflib import get_close_matches
 from importlib import metadata, resources
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy.typing as npt
 
 from mien import hub
 from mien.errors import MienError, ModelError, PluginError, UsageError
+from mien.expressions.actions import ActionModel, BlendshapeModel
 from mien.expressions.attributes import AttributeModel
 from mien.expressions.base import EmotionClassifier
 from mien.expressions.heads import Head, HeadedClassifier
@@ -20,6 +22,9 @@ from mien.faces.detectors import BUILTIN, make_detector
 from mien.faces.detectors.base import FaceDetector
 from mien.faces.detectors.callable import CustomDetector
 from mien.faces.identity import IdentityModel
+from mien.faces.mesh import FaceMesh
+from mien.faces.model import FaceModel
+from mien.labels import ACTIONS, ATTRIBUTES, IDENTITY, LANDMARKS
 from mien.models.card import ModelCard
 from mien.types import Faces
 
@@ -28,13 +33,15 @@ DetectorLike = (
     str | FaceDetector | Callable[..., Any] | Faces | Sequence[Sequence[float]] | npt.NDArray[Any]
 )
 T = TypeVar("T", bound=Sized)
-DEFAULT_DETECTOR = "mtcnn"
+DEFAULT_DETECTOR = "yunet"
 DEFAULT_CLASSIFIER = "mien-mobilenet"
 #: Expression models that ship in the wheel.
 CLASSIFIERS = hub.PACKAGED
 #: The networks of apparent age and gender, and of identity vectors; they ship, too.
 ATTRIBUTE_MODEL = "faceres"
 IDENTITY_MODEL = "mobilefacenet"
+#: What an analyzer may be asked for that comes from further networks.
+FACE_OUTPUTS = (*ATTRIBUTES, IDENTITY, ACTIONS, LANDMARKS)
 DETECTOR_GROUP = "mien.detectors"
 CLASSIFIER_GROUP = "mien.classifiers"
 
@@ -58,21 +65,14 @@ def find_model(name: str | Path) -> Path:
         ModelError: it is missing, or has not been fetched.
         UsageError: there is no model of that name.
     """
-    text = str(name)
-    if text in CLASSIFIERS:
-        return model_path(text)
-    if text.lower().endswith(".onnx"):
-        if not Path(text).is_file():
-            raise ModelError(f"there is no model file {text}.")
-        return Path(text)
-    return _named(text)[0]
+    return _network(str(name))[0]
 
 
 def load_detector(detector: DetectorLike, **options: Any) -> FaceDetector:
     """Load a face detector by name, or wrap what you have as one.
 
     Args:
-        detector: ``mtcnn``, ``haar``, ``yunet``, the name of an installed plug-in, an object with
+        detector: ``yunet``, ``mtcnn``, ``haar``, the name of an installed plug-in, an object with
             ``detect(image)``, any function from an image to boxes, or the boxes themselves.
         options: passed to the detector, such as ``min_score`` and ``min_face``.
 
@@ -80,8 +80,6 @@ def load_detector(detector: DetectorLike, **options: Any) -> FaceDetector:
         UsageError: the name is unknown, or the detector has no such option.
     """
     if isinstance(detector, str):
-        if detector == "yunet" and "model_path" not in options:
-            options["model_path"] = hub.path_of("yunet")
         if detector in BUILTIN:
             return make_detector(detector, **options)
         plugin: FaceDetector = _plugin(DETECTOR_GROUP, detector, BUILTIN, options)
@@ -127,12 +125,8 @@ def load_classifier(
         return HeadedClassifier(model, opened)
     if isinstance(classifier, str | Path):
         name = str(classifier)
-        if name in CLASSIFIERS:
-            return OnnxClassifier(model_path(name), card, **options)
-        if name.lower().endswith(".onnx"):
-            return OnnxClassifier(name, card, **options)
         if is_network(name):
-            path, own_card = _named(name)
+            path, own_card = _network(name)
             return OnnxClassifier(path, card or own_card, **options)
         if card is not None:
             raise UsageError(f"{name} is not an .onnx file and takes no card.")
@@ -153,9 +147,29 @@ def load_classifier(
     )
 
 
-def load_attributes(names: Sequence[str], **options: Any) -> AttributeModel | None:
-    """The model of the attributes `names` (see `mien.labels.ATTRIBUTES`); None for no name."""
-    return AttributeModel(model_path(ATTRIBUTE_MODEL), names, **options) if names else None
+def load_face_models(names: Collection[str], **options: Any) -> tuple[FaceModel, ...]:
+    """The further networks that some of `FACE_OUTPUTS` need; other names are left to others."""
+    models: list[FaceModel] = []
+    if attributes := [name for name in names if name in ATTRIBUTES]:
+        models.append(AttributeModel(model_path(ATTRIBUTE_MODEL), attributes, **options))
+    if IDENTITY in names:
+        models.append(load_identity(**options))
+    if asked := tuple(name for name in (ACTIONS, LANDMARKS) if name in names):
+        shapes = BlendshapeModel(model_path("face_blendshapes"), **options)
+        models.append(ActionModel(load_mesh(**options), shapes, asked))
+    return tuple(models)
+
+
+def load_mesh(**options: Any) -> FaceMesh:
+    """The network that finds 478 points of each face, with both irises.
+
+        faces = mien.load_detector("mtcnn").detect(image)
+        points = mien.load_mesh()(image, faces).points
+
+    Args:
+        options: ``threads`` and ``batch_size``, see `mien.faces.mesh.FaceMesh`.
+    """
+    return FaceMesh(model_path("face_mesh"), **options)
 
 
 def load_identity(**options: Any) -> IdentityModel:
@@ -163,21 +177,36 @@ def load_identity(**options: Any) -> IdentityModel:
     return IdentityModel(model_path(IDENTITY_MODEL), **options)
 
 
+def plain_settings(settings: Any) -> dict[str, Any]:
+    """The settings of a detector, as they come back from a table.
+
+    Raises:
+        PluginError: they are not plain values.
+    """
+    try:
+        return dict(json.loads(json.dumps(dict(settings))))
+    except (TypeError, ValueError) as error:
+        raise PluginError(f"the settings of a detector must be plain values: {error}.") from error
+
+
 def is_network(classifier: Any) -> bool:
     """Whether `load_classifier` would open an `OnnxClassifier`."""
     name = str(classifier) if isinstance(classifier, str | Path) else ""
     entry = hub.entry(name)
     listed = entry is not None and entry.kind == "classifier"
-    return name in CLASSIFIERS or name.lower().endswith(".onnx") or listed or _is_own(name)
+    is_own = name in CLASSIFIERS or name in hub.own_models()
+    return is_own or name.lower().endswith(".onnx") or listed
 
 
-def _is_own(name: str) -> bool:
-    return name in hub.own_models()
-
-
-def _named(name: str) -> tuple[Path, dict[str, Any] | None]:
-    """The file of a fetched or added model, and its card where there is one beside it."""
-    if _is_own(name):
+def _network(name: str) -> tuple[Path, dict[str, Any] | None]:
+    """The file of a model by name or path, and its card where that is beside it."""
+    if name in CLASSIFIERS:
+        return model_path(name), None
+    if name.lower().endswith(".onnx"):
+        if not Path(name).is_file():
+            raise ModelError(f"there is no model file {name}.")
+        return Path(name), None
+    if name in hub.own_models():
         return hub.own_models()[name], hub.own_card(name)
     return hub.path_of(name), hub.find(name).card_fields()
 
@@ -205,11 +234,7 @@ def _plugin(group: str, name: str, builtin: Sequence[str], options: Mapping[str,
 def guarded(plug: Callable[[Any], Any], argument: Any, kind: type[T], rows: int | None = None) -> T:
     """Call a plug and check its answer; an exception of its own becomes one sentence.
 
-    Args:
-        plug: the method of a detector or classifier.
-        argument: its argument.
-        kind: the type that it must return.
-        rows: how many rows that must have; None for any number.
+    It must return a `kind`, with `rows` rows where a number is given.
 
     Raises:
         PluginError: it failed, or returned something else.

@@ -9,7 +9,6 @@ was violated.
 
 from __future__ import annotations
 
-import json
 import pickle
 from collections.abc import Iterable
 from functools import partial
@@ -20,9 +19,9 @@ import numpy as np
 
 from mien.errors import MienError, PluginError
 from mien.expressions.base import ClassifierDescription, EmotionClassifier
-from mien.faces.detectors.base import DetectorDescription, FaceDetector
+from mien.faces.detectors.base import DetectorDescription, FaceDetector, FollowingDetector
 from mien.media.base import Timing
-from mien.plugins import DetectorLike, load_classifier, load_detector
+from mien.plugins import DetectorLike, load_classifier, load_detector, plain_settings
 from mien.results.result import Result
 from mien.sinks.base import DrawingSink
 from mien.types import Crops, Faces, Frame, Image, Scores
@@ -38,7 +37,7 @@ def check_detector(
     It does not crash and returns the right types on images of any size, also 1 x 1; no face in an
     empty image is a normal answer; the input stays unchanged; the same image gives the same
     answer; an object can be pickled, and a `description` is a `DetectorDescription`. With an
-    image of a face: it is found, and its box is in pixels.
+    image of a face: it is found, and its box is in pixels; a `FollowingDetector` finds it again.
 
     Args:
         detector: an object, a function, boxes or a name, as `mien.load_detector` takes them.
@@ -67,7 +66,8 @@ def check_detector(
     described = _described(plug, DetectorDescription)
     if described is not None:
         _demand(0 <= described.min_score <= 1, "min_score must be between 0 and 1")
-        _plain_values(described.settings)
+        _demand(0 <= described.certain <= 1, "certain must be between 0 and 1")
+        plain_settings(described.settings)
     if face is None:
         return
     faces = _detect(plug, face)
@@ -77,6 +77,10 @@ def check_detector(
     inside = box[2] > 0 and box[3] > 0 and box[0] < width and box[1] < height
     _demand(bool(inside and box[2] - box[0] > 1.5), "boxes must be x1, y1, x2, y2 in pixels")
     _demand(len(faces[0]) == 1, "Faces must be sliceable")
+    if isinstance(plug, FollowingDetector):
+        again = plug.follow(face, faces, 0.0)
+        _demand(isinstance(again, Faces), "follow() must return mien.Faces")
+        _demand(len(again) >= len(faces), "follow() must find the faces that it is given")
 
 
 def check_classifier(
@@ -224,13 +228,6 @@ def _described(plug: Any, kind: type[T], name: str = "description") -> T | None:
     wanted = f"the optional member {name} must be mien.{kind.__name__}, got {type(value).__name__}"
     _demand(value is None or isinstance(value, kind), wanted)
     return value
-
-
-def _plain_values(settings: Any) -> None:
-    try:
-        json.dumps(dict(settings))
-    except (TypeError, ValueError) as error:
-        raise PluginError(f"the settings of a detector must be plain values: {error}.") from error
 
 
 def _picklable(plug: Any) -> None:

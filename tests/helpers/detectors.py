@@ -9,7 +9,7 @@ import numpy as np
 
 from mien.faces.detectors.base import tidy
 from mien.faces.geometry import iou
-from mien.types import Boxes, Faces, Image
+from mien.types import Faces, Image
 
 SIZE = (160, 120)  # width, height
 
@@ -73,19 +73,15 @@ class ScriptedDetector:
         return tidy(faces)
 
 
-class ScriptedRefiner(ScriptedDetector):
-    """The same, with a method that refines given boxes."""
+class ScriptedFollower(ScriptedDetector):
+    """The same, with a method that sees only the faces near those of the frame before."""
 
-    refined = 0
+    followed = 0
 
-    def detect(self, image: Image, min_face: int = 0) -> Faces:
-        return super().detect(image)
-
-    def refine(self, image: Image, boxes: Boxes, min_score: float | None = None) -> Faces:
-        self.refined += 1
-        faces = self.truth(image)[1]
-        near = iou(faces.boxes, np.asarray(boxes, np.float32)).max(axis=1, initial=0) > 0.3
-        return tidy(faces[near])
+    def follow(self, image: Image, faces: Faces, min_score: float) -> Faces:
+        self.followed += 1
+        here = self.truth(image)[1]
+        return tidy(here[iou(here.boxes, faces.boxes).max(axis=1, initial=0) > 0.3])
 
 
 def box_of(x: float, y: float) -> list[float]:

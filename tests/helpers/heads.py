@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from mien import EmotionAnalyzer, ModelCard, load_classifier
 from mien.expressions.heads import HeadCard
 from mien.sinks.tables import TableSink
-from mien.training.heads.alignment import LabelledFeatures
+from mien.training.heads.alignment import LabeledFeatures
 from mien.training.trained import Trained
 from mien.types import Crops, FloatArray, Frame, Image
 
@@ -59,14 +59,12 @@ def colored(colors: FloatArray) -> Crops:
 
 def labeled_rows(
     values: FloatArray, columns: tuple[str, ...], features: FloatArray
-) -> LabelledFeatures:
+) -> LabeledFeatures:
     """Labeled rows of thirty people, a video each."""
     n = len(values)
     people = np.array([f"p{i * 30 // n}" for i in range(n)], dtype=object)
     nothing, times = np.full(n, "", dtype=object), np.arange(n) / 25
-    return LabelledFeatures(
-        features, values, columns, people, people, nothing, times, "tiny", "abc"
-    )
+    return LabeledFeatures(features, values, columns, people, people, nothing, times, "tiny", "abc")
 
 
 def figures(trained: Trained[HeadCard]) -> dict[str, float]:

@@ -15,7 +15,7 @@ DATA = bytes(range(256)) * 4096  # 1 MB
 class Handler(BaseHTTPRequestHandler):
     """Serves `data`, or `others` by name.
 
-    The first `cuts` answers break off half-way. It supports ranges if `ranges`, sends the length
+    The first `cuts` answers break off halfway. It supports ranges if `ranges`, sends the length
     if `sized`, and waits `slow_s` before it sends.
     """
 

@@ -80,16 +80,9 @@ class CommandGroup(TyperGroup):
 class ModelsGroup(CommandGroup):
     """The commands of `mien models`, also under the names that package managers use."""
 
-    aliases: ClassVar = {
-        "ls": "list",
-        "show": "info",
-        "download": "pull",
-        "fetch": "pull",
-        "get": "pull",
-        "rm": "remove",
-        "delete": "remove",
-        "uninstall": "remove",
-    }
+    _aliases: ClassVar = {"list": "ls", "info": "show", "pull": "download fetch get"}
+    _aliases |= {"remove": "rm delete uninstall"}
+    aliases: ClassVar = {word: name for name, words in _aliases.items() for word in words.split()}
 
 
 def _suggestion(word: str) -> str:

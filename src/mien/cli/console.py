@@ -101,10 +101,7 @@ def console(stream: TextIO | None = None) -> Console:
 def table(*columns: str, left: Sequence[int] = (0,), title: str | None = None) -> Table:
     """An empty table in the style of all tables; numbers stand at the right.
 
-    Args:
-        columns: their headers; the first gives way where the terminal is narrow.
-        left: which columns hold text.
-        title: a line above the table.
+    Columns at the places `left` hold text; the first column gives way where the terminal is narrow.
     """
     from rich.table import Table
     from rich.text import Text
@@ -154,10 +151,8 @@ class Meter:
     ) -> None:
         """Show how far the loop is; cheap, so that it can be called for every step.
 
-        Args:
-            done, total: how far; of a total of None, nobody knows how far it goes.
-            what: replaces the one of the meter.
-            count: what to count instead of `done`, and its unit.
+        A total of None or 0 is unknown; `what` replaces that of the meter, and `count` with its
+        unit is shown in place of `done`.
         """
         if total and done >= total:
             self.hide()
@@ -213,7 +208,7 @@ class Meter:
             Meter._bar.add_task("")
             Meter._bar.start()
         task = Meter._bar.task_ids[0]
-        Meter._bar.update(task, description=text, completed=done, total=total, refresh=True)
+        Meter._bar.update(task, description=text, completed=done, total=total or None, refresh=True)
 
     @classmethod
     def hide(cls) -> None:

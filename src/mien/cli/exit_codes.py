@@ -139,9 +139,7 @@ def run(app: typer.Typer) -> int:
         code = app(standalone_mode=False) or OK
         sys.stdout.flush()
         return int(code)
-    except KeyboardInterrupt:
-        return STOPPED
-    except typer.Abort:
+    except (KeyboardInterrupt, typer.Abort):
         return STOPPED
     except BrokenPipeError:
         _discard_output()

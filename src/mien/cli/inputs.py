@@ -21,32 +21,19 @@ def load_analyzer(
     extras: Sequence[str] = (),
     heads: Sequence[Path] = (),
 ) -> EmotionAnalyzer:
-    """The analyzer that the options of a command ask for.
+    """The analyzer that the options of a command ask for; `extras` are its ``also``.
 
-    Args:
-        detector: a name, of the built-in ones in any case; or a YuNet ``.onnx`` file.
-        model: name or ``.onnx`` file of the expression model.
-        min_score: least detection confidence; None for the detector's own.
-        without: labels to leave out.
-        extras: further outputs, the ``also`` of `EmotionAnalyzer`.
-        heads: files of `mien train-head`.
+    The names of built-in detectors count in any case.
     """
     from mien.analyzer import EmotionAnalyzer
     from mien.cli.console import note, verbosity
     from mien.faces.detectors import BUILTIN
-    from mien.plugins import load_detector
 
     if detector.lower() in BUILTIN:
         detector = detector.lower()
-    also = tuple(extras)
-    if detector.lower().endswith(".onnx"):
-        options = {} if min_score is None else {"min_score": min_score}
-        yunet = load_detector("yunet", model_path=detector, **options)
-        analyzer = EmotionAnalyzer(yunet, model, without=without, also=also, heads=heads)
-    else:
-        analyzer = EmotionAnalyzer(
-            detector, model, min_score=min_score, without=without, also=also, heads=heads
-        )
+    analyzer = EmotionAnalyzer(
+        detector, model, min_score=min_score, without=without, also=tuple(extras), heads=heads
+    )
     if verbosity.verbose:
         for name, value in analyzer.settings.to_metadata().items():
             note(f"{name}: {value}")

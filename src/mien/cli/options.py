@@ -15,6 +15,7 @@ import typer
 from typer.models import ArgumentInfo, OptionInfo
 
 from mien.errors import UsageError
+from mien.results.files import SUFFIXES
 
 
 def _allow(pixels: int | None) -> int | None:
@@ -57,12 +58,9 @@ LabelledFaces = Annotated[Path, argument("DATA", "Labeled faces: a folder, a CSV
 ModelArgument = Annotated[str, argument("MODEL", "Model name or .onnx file.")]
 
 # Output
-TableOutput = Annotated[
-    Path | None, option("TABLE", "Table: .parquet, .csv or .jsonl.", "-o", "--output")
-]
-RequiredTable = Annotated[
-    Path, option("TABLE", "Table: .parquet, .csv or .jsonl.", "-o", "--output")
-]
+_TABLE = option("TABLE", f"Table: {', '.join(SUFFIXES)}.", "-o", "--output")
+TableOutput = Annotated[Path | None, _TABLE]
+RequiredTable = Annotated[Path, _TABLE]
 ModelOutput = Annotated[Path, option("FILE", "The new model, NAME.onnx.", "-o", "--output")]
 Annotate = Annotated[
     Path | None, option("PATH", "Folder for annotated copies; of one video, an .mp4.")
@@ -72,14 +70,14 @@ KeepFaces = Annotated[
 ]
 
 # Models
-Detector = Annotated[str, option("NAME", "mtcnn, haar, yunet, a plug-in, or a YuNet .onnx file.")]
+Detector = Annotated[str, option("NAME", "yunet, mtcnn, haar, or a plug-in.")]
 Model = Annotated[str, option("NAME", "Expression model: a name, or an .onnx file.")]
 MinScore = Annotated[
     float | None,
     option(
         "0..1",
         "Minimum detection confidence.",
-        default="the detector's: mtcnn 0.9, yunet 0.7, haar 0",
+        default="the detector's: yunet 0.7, mtcnn 0.9, haar 0",
     ),
 ]
 Without = Annotated[
@@ -105,6 +103,10 @@ Attributes = Annotated[
     str,
     option("NAMES", "Add apparent age,gender; large errors, not for individuals.", default=False),
 ]
+Actions = Annotated[
+    bool, flag("Add facial actions, head pose, gaze and openness of eyes and mouth.", "--actions")
+]
+Landmarks = Annotated[bool, flag("Save 478 points per face beside the table.", "--landmarks")]
 Embeddings = Annotated[
     str,
     option("NAMES", "Save vectors beside the table: identity, features, or both.", default=False),
@@ -124,7 +126,7 @@ Smooth = Annotated[
 AllFaces = Annotated[bool, flag("Also count faces that are unfit to be judged.", "--all-faces")]
 Json = Annotated[bool, flag("Print JSON, one object per line.", "--json")]
 
-# Labelled data
+# Labeled data
 Split = Annotated[
     str | None,
     option(

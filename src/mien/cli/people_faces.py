@@ -25,12 +25,8 @@ _COLUMNS = ["time_s", "x1", "y1", "x2", "y2", "width", "height"]
 def read_again(gathered: Gathered, who: People, rows: Sequence[int]) -> Iterator[tuple[int, Image]]:
     """The most typical face of each track: its row, and a crop ``(112, 112, 3)`` uint8 RGB.
 
-    An input that cannot be read any more is reported once, and left out.
-
-    Args:
-        gathered: where the videos and images are.
-        who: the people in it.
-        rows: of ``who.tracks``.
+    An input that cannot be read any more is reported once, and left out. `rows` are those of
+    ``who.tracks``.
     """
     faces, images = gathered.timeline.faces, gathered.timeline.images
     wanted = who.tracks.loc[list(rows), ["source", "frame", "face"]]

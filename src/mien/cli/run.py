@@ -3,71 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mien.cli.console import Meter, note, verbosity, warn, wrote
 from mien.cli.signals import uninterrupted
-from mien.media.inputs import Input, Inputs, VideoOptions
+from mien.media.inputs import ALL_FRAMES, Input, Inputs, VideoOptions
+from mien.results.summary import RunSummary
 
 if TYPE_CHECKING:
     from mien.analyzer import EmotionAnalyzer
     from mien.media.frames import VideoInfo
     from mien.results.result import Result
     from mien.sinks.base import Sink
+    from mien.types import Frame
 
-_ALL = VideoOptions()
 _NAMED = 20  # failures that are reported one by one
 
 
-@dataclass
-class Tally:
+class Tally(RunSummary):
     """A sink that counts the results of a run, and reports what could not be read."""
-
-    images: int = 0
-    frames: int = 0
-    faces: int = 0
-    unfit: int = 0
-    failed: int = 0
-    dropped: int = 0
 
     def write(self, result: Result) -> None:
         """Count one result; of very many failures, only the first are reported one by one."""
-        if result.error is None or result.dropped:
-            self.frames += result.time_s is not None
-            self.images += result.time_s is None
-            self.faces += len(result)
-            self.unfit += int((~result.quality.fit).sum())
-            self.dropped += result.dropped
+        self.add(result)
+        if result.status != "error":
             return
-        self.failed += 1
         if self.failed <= _NAMED or verbosity.verbose:
-            warn(result.error)
+            warn(result.error or "")
         elif self.failed == _NAMED + 1:
             warn("more could not be read; --verbose names all.")
 
     def show(self, files: Sequence[Path]) -> None:
         """A line about the whole run, and which files were written."""
-        kinds = [(self.images, "image"), (self.frames, "frame"), (self.faces, "face")]
-        counts = ", ".join(_many(n, noun) for n, noun in kinds if n or noun == "face")
-        if self.unfit:
-            counts += f" ({self.unfit:,} unfit to be judged)"
-        failed = f", {self.failed:,} could not be read" if self.failed else ""
-        dropped = f", {self.dropped:,} dropped to keep up" if self.dropped else ""
-        note(counts + failed + dropped)
+        note(str(self))
         wrote(*files)
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
 def analyzed(
     analyzer: EmotionAnalyzer,
     inputs: Inputs,
-    options: VideoOptions = _ALL,
+    options: VideoOptions = ALL_FRAMES,
     *,
     sinks: Iterable[Sink | Tally] = (),
     through: Callable[[Iterator[Result]], Iterator[Result]] = iter,
@@ -77,16 +53,12 @@ def analyzed(
 ) -> Iterator[Result]:
     """Results of every input in order, each written before it is given on.
 
-    Neighboring images are classified together. What `inputs` left out is noted at the end.
+    What `inputs` left out is noted at the end.
 
     Args:
-        analyzer: what finds and classifies the faces.
-        inputs: what to analyze.
-        options: which frames of videos.
+        analyzer, inputs, options, keep, adaptive: as for `EmotionAnalyzer.results`.
         sinks: take every result; open.
         through: passes the results on, before they are written.
-        keep: keep the frames of videos with their results.
-        adaptive: analyze fewer frames where nothing changes.
         skips: asked for each input, in order, whether to pass over it.
 
     Raises:
@@ -95,19 +67,20 @@ def analyzed(
     progress = _Progress(inputs)
     sinks = list(sinks)
 
-    def results() -> Iterator[Result]:
-        chosen = (item for item in inputs if not progress.passes_over(skips(item)))
-        for is_image, group in groupby(chosen, lambda item: item.kind == "image"):
-            if is_image:
-                yield from analyzer.analyze(frame for item in group for frame in item.frames())
+    def sources() -> Iterator[Input | Iterable[Frame]]:
+        for item in inputs:
+            if progress.passes_over(skips(item)):
                 continue
-            for item in group:
-                frames = item.frames(options)
-                progress.opens(item.name, getattr(frames, "info", None), options)
-                yield from analyzer.stream(frames, keep=keep, adaptive=adaptive)
+            if item.kind == "image":
+                yield item
+                continue
+            frames = item.frames(options)
+            progress.opens(item.name, getattr(frames, "info", None), options)
+            yield frames
 
+    results = analyzer.results(sources(), keep=keep, adaptive=adaptive)
     try:
-        for result in through(results()):
+        for result in through(results):
             with uninterrupted():
                 for sink in sinks:
                     sink.write(result)
@@ -120,16 +93,11 @@ def analyzed(
 
 
 def counted(results: Iterable[Result], source: object = None) -> Iterator[Result]:
-    """Pass results on, and show progress.
-
-    Args:
-        results: of one source.
-        source: where they come from; with an ``info``, it is known how far they go.
-    """
+    """Pass the results of one source on, and show progress, by its ``info`` where it has one."""
     progress = _Progress(None)
     info: VideoInfo | None = getattr(source, "info", None)
     if info is not None:
-        progress.opens(info.source, info, _ALL)
+        progress.opens(info.source, info, ALL_FRAMES)
     try:
         for result in results:
             progress.add(result)

@@ -1,4 +1,4 @@
-"""Labelled images of faces, read from whatever layout they lie in.
+"""Labeled images of faces, read from whatever layout they lie in.
 
 `load_faces` reads any of them as `LabelledFaces`, `duplicates` finds the photos that occur twice,
 `split_faces` makes splits where the data has none. `load_ferplus` reads the splits of FER+ that

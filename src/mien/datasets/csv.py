@@ -132,7 +132,7 @@ def vote_columns(header: Sequence[str], bare: bool) -> dict[str, str]:
 
 
 def read_sheets(folder: Path) -> list[tuple[Path, str]]:
-    """The CSV files in a folder that list labelled images, each with the split it is named by.
+    """The CSV files in a folder that list labeled images, each with the split it is named by.
 
     Raises:
         InputError: there are several, and their names do not say which split each is.
@@ -147,7 +147,7 @@ def read_sheets(folder: Path) -> list[tuple[Path, str]]:
 
 
 def pixel_rows(texts: Sequence[Any]) -> Iterator[np.ndarray[Any, Any] | Exception]:
-    """Square grey images from text: ``"70 80 82 ..."``, as in ``fer2013.csv``."""
+    """Square gray images from text: ``"70 80 82 ..."``, as in ``fer2013.csv``."""
     for text in texts:
         try:
             values = np.frombuffer(bytes(map(int, str(text).split())), np.uint8)
@@ -184,10 +184,8 @@ def _at(folder: Path, name: str) -> str:
 def read_csv(path: Path, *, text: bool = True) -> pd.DataFrame:
     """A whole table: separated by commas, semicolons or tabs, in UTF-8, names stripped.
 
-    Args:
-        path: the file.
-        text: keep every field as text, "" where it is empty; else numbers are numbers and empty
-            fields NaN.
+    With `text` every field is text, "" where it is empty; else numbers are numbers and empty fields
+    NaN.
 
     Raises:
         InputNotFoundError: there is no such file.
@@ -197,12 +195,7 @@ def read_csv(path: Path, *, text: bool = True) -> pd.DataFrame:
 
     if not path.is_file():
         raise InputNotFoundError(f"no such file: {path}.")
-    with _readable(path):
-        kept: dict[str, Any] = {"dtype": str, "keep_default_na": False} if text else {}
-        try:
-            return _plain(path, pd.read_csv(path, **_layout(path), **kept))
-        except pd.errors.EmptyDataError:
-            return pd.DataFrame()
+    return next(_chunks(path, None, text=text), pd.DataFrame())
 
 
 def first_column(header: Sequence[str], wanted: Sequence[str]) -> str | None:
@@ -211,17 +204,19 @@ def first_column(header: Sequence[str], wanted: Sequence[str]) -> str | None:
     return next((plain[name] for name in wanted if name in plain), None)
 
 
-def _chunks(path: Path, rows: int = _CHUNK) -> Iterator[pd.DataFrame]:
-    """The table in parts, every field as text."""
+def _chunks(path: Path, rows: int | None = _CHUNK, *, text: bool = True) -> Iterator[pd.DataFrame]:
+    """The table in parts of so many rows, or as a whole; see `read_csv`."""
     import pandas as pd
 
     with _readable(path):
-        kept: dict[str, Any] = {"dtype": str, "keep_default_na": False, "chunksize": rows}
+        options: dict[str, Any] = {"dtype": str, "keep_default_na": False} if text else {}
         try:
-            with pd.read_csv(path, **_layout(path), **kept) as parts:
-                for part in parts:
-                    yield _plain(path, part)
-        except pd.errors.EmptyDataError:
+            with pd.read_csv(path, **_layout(path), **options, iterator=True) as parts:
+                while True:
+                    yield _plain(path, parts.read(rows))
+                    if rows is None:
+                        return
+        except (pd.errors.EmptyDataError, StopIteration):
             return
 
 

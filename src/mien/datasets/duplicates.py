@@ -26,7 +26,7 @@ MIRRORED_BITS, MIRRORED = 8, 0.95
 _WORTH_ALIGNING = 0.8
 _INNER = slice(3, 29)  # what is left of a thumbnail to be moved about on the other one
 _SIDES = (26, 24, 25, 27, 28)  # and how large, 26 being as it is
-_FLAT = 1.0  # mean difference, grey levels, under which images without contrast are the same
+_FLAT = 1.0  # mean difference, gray levels, under which images without contrast are the same
 _BLOCK = 16
 
 
@@ -93,7 +93,7 @@ def duplicates(*sets: LabelledFaces, names: tuple[str, ...] = ()) -> Duplicates:
 
 
 def twin_groups(thumbnails: npt.NDArray[np.uint8]) -> IntArray:
-    """``(n,)`` int64 of ``(n, 32, 32)`` grey: the same photo has the same number; -1 for alone.
+    """``(n,)`` int64 of ``(n, 32, 32)`` gray: the same photo has the same number; -1 for alone.
 
     Numbers go by the first row of each photo.
     """
@@ -113,7 +113,7 @@ def twin_groups(thumbnails: npt.NDArray[np.uint8]) -> IntArray:
 
 
 def difference_hash(thumbnails: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
-    """``(n,)`` 64-bit hashes of ``(n, 32, 32)`` grey: is each place brighter than its left one.
+    """``(n,)`` 64-bit hashes of ``(n, 32, 32)`` gray: is each place brighter than its left one.
 
     The dHash of N. Krawetz, "Kind of like that" (hackerfactor.com, 2013): 9 x 8 pixels.
     """
@@ -127,7 +127,7 @@ def difference_hash(thumbnails: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]
 
 
 def _alike(thumbnails: npt.NDArray[np.uint8]) -> Iterator[tuple[int, int]]:
-    plain = _normalised(thumbnails)
+    plain = _normalized(thumbnails)
     for first, second, likeness in _near(thumbnails, plain, HASH_BITS):
         small, large = thumbnails[first].astype(np.int16), thumbnails[second]
         same = (likeness >= CORRELATION) | (np.abs(small - large).mean(axis=(1, 2)) <= _FLAT)
@@ -153,7 +153,7 @@ def _near(
     """
     own = difference_hash(thumbnails)
     hashes = own if others is None else difference_hash(others)
-    values = (plain if others is None else _normalised(others)).reshape(len(plain), -1)
+    values = (plain if others is None else _normalized(others)).reshape(len(plain), -1)
     for start in range(0, len(own), _BLOCK):
         block = own[start : start + _BLOCK, None]
         first, second = np.nonzero(np.bitwise_count(block ^ hashes[None, start:]) <= bits)
@@ -181,7 +181,7 @@ def _aligned(first: FloatArray, second: FloatArray) -> bool:
     return False
 
 
-def _normalised(thumbnails: npt.NDArray[np.uint8]) -> FloatArray:
+def _normalized(thumbnails: npt.NDArray[np.uint8]) -> FloatArray:
     """``(n, 32, 32)`` with mean 0 and length 1; all 0 where an image has no contrast."""
     values = thumbnails.astype(np.float32)
     values -= values.mean(axis=(1, 2), keepdims=True)

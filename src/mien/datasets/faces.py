@@ -57,7 +57,7 @@ class LabelledFaces:
         found: where faces were detected in whole photos, one `Faces` for each row, with the
             largest face, or none where the detector missed it; None where the images are crops.
         broken: images that could not be read; they are no rows here.
-        unlabelled: names of images without an expression; no rows here either.
+        unlabeled: names of images without an expression; no rows here either.
     """
 
     names: npt.NDArray[np.str_]
@@ -69,7 +69,7 @@ class LabelledFaces:
     thumbnails: npt.NDArray[np.uint8] = field(repr=False)
     found: tuple[Faces, ...] | None = None
     broken: tuple[Broken, ...] = ()
-    unlabelled: tuple[str, ...] = ()
+    unlabeled: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         names, counts = np.unique([name or "no split" for name in self.splits], return_counts=True)
@@ -129,8 +129,8 @@ class LabelledFaces:
         lines = [f"{len(self):,} faces: {counted}."]
         if self.missed.any():
             lines.append(f"{int(self.missed.sum()):,} photos in which no face was found.")
-        if self.unlabelled:
-            lines.append(f"{len(self.unlabelled):,} images without an expression left out.")
+        if self.unlabeled:
+            lines.append(f"{len(self.unlabeled):,} images without an expression left out.")
         if self.broken:
             lines.append(f"{len(self.broken):,} broken images left out:")
             lines += [f"  {broken.name}: {broken.reason}" for broken in self.broken[:MAX_NAMED]]
@@ -196,7 +196,7 @@ class LabelledFaces:
 
 
 def fit(image: Image, size: int) -> Image:
-    """An image ``(H, W, 3)`` as a square of `size`, centred, edges repeated, nothing cut off."""
+    """An image ``(H, W, 3)`` as a square of `size`, centered, edges repeated, nothing cut off."""
     import cv2
 
     height, width = image.shape[:2]
@@ -217,7 +217,7 @@ class VotedFaces:
 
     Attributes:
         names: ``(n,)`` file names, the key of the published lists.
-        images: ``(n, h, w)`` uint8 gray, 48 pixels in FER+; or ``(n, 3, h, w)`` in colour.
+        images: ``(n, h, w)`` uint8 gray, 48 pixels in FER+; or ``(n, 3, h, w)`` in color.
         votes: ``(n, 8)`` float32, people for each label, in the order of `mien.labels.EMOTIONS`.
         fer2013: ``(n,)`` the older single label, "" where unknown.
         groups: ``(n,)`` int64, rows that are near-identical images share a number; -1 for none.

@@ -7,7 +7,7 @@ images and a ``label.csv`` without a header: name, box (in newer files), ten cou
 
 `load_ferplus` reads the layout that mien itself trains on straight into arrays:
 ``train.parquet``, ``validation.parquet`` and ``test.parquet`` with the columns ``image.bytes``
-(48x48 grey PNG), ``votes_<label>`` of ten people, ``votes_unknown``, ``votes_not_a_face``,
+(48x48 gray PNG), ``votes_<label>`` of ten people, ``votes_unknown``, ``votes_not_a_face``,
 ``fer2013_label`` and ``duplicate_group``; ``lists/*.csv`` name the images on which papers report.
 """
 
@@ -16,10 +16,8 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image as PILImage
 
 from mien.datasets.csv import read_csv, read_sheet
@@ -116,7 +114,7 @@ def _rows(table: Path) -> list[list[str]]:
 SPLITS = ("train", "validation", "test")
 
 
-def load_ferplus(folder: Path, split: str) -> VotedFaces:
+def load_ferplus(folder: str | Path, split: str) -> VotedFaces:
     """Read one split of FER+ from ``folder/split.parquet``.
 
     Raises:
@@ -125,7 +123,7 @@ def load_ferplus(folder: Path, split: str) -> VotedFaces:
     """
     import pyarrow.parquet as pq
 
-    path = folder / f"{split}.parquet"
+    path = Path(folder, f"{split}.parquet")
     if not path.is_file():
         raise InputNotFoundError(f"there is no {path}; expected the FER+ data in that layout.")
     columns = [f"votes_{name}" for name in EMOTIONS]
@@ -138,7 +136,8 @@ def load_ferplus(folder: Path, split: str) -> VotedFaces:
         raise InputError(
             f"{path} has another layout than FER+: the column {min(missing)} is not there."
         )
-    images = np.stack([_gray(image["bytes"]) for image in table["image"]])
+    files = (PILImage.open(io.BytesIO(image["bytes"])) for image in table["image"])
+    images = np.stack([np.asarray(file.convert("L")) for file in files])
     votes = np.array([table[name] for name in columns], np.float32).T
     groups = [-1 if group is None else group for group in table["duplicate_group"]]
     return VotedFaces(
@@ -150,13 +149,9 @@ def load_ferplus(folder: Path, split: str) -> VotedFaces:
     )
 
 
-def _gray(encoded: bytes) -> npt.NDArray[Any]:
-    return np.asarray(PILImage.open(io.BytesIO(encoded)).convert("L"))
-
-
-def read_list(path: Path) -> dict[str, str]:
+def read_list(path: str | Path) -> dict[str, str]:
     """Read a published list, ``image,label`` a row, as a mapping from file name to label."""
-    table = read_csv(path)
+    table = read_csv(Path(path))
     if not {"image", "label"} <= set(table.columns):
         raise InputError(f"{path} is no list: its first line must name image and label.")
     return dict(zip(table["image"], table["label"], strict=True))

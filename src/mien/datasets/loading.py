@@ -1,4 +1,4 @@
-"""`load_faces`: recognise the layout of the data, read it, and find out what is broken."""
+"""`load_faces`: recognize the layout of the data, read it, and find out what is broken."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def load_faces(
     find: Find | None = None,
     progress: Progress | None = None,
 ) -> LabelledFaces:
-    """Read labelled images of faces, whatever layout they lie in.
+    """Read labeled images of faces, whatever layout they lie in.
 
     Args:
         path: a folder with a folder a label, also below ``train``, ``validation``, ``test``; a CSV
@@ -61,7 +61,8 @@ def load_faces(
         InputError: another layout, labels that are not known, or not one usable image.
         UsageError: no such split, or an unknown numbering.
     """
-    listed = _listed(Path(path), split)
+    table = Path(path) / "lists" / f"{split}.csv"
+    listed = read_list(table).keys() if split and table.is_file() else ()
     records = _records(Path(path), None if listed else split)
     votes, kind = to_votes(records, labels)
     splits = np.array([split_word(name) for name in records.splits], np.str_)
@@ -78,7 +79,7 @@ def load_faces(
     )
     if not len(kept):
         first = f"; the first: {broken[0].reason.rstrip('.')}" if broken else ""
-        raise InputError(f"{records.origin} has no labelled image that can be read{first}.")
+        raise InputError(f"{records.origin} has no labeled image that can be read{first}.")
     return LabelledFaces(
         names=np.array(records.names, np.str_)[kept],
         sources=tuple(records.sources[i] for i in kept),
@@ -89,7 +90,7 @@ def load_faces(
         thumbnails=np.stack([small for _, small in good]),
         found=None if find is None else tuple(found for found, _ in good),  # type: ignore[misc]
         broken=broken,
-        unlabelled=tuple(records.names[i] for i in np.flatnonzero(wanted & ~named)),
+        unlabeled=tuple(records.names[i] for i in np.flatnonzero(wanted & ~named)),
     )
 
 
@@ -124,13 +125,8 @@ def _read(path: Path, split: str | None) -> Records:
             return _joined(path, [(read(file), name) for file, name in files])
     records = read_folder(path)
     if records is None:
-        raise InputError(f"{path} holds no labelled images: expected {LAYOUTS}.")
+        raise InputError(f"{path} holds no labeled images: expected {LAYOUTS}.")
     return records
-
-
-def _listed(path: Path, split: str | None) -> Collection[str]:
-    table = path / "lists" / f"{split}.csv"
-    return read_list(table).keys() if split and table.is_file() else ()
 
 
 def _wanted(
@@ -214,15 +210,15 @@ def _load(
 
 
 def thumbnail(image: Image) -> npt.NDArray[np.uint8]:
-    """``(32, 32)`` grey of an image ``(H, W, 3)``, the whole of it."""
+    """``(32, 32)`` gray of an image ``(H, W, 3)``, the whole of it."""
     import cv2
 
     height, width = image.shape[:2]
-    if min(height, width) > 4 * THUMBNAIL:  # grey is cheaper to make once the image is small
+    if min(height, width) > 4 * THUMBNAIL:  # gray is cheaper to make once the image is small
         side = 2 * THUMBNAIL
         image = np.asarray(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    small = cv2.resize(grey, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
+    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(gray, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
     return np.asarray(small, np.uint8)
 
 

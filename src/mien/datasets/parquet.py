@@ -16,19 +16,8 @@ from typing import Any
 from mien.datasets.csv import Columns
 from mien.datasets.records import Records, is_split, split_word
 from mien.errors import ImageError, InputError
-from mien.media.images import ImageSource
 
-_BINARY = (
-    "image",
-    "image.bytes",
-    "image_bytes",
-    "img",
-    "img.bytes",
-    "bytes",
-    "image",
-    "jpg",
-    "png",
-)
+_BINARY = ("image", "image.bytes", "image_bytes", "img", "img.bytes", "bytes", "jpg", "png")
 _BATCH = 1024
 
 
@@ -50,9 +39,7 @@ def read_parquet(path: Path) -> Records:
 def read_parquets(folder: Path, split: str | None) -> list[tuple[Path, str]]:
     """The Parquet files of a folder, or of ``data`` in it, each with the split it is named by.
 
-    Args:
-        folder: where to look.
-        split: leave the others out, if there is one of that name.
+    Those of other splits than `split` are left out, if there is one of that name.
     """
     for place in (folder, folder / "data"):
         files = [(path, _split_of(path)) for path in sorted(place.glob("*.parquet"))]
@@ -84,10 +71,12 @@ def _read(path: Path, file: Any) -> Records:
         paths = table[columns.image] if columns.image else [None] * len(batch)
         images = table.pop(image) if image else [None] * len(batch)
         for value, beside in zip(images, paths, strict=True):
-            data, name = _parts(value, beside)
-            row = len(records.names)
-            records.names.append(name or f"{path.name}:{row}")
-            records.sources.append(_source(data, name, path))
+            nested = value if isinstance(value, dict) else {"bytes": value}
+            data, name = nested.get("bytes"), str(nested.get("path") or beside or "")
+            records.names.append(name or f"{path.name}:{len(records.names)}")
+            missing = ImageError("the row holds neither the bytes of an image nor a path.")
+            file = os.path.join(path.parent, name) if name else missing
+            records.sources.append(file if data is None else data)
         columns.add_to(records, table)
     return records
 
@@ -99,20 +88,6 @@ def _holds(schema: Any, name: str) -> bool:
     if pa.types.is_struct(kind):
         return bool(kind.get_field_index("bytes") >= 0)
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
-
-
-def _parts(image: Any, beside: Any) -> tuple[bytes | None, str]:
-    if isinstance(image, dict):
-        return image.get("bytes"), str(image.get("path") or beside or "")
-    return image, str(beside or "")
-
-
-def _source(data: bytes | None, name: str, path: Path) -> ImageSource | Exception:
-    if data is not None:
-        return data
-    if not name:
-        return ImageError("the row holds neither the bytes of an image nor a path.")
-    return os.path.join(path.parent, name)
 
 
 def _class_names(schema: Any, label: str | None) -> tuple[str, ...]:

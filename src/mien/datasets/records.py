@@ -19,7 +19,7 @@ Kind = Literal["label", "votes", "shares"]
 
 #: Words of data for no expression, or no face.
 NO_LABEL = frozenset(
-    {"", "unknown", "uncertain", "none", "nf", "not a face", "no face", "nan", "unlabelled"}
+    {"", "unknown", "uncertain", "none", "nf", "not a face", "no face", "nan", "unlabeled"}
 )
 _SPLITS = {
     "train": ("training", "fer2013train", "train set", "trainset"),
@@ -96,9 +96,7 @@ def in_split(splits: npt.NDArray[np.str_], name: str, origin: str) -> npt.NDArra
 def to_votes(records: Records, given: Mapping[str, str] | str | None) -> tuple[FloatArray, Kind]:
     """``(n, 8)`` votes in the order of `EMOTIONS`, all 0 where nobody named an expression.
 
-    Args:
-        records: with hard labels or votes.
-        given: what the caller says labels mean, see `mien.datasets.load_faces`.
+    `given` is the argument `labels` of `mien.datasets.load_faces`.
 
     Raises:
         InputError: labels that are not known, all named.

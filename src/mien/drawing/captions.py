@@ -217,12 +217,9 @@ def _layout(
 ) -> tuple[list[Caption | None], int]:
     """Place captions of one size one by one; also returns how many collide.
 
-    Args:
-        wordings: n times possible texts, longest first.
-        rects, lines, frame: as of `place_captions`.
-        size: text size, pixels.
-        before: the captions of the frame before this one; None for a still image, whose captions
-            are placed from the top down.
+    Arguments as of `place_captions`, of each face several wordings, longest first. Without
+    `before`, the captions of the frame before, they are of a still image and placed from the top
+    down.
     """
     n = len(rects)
     outlines = rects + np.outer(np.asarray(lines, np.int64), [-1, -1, 1, 1])

@@ -43,13 +43,21 @@ _OPACITY = 0.55
 _SIDE = 160  # the smallest default side of a crop in a sheet, pixels
 
 
+def shrunk(image: Image, longest: int) -> Image:
+    """The image, at most `longest` pixels wide and high."""
+    scale = longest / max(image.shape[:2])
+    if scale >= 1:
+        return image
+    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
 def draw_faces(
     image: Image,
     boxes: npt.ArrayLike,
     captions: Sequence[str],
     colors: Sequence[Color],
     *,
-    thickness: int | None = None,
     selected: int | None = None,
 ) -> Image:
     """Draw a box and a caption for each face.
@@ -64,7 +72,6 @@ def draw_faces(
         boxes: ``(n, 4)`` x1 y1 x2 y2 in pixels; one that lies outside the frame is not drawn.
         captions: n texts such as "happiness 87 %"; an empty one draws the box alone.
         colors: n colors, RGB 0..255.
-        thickness: width of the outlines in pixels; None chooses it by the image's size.
         selected: the face to draw with a thicker outline, as beside `draw_margin`.
 
     Returns:
@@ -79,7 +86,7 @@ def draw_faces(
     _same_length(boxes=corners, captions=captions, colors=colors)
     rects, rows = visible(corners, size)
     if rows:
-        line = line_width(size, rects) if thickness is None else max(1, thickness)
+        line = line_width(size, rects)
         lines = [selected_line(line) if i == selected else line for i in rows]
         placed = place_captions([captions[i] for i in rows], rects, lines, size)
         draw_boxes(out, rects, lines, [colors[i] for i in rows], placed)
@@ -130,36 +137,26 @@ def draw_margin(
     return out
 
 
-def crop_sheet(
-    crops: Crops,
-    captions: Sequence[str],
-    colors: Sequence[Color],
-    *,
-    columns: int | None = None,
-    size: int | None = None,
-) -> Image:
+def crop_sheet(crops: Crops, captions: Sequence[str], colors: Sequence[Color]) -> Image:
     """Lay out the crops of n faces in one image, each with its caption below.
+
+    The sheet is a little wider than high, and each crop at least 160 pixels wide in it.
 
     Args:
         crops: ``(n, S, S, 3)`` uint8 RGB.
         captions: n texts; they shrink and then shorten until they fit below their crop.
         colors: n colors, RGB 0..255, for the captions' background.
-        columns: crops in a row; None makes the sheet a little wider than high.
-        size: side of each crop in the sheet, in pixels; None takes S, at least 160.
 
     Returns:
         ``(H, W, 3)`` uint8 RGB; without faces a small image that says "no face".
 
     Raises:
-        UsageError: a shape or a length does not fit, or a number is below 1.
+        UsageError: a shape or a length does not fit.
     """
     faces = _checked_crops(crops)
     _same_length(crops=faces, captions=captions, colors=colors)
-    side = max(faces.shape[1], _SIDE) if size is None else size
-    n = len(faces)
-    across = _columns(n) if columns is None else columns
-    if side < 1 or (n and across < 1):
-        raise UsageError(f"columns and size must be at least 1, got {columns} and {size}.")
+    side, n = max(faces.shape[1], _SIDE), len(faces)
+    across = _columns(n)
     preferred = max(SMALLEST, round(4 + 0.08 * side))
     if not n:
         return _note("no face", side, preferred)
@@ -185,9 +182,7 @@ def heatmap_sheet(
 ) -> Image:
     """A sheet of crops under their heatmaps, with a legend of the scale and of its resolution.
 
-    Args:
-        crops, maps: as of `blend_heatmaps`.
-        captions, colors: as of `crop_sheet`.
+    Arguments as of `blend_heatmaps` and `crop_sheet`.
 
     Raises:
         UsageError: a shape or a length does not fit.

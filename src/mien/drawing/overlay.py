@@ -162,7 +162,8 @@ class Overlay:
                 self._seats[place] = None
         self._seats += [None] * (min(most, len(people)) - len(self._seats))
         empty = [place for place, seat in enumerate(self._seats) if seat is None]
-        largest = sorted(here.values(), key=_area, reverse=True)[: len(empty)]
+        areas = {key: np.prod(person.box[2:] - person.box[:2]) for key, person in here.items()}
+        largest = sorted(here.values(), key=lambda p: -areas[p.key])[: len(empty)]
         for place, person in zip(empty, sorted(largest, key=lambda p: p.key), strict=False):
             self._seats[place] = _Seat(person, now)
 
@@ -181,11 +182,6 @@ class Overlay:
 class _Seat:
     person: Person
     last_s: float
-
-
-def _area(person: Person) -> float:
-    x1, y1, x2, y2 = person.box.tolist()
-    return float((x2 - x1) * (y2 - y1))
 
 
 def _strongest(person: Person, labels: Sequence[str]) -> int:

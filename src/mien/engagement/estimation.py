@@ -72,7 +72,7 @@ class Engagement:
         return text
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
-        """Write the table as ``.parquet``, ``.csv`` or ``.jsonl``.
+        """Write the table in the format of its suffix, see `mien.results.files.SUFFIXES`.
 
         Args:
             path: the table; the settings of CSV and JSON lines lie beside it.

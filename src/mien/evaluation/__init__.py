@@ -1,4 +1,4 @@
-"""Evaluation of classifiers on labelled faces: figures with intervals and protocols."""
+"""Evaluation of classifiers on labeled faces: figures with intervals and protocols."""
 
 from mien.evaluation.comparison import Comparison, Difference, compare
 from mien.evaluation.evaluation import Evaluation, Groups, evaluate

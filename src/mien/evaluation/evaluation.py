@@ -1,4 +1,4 @@
-"""Evaluation of a classifier on labelled faces: figures with intervals and protocols."""
+"""Evaluation of a classifier on labeled faces: figures with intervals and protocols."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def evaluate(
     uncertain_below: float = 0.5,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Predict labelled faces and compare with their labels.
+    """Predict labeled faces and compare with their labels.
 
     One crop, no flip, one model. Only faces count for which more than half of the annotators chose
     one label. The prediction is the most probable of the labels that the data uses; a label that

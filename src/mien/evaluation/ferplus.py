@@ -31,10 +31,7 @@ def evaluate_ferplus(
 ) -> list[Estimate]:
     """Predict the test rows of FER+ and compare with its lists and votes.
 
-    Args:
-        classifier: any expression classifier.
-        folder: holds the three splits and ``lists/``, see `mien.datasets`.
-        progress: wraps the loop over batches; gets it and the number of batches.
+    The folder holds the three splits and ``lists/``, see `mien.datasets`.
 
     Raises:
         InputNotFoundError: a file of the data is missing.

@@ -185,8 +185,7 @@ def interval(values: Floats) -> tuple[float, float]:
 def mcnemar(only_one: int, only_other: int) -> float:
     """Exact two-sided p-value that two classifiers err equally often (McNemar 1947).
 
-    Args:
-        only_one, only_other: faces that only the one, or only the other, predicts right.
+    The numbers are those of faces that only the one, or only the other, predicts right.
     """
     fewer = min(only_one, only_other)
     return min(1.0, 2 * _binomial_tail(fewer, only_one + only_other, 0.5))

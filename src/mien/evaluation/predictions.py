@@ -1,4 +1,4 @@
-"""Predictions of a classifier for labelled faces, on the labels of the vocabulary."""
+"""Predictions of a classifier for labeled faces, on the labels of the vocabulary."""
 
 from __future__ import annotations
 

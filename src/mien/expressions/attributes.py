@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -105,6 +106,20 @@ class AttributeModel:
     def path(self) -> Path:
         """The model file."""
         return self._net.path
+
+    @property
+    def requested(self) -> tuple[str, ...]:
+        """The attributes."""
+        return self.attributes
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """What an analysis keeps of it."""
+        return {"attributes_sha256": self.sha256}
+
+    def fresh(self) -> Self:
+        """Itself: every image stands alone."""
+        return self
 
     @property
     def measures(self) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -66,6 +67,7 @@ class IdentityModel:
     """
 
     measures: tuple[str, ...] = ()
+    requested = (IDENTITY,)
 
     def __init__(
         self, path: str | Path, *, threads: int | None = None, batch_size: int = 16
@@ -97,6 +99,15 @@ class IdentityModel:
             batch = crops[start : start + self._batch_size].astype(np.float32)
             parts += self._net.run([IDENTITY], batch)
         return np.concatenate(parts)
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """What an analysis keeps of it."""
+        return {"identity_sha256": self.sha256}
+
+    def fresh(self) -> Self:
+        """Itself: every image stands alone."""
+        return self
 
     def values(self, image: Image, faces: Faces) -> FaceValues:
         """The vectors, as further values of the faces."""

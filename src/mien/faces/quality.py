@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.faces.geometry import roll_deg, yaw_deg
+from mien.faces.mesh import Mesh
+from mien.faces.pose import head_angles
 from mien.types import Comparable, Crops, Faces, FloatArray, Index, rows_of
 
 #: Why a face is unfit for prediction; if several apply, the first one is given.
@@ -30,7 +32,8 @@ class Quality(Comparable):
         sharpness: ``(n,)`` fine detail of the crop; 0 for a uniform crop, 0.036 for the median
             image of FER+.
         roll_deg: ``(n,)`` roll, positive = clockwise; NaN without landmarks.
-        yaw_deg: ``(n,)`` approximate yaw, positive = towards the image's right; NaN without.
+        yaw_deg: ``(n,)`` yaw, positive = towards the image's right: fitted to a mesh where there is
+            one, else estimated from five landmarks; NaN without.
         reason: ``(n,)`` str: why the face is unfit, one of `REASONS`; "" if it is fit.
     """
 
@@ -69,13 +72,20 @@ class Quality(Comparable):
         }
 
 
-def assess(faces: Faces, crops: Crops) -> Quality:
-    """Measure the quality of n faces from their boxes, landmarks and ``(n, S, S, 3)`` crops."""
+def assess(faces: Faces, crops: Crops, mesh: Mesh | None = None) -> Quality:
+    """Measure the quality of n faces from their boxes, landmarks and ``(n, S, S, 3)`` crops.
+
+    Where there is a mesh, roll and yaw are those of the head pose fitted to it.
+    """
     sides = faces.boxes[:, 2:] - faces.boxes[:, :2]
     size = sides.min(axis=1) if len(faces) else np.zeros(0, np.float32)
     unknown = np.full(len(faces), np.nan, np.float32)
     roll = unknown if faces.landmarks is None else roll_deg(faces.landmarks)
     yaw = unknown if faces.landmarks is None else yaw_deg(faces.landmarks)
+    if mesh is not None:
+        _, turned, rolled = head_angles(mesh.rotations)
+        roll = np.where(mesh.trusted, rolled, roll)
+        yaw = np.where(mesh.trusted, turned, yaw)
     sharp = np.array([sharpness(crop) for crop in crops], np.float32)
     return Quality(size, sharp, roll, yaw, unfit_reasons(size, sharp, yaw))
 

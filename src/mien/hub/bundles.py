@@ -31,9 +31,7 @@ _LIST = "own.json"
 def bundle(names: Sequence[str], target: Path) -> list[str]:
     """Pack downloaded models and the user's own ones into a folder or a ``.tar``.
 
-    Args:
-        names: the models; empty for all.
-        target: path of the bundle.
+    Without names, all are packed.
 
     Returns:
         The names of the packed models.

@@ -55,7 +55,7 @@ class Entry:
     """
 
     name: str
-    kind: Literal["classifier", "detector", "engagement", "start"]
+    kind: Literal["classifier", "engagement", "start"]
     url: str
     pin: str
     size: int
@@ -92,14 +92,19 @@ _ZOO_POINTS = (
 )  # fmt: skip
 
 
-def _hsemotion(
-    name: str,
-    pin: str,
-    size: int,
-    side: int,
-    labels: tuple[str, ...],
-    measures: tuple[str, ...] = (),
-) -> Entry:
+#: HSEmotion's models: name, SHA-256, bytes (0 where unknown), side of the input, labels.
+_HSEMOTION = """
+enet_b0_8_best_vgaf fa07e841fd06c7a67ee651ea4e6e4a3a2bb5695f47b37a7da50492526f59c898 0 224 8
+enet_b0_8_best_afew 7aa2ea31c1311f4f8aa9d3fdb085d418dd4e7a48c4b9ed41df8c044f91d0213f 0 224 8
+enet_b2_8 180a9d4845b59393de4511598a0d1d34b705034691ea32959ce5009db7cf52b7 30779724 260 8
+enet_b2_7 7863032d8c0c0bc259aa0dd7b8ebf6b607af454e7a0ea82be2b37767914ecd0f 0 260 7
+enet_b0_8_va_mtl c43e056ad388d4a8dc911832b8291435b2af537f967e5870ebd731574ec7e812 16049834 224 8
+mobilevit_va_mtl 93a2bee1f2e0b04e313c695078e9351c75e8fb4c457af4268a1716cb35601b0c 0 224 8
+mbf_va_mtl 0323ace52ea6dbe9aa4a909d20933f7b8629c3fb41249e338f4316abf2a4828c 0 112 8
+"""
+
+
+def _hsemotion(name: str, pin: str, size: str, side: str, labels: str) -> Entry:
     if name.startswith("mbf"):  # MobileFaceNet, normalized differently
         scale: dict[str, Any] = {"mean": 127.5, "std": 127.5}
     else:
@@ -109,15 +114,15 @@ def _hsemotion(
         kind="classifier",
         url=f"{_HSE}{name}.onnx",
         pin=pin,
-        size=size,
+        size=int(size),
         licence="Apache-2.0 (code); AffectNet and VGGFace2 are for research",
         commercial="no",
         training_data="VGGFace2 identities, then AffectNet expressions",
         source="HSEmotion, A. V. Savchenko (arXiv 2203.13436)",
         card={
-            "labels": labels,
-            "measures": measures,
-            "input_size": side,
+            "labels": _EIGHT if labels == "8" else _SEVEN,
+            "measures": MEASURES if name.endswith("_va_mtl") else (),
+            "input_size": int(side),
             **scale,
         },
     )
@@ -146,17 +151,6 @@ def _zoo_faces(name: str, file: str, pin: str, size: int) -> Entry:
 
 _FER = "facial_expression_recognition_mobilefacenet_2022july"
 ENTRIES = (
-    Entry(
-        name="yunet",
-        kind="detector",
-        url=f"{_ZOO}face_detection_yunet/face_detection_yunet_2023mar.onnx",
-        pin="8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4",
-        size=232_589,
-        licence="MIT",
-        commercial="yes",
-        training_data="WIDER FACE",
-        source="OpenCV Zoo; Wu, Peng and Yu 2023",
-    ),
     _zoo_faces(
         "mobilefacenet-fer",
         f"{_FER}.onnx",
@@ -169,58 +163,7 @@ ENTRIES = (
         "f0d7093aff10e2638c734c5f18a6a7eabd2b9239b20bdb9b8090865a6f69a1ed",
         1_364_007,
     ),
-    _hsemotion(
-        "enet_b0_8_best_vgaf",
-        "fa07e841fd06c7a67ee651ea4e6e4a3a2bb5695f47b37a7da50492526f59c898",
-        0,
-        224,
-        _EIGHT,
-    ),
-    _hsemotion(
-        "enet_b0_8_best_afew",
-        "7aa2ea31c1311f4f8aa9d3fdb085d418dd4e7a48c4b9ed41df8c044f91d0213f",
-        0,
-        224,
-        _EIGHT,
-    ),
-    _hsemotion(
-        "enet_b2_8",
-        "180a9d4845b59393de4511598a0d1d34b705034691ea32959ce5009db7cf52b7",
-        30_779_724,
-        260,
-        _EIGHT,
-    ),
-    _hsemotion(
-        "enet_b2_7",
-        "7863032d8c0c0bc259aa0dd7b8ebf6b607af454e7a0ea82be2b37767914ecd0f",
-        0,
-        260,
-        _SEVEN,
-    ),
-    _hsemotion(
-        "enet_b0_8_va_mtl",
-        "c43e056ad388d4a8dc911832b8291435b2af537f967e5870ebd731574ec7e812",
-        16_049_834,
-        224,
-        _EIGHT,
-        MEASURES,
-    ),
-    _hsemotion(
-        "mobilevit_va_mtl",
-        "93a2bee1f2e0b04e313c695078e9351c75e8fb4c457af4268a1716cb35601b0c",
-        0,
-        224,
-        _EIGHT,
-        MEASURES,
-    ),
-    _hsemotion(
-        "mbf_va_mtl",
-        "0323ace52ea6dbe9aa4a909d20933f7b8629c3fb41249e338f4316abf2a4828c",
-        0,
-        112,
-        _EIGHT,
-        MEASURES,
-    ),
+    *(_hsemotion(*row.split()) for row in _HSEMOTION.strip().splitlines()),
     Entry(
         name="mobilenet_7",
         kind="classifier",

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from mien.errors import ModelError, UsageError
+from mien.files import claim
 
 #: Called with the bytes downloaded so far and the total (0 if unknown).
 Report = Callable[[int, int], None]
@@ -38,15 +39,8 @@ def download(
     """Download a file, continuing where an earlier attempt stopped.
 
     The bytes are written to ``NAME.partial`` until the file is complete and its hash verified. Of
-    two processes that download the same file, one waits for the other and uses its file.
-
-    Args:
-        url: source.
-        target: path of the file.
-        pin: its hash, see `file_hash`.
-        report: called with the progress.
-        size: size in bytes; 0 if unknown.
-        most: maximum size in bytes, if the size is unknown.
+    two processes that download the same file, one waits for the other and uses its file. `pin` is
+    the hash, see `file_hash`; `size` and `most` are bytes, and a `size` of 0 is unknown.
 
     Raises:
         ModelError: no network, a full disk, a server slower than a slow line, or a file with
@@ -102,24 +96,13 @@ def alone(path: Path) -> Iterator[None]:
     if sys.platform == "win32":
         yield
         return
-    import fcntl
-
-    while True:
-        if path.is_symlink():
-            path.unlink()
-        file = _open(path, append=True)
-        with contextlib.suppress(OSError):  # a file system without locks
-            fcntl.flock(file, fcntl.LOCK_EX)
-        # The holder before may have deleted the file: then lock the new one.
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(file.fileno()), path.lstat()):
-                break
-        file.close()
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
-        file.close()
+    if path.is_symlink():
+        path.unlink()
+    with claim(path, path.name, wait=True):
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
 
 
 def file_hash(path: Path, like: str) -> str:

@@ -18,10 +18,9 @@ def is_dark(image: Image) -> bool:
 
 
 def brightened(image: Image) -> Image:
-    """A dark image scaled as by a longer exposure; any other image unchanged.
+    """A dark image ``(H, W, 3)`` uint8 scaled as by a longer exposure; any other unchanged.
 
-    Args:
-        image: ``(H, W, 3)`` uint8; it is not modified.
+    The input is not modified.
     """
     if not is_dark(image):
         return image

@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
 
@@ -13,6 +14,7 @@ from mien.errors import FrameDroppedError, UsageError, VideoError
 from mien.media.addresses import locate
 from mien.media.base import Timing
 from mien.media.capture import TimedImage, capture
+from mien.media.frames import raising
 from mien.media.worker import Worker, awaited
 from mien.types import Frame, Image
 
@@ -213,7 +215,7 @@ class _Reader:
             if self._newest is not None:
                 self._late.append(self._newest)
             time_s = max(self._last_s, time.monotonic() - self._began)
-            self._newest = Frame(camera.name, partial(_refuse, problem), self._count, time_s)
+            self._newest = Frame(camera.name, raising(VideoError(problem)), self._count, time_s)
 
 
 class _LiveImage:
@@ -231,12 +233,5 @@ class _LiveImage:
 
 
 def _dropped(frame: Frame) -> Frame:
-    return Frame(frame.source, partial(_raise_dropped, frame.index), frame.index, frame.time_s)
-
-
-def _raise_dropped(index: int) -> Image:
-    raise FrameDroppedError(f"Frame {index} was dropped: an earlier one was still being processed.")
-
-
-def _refuse(problem: str) -> Image:
-    raise VideoError(problem)
+    problem = f"Frame {frame.index} was dropped: an earlier one was still being processed."
+    return replace(frame, read=raising(FrameDroppedError(problem)))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from mien.errors import VideoError
 from mien.media import addresses
 from mien.media.addresses import Address, open_address
 from mien.media.decoding import video_stream
+from mien.media.frames import raising
 from mien.media.rendering import Renderer
 from mien.types import Image
 
@@ -27,11 +28,8 @@ TimedImage: TypeAlias = "tuple[float, Image | Callable[[], Image]]"
 def capture(address: Address, width: int | None) -> Iterator[TimedImage]:
     """Open a camera or stream and yield its images as they arrive, without buffering.
 
-    A recording, that is anything of known duration, plays at its own speed and then ends.
-
-    Args:
-        address: from `locate`.
-        width: images wider than this many pixels are downscaled.
+    A recording, that is anything of known duration, plays at its own speed and then ends. Images
+    wider than `width` pixels are downscaled.
 
     Raises:
         VideoError: it cannot be opened; or it is live, and stops or sends nothing for `READ_S`.
@@ -53,7 +51,7 @@ def capture(address: Address, width: int | None) -> Iterator[TimedImage]:
             if container.duration:
                 return
         if container.duration:  # reopening a recording would start it over
-            yield time.monotonic(), partial(_refuse, problem)
+            yield time.monotonic(), raising(VideoError(problem))
         else:
             raise VideoError(problem)
 
@@ -71,7 +69,8 @@ def _images(
             frames: list[VideoFrame] = stream.decode(packet)
         except (av.FFmpegError, ValueError):
             if decodable:  # a stream joined midway cannot be decoded before its first key frame
-                yield time.monotonic(), partial(_refuse, f"An image of {name} arrived damaged.")
+                problem = VideoError(f"An image of {name} arrived damaged.")
+                yield time.monotonic(), raising(problem)
             continue
         for frame in frames:
             if ahead and frame.time is not None:
@@ -79,7 +78,3 @@ def _images(
                 time.sleep(max(0.0, began + frame.time - time.monotonic()))
             decodable = True
             yield time.monotonic(), partial(renderer.render, frame, width)
-
-
-def _refuse(problem: str) -> NoReturn:
-    raise VideoError(problem)

@@ -35,10 +35,7 @@ _ZEROS = bytes(24)
 def decode_jpeg(data: bytes, name: str, *, inks: bool = False) -> Image | None:
     """Decode a JPEG to ``(H, W, 3)`` RGB, and detect damage.
 
-    Args:
-        data: the file.
-        name: name of the image, for the error.
-        inks: it is CMYK: only an eighth of the size is decoded, to detect damage.
+    Of CMYK (`inks`), only an eighth of the size is decoded, to detect damage.
 
     Returns:
         the pixels; None for files that Pillow has to decode: CMYK, and those that the interface of
@@ -94,11 +91,8 @@ class _Chunk(NamedTuple):
 def check_png(file: BinaryIO, name: str, *, ends_black: bool) -> None:
     """Raise `ImageError` if a checksum of a PNG is wrong, or rows are missing.
 
-    Args:
-        file: the file.
-        name: name of the image, for the error.
-        ends_black: the last row was decoded as zeros, as missing rows are; then the rows are
-            counted, which takes as long as decoding.
+    `ends_black` says that the last row was decoded as zeros, as missing rows are; then the rows are
+    counted, which takes as long as decoding.
     """
     inflate = zlib.decompressobj()
     rows = 0

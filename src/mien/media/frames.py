@@ -67,11 +67,16 @@ class Moment:
     @classmethod
     def broken(cls, index: int, time_s: float, problem: str, *, final: bool = False) -> Moment:
         """A frame without an image; `problem` is the sentence that says why."""
-        return cls(index, time_s, partial(_refuse, problem), final)
+        return cls(index, time_s, raising(VideoError(problem)), final)
 
 
-def _refuse(problem: str, _width: int | None) -> NoReturn:
-    raise VideoError(problem)
+def raising(error: InputError) -> Callable[..., NoReturn]:
+    """A function that raises `error` in place of returning an image; it can be pickled."""
+    return partial(_raise, error)
+
+
+def _raise(error: InputError, *_: object) -> NoReturn:
+    raise error.with_traceback(None)  # else each call would hold on to the frames of the last
 
 
 def broken_off(name: str, time_s: float, duration_s: float | None) -> str:

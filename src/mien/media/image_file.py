@@ -148,7 +148,12 @@ def _not_read(file: BinaryIO) -> str:
 def _decoded(image: PilImage.Image, name: str, file: BinaryIO | None, page: Page | None) -> Image:
     """Decode an opened image; `file` is None for a PIL image of the user."""
     width, height = image.size
-    deep = file is not None and _is_deep(image, file, page)
+    # Of 16 bits per channel, Pillow returns the upper 8.
+    deep = (
+        file is not None
+        and image.mode in ("RGB", "RGBA")
+        and (page.bits == 16 if page else image.format == "PNG" and damage.is_deep_png(file))
+    )
     check_image_size(name, width, height, _cost(image, deep=deep))
     # Pillow warns about sizes again while decoding TIFF; two huge images at once exhaust memory.
     careful = image.format == "TIFF" or width * height > _HUGE
@@ -186,13 +191,6 @@ def _check(image: PilImage.Image, file: BinaryIO, name: str) -> None:
         damage.check_webp(_bytes(file, name), name)
     elif image.format in ("HEIF", "AVIF"):
         damage.check_container(_bytes(file, name), name)
-
-
-def _is_deep(image: PilImage.Image, file: BinaryIO, page: Page | None) -> bool:
-    """Whether the file has 16 bits per channel, of which Pillow returns the upper 8."""
-    if image.mode not in ("RGB", "RGBA"):
-        return False
-    return page.bits == 16 if page else image.format == "PNG" and damage.is_deep_png(file)
 
 
 def _deep_color(

@@ -135,29 +135,21 @@ def write_image(
     if not 1 <= quality <= 100:
         raise UsageError(f"quality must be 1 to 100, got {quality}.")
     target = check_output(path, overwrite=overwrite)
-    write_bytes(target, _encode(image, _WRITERS[suffix], quality=quality, exif=_signature()))
-
-
-def _signature() -> bytes:
-    """EXIF that says which program wrote an image."""
     from PIL.Image import Exif
 
     exif = Exif()
     exif[_SOFTWARE] = SIGNATURE
-    return exif.tobytes()
+    data = encode(image, _WRITERS[suffix], quality=quality, exif=exif.tobytes())
+    write_bytes(target, data)
 
 
-def encode_png(image: Image) -> bytes:
-    """The bytes of a PNG file; raises `ImageError` if `image` is not a uint8 image."""
-    return _encode(image, "PNG")
+def encode(image: Image, form: str = "PNG", **options: Any) -> bytes:
+    """The bytes of an image file ``(H, W, 3)`` uint8 RGB in a format of Pillow's, by its name.
 
-
-def encode_jpeg(image: Image, quality: int = 92) -> bytes:
-    """The bytes of a JPEG file; raises `ImageError` if `image` is not a uint8 image."""
-    return _encode(image, "JPEG", quality=quality)
-
-
-def _encode(image: Image, form: str, **options: Any) -> bytes:
+    Raises:
+        ImageError: `image` is not a uint8 image.
+        UsageError: it is too large for the format.
+    """
     from PIL import Image as PilImage
 
     buffer = io.BytesIO()

@@ -16,12 +16,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from hashlib import sha256
-from typing import Literal, NoReturn, TypeAlias
+from typing import Literal, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 from mien.errors import ImageError, InputError, InputNotFoundError, UsageError
 from mien.media.base import Source, timing_of
 from mien.media.formats import kind_by_name, kind_of
+from mien.media.frames import raising
 from mien.media.images import name_of, read_image
 from mien.media.paths import irregular, is_handed_over, local_path
 from mien.types import Frame, Image
@@ -260,11 +261,7 @@ def _counts(left_out: Counter[str]) -> str:
 
 def failure(name: str, problem: InputError, index: int = 0, time_s: float | None = None) -> Frame:
     """A frame whose ``read`` raises `problem`."""
-    return Frame(name, partial(_raise, problem), index, time_s)
-
-
-def _raise(problem: InputError) -> NoReturn:
-    raise problem
+    return Frame(name, raising(problem), index, time_s)
 
 
 def _file(path: str) -> Input | None:

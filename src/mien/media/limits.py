@@ -52,15 +52,13 @@ def check_image_size(
     name: str, width: int, height: int, bytes_per_pixel: float = RGB_BYTES
 ) -> None:
     """Raise `ImageError` if an image exceeds `LIMITS`; `bytes_per_pixel` at the peak."""
-    problem = oversize(width, height, LIMITS.pixels, bytes_per_pixel)
-    if problem:
+    if problem := _oversize(width, height, LIMITS.pixels, bytes_per_pixel):
         raise ImageError(f"{name} {problem}")
 
 
 def check_frame_size(name: str, width: int, height: int) -> None:
     """Raise `VideoError` if the frames of a video or animation exceed `LIMITS`."""
-    problem = oversize(width, height, LIMITS.frame_pixels)
-    if problem:
+    if problem := _oversize(width, height, LIMITS.frame_pixels, RGB_BYTES):
         raise VideoError(f"{name} {problem}")
 
 
@@ -70,9 +68,7 @@ def check_file_size(name: str, size: int) -> None:
         raise ImageError(f"{name} has over {LIMITS.bytes:,} bytes, the limit for an image file.")
 
 
-def oversize(
-    width: int, height: int, pixels: int, bytes_per_pixel: float = RGB_BYTES
-) -> str | None:
+def _oversize(width: int, height: int, pixels: int, bytes_per_pixel: float) -> str | None:
     """The problem with a size, to follow the name in a sentence; None if there is none."""
     size = f"is {width:,} x {height:,} pixels"
     if max(width, height) > LIMITS.side:

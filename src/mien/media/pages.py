@@ -8,8 +8,8 @@ only such a copy.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import BinaryIO
 
 _NEW_SUBFILE_TYPE, _WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC = 254, 256, 257, 258, 262
@@ -30,66 +30,54 @@ class Page:
 
     Attributes:
         offset: position in the file, bytes.
-        tags: its integer fields, those in `_WANTED`.
+        width, height: pixels.
+        is_reduced: it is a thumbnail, preview or mask of another page.
+        is_raw: its pixels are raw sensor data.
+        white_is_zero: small values are light.
+        bits: of one sample.
+        stated_bits: bits of the white level if the file declares them; a sample may be wider.
+        is_planar: each channel is stored separately.
+        is_signed: samples are signed integers.
+        orientation: of EXIF, 1 to 8.
+        nested: offsets of the directories inside it.
     """
 
     offset: int
-    tags: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    width: int
+    height: int
+    is_reduced: bool
+    is_raw: bool
+    white_is_zero: bool
+    bits: int
+    stated_bits: int | None
+    is_planar: bool
+    is_signed: bool
+    orientation: int
+    nested: tuple[int, ...]
 
-    def first(self, tag: int, default: int) -> int:
-        """The first value of a field."""
-        return (self.tags.get(tag) or (default,))[0]
+    @classmethod
+    def of(cls, offset: int, tags: Mapping[int, tuple[int, ...]]) -> Page:
+        """The page with these integer fields, those in `_WANTED`."""
 
-    @property
-    def width(self) -> int:
-        """Width in pixels."""
-        return self.first(_WIDTH, 0)
+        def first(tag: int, default: int) -> int:
+            return (tags.get(tag) or (default,))[0]
 
-    @property
-    def height(self) -> int:
-        """Height in pixels."""
-        return self.first(_HEIGHT, 0)
-
-    @property
-    def is_reduced(self) -> bool:
-        """Whether it is a thumbnail, preview or mask of another page."""
-        return bool(self.first(_NEW_SUBFILE_TYPE, 0) & (_REDUCED | _MASK))
-
-    @property
-    def is_raw(self) -> bool:
-        """Whether its pixels are raw sensor data."""
-        return self.first(_PHOTOMETRIC, 1) in _RAW
-
-    @property
-    def white_is_zero(self) -> bool:
-        """Whether small values are light."""
-        return self.first(_PHOTOMETRIC, 1) == 0
-
-    @property
-    def bits(self) -> int:
-        """Bits of one sample."""
-        return max(self.tags.get(_BITS) or (1,))
-
-    @property
-    def stated_bits(self) -> int | None:
-        """Bits of the white level if the file declares them; a sample may be wider."""
-        most = max(self.tags.get(_MAX_SAMPLE) or (0,)).bit_length()
-        return most if 8 <= most < self.bits else self.bits if self.bits in (10, 12, 14) else None
-
-    @property
-    def is_planar(self) -> bool:
-        """Whether each channel is stored separately."""
-        return self.first(_PLANAR, 1) == 2
-
-    @property
-    def is_signed(self) -> bool:
-        """Whether samples are signed integers."""
-        return self.first(_SAMPLE_FORMAT, 1) == 2
-
-    @property
-    def orientation(self) -> int:
-        """The EXIF orientation, 1 to 8."""
-        return self.first(_ORIENTATION, 1)
+        bits = max(tags.get(_BITS) or (1,))
+        most = max(tags.get(_MAX_SAMPLE) or (0,)).bit_length()
+        return cls(
+            offset,
+            first(_WIDTH, 0),
+            first(_HEIGHT, 0),
+            is_reduced=bool(first(_NEW_SUBFILE_TYPE, 0) & (_REDUCED | _MASK)),
+            is_raw=first(_PHOTOMETRIC, 1) in _RAW,
+            white_is_zero=first(_PHOTOMETRIC, 1) == 0,
+            bits=bits,
+            stated_bits=most if 8 <= most < bits else bits if bits in (10, 12, 14) else None,
+            is_planar=first(_PLANAR, 1) == 2,
+            is_signed=first(_SAMPLE_FORMAT, 1) == 2,
+            orientation=first(_ORIENTATION, 1),
+            nested=tags.get(_SUB_IFDS, ()),
+        )
 
 
 def main_page(file: BinaryIO) -> tuple[Page, Page] | None:
@@ -153,7 +141,7 @@ def _pages(file: BinaryIO, form: _Form) -> Iterator[Page]:
         yield page
         if following:
             waiting.append(following)
-        waiting.extend(page.tags.get(_SUB_IFDS, ()))
+        waiting.extend(page.nested)
 
 
 def _page(file: BinaryIO, form: _Form, at: int) -> tuple[Page, int]:
@@ -178,7 +166,7 @@ def _page(file: BinaryIO, form: _Form, at: int) -> tuple[Page, int]:
         else:
             file.seek(struct.unpack_from(form.order + form.offset, body, place)[0])
             tags[tag] = _unpack(file, code)
-    return Page(at, tags), following
+    return Page.of(at, tags), following
 
 
 def _unpack(file: BinaryIO, code: str) -> tuple[int, ...]:

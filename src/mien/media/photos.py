@@ -21,9 +21,6 @@ _SINGLE = (str, os.PathLike, Frame, Input)
 def photos(inputs: Any) -> Iterator[Frame]:
     """Turn whatever the user has into frames of images, lazily and in order.
 
-    Args:
-        inputs: as for `opened`.
-
     Yields:
         A frame per image, with index 0 and no time. A path, folder or pattern that leads to no
         image is one frame too, whose ``read`` raises `InputNotFoundError` or `InputError`; so is

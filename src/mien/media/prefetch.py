@@ -27,13 +27,8 @@ def prefetched(
     The thread starts with the first ``next`` and waits while `LIMIT_BYTES` or `most` items are
     ready. It ends with the iterator, whether exhausted, closed, abandoned in the middle of a loop
     or interrupted, or at the latest with the interpreter; `items` is then closed, in the thread
-    that ran it.
-
-    Args:
-        items: yields each item with its size in bytes, or None if it has none yet, so that it can
-            be stopped while it searches for one.
-        name: name of the thread, for debuggers.
-        most: length of the queue.
+    that ran it. `items` yields each item with its size in bytes, or None while it searches for
+    one, so that it can be stopped there.
 
     Raises:
         BaseException: whatever `items` raised, after everything that it had yielded.

@@ -68,9 +68,8 @@ _JPEG_KINDS = {
 def describe(head: bytes, tail: bytes = b"") -> str | None:
     """Describe a file that cannot be read as an image, and what to do; None if unknown.
 
-    Args:
-        head: its first bytes; 4096 suffice for all but JPEG.
-        tail: its last bytes, which hold the signature of a TGA.
+    Of `head`, 4096 bytes suffice for all but JPEG; `tail`, the last 18, may hold the signature of a
+    TGA.
     """
     if not head:
         return "is empty: it has 0 bytes"

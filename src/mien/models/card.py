@@ -1,6 +1,6 @@
 """ModelCard: what a model needs to be used rightly, written into the model file itself.
 
-Label order, colour order and crop are the classic ways to lose points in silence; here they
+Label order, color order and crop are the classic ways to lose points in silence; here they
 travel with the weights, in the ONNX file's metadata under the key ``mien.card`` as JSON.
 """
 
@@ -168,7 +168,9 @@ class ModelCard(Card):
                     f"got {count}."
                 )
         for measure in self.measures:
-            _one_of(self.name, "a measure", measure, MEASURES)
+            if measure not in MEASURES:
+                words = ", ".join(MEASURES)
+                raise ModelError(f"a measure of {self.name!r} is one of {words}, got {measure!r}.")
         check_labels(self.labels, f"{self.name!r}")
         if not 1 <= self.input_size <= MAX_SIDE:
             raise ModelError(
@@ -243,8 +245,3 @@ def read_fields(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise ModelError(f"{what} cannot be read: {error}.") from error
     return parse_card(text, what)
-
-
-def _one_of(model: str, name: str, value: str, known: Sequence[str]) -> None:
-    if value not in known:
-        raise ModelError(f"{name} of {model!r} is one of {', '.join(known)}, got {value!r}.")

@@ -116,9 +116,8 @@ class FeatureModel(Generic[CardT]):
     def check_features(self, model: str, sha256: str, size: int | None = None) -> None:
         """Make sure that features are those that this model was trained on.
 
-        Args:
-            model, sha256, size: see `FeatureCard.misfit`; an unknown hash is let through, with a
-                warning in the log.
+        Arguments as of `FeatureCard.misfit`; an unknown hash is let through, with a warning in the
+        log.
 
         Raises:
             UsageError: they are another model's (`ModelError` for heads).

@@ -20,9 +20,7 @@ _MAX_ITEMS = 10_000
 def conform(values: Mapping[str, Any], card: type) -> dict[str, Any]:
     """The given fields of a card, with lists as tuples and whole numbers as floats where asked.
 
-    Args:
-        values: by name of the field; names that `card` does not have are left out.
-        card: a dataclass.
+    Values whose names `card`, a dataclass, does not have are left out.
 
     Raises:
         ValueError: a field has another type than its class declares, is not finite, or is text

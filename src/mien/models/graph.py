@@ -37,8 +37,7 @@ def _onnx() -> Any:
 class Graph:
     """A network to which nodes and weights are added one by one.
 
-    Args:
-        proto: the graph of a file, to be extended; None starts an empty one.
+    The graph of a file is extended where `proto` is given.
     """
 
     def __init__(self, proto: onnx.GraphProto | None = None) -> None:

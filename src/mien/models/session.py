@@ -66,7 +66,9 @@ def open_session(path: Path, threads: int | None = None) -> ort.InferenceSession
     options.log_severity_level = 3
     # Idle workers that spin would take the core from the stage that runs meanwhile.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return ort.InferenceSession(str(path), options, providers=_providers(ort))
+    wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
+    providers = [name for name in wanted if name in ort.get_available_providers()]
+    return ort.InferenceSession(str(path), options, providers=providers)
 
 
 class Session:
@@ -197,9 +199,3 @@ class Session:
 
 def _shown(shape: Sequence[int | str | None]) -> str:
     return f"({', '.join('n' if size is None else str(size) for size in shape)})"
-
-
-def _providers(ort: Any) -> list[str]:
-    """CUDA where ONNX Runtime has it, and always the processor."""
-    wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
-    return [name for name in wanted if name in ort.get_available_providers()]

@@ -16,11 +16,9 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from mien.errors import ModelError
-
-Runtime = Literal["onnxruntime", "opencv"]
 
 #: A model file that is larger, in bytes, is refused unopened.
 MAX_BYTES = 1 << 30
@@ -33,16 +31,13 @@ _COPIES = 4  # of the weights that lie in memory while a runtime rearranges them
 _STARTED = "started"
 
 _log = logging.getLogger(__name__)
-_PASSED: set[tuple[str, int, str]] = set()
+_PASSED: set[tuple[str, int]] = set()
 
 
-def try_model(path: Path, side: int | None = None, runtime: Runtime = "onnxruntime") -> None:
+def try_model(path: Path, side: int | None = None) -> None:
     """Make sure that a model file can be opened and run without harm to this process.
 
-    Args:
-        path: the ``.onnx`` file.
-        side: of the square image that it will be fed, pixels, where the file leaves that open.
-        runtime: what will run it.
+    The image that it is fed has `side` pixels a side, where the file leaves that open.
 
     Raises:
         ModelError: it is too large, or no model; or it crashes, or exceeds the limits of time and
@@ -56,30 +51,27 @@ def try_model(path: Path, side: int | None = None, runtime: Runtime = "onnxrunti
         raise ModelError(
             f"{path} has {state.st_size:,} bytes; models of up to {MAX_BYTES:,} are opened."
         )
-    if _is_packaged(path) or getattr(sys, "frozen", False) or not sys.executable:
+    if Path(__file__).resolve().parents[1] in path.resolve().parents:
+        return  # it came with mien, and is trusted as its code is
+    if getattr(sys, "frozen", False) or not sys.executable:
         return
     with path.open("rb") as file:
-        key = (hashlib.file_digest(file, "sha256").hexdigest(), side or _SIDE, runtime)
+        key = (hashlib.file_digest(file, "sha256").hexdigest(), side or _SIDE)
     if key in _PASSED:
         return
-    problem = _problem(path, state.st_size, side or _SIDE, runtime)
+    problem = _problem(path, state.st_size, side or _SIDE)
     if problem:
         raise ModelError(f"{path} is not a usable ONNX model: {problem}")
     _PASSED.add(key)
 
 
-def _is_packaged(path: Path) -> bool:
-    """Whether the file came with mien, and is to be trusted as far as its code."""
-    return Path(__file__).resolve().parents[1] in path.resolve().parents
-
-
-def _problem(path: Path, size: int, side: int, runtime: Runtime) -> str:
+def _problem(path: Path, size: int, side: int) -> str:
     """What went wrong in the trial; "" where nothing did."""
     own = str(Path(__file__).resolve().parents[2])
     known = [own, *filter(None, [os.environ.get("PYTHONPATH")])]
     memory = _SPARE + _COPIES * size
     # -P: no module of the folder that the command happens to be run in.
-    command = [sys.executable, "-P", "-m", __name__, str(path.resolve()), runtime]
+    command = [sys.executable, "-P", "-m", __name__, str(path.resolve())]
     try:
         done = subprocess.run(
             [*command, str(side), str(memory)],
@@ -103,15 +95,14 @@ def _problem(path: Path, size: int, side: int, runtime: Runtime) -> str:
         return str(json.loads(lines[-1]))
     if done.returncode == -getattr(signal, "SIGXCPU", 0):
         return f"it does not answer for a blank image within {_SECONDS} s."
-    return f"{runtime} crashes on it; the file is damaged."
+    return "ONNX Runtime crashes on it; the file is damaged."
 
 
-def main(path: str, runtime: str, side: str, memory: str) -> None:
+def main(path: str, side: str, memory: str) -> None:
     """What the process does: print what is wrong with the model as JSON, "" for nothing."""
     _limit(int(memory))
     print(_STARTED, flush=True)  # noqa: T201
-    problem = _run_opencv(path) if runtime == "opencv" else _run_onnx(path, int(side))
-    print(json.dumps(problem), flush=True)  # noqa: T201
+    print(json.dumps(_run_onnx(path, int(side))), flush=True)  # noqa: T201
     os._exit(0)  # a runtime that was fed a hostile file need not take itself down
 
 
@@ -147,18 +138,6 @@ def _run_onnx(path: str, side: int) -> str:
         # A guessed shape may be wrong, which the model's own first run says better.
         text = first_line(error)
         return text if "alloc" in text.lower() or isinstance(error, MemoryError) else ""
-    return ""
-
-
-def _run_opencv(path: str) -> str:
-    import cv2
-    import numpy as np
-
-    try:
-        net = cv2.FaceDetectorYN.create(path, "", (_SIDE, _SIDE))
-        net.detect(np.zeros((_SIDE, _SIDE, 3), np.uint8))
-    except (cv2.error, MemoryError):
-        return f"it is not a YuNet model that OpenCV {cv2.__version__} can run."
     return ""
 
 

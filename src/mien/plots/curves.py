@@ -294,7 +294,7 @@ def _line(person: PersonCurve, curve: _Curve, column: int, base: float) -> str:
         x = curve.x[run]
         line.append(path(x, y[run]))
         edges = np.flatnonzero(np.diff(ahead[run], prepend=False, append=False)).tolist()
-        for a, b in zip(edges[::2], edges[1::2], strict=True):  # to half-way to the neighbours
+        for a, b in zip(edges[::2], edges[1::2], strict=True):  # to halfway to the neighbors
             left, right = (x[max(a - 1, 0)] + x[a]) / 2, (x[b - 1] + x[min(b, len(x) - 1)]) / 2
             places = np.array([left, *x[a:b], right])
             under = f"V{number(base)}H{number(left)}Z"

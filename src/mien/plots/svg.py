@@ -17,6 +17,7 @@ import numpy.typing as npt
 from mien.errors import UsageError
 from mien.escaping import printable_lines
 from mien.labels import color_of, hex_color
+from mien.media.images import encode
 from mien.plots.values import Plot
 from mien.types import Floats, Image
 
@@ -48,13 +49,8 @@ def text(
 ) -> str:
     """A line of text on its baseline.
 
-    Args:
-        x, y: position of the anchor.
-        words: any text; it is escaped.
-        anchor: ``start``, ``middle`` or ``end``.
-        size: font size; None is that of the plot.
-        more: further attributes.
-        quiet: fainter than the rest.
+    The anchor is ``start``, ``middle`` or ``end``; `more` are further attributes, and `quiet` text
+    is fainter.
     """
     attributes = f' text-anchor="{anchor}"' if anchor != "start" else ""
     attributes += f' font-size="{number(size)}"' if size else ""
@@ -159,14 +155,11 @@ def time_text(seconds: float, step: float, end: float) -> str:
 
 def image_uri(image: Image, side: int) -> str:
     """An image ``(h, w, 3)`` uint8 RGB as a square JPEG of `side` pixels, a ``data:`` URI."""
-    from io import BytesIO
-
     from PIL import Image as Pil
 
-    buffer = BytesIO()
     square = Pil.fromarray(np.ascontiguousarray(image)).resize((side, side), Pil.Resampling.LANCZOS)
-    square.save(buffer, "JPEG", quality=80, optimize=True)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    data = encode(np.asarray(square), "JPEG", quality=80, optimize=True)
+    return "data:image/jpeg;base64," + base64.b64encode(data).decode()
 
 
 def paint(label: str, labels: Sequence[str], what: str = "fill") -> str:

@@ -114,9 +114,7 @@ class Plot:
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write the plot to an ``.svg`` file.
 
-        Args:
-            path: the file; one that mien wrote is replaced.
-            overwrite: replace any other file, too.
+        A file that mien wrote is replaced, any other only with `overwrite`.
 
         Raises:
             UsageError: another suffix, nothing can be written there, or the file there is not

@@ -28,12 +28,7 @@ def write_evaluation(
 ) -> list[Path]:
     """Write ``report.html`` and ``report.json`` into a folder, which is made if necessary.
 
-    Args:
-        evaluation: as from `mien.evaluation.evaluate`.
-        folder: the folder.
-        model, data: their names on the page.
-        figures: further figures with their protocols, as from `evaluate_ferplus`.
-        overwrite: replace files that mien did not write, too.
+    `figures` are further ones with their protocols, as from `evaluate_ferplus`.
 
     Raises:
         UsageError: nothing can be written there.

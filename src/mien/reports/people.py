@@ -116,7 +116,7 @@ def _card(
     faces: Mapping[int, Image],
     videos: Mapping[str, str],
 ) -> dict[str, Any]:
-    shown = _shown(tracks)
+    shown, name = _shown(tracks), str(row["name"])
     end = float(tracks["first_s"].max()) if tracks["first_s"].notna().any() else 0.0
     pictures = [
         {
@@ -127,7 +127,7 @@ def _card(
         for i, start, source in zip(shown.index, shown["first_s"], shown["source"], strict=True)
     ]
     return {
-        "name": str(row["name"]).capitalize() if _unknown(row) else row["name"],
+        "name": name.capitalize() if name == f"person {row['person']}" else name,
         "visible": _visible(row, tracks),
         "faces": pictures,
         "more": len(tracks) - len(shown),
@@ -176,10 +176,6 @@ def _peaks(timeline: Timeline, who: People) -> dict[int, Image]:
 def _key(tracks: pd.DataFrame, row: int) -> tuple[str, int]:
     track = tracks["track_id"].iloc[row]
     return str(tracks["source"].iloc[row]), -1 if _none(track) else int(track)
-
-
-def _unknown(row: Mapping[Any, Any]) -> bool:
-    return bool(row["name"] == f"person {row['person']}")
 
 
 def _none(value: Any) -> bool:

@@ -81,7 +81,7 @@ def report_page(timeline: Timeline, clips: Sequence[Clip] = ()) -> str:
         has_clips=any(clip.file is not None for clip in clips),
         untimed=len(timeline.sources) - len(videos),
         settings=settings_text(timeline.settings),
-        threshold=_threshold(timeline),
+        threshold=timeline.settings.uncertain_below,
         smooth_s=f"{timeline.settings.smooth_s:g}" if timeline.settings.smooth_s else "",
         all_faces=timeline.all_faces,
         model=timeline.settings.classifier,
@@ -91,14 +91,9 @@ def report_page(timeline: Timeline, clips: Sequence[Clip] = ()) -> str:
     )
 
 
-def _threshold(timeline: Timeline) -> float:
-    """The probability below which a face is called uncertain."""
-    return timeline.settings.uncertain_below
-
-
 def _peaks(video: Timeline, person: int) -> list[Peak]:
     """The stored faces of a person whose label is not uncertain, most probable first."""
-    least = _threshold(video)
+    least = video.settings.uncertain_below
     peaks = [
         p
         for p in video.counted_peaks
@@ -143,7 +138,7 @@ def _video(video: Timeline, clips: Sequence[Clip]) -> dict[str, Any]:
     def card(person: int) -> dict[str, Any]:
         return _person(video, rows[person], video.name_of(person), _peaks(video, person), coarse)
 
-    least, derived = _threshold(video), video.settings.derived
+    least, derived = video.settings.uncertain_below, video.settings.derived
     curves = [video.person_curves(part, least) if part else [] for part in ids]
     measured = bool(ids[0]) and set(MEASURES) <= set(video.faces.columns)
     paths = video.person_paths(ids[0]) if measured else []
@@ -270,14 +265,11 @@ def _strip(
         rows = table[table["track_id"] == person].nlargest(SEGMENTS, "duration_s")
         return rows.sort_values("start_s").to_dict("records")
 
-    bars = [] if video.all_faces else [bar(row, _unfit(row), "") for row in longest(unfit)]
+    left_out = [] if video.all_faces else longest(unfit)
+    reasons = [str(row["unfit_reason"]).replace("_", " ") for row in left_out]
+    bars = [bar(row, f"unfit: {why}", "") for row, why in zip(left_out, reasons, strict=True)]
     bars += [bar(r, r["emotion"], _color(r["emotion"], video.labels)) for r in longest(segments)]
     return {"name": video.name_of(person), "bars": bars}
-
-
-def _unfit(row: Mapping[Any, Any]) -> str:
-    """The label of a stretch whose image quality is too low."""
-    return f"unfit: {str(row['unfit_reason']).replace('_', ' ')}"
 
 
 def _segment_rows(

@@ -121,8 +121,8 @@ class Results(Sequence[Result]):
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write the ``faces`` table to `path` and the ``images`` table beside it.
 
-        The suffix chooses the format: ``.parquet``, ``.csv`` or ``.jsonl``. ``photos.parquet``
-        gets ``photos.images.parquet`` beside it; the settings of ``photos.csv`` are in
+        The suffix chooses the format, see `mien.results.files.SUFFIXES`. ``photos.parquet`` gets
+        ``photos.images.parquet`` beside it; the settings of ``photos.csv`` are in
         ``photos.csv.settings.json``.
 
         Args:
@@ -161,10 +161,7 @@ def check_analysis(
 ) -> None:
     """As `mien.results.writer.check_table`, for all the files of an analysis.
 
-    Args:
-        path: of the ``faces`` table.
-        faces, images: the tables to write.
-        beside: which of its `AnalysisFiles` are written anew.
+    `beside` are those of its `AnalysisFiles` that are written anew.
 
     Raises:
         UsageError: something would be lost.
@@ -353,11 +350,13 @@ def _restore(
     row: Mapping[Any, Any], rows: pd.DataFrame, labels: tuple[str, ...], settings: RunSettings
 ) -> Result:
     """One result from its row of the ``images`` table and its rows of the ``faces`` table."""
+    import pandas as pd
+
     source = str(row["source"])
-    time_s = None if _missing(row["time_s"]) else float(row["time_s"])
+    time_s = None if pd.isna(row["time_s"]) else float(row["time_s"])
     known: dict[str, Any] = {"index": int(row["frame"]), "time_s": time_s, "settings": settings}
     known["milliseconds"] = float(row["milliseconds"])
-    if not _missing(row["duration_s"]):
+    if not pd.isna(row["duration_s"]):
         known["duration_s"] = float(row["duration_s"])
     if row["status"] != "ok":
         dropped = row["status"] == "dropped"
@@ -386,7 +385,3 @@ def _restore(
         _read=partial(read_image, source),
         **known,
     )
-
-
-def _missing(value: Any) -> bool:
-    return value is None or value != value

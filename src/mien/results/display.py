@@ -27,10 +27,7 @@ def expression_first(table: pd.DataFrame) -> pd.DataFrame:
 def lines(table: pd.DataFrame, labels: Sequence[str], width: int = 80) -> list[str]:
     """A ``faces`` table as text: a line per face with its expression and the next ones.
 
-    Args:
-        table: a ``faces`` table.
-        labels: of its score columns.
-        width: of a line, in letters; as many labels are listed as fit.
+    As many labels are listed as fit into `width` letters.
     """
     found = []
     for row in table.to_dict("records"):
@@ -50,9 +47,7 @@ def lines(table: pd.DataFrame, labels: Sequence[str], width: int = 80) -> list[s
 def style(dataframe: pd.DataFrame, labels: Sequence[str]) -> Styler:
     """The table in color: the more probable a label, the fuller its cell.
 
-    Args:
-        dataframe: a ``faces`` table, or some of its columns.
-        labels: names of the columns to color from 0 (white) to 1 (the label's color).
+    The columns of `labels` are colored, from 0 (white) to 1 (the label's color).
 
     Raises:
         MissingExtraError: jinja2, which pandas styles tables with, is not installed.
@@ -62,7 +57,7 @@ def style(dataframe: pd.DataFrame, labels: Sequence[str]) -> Styler:
         styler = table.style
     except (ImportError, AttributeError) as error:  # pandas 3 raises the second
         raise MissingExtraError(
-            "coloured tables need jinja2; install it with: pip install jinja2"
+            "colored tables need jinja2; install it with: pip install jinja2"
         ) from error
     shown = [label for label in labels if label in table.columns]
     for label in shown:

@@ -1,5 +1,7 @@
 """Embeddings: identity and feature vectors of faces, stored beside their table on request.
 
+The points of face meshes are stored in the same way, in a file of their own.
+
 A vector of the kind "identity" identifies a person as a fingerprint does: protect such a file as
 you would protect the names.
 """
@@ -9,14 +11,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from mien.errors import InputError, UsageError
+from mien.errors import InputError, InputNotFoundError, UsageError
 from mien.files import PARTIAL, partial_path
-from mien.labels import IDENTITY
+from mien.labels import IDENTITY, LANDMARKS
 from mien.results.files import AnalysisFiles, is_sealed
 from mien.results.reading import read_rows, readable
 from mien.results.settings import RunSettings
@@ -32,6 +34,14 @@ if TYPE_CHECKING:
 _KEY = ("source", "frame", "face")
 _MODEL, _IDENTITY_MODEL = "classifier_sha256", "identity_sha256"
 _ROWS_AT_ONCE = 4096
+#: Of each kind of file: the precision of its vectors. Three digits are more than embeddings are
+#: worth, and less than places in a large image need.
+Kind = Literal["embeddings", "landmarks"]
+KINDS: tuple[Kind, ...] = ("embeddings", "landmarks")
+_PRECISION: Mapping[Kind, type[np.floating[Any]]] = {
+    "embeddings": np.float16,
+    "landmarks": np.float32,
+}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -40,7 +50,8 @@ class Embeddings(Comparable):
 
     Attributes:
         keys: source, frame and face of each row, as in the ``faces`` table.
-        vectors: by name (see `mien.labels.EMBEDDINGS`), each ``(n, d)`` float32.
+        vectors: by name (see `mien.labels.EMBEDDINGS`), each ``(n, d)`` float32. Of landmarks, x, y
+            and z of each point in turn: ``vectors["landmarks"].reshape(-1, 478, 3)``.
         model: SHA-256 of the file of the expression model, which gives the features; "" where it is
             unknown.
         identity_model: the same of the identity model. Vectors of different models cannot be
@@ -134,7 +145,8 @@ class Embeddings(Comparable):
 class Gathering:
     """Takes results as they come and keeps the vectors of their faces in memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: Kind = "embeddings") -> None:
+        self._kind = kind
         self._keys: list[tuple[str, int, int]] = []
         self._vectors: dict[str, list[FloatArray]] = {}
         self._settings = RunSettings()
@@ -142,6 +154,9 @@ class Gathering:
     def add(self, result: Result) -> None:
         """Look at one frame; where it has no vectors, nothing is kept of it."""
         vectors = result.scores.embeddings
+        if self._kind == "landmarks":
+            mesh = result.mesh if LANDMARKS in result.settings.also else None
+            vectors = {} if mesh is None else {LANDMARKS: mesh.points.reshape(len(mesh), -1)}
         if not vectors or not len(result):
             return
         self._settings = result.settings
@@ -170,17 +185,15 @@ class Gathering:
 class EmbeddingsWriter:
     """Writes vectors beside a table while the run goes on.
 
-    Like the tables, they grow at ``NAME.embeddings.parquet.partial``. No file is made where no
+    Like the tables, they grow at ``NAME.KIND.parquet.partial``. No file is made where no
     face has vectors.
-
-    Args:
-        table: path of the ``faces`` table.
-        settings: kept in the file's metadata.
     """
 
-    def __init__(self, table: str | Path, settings: Mapping[str, str]) -> None:
-        self._path, self._settings = AnalysisFiles(table).embeddings, dict(settings)
-        self._waiting = Gathering()
+    def __init__(
+        self, table: str | Path, settings: Mapping[str, str], kind: Kind = "embeddings"
+    ) -> None:
+        self._path, self._settings = getattr(AnalysisFiles(table), kind), dict(settings)
+        self._kind, self._waiting = kind, Gathering(kind)
         self.file: GrowingTable | None = None
 
     def begin(self, first: Embeddings) -> None:
@@ -200,7 +213,7 @@ class EmbeddingsWriter:
             self._append(part)
 
     def _append(self, part: Embeddings, *, begin: bool = False) -> None:
-        table = _to_arrow(part)
+        table = _to_arrow(part, _PRECISION[self._kind])
         first = (table,) if begin else ()
         if self.file is None:
             self.file = GrowingTable(self._path, table.slice(0, 0), self._settings, first)
@@ -223,7 +236,26 @@ def write_embeddings(found: Embeddings | None, path: Path, settings: Mapping[str
         files.embeddings.unlink()
 
 
-def read_embeddings(path: str | Path) -> Embeddings | None:
+def load_landmarks(path: str | Path) -> Embeddings:
+    """The mesh points that ``mien analyze --landmarks`` stored beside the table at `path`.
+
+    Their rows are those of the ``faces`` table; NaN where a mesh was not trusted.
+
+        points = mien.load_landmarks("faces.parquet").vectors["landmarks"].reshape(-1, 478, 3)
+
+    Raises:
+        InputNotFoundError: no landmarks were stored.
+        InputError: the file does not hold them.
+    """
+    found = read_embeddings(path, "landmarks")
+    if found is None:
+        raise InputNotFoundError(
+            f"no landmarks are stored beside {path}: analyze again with --landmarks."
+        )
+    return found
+
+
+def read_embeddings(path: str | Path, kind: Kind = "embeddings") -> Embeddings | None:
     """The vectors beside the table at `path`, or None where there is no such file.
 
     Beside a table that is not finished, those that grow with it: finished ones are of an older run.
@@ -232,7 +264,7 @@ def read_embeddings(path: str | Path) -> Embeddings | None:
         InputError: the file does not hold them.
     """
     files, of = AnalysisFiles(path), Path(path)
-    source = files.embeddings
+    source = getattr(files, kind)
     unfinished = of.suffix == PARTIAL or (not of.is_file() and partial_path(of).is_file())
     if unfinished or is_sealed(partial_path(source)):
         source = partial_path(source)
@@ -247,8 +279,9 @@ def read_embeddings(path: str | Path) -> Embeddings | None:
             for name in table.columns
             if name not in _KEY and len(table)
         }
-    if any(v.ndim != 2 or not np.isfinite(v).all() for v in vectors.values()):
-        raise InputError(f"{source} holds embeddings that are not finite numbers of one length.")
+    finite = kind == "landmarks" or all(np.isfinite(v).all() for v in vectors.values())
+    if not finite or any(v.ndim != 2 for v in vectors.values()):
+        raise InputError(f"{source} holds {kind} that are not finite numbers of one length.")
     model = settings.get(_MODEL, "")
     # Before there was an identity model, the expression model gave these vectors, too.
     return Embeddings(keys, vectors, model, settings.get(_IDENTITY_MODEL, model))
@@ -264,13 +297,13 @@ def _keys(rows: Sequence[tuple[str, int, int]]) -> pd.DataFrame:
     return pd.DataFrame(list(rows), columns=list(_KEY)).astype(_types())
 
 
-def _to_arrow(part: Embeddings) -> Any:
-    """As an Arrow table, the vectors in float16: three digits are more than they are worth."""
+def _to_arrow(part: Embeddings, precision: type[np.floating[Any]] = np.float16) -> Any:
+    """As an Arrow table."""
     import pyarrow as pa
 
     columns = pa.Table.from_pandas(part.keys, preserve_index=False)
     for name, values in part.vectors.items():
-        flat = pa.array(values.astype(np.float16).reshape(-1))
+        flat = pa.array(values.astype(precision).reshape(-1))
         columns = columns.append_column(
             name, pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
         )

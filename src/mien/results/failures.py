@@ -16,11 +16,7 @@ def unless_all_fail(results: Generator[Result], give_up: int = GIVE_UP) -> Gener
     """Hand results on, and in the end raise where a plug failed at each of them.
 
     One that fails at some inputs leaves rows with an error; one that never works is broken, which
-    concerns the whole run.
-
-    Args:
-        results: of one run; closed with this generator.
-        give_up: how many failures without a success are enough.
+    concerns the whole run. `give_up` failures without a success are enough.
 
     Raises:
         PluginError: of those inputs that could be read, a plug failed at every one.

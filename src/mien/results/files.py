@@ -32,7 +32,8 @@ class AnalysisFiles:
         faces: the table itself.
         images: ``NAME.images.SUFFIX``.
         videos: ``NAME.films.SUFFIX``, the predictions of a model of videos.
-        embeddings, peaks: ``NAME.embeddings.parquet`` and ``NAME.peaks.parquet``.
+        embeddings, landmarks, peaks: ``NAME.embeddings.parquet``, ``NAME.landmarks.parquet`` and
+            ``NAME.peaks.parquet``.
         settings: ``NAME.SUFFIX.settings.json`` of a CSV or JSON lines table.
     """
 
@@ -43,12 +44,13 @@ class AnalysisFiles:
         self.images = self.faces.with_name(f"{stem}.images{suffix}")
         self.videos = self.faces.with_name(f"{stem}.films{suffix}")
         self.embeddings = self.faces.with_name(f"{stem}.embeddings.parquet")
+        self.landmarks = self.faces.with_name(f"{stem}.landmarks.parquet")
         self.peaks = self.faces.with_name(f"{stem}.peaks.parquet")
         self.settings = settings_path(self.faces)
 
     @property
     def siblings(self) -> list[Path]:
-        """Tables of the same name in other formats, which share `embeddings` and `peaks`."""
+        """Tables of the same name in other formats, which share the Parquet files beside them."""
         names = (self.faces.with_suffix(suffix) for suffix in SUFFIXES)
         return [
             name
@@ -59,7 +61,7 @@ class AnalysisFiles:
 
     def beside(self) -> list[Path]:
         """The optional files that lie there and belong to this table alone."""
-        shared = [] if self.siblings else [self.embeddings, self.peaks]
+        shared = [] if self.siblings else [self.embeddings, self.landmarks, self.peaks]
         return [path for path in (self.videos, *shared) if path.is_file()]
 
     def clear_sealed(self, *, superseded: bool = False) -> None:
@@ -71,15 +73,15 @@ class AnalysisFiles:
         Args:
             superseded: the tables were written anew since, so that all can go.
         """
-        partials = [partial_path(p) for p in (self.faces, self.images, self.peaks, self.embeddings)]
+        beside = (self.peaks, self.embeddings, self.landmarks)
+        partials = [partial_path(path) for path in (self.faces, self.images, *beside)]
         if superseded or not all(partial.is_file() for partial in partials[:2]):
             for partial in filter(is_sealed, partials):
                 partial.unlink()
 
     def has(self, path: Path) -> bool:
         """Whether a path names one of these files."""
-        names = (self.faces, self.images, self.videos, self.embeddings, self.peaks, self.settings)
-        return path.resolve() in [name.resolve() for name in names]
+        return path.resolve() in [name.resolve() for name in vars(self).values()]
 
 
 def texts_mapped(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mien.files import PARTIAL, partial_path
-from mien.media.images import read_image
+from mien.media.images import encode, read_image
 from mien.results.files import AnalysisFiles, is_sealed
 from mien.results.reading import readable
 from mien.results.tables import read_table, write_table
@@ -90,9 +89,6 @@ class PeaksWriter:
     """Writes the faces beside a table, those of each video at its end.
 
     Like the tables, they grow at ``NAME.peaks.parquet.partial``.
-
-    Args:
-        table: path of the ``faces`` table.
     """
 
     def __init__(self, table: str | Path) -> None:
@@ -185,7 +181,7 @@ def _rows(peaks: Sequence[Peak]) -> pd.DataFrame:
     import pandas as pd
 
     table = pd.DataFrame({name: [getattr(peak, name) for peak in peaks] for name in _COLUMNS})
-    return table.assign(jpeg=[_jpeg(peak.picture) for peak in peaks])
+    return table.assign(jpeg=[encode(peak.picture, "JPEG", quality=90) for peak in peaks])
 
 
 def _small(picture: Image) -> Image:
@@ -196,11 +192,3 @@ def _small(picture: Image) -> Image:
 
     shrunk = cv2.resize(picture, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
     return np.asarray(shrunk, np.uint8)
-
-
-def _jpeg(picture: Image) -> bytes:
-    from PIL import Image as PilImage
-
-    buffer = io.BytesIO()
-    PilImage.fromarray(picture).save(buffer, "JPEG", quality=90)
-    return buffer.getvalue()

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import io
 import json
-import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,20 +66,6 @@ def readable(path: Path) -> Iterator[None]:
         text = " ".join(str(error).split()) or type(error).__name__
         text = text if len(text) <= 200 else f"{text[:197]}..."
         raise InputError(f"{path} does not hold a readable table: {text}") from error
-
-
-def is_being_written(path: Path) -> bool:
-    """Whether another process is writing a partial file at this moment."""
-    if sys.platform == "win32":
-        return False
-    import fcntl
-
-    with suppress(OSError), path.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
 
 
 def _read_parquet(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:

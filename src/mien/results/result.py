@@ -6,19 +6,22 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mien.drawing import image
+from mien.drawing.mesh import draw_mesh
 from mien.errors import InputError, UsageError
 from mien.expressions import affect, saliency
 from mien.expressions.base import EmotionClassifier, MappedClassifier
+from mien.faces.mesh import Mesh
 from mien.faces.quality import Quality, assess
 from mien.files import write_text, writing
 from mien.labels import UNCERTAIN, color_of
-from mien.media.images import encode_png, write_image
+from mien.media.images import encode, write_image
 from mien.results import display, serialization, tables
 from mien.results.settings import RunSettings
 from mien.results.writer import check_table
@@ -49,6 +52,7 @@ class Result(Comparable):
         milliseconds: time spent on this image; `equals` does not compare it.
         duration_s: how long a video frame is shown, seconds: until the next one analyzed or the
             end of the video; None where that is unknown.
+        mesh: 478 points of each face, where actions or landmarks were requested; else None.
         uncertain_below: a face whose top probability is lower is called ``uncertain``.
         settings: what the analysis was made with.
 
@@ -69,6 +73,7 @@ class Result(Comparable):
     dropped: bool = False
     milliseconds: float = field(default=0.0, compare=False)
     duration_s: float | None = None
+    mesh: Mesh | None = field(default=None, repr=False)
     uncertain_below: float = 0.5
     settings: RunSettings = field(default=RunSettings(), repr=False)
     _stored_emotions: tuple[str, ...] | None = field(default=None, repr=False, compare=False)
@@ -102,6 +107,7 @@ class Result(Comparable):
             faces=self.faces[rows],
             scores=self.scores[rows],
             quality=self.quality[rows],
+            mesh=None if self.mesh is None else self.mesh[rows],
             crops=self.crops[rows] if len(self.crops) == len(self) else self.crops,
             _stored_emotions=None if stored is None else tuple(np.array(stored, object)[rows]),
         )
@@ -172,6 +178,11 @@ class Result(Comparable):
             raise InputError(self.error or f"the image {self.source} was not kept.")
         return self._read()
 
+    @property
+    def meshed_image(self) -> Image:
+        """The `image` with the contours of the `mesh`, where there is one."""
+        return self.image if self.mesh is None else draw_mesh(self.image, self.mesh.points)
+
     def derive_affect(self) -> Result:
         """The same with valence and arousal, derived where the model does not predict them.
 
@@ -203,7 +214,7 @@ class Result(Comparable):
         """The image with boxes, labels and percentages.
 
         Args:
-            margin_for: number of a face whose every probability is listed in an added margin.
+            margin_for: number of a face; a margin is added that lists all its probabilities.
 
         Raises:
             UsageError: there is no face of that number.
@@ -211,11 +222,13 @@ class Result(Comparable):
         colors = [color_of(emotion, self.labels) for emotion in self.emotions]
         chosen = None if margin_for is None else self._face(margin_for)
         captions = self._numbered(self._captions())
-        picture = image.draw_faces(self.image, self.faces.boxes, captions, colors, selected=chosen)
+        drawn = image.draw_faces(
+            self.meshed_image, self.faces.boxes, captions, colors, selected=chosen
+        )
         if chosen is None:
-            return picture
+            return drawn
         return image.draw_margin(
-            picture,
+            drawn,
             f"face {chosen}",
             self.labels,
             self.scores.values[chosen],
@@ -224,19 +237,19 @@ class Result(Comparable):
         )
 
     def square_images(self) -> Image:
-        """All faces as labelled squares in one picture."""
+        """All face crops with their labels as one image."""
         colors = [color_of(emotion, self.labels) for emotion in self.emotions]
         return image.crop_sheet(self._squares(), self._numbered(self._captions()), colors)
 
     def heatmaps(self, label: str | None = None) -> Image:
-        """Where each square speaks for a label, drawn over the labelled squares.
+        """Explain a label: the crops as one image, with a heatmap of what supports it over each.
 
         Class activation maps (Zhou et al. 2016) where the model's card names its feature map and
-        head; otherwise the drop in probability under a moving grey patch.
+        head; otherwise occlusion: the drop in probability under a moving gray patch.
 
         Args:
-            label: the label to explain; None for each face's own top label; "mix" for all labels,
-                each as much as it is probable.
+            label: the label to explain; None for the top label of each face; "mix" for all labels,
+                weighted by their probabilities.
         """
         maps = self.activation_maps(label)
         captions = [label or self.labels[top] for top in self.scores.top]
@@ -260,7 +273,7 @@ class Result(Comparable):
         return saliency.occlusion(lambda crops: model.classify(crops).values, self.crops, targets)
 
     def _targets(self, model: EmotionClassifier, label: str | None) -> FloatArray | IntArray:
-        """What a map explains of each face: the index of a label, or weights of all of them."""
+        """What the map of each face explains: the index of a label, or weights of all labels."""
         place = {name: column for column, name in enumerate(model.labels)}
         if label == MIX:
             weights = np.zeros((len(self), len(place)), np.float32)
@@ -279,7 +292,7 @@ class Result(Comparable):
 
         Args:
             data: of one result, such as a line of ``mien analyze --json``.
-            labels: of the model, needed only where there is no face to tell them.
+            labels: of the model, needed only for a result without faces.
 
         Raises:
             InputError: this is no result of mien's.
@@ -373,27 +386,11 @@ class Result(Comparable):
     def _repr_html_(self) -> str:
         """How a notebook shows the result: the image, then the colored table."""
         if self.error is not None:
-            return f"<p><b>{_escape(self.source)}</b>: {_escape(self.error)}</p>"
+            return f"<p><b>{escape(self.source)}</b>: {escape(self.error)}</p>"
         import base64
 
         html = ""
         if self._read is not None:
-            picture = base64.b64encode(encode_png(_fit(self.draw(), 900))).decode()
-            html = f'<img style="max-width:100%" src="data:image/png;base64,{picture}"/>'
+            data = base64.b64encode(encode(image.shrunk(self.draw(), 900))).decode()
+            html = f'<img style="max-width:100%" src="data:image/png;base64,{data}"/>'
         return html + str(self.table().to_html()) if len(self) else html + "<p>no face</p>"
-
-
-def _escape(text: str) -> str:
-    from html import escape
-
-    return escape(text)
-
-
-def _fit(image: Image, longest: int) -> Image:
-    import cv2
-
-    scale = longest / max(image.shape[:2])
-    if scale >= 1:
-        return image
-    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)

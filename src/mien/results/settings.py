@@ -35,11 +35,12 @@ class RunSettings:
         classifier: name of the expression model.
         classifier_sha256: of its file.
         without: labels that were excluded.
-        also: attributes and embeddings that were requested.
+        also: attributes, actions, landmarks and embeddings that were requested.
         uncertain_below: faces with a smaller top probability are called ``uncertain``.
         derived: which measures are derived, and from what.
         attributes_sha256: of the model of apparent age and gender.
         identity_sha256: of the identity model.
+        mesh_sha256: of the model of the face mesh.
         heads: summaries of the heads, see `mien.expressions.heads.Head.summary`.
         frames: which frames of videos were analyzed; "" for all.
         values: what was done to the values of an exported table, such as smoothing.
@@ -60,6 +61,7 @@ class RunSettings:
     derived: str = ""
     attributes_sha256: str = ""
     identity_sha256: str = ""
+    mesh_sha256: str = ""
     heads: tuple[Mapping[str, Any], ...] = ()
     frames: str = ""
     values: str = ""
@@ -75,8 +77,7 @@ class RunSettings:
     def to_metadata(self, labels: Sequence[str] | None = None) -> dict[str, str]:
         """The settings as texts, as table files keep them.
 
-        Args:
-            labels: of the table, stored with them.
+        The labels of the table are stored with them, where given.
         """
         plain = RunSettings()
         metadata = {
@@ -91,10 +92,6 @@ class RunSettings:
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str], path: Path | None = None) -> RunSettings:
         """Read what `to_metadata` wrote, in this version or in 0.1; the labels are left out.
-
-        Args:
-            metadata: of a table file.
-            path: of the file, for messages.
 
         Raises:
             InputError: a text is not of its setting's form, or a number is out of its range.
@@ -157,10 +154,6 @@ def _people(text: str) -> dict[int, str]:
     return people
 
 
-def _mapping(text: str) -> dict[str, Any]:
-    return dict(json.loads(text))
-
-
 def _heads(text: str) -> tuple[Mapping[str, Any], ...]:
     heads = json.loads(text)
     _require(isinstance(heads, list))
@@ -177,27 +170,19 @@ def _within(most: float) -> Callable[[str], float]:
     return read
 
 
-def _as_is(text: str) -> str:
-    return text
-
-
-#: How each setting is written and read.
-_FORMS: dict[str, tuple[Any, Any]] = {
-    "mien_version": (_as_is, _as_is),
-    "detector": (_as_is, _as_is),
-    "detector_settings": (json.dumps, _mapping),
-    "classifier": (_as_is, _as_is),
-    "classifier_sha256": (_as_is, _as_is),
+#: How a setting that is no text is written and read.
+_OTHERS: dict[str, tuple[Any, Any]] = {
+    "detector_settings": (json.dumps, lambda text: dict(json.loads(text))),
     "without": (",".join, _listed),
     "also": (",".join, _listed),
     "uncertain_below": (str, _within(1)),
-    "derived": (_as_is, _as_is),
-    "attributes_sha256": (_as_is, _as_is),
-    "identity_sha256": (_as_is, _as_is),
     "heads": (json.dumps, _heads),
-    "frames": (_as_is, _as_is),
-    "values": (_as_is, _as_is),
     "smooth_s": ("{:g}".format, _within(1e6)),
     "people": (json.dumps, _people),
     "all_faces": (lambda _: "counted", bool),
+}
+_FORMS = {
+    item.name: _OTHERS.get(item.name, (str, str))
+    for item in fields(RunSettings)
+    if item.name != "other"
 }

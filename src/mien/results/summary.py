@@ -43,7 +43,7 @@ class RunSummary:
         counts = [(self.images, "image"), (self.frames, "frame"), (self.faces, "face")]
         parts = [_many(n, noun) for n, noun in counts if n or noun == "face"]
         if self.unfit:
-            parts[-1] += f" ({self.unfit:,} unfit)"
+            parts[-1] += f" ({self.unfit:,} unfit to be judged)"
         parts += [f"{self.failed:,} could not be read"] * bool(self.failed)
         parts += [f"{self.dropped:,} dropped to keep up"] * bool(self.dropped)
         return ", ".join(parts)

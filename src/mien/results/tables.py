@@ -11,16 +11,15 @@ import time
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from mien.errors import InputNotFoundError, UsageError
-from mien.files import PARTIAL, partial_path, replacing, writing
+from mien.files import PARTIAL, is_locked, partial_path, replacing, writing
 from mien.labels import MEASURES
 from mien.results.files import SUFFIXES, is_sealed, known_suffix, writable_target
-from mien.results.reading import is_being_written, read_rows, readable
+from mien.results.reading import read_rows, readable
 from mien.results.settings import RunSettings
 from mien.results.validation import check_columns
 from mien.results.writer import GrowingTable, check_table, settings_beside, write_rows
@@ -202,7 +201,7 @@ def write_table(
     *,
     overwrite: bool = False,
 ) -> Path:
-    """Write a table to a ``.parquet``, ``.csv`` or ``.jsonl`` file, whole or not at all.
+    """Write a table in the format of its suffix (`SUFFIXES`), whole or not at all.
 
     Args:
         dataframe: any table with plain columns; its index is not written.
@@ -259,9 +258,9 @@ def read_table(path: str | Path) -> tuple[pd.DataFrame, dict[str, str]]:
     with readable(source):
         types = {name: _KNOWN[name] for name in table.columns if name in _KNOWN}
         types |= dict.fromkeys(label_columns(table), "float32")
-        table = table.astype(types)
+        table = table.astype(types).copy()  # in one piece: many columns are slow one by one
     if source == partial and not is_sealed(partial):
-        what = "still being written" if is_being_written(partial) else "of a run that did not end"
+        what = "still being written" if is_locked(partial) else "of a run that did not end"
         _log.warning("%s is %s: it has %d rows.", partial, what, len(table))
     elif source == asked and partial.is_file() and partial.stat().st_mtime > source.stat().st_mtime:
         _log.warning("%s is older than %s, of a run that did not end.", source, partial)
@@ -276,7 +275,7 @@ class TableWriter:
     killed process leaves the partial file, and `read_table` reads it.
 
     Args:
-        path: a ``.parquet``, ``.csv`` or ``.jsonl`` file; one that is there is replaced.
+        path: of the table, in a format of `SUFFIXES`; one that is there is replaced.
         dtypes: name and pandas type of every column, from `face_dtypes` or `IMAGE_DTYPES`.
         metadata: as for `write_table`.
         first: rows of an earlier run to begin with, see `mien.results.writer.GrowingTable`.
@@ -325,12 +324,7 @@ class TableWriter:
         late = time.monotonic() - self._flushed >= _SECONDS_AT_ONCE
         return self._rows >= _ROWS_AT_ONCE or (late and self._rows > 0)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
             self.flush()
             if kind is None:

@@ -88,11 +88,7 @@ def check_faces(
 ) -> None:
     """Make sure that the ``faces`` table holds what can be.
 
-    Args:
-        path: of the file, for messages.
-        faces: the table.
-        labels: names of its label columns.
-        probabilities: whether the scores must be probabilities; False where it is unknown.
+    `probabilities` says whether the scores must be such; False where that is unknown.
 
     Raises:
         InputError: a box, score, probability, label or number is none.

@@ -231,7 +231,7 @@ def encode_rows(
     import pyarrow.parquet as pq
 
     if suffix != ".parquet":
-        out.write(_text(dataframe, suffix, header=True))
+        out.write(_TEXTS[suffix](dataframe, True))
         return
     schema = _schema(dataframe, metadata)
     rows = pa.Table.from_pandas(dataframe, schema=schema, preserve_index=False)
@@ -259,10 +259,6 @@ def settings_beside(table: Path, metadata: Mapping[str, str]) -> Iterator[None]:
         yield
 
 
-def _text(table: pd.DataFrame, suffix: str, *, header: bool) -> bytes:
-    return _TEXTS[suffix](table, header)
-
-
 def _json_lines(table: pd.DataFrame, _header: bool) -> bytes:
     if not len(table):
         return b""
@@ -270,21 +266,16 @@ def _json_lines(table: pd.DataFrame, _header: bool) -> bytes:
     return str(lines).encode()
 
 
-def _csv_text(table: pd.DataFrame, header: bool) -> bytes:
-    logical = table.select_dtypes(["bool", "boolean"]).columns
-    words = {name: table[name].map({True: "TRUE", False: "FALSE"}) for name in logical}
-    return _csv(table.assign(**words), header=header).encode()  # R takes True for a text
-
-
-def _csv(table: pd.DataFrame, *, header: bool) -> str:
+def _csv(table: pd.DataFrame, header: bool) -> bytes:
     """Rows as CSV in which a spreadsheet finds no formula, see `mien.escaping.csv_cell`."""
-    safe = texts_mapped(table, csv_cell).rename(columns=csv_cell)
-    text = str(safe.to_csv(index=False, header=header, lineterminator="\n"))
+    logical = table.select_dtypes(["bool", "boolean"]).columns  # R takes True for a text
+    words = {name: table[name].map({True: "TRUE", False: "FALSE"}) for name in logical}
+    safe = texts_mapped(table.assign(**words), csv_cell).rename(columns=csv_cell)
+    options: dict[str, Any] = {"index": False, "header": header, "lineterminator": "\n"}
+    text = str(safe.to_csv(**options))
     if "\r" in text:  # Python's csv writes it without quotes, and readers take it for a line's end
-        text = str(
-            safe.to_csv(index=False, header=header, lineterminator="\n", quoting=QUOTE_NONNUMERIC)
-        )
-    return text
+        text = str(safe.to_csv(**options, quoting=QUOTE_NONNUMERIC))
+    return text.encode()
 
 
 def _convert(stream: Path, target: Path, suffix: str) -> None:
@@ -304,7 +295,7 @@ def _convert(stream: Path, target: Path, suffix: str) -> None:
             return
         with target.open("wb") as text:
             for number, rows in enumerate(groups):
-                text.write(_text(rows.to_pandas(), suffix, header=not number))
+                text.write(_TEXTS[suffix](rows.to_pandas(), not number))
 
 
 def _groups(batches: Iterable[Any], schema: Any, most: int) -> Iterator[Any]:
@@ -325,6 +316,6 @@ def _groups(batches: Iterable[Any], schema: Any, most: int) -> Iterator[Any]:
 
 #: How rows become text, by suffix.
 _TEXTS: dict[str, Callable[[pd.DataFrame, bool], bytes]] = {
-    ".csv": _csv_text,
+    ".csv": _csv,
     ".jsonl": _json_lines,
 }

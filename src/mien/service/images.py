@@ -11,7 +11,7 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException
 
 from mien.errors import InputError
-from mien.media.images import encode_jpeg, read_image
+from mien.media.images import encode, read_image
 from mien.results.collection import Results
 from mien.results.result import Result
 from mien.service.formats import CSV, JPEG, JSON, NDJSON, PARQUET, chosen, encoded_table
@@ -133,7 +133,7 @@ def _response(results: list[Result], media: str) -> Response:
         body = "".join(f"{result.to_json()}\n" for result in results)
         return Response(body, media_type=NDJSON)
     if media == JPEG:
-        return Response(encode_jpeg(results[0].draw()), media_type=JPEG)
+        return Response(encode(results[0].draw(), "JPEG", quality=92), media_type=JPEG)
     together = Results(results)
     settings = results[0].settings.to_metadata(together.labels)
     return Response(encoded_table(together.faces, media, settings), media_type=media)

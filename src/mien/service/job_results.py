@@ -9,7 +9,7 @@ import pandas as pd
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
 
-from mien.media.images import encode_png
+from mien.media.images import encode
 from mien.reports import report_page
 from mien.service.formats import (
     CSV,
@@ -129,4 +129,4 @@ def face(request: Request, job_id: str, track_id: int) -> Response:
     if not peaks:
         raise ProblemError(404, "there is no face of that person.")
     best = max(peaks, key=lambda peak: peak.probability)
-    return Response(encode_png(best.picture), media_type=PNG)
+    return Response(encode(best.picture), media_type=PNG)

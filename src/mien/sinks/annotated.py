@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from mien.errors import UsageError
 from mien.files import check_output, signed
@@ -58,24 +56,22 @@ class AnnotatedSink:
         self._target, self._overwrite = target, overwrite
         self._names = AnnotatedNames(target, paths)
         self.wrote = target
-        self._stack = ExitStack()
         self._source: str | None = None
         self._sink: Sink | None = None
         self._live = False
 
     def __enter__(self) -> Self:
         if not self._one:
-            self._images = self._stack.enter_context(ImageSink(self._target, self._names))
+            self._images = ImageSink(self._target, self._names).__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._close(kind, error, trace)
-        self._stack.__exit__(kind, error, trace)
+    def __exit__(self, kind: type[BaseException] | None, *rest: Any) -> None:
+        sink, self._sink = self._sink, None
+        if sink is None:
+            return
+        if self._live and kind is not None and issubclass(kind, KeyboardInterrupt):
+            kind, rest = None, (None, None)  # the way to end what has no end of its own
+        sink.__exit__(kind, *rest)
 
     def is_done(self, item: Input) -> bool:
         """Whether the annotated copy of an input is there already; see `Checkpoint.skips`."""
@@ -84,7 +80,7 @@ class AnnotatedSink:
     def write(self, result: Result) -> None:
         """Draw one result into the copy of its input."""
         if result.source != self._source and self._sink is not None:
-            self._close(None, None, None)
+            self.__exit__(None, None, None)
         if result.time_s is None:
             if not self._one:
                 self._images.write(result)
@@ -106,16 +102,3 @@ class AnnotatedSink:
         self._live = is_live(source)
         sound = None if self._live else source
         return VideoSink(path, audio_from=sound, overwrite=self._overwrite).__enter__()
-
-    def _close(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        sink, self._sink = self._sink, None
-        if sink is None:
-            return
-        if self._live and kind is not None and issubclass(kind, KeyboardInterrupt):
-            kind = error = trace = None  # the way to end what has no end of its own
-        sink.__exit__(kind, error, trace)

@@ -1,4 +1,4 @@
-"""What an earlier run of the same command has finished, so that a later one can go on with it."""
+"""Resuming: which inputs an interrupted run of the same command has finished."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 from mien.errors import InputError, UsageError
 from mien.files import is_locked, partial_path
 from mien.results.collection import load_tables
-from mien.results.embeddings import Embeddings, read_embeddings
+from mien.results.embeddings import KINDS, Embeddings, read_embeddings
 from mien.results.files import AnalysisFiles, is_sealed, writable_target
 from mien.results.peaks import read_peak_rows
 from mien.results.settings import RunSettings
@@ -34,7 +34,8 @@ class Plan:
         settings: of its tables.
         columns: of its ``faces`` table.
         inputs: the arguments of the command: files, folders and patterns.
-        beside: the suffixes of `AnalysisFiles` that it writes too: ``peaks``, ``embeddings``.
+        beside: the suffixes of `AnalysisFiles` that it writes too: ``peaks``, ``embeddings``,
+            ``landmarks``.
         recordings: inputs that are videos on a web server, so that there is no file to look at.
     """
 
@@ -51,7 +52,7 @@ class Rows(NamedTuple):
     images: pd.DataFrame | None = None
     faces: pd.DataFrame | None = None
     peaks: pd.DataFrame | None = None
-    embeddings: Embeddings | None = None
+    vectors: Sequence[Embeddings | None] = ()  # one of each of `KINDS`
 
 
 @dataclass(frozen=True)
@@ -67,23 +68,22 @@ class _Input:
 class Checkpoint:
     """Decides which inputs of a run need no analysis, and whether an older table may be replaced.
 
-    Inputs count as finished from the first one on, as long as the run meets the same ones in the
-    same order and their files have not changed since: so the table is the one that a run without
-    a stop gives. Of a video that was interrupted, nothing is taken over, because the ids of its
-    people depend on every frame before.
+    Inputs are finished as long as both runs have the same ones in the same order and their files
+    did not change, so that the table equals that of an uninterrupted run. No frame of an
+    interrupted video is reused, because its track ids depend on all earlier frames.
 
     Args:
         path: of the ``faces`` table.
-        plan: what the run will write; without it, nothing is taken over or replaced.
-        resume: take over what is finished.
+        plan: what the run will write; without it, nothing is reused or replaced.
+        resume: reuse the rows of finished inputs.
         overwrite: replace an older table, whatever it is.
 
     Attributes:
         path: of the ``faces`` table.
-        unfinished: whether rows of a run that did not end are taken over.
+        unfinished: whether rows of an interrupted run are reused.
 
     Raises:
-        UsageError: a file is there that would be lost, or another run is writing it.
+        UsageError: an existing file would be lost, or another run is writing it.
     """
 
     def __init__(
@@ -99,74 +99,72 @@ class Checkpoint:
         self._overwrite, self._open = overwrite, True
         self._recordings = plan.recordings if plan is not None else ()
         self._inputs: list[_Input] = []
-        self._next, self._found = 0, Rows()
+        self._next, self._rows = 0, Rows()
         self._from: Path | None = None
         self._check_others(plan)
         self._files.clear_sealed()
-        found = [table for table in (partial_path(self.path), self.path) if table.exists()]
+        older = [table for table in (partial_path(self.path), self.path) if table.exists()]
         if plan is None:
-            if found and not overwrite:
-                raise UsageError(f"{found[0]} exists: {_ADVICE} (in Python: overwrite=True).")
+            if older and not overwrite:
+                raise UsageError(f"{older[0]} exists: {_ADVICE} (in Python: overwrite=True).")
             return
-        for table in found:
-            self._look(table, plan, resume and self._from is None)
+        for table in older:
+            self._take_over(table, plan, resume and self._from is None)
 
     @property
     def unfinished(self) -> bool:
-        """Whether rows of a run that did not end are taken over."""
+        """Whether rows of an interrupted run are reused."""
         return self._from is not None and self._from != self.path and bool(self._inputs)
 
     @property
     def failed(self) -> int:
-        """How many of the finished inputs could not be read to their end."""
+        """Number of finished inputs that could not be read completely."""
         return sum(known.failed for known in self._inputs[: self._next])
 
     @property
     def finished(self) -> int:
-        """How many inputs were found finished so far."""
+        """Number of inputs skipped so far."""
         return self._next
 
     def skips(
         self, source: str, done: Callable[[], bool] = lambda: True, place: str | None = None
     ) -> bool:
-        """Whether an input is finished; to be asked once for each, in order.
+        """Whether an input is finished; call it once for each input, in order.
 
-        Args:
-            source: name of the input.
-            done: whether its other outputs are there; asked of inputs that could be read.
-            place: its path, where that is not its name.
+        `done` returns whether its other outputs exist, and is called for inputs that could be
+        read; `place` is its path, where that is not its name.
         """
         if not self._open or self._next >= len(self._inputs):
             self._open = False
             return False
         known = self._inputs[self._next]
-        self._open = known.source == source and not self._changed(known, place or source)
+        self._open = known.source == source and not self._is_stale(known, place or source)
         self._open = self._open and (known.empty or done())
         self._next += self._open
         return self._open
 
     def take(self) -> Rows:
-        """The rows of the finished inputs; they are not kept here any longer."""
-        found, self._found, self._open = self._found, Rows(), False
-        if not self._next or found.images is None or found.faces is None:
+        """The rows of the skipped inputs, once."""
+        rows, self._rows, self._open = self._rows, Rows(), False
+        if not self._next or rows.images is None or rows.faces is None:
             return Rows()
-        images = found.images.iloc[: self._inputs[self._next - 1].images]
-        faces = found.faces.iloc[: int(images["n_faces"].sum())]
-        peaks, embeddings = found.peaks, found.embeddings
+        images = rows.images.iloc[: self._inputs[self._next - 1].images]
+        faces = rows.faces.iloc[: int(images["n_faces"].sum())]
+        peaks = rows.peaks
         if peaks is not None:
             peaks = peaks[peaks["source"].isin(images["source"].unique())]
-        vectors = None if embeddings is None else embeddings.only(faces)
+        vectors = [None if one is None else one.only(faces) for one in rows.vectors]
         return Rows(images, faces, peaks, vectors)
 
     def clear(self, written: Collection[Path]) -> None:
-        """Remove what belonged to a table that was replaced on demand."""
+        """Remove the files beside a table that was replaced with `overwrite`."""
         if self._overwrite:
             for path in self._files.beside():
                 if path not in written:
                     path.unlink(missing_ok=True)
 
     def _check_others(self, plan: Plan | None) -> None:
-        """Other runs, and other tables with the same name, must not lose their files."""
+        """Refuse to replace files of other runs, and of other tables with the same name."""
         for path in (self.path, self._files.images):
             if is_locked(partial_path(path)):
                 raise UsageError(
@@ -180,8 +178,8 @@ class Checkpoint:
                 f"the files beside {self.path} would replace those of {sibling}: {_ADVICE}."
             )
 
-    def _look(self, table: Path, plan: Plan, resume: bool) -> None:
-        """Check one older table, and take its rows over."""
+    def _take_over(self, table: Path, plan: Plan, resume: bool) -> None:
+        """Check one older table, and keep its rows for `take`."""
         partial = table != self.path
         try:
             faces, images, _, settings = load_tables(table)
@@ -196,15 +194,17 @@ class Checkpoint:
             raise UsageError(problem)
         if problem or not resume or (self._overwrite and not partial):
             return
-        inputs = _inputs(images, whole=not partial or is_sealed(_images(table)))
-        peaks, embeddings = read_peak_rows(table), read_embeddings(table)
+        inputs = _inputs(images, whole=not partial or is_sealed(partial_path(self._files.images)))
+        peaks = read_peak_rows(table)
+        vectors = [read_embeddings(table, kind) for kind in KINDS]
         kept = faces.iloc[: int(images["n_faces"].iloc[: inputs[-1].images].sum()) if inputs else 0]
-        if "embeddings" in plan.beside and embeddings is None and len(kept):
+        absent = {kind for kind, found in zip(KINDS, vectors, strict=True) if found is None}
+        if absent & set(plan.beside) and len(kept):
             return
         if "peaks" in plan.beside and peaks is None and kept["track_id"].notna().any():
             return
         self._inputs, self._from, self._time = inputs, table, table.stat().st_mtime
-        self._found = Rows(images, faces, peaks, embeddings)
+        self._rows = Rows(images, faces, peaks, vectors)
 
     def _problem(
         self,
@@ -214,7 +214,7 @@ class Checkpoint:
         settings: RunSettings,
         plan: Plan,
     ) -> str:
-        """Why a table is not of the same command, or what of it would be lost; "" if nothing."""
+        """Why a table is of another command, or what of it would be lost; "" if nothing."""
         if not settings:
             return f"{table} does not say how it was made: {_ADVICE}."
         stored, wanted = settings.to_metadata(), plan.settings.to_metadata()
@@ -231,16 +231,16 @@ class Checkpoint:
             if source not in known and not _is_among(source, folders):
                 return f"{table} also holds {source}, which is not among the inputs: {_ADVICE}."
             if source not in plan.recordings and not os.path.lexists(source):
-                return f"{table} holds {source}, which is not there any more: {_ADVICE}."
+                return f"{table} holds {source}, which no longer exists: {_ADVICE}."
         for path in self._files.beside():
             if table == self.path and path not in [getattr(self._files, n) for n in plan.beside]:
                 return f"{path} belongs to {table}, and this run does not write it: {_ADVICE}."
         return ""
 
-    def _changed(self, known: _Input, place: str) -> bool:
-        """Whether a file was changed or put there after the earlier run.
+    def _is_stale(self, known: _Input, place: str) -> bool:
+        """Whether a file was changed or created after the earlier run.
 
-        A recording on a web server is asked for again only if it could not be read to its end.
+        A recording on a web server is read again only if it could not be read completely.
         """
         if known.source in self._recordings:
             return known.failed
@@ -249,10 +249,6 @@ class Checkpoint:
         except (OSError, ValueError):
             return not known.empty
         return max(status.st_mtime, status.st_ctime) > self._time
-
-
-def _images(table: Path) -> Path:
-    return partial_path(AnalysisFiles(table).images)
 
 
 def _inputs(images: pd.DataFrame, whole: bool) -> list[_Input]:
@@ -266,11 +262,11 @@ def _inputs(images: pd.DataFrame, whole: bool) -> list[_Input]:
     moving = bool(images["time_s"].iloc[starts[-1] :].notna().any())
     status = images["status"].to_numpy()
     bad, wrong = status != "ok", status == "error"
-    found = [
+    inputs = [
         _Input(sources[start], int(end), bool(bad[start:end].all()), bool(wrong[start:end].any()))
         for start, end in zip(starts, ends, strict=True)
     ]
-    return found if whole or not moving else found[:-1]
+    return inputs if whole or not moving else inputs[:-1]
 
 
 def _is_among(source: str, inputs: Sequence[str]) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -53,7 +52,7 @@ class GifSink:
         """Add one frame, if one is due; unreadable frames only take their time."""
         if result.error is not None or result.time_s is None:
             return
-        image = result.image
+        image = result.meshed_image
         if not self._frames:
             check_not_input(self.path, result.source)
             scale = min(1.0, _SIDE / max(image.shape[:2]))
@@ -70,12 +69,7 @@ class GifSink:
         reduced = picture.quantize(_COLORS, method=PilImage.Quantize.FASTOCTREE)
         self._frames.append((reduced, result.time_s))
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None or not self._frames:
             return
         times = [time_s for _, time_s in self._frames]

@@ -6,7 +6,6 @@ import glob
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from mien.errors import UsageError
@@ -33,12 +32,7 @@ class AnnotatedNames:
         self._last = "", folder
 
     def name(self, source: str, suffix: str) -> Path:
-        """The path of an original's copy; ask once, or twice in a row, for each.
-
-        Args:
-            source: name of the original.
-            suffix: of the copy.
-        """
+        """The path of an original's copy; ask once, or twice in a row, for each."""
         if self._last[0] == source:
             return self._last[1]
         stem = Path(source).stem or "image"
@@ -102,12 +96,7 @@ class ImageSink:
         make_folder(self.folder)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         pass
 
     def write(self, result: Result) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import TracebackType
 from typing import Self, TextIO
 
 from mien.escaping import json_text
@@ -37,12 +36,7 @@ class JsonlSink:
                 self._stream = self._path.open("w", encoding="utf-8", newline="\n")
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._path is None:
             self._stream.flush()
         else:

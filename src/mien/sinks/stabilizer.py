@@ -109,25 +109,17 @@ def people_of(result: Result) -> list[Person]:
     percents: list[int | None] = [None] * len(result)
     if result.scores.kind == "probability":
         percents = [round(100 * float(p)) for p in result.probabilities]
-    reasons = _reasons(result)
-    return [
-        Person(
-            *_key_and_name(result, row), result.faces.boxes[row], emotion, percent, values, reason
-        )
-        for row, (emotion, percent, values, reason) in enumerate(
-            zip(result.emotions, percents, result.scores.values, reasons, strict=True)
-        )
-    ]
+    rows = zip(result.emotions, percents, result.scores.values, strict=True)
+    return [_person(result, row, *shown) for row, shown in enumerate(rows)]
 
 
-def _reasons(result: Result) -> list[str]:
-    """Why each face is unfit to be judged, "" for those that are fit."""
-    return [str(reason) for reason in result.quality.reason]
-
-
-def _key_and_name(result: Result, row: int) -> tuple[int, str]:
-    ids = result.faces.track_ids
-    return (row, f"face {row}") if ids is None else (int(ids[row]), f"person {ids[row]}")
+def _person(
+    result: Result, row: int, emotion: str, percent: int | None, values: FloatArray
+) -> Person:
+    ids, face = result.faces.track_ids, (row, f"face {row}")
+    key, name = face if ids is None else (int(ids[row]), f"person {ids[row]}")
+    reason = str(result.quality.reason[row])
+    return Person(key, name, result.faces.boxes[row], emotion, percent, values, reason)
 
 
 class Stabilizer:
@@ -154,13 +146,12 @@ class Stabilizer:
         if ids is None or now is None or result.scores.kind != "probability":
             return people_of(result)
         values, tops = self._smoother.update(ids, result.scores.values, now)
-        people, reasons = [], _reasons(result)
+        people = []
         for row, key in enumerate(ids.tolist()):
             emotion = (*self.labels, UNCERTAIN)[tops[row]]
             share = float(values[row].max() if emotion == UNCERTAIN else values[row, tops[row]])
             percent = self._number(key, emotion, round(100 * share), now)
-            face = *_key_and_name(result, row), result.faces.boxes[row], emotion, percent
-            people.append(Person(*face, values[row], reasons[row]))
+            people.append(_person(result, row, emotion, percent, values[row]))
         self._numbers = {k: n for k, n in self._numbers.items() if now - n[2] < _NUMBER_S}
         return people
 

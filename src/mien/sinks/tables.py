@@ -6,13 +6,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from mien.errors import MienError
 from mien.files import partial_path
 from mien.results.collection import images_path
-from mien.results.embeddings import EmbeddingsWriter
+from mien.results.embeddings import KINDS, EmbeddingsWriter
 from mien.results.peaks import PeaksWriter
 from mien.results.result import Result
 from mien.results.tables import IMAGE_DTYPES, TableWriter, face_dtypes
@@ -29,7 +28,7 @@ class TableSink:
     `Checkpoint` to go on with. Where no input can be read, an older table stays as it is.
 
     Args:
-        path: ``.parquet``, ``.csv`` or ``.jsonl``.
+        path: in a format of `mien.results.files.SUFFIXES`.
         analyzer: the `mien.EmotionAnalyzer` that makes the results: its labels and measures are
             columns, its settings are stored in Parquet files, or in
             ``NAME.SUFFIX.settings.json``.
@@ -41,7 +40,8 @@ class TableSink:
         endless: the input has no end of its own, so the run is complete when it is stopped by
             Ctrl-C.
 
-    Embeddings, where the results carry some, go to ``NAME.embeddings.parquet``.
+    Embeddings and landmarks, where they were requested, go to ``NAME.embeddings.parquet`` and
+    ``NAME.landmarks.parquet``.
 
     Attributes:
         wrote: the path once the tables are whole, None where there are none or an older one stays.
@@ -85,12 +85,7 @@ class TableSink:
             with self._failing():
                 self._write()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         stopped = kind is not None and not (self._endless and issubclass(kind, KeyboardInterrupt))
         if self._tables is None and (
             stopped or self._failed or (self._path.exists() and not self._checkpoint.unfinished)
@@ -142,7 +137,7 @@ class _Tables:
         self._path, self._columns, self._settings = path, columns, settings
         self._files: list[GrowingTable] = []
         self._peaks = PeaksWriter(path) if keep_faces else None
-        self._embeddings = EmbeddingsWriter(path, settings)
+        self._vectors = [EmbeddingsWriter(path, settings, kind) for kind in KINDS]
 
     def open(self, first: Rows) -> None:
         """Begin with these rows; the table that counts the inputs is cut first."""
@@ -155,14 +150,16 @@ class _Tables:
         self._files.append(self._faces.file)
         if self._peaks is not None and first.peaks is not None:
             self._peaks.begin(first.peaks)
-        if first.embeddings is not None:
-            self._embeddings.begin(first.embeddings)
+        for writer, vectors in zip(self._vectors, first.vectors, strict=False):
+            if vectors is not None:
+                writer.begin(vectors)
 
     def write(self, result: Result) -> None:
         """Add the rows of one result."""
         if self._peaks is not None:
             self._peaks.add(result)
-        self._embeddings.add(result)
+        for writer in self._vectors:
+            writer.add(result)
         self._faces.add(result.face_columns())
         self._images.add(result.image_columns())
         if self._faces.due or self._images.due:
@@ -170,7 +167,8 @@ class _Tables:
 
     def flush(self) -> None:
         """Move what waits to the files; the table that counts the inputs last."""
-        self._embeddings.flush()
+        for writer in self._vectors:
+            writer.flush()
         self._faces.flush()
         self._images.flush()
 
@@ -199,6 +197,6 @@ class _Tables:
             file.leave()
 
     def _all(self) -> list[GrowingTable]:
-        owners = (self._peaks, self._embeddings)
+        owners = (self._peaks, *self._vectors)
         optional = (owner.file for owner in owners if owner is not None)
         return [*self._files, *(file for file in optional if file is not None)]

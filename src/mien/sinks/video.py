@@ -9,7 +9,6 @@ from fractions import Fraction
 from io import FileIO
 from pathlib import Path
 from statistics import median
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import cv2
@@ -96,12 +95,7 @@ class VideoSink:
         _check_encoder()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         partial = self.path.with_name(f"{self.path.stem}.partial{self.path.suffix}")
         try:
             if self._container is not None:
@@ -132,7 +126,7 @@ class VideoSink:
             raise UsageError(
                 f"{self.path} cannot be written: its folder was removed during the run."
             )
-        image = result.image
+        image = result.meshed_image
         import av
 
         try:

@@ -19,6 +19,7 @@ from mien.results.collection import as_tables
 from mien.results.embeddings import Embeddings, Gathering
 from mien.results.peaks import Peak, Peaks
 from mien.results.settings import RunSettings
+from mien.timeline.group import mood
 from mien.timeline.smoothing import SMOOTH_S
 from mien.timeline.tracks import Presence
 from mien.types import Comparable, FloatArray
@@ -176,7 +177,7 @@ class TimelineTables(Comparable):
         """The same, smoothed: each person's scores and measures become means over a time window.
 
         The window is a triangle, `seconds` wide, around each frame (see
-        `mien.timeline.smoothing.centred`). Smoothing starts from the raw scores each time; they
+        `mien.timeline.smoothing.centered`). Smoothing starts from the raw scores each time; they
         stay in `raw`. ``emotion`` and ``probability`` follow the smoothed scores. Unfit faces are
         smoothed separately.
 
@@ -209,6 +210,28 @@ class TimelineTables(Comparable):
         return self._selected(
             lambda faces: affect.with_columns(faces, self.labels),
             settings=replace(self.settings, derived=affect.provenance_note(names)),
+        )
+
+    def group(self, seconds: float | None = None) -> pd.DataFrame:
+        """The mood of everyone together: mean expression, and how far faces differ.
+
+        Args:
+            seconds: length of a row; 0 gives a row per frame, None one per video.
+
+        Returns:
+            source, start_s, end_s, visible_s (with anybody visible), n_faces (mean number of
+            visible faces), fit_share (of these, the share that is fit, mean over the time),
+            emotion, probability (of the mean), ``mean_LABEL`` (over the faces that count in each
+            moment first, then over the time with one; NaN without) and ``spread_LABEL`` (standard
+            deviation over these faces, then the mean over the time with two and more; NaN
+            without). Measures, such as valence, likewise.
+
+        Raises:
+            UsageError: `seconds` is negative or infinite, or the table has no times.
+        """
+        columns = self.labels, tables.measure_columns(self.faces)
+        return mood(
+            self._presence, self.faces, self.images, *columns, seconds, self._uncertain_below
         )
 
     @property

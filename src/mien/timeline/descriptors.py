@@ -103,13 +103,8 @@ def describe(
 ) -> Descriptor:
     """The descriptor of one video; see `Timeline.descriptor`.
 
-    Args:
-        presence: made of `faces`.
-        faces: sorted by source and frame, with an index that counts from 0.
-        embeddings: with "features".
-        source: the video.
-        person: of it; None for the one who is visible longest.
-        group: everyone, instead of a person.
+    `presence` is made of `faces`, which are sorted by source and frame, with an index that counts
+    from 0.
     """
     subject = source if person is None else f"person {person} of {source}"
     if group:

@@ -54,10 +54,8 @@ def moments(
 ) -> Moments:
     """The faces of each frame together; frames that failed, were left out or have no time aside.
 
-    Args:
-        presence: made of `faces` and `images`.
-        faces, images: sorted by source and frame.
-        columns: the c numbers of each face.
+    `presence` is made of `faces` and `images`, which are sorted by source and frame; `columns` are
+    the c numbers of each face.
     """
     import pandas as pd
 
@@ -92,12 +90,8 @@ def mood(
 ) -> pd.DataFrame:
     """The table that `Timeline.group` documents.
 
-    Args:
-        presence: made of `faces` and `images`.
-        faces, images: sorted by source and frame.
-        labels, measures: names of columns of `faces`.
-        seconds: length of a row; 0 for a frame, None for a video.
-        uncertain_below: a lower top probability is called uncertain; -inf for scores.
+    `presence` is made of `faces` and `images`, which are sorted by source and frame;
+    `uncertain_below` is -inf for scores that are no probabilities.
 
     Raises:
         UsageError: `seconds` is negative or infinite.

@@ -6,32 +6,19 @@ import math
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mien.labels import MEASURES
+from mien.timeline.base import TimelineTables
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from mien.plots import PersonCurve, PersonPath, Plot
 
 
-class Plots:
-    """What `Timeline` can plot; the attributes are the timeline's own."""
-
-    if TYPE_CHECKING:
-        labels: tuple[str, ...]
-        faces: pd.DataFrame
-        settings: Any
-        counted_peaks: Any
-        sources: Any
-        all_faces: Any
-        track_ids: Any
-        _presence: Any
-        group: Any
-        derive_affect: Any
+class Plots(TimelineTables):
+    """The plots of a `mien.Timeline`."""
 
     def plot(self, group: bool = False) -> Plot:
         """Curves of every person over time, with faces at their peaks where they were kept.

@@ -1,6 +1,6 @@
 """Smoothing over time: windowed means, and runs of one state.
 
-`centred` looks before and after and is for what is finished; `Smoother` looks back only and is for
+`centered` looks before and after and is for what is finished; `Smoother` looks back only and is for
 what is shown while it happens; `runs` makes stretches of one state out of single frames.
 """
 
@@ -38,7 +38,7 @@ def frame_lengths(times: Floats, last_s: float = math.nan) -> Floats:
     return np.append(steps, usual if math.isnan(last_s) else last_s)[: len(times)]
 
 
-def centred(starts: Floats, ends: Floats, values: npt.ArrayLike, seconds: float) -> FloatArray:
+def centered(starts: Floats, ends: Floats, values: npt.ArrayLike, seconds: float) -> FloatArray:
     """The mean of a window around each frame, weighted by time.
 
     The signal is taken for what it is, one value from each frame's start to its end and nothing
@@ -51,7 +51,7 @@ def centred(starts: Floats, ends: Floats, values: npt.ArrayLike, seconds: float)
 
     Args:
         starts, ends: ``(n,)`` seconds, ascending; each frame is shown from start to end.
-        values: ``(n, k)``.
+        values: ``(n, k)``; NaN where a value is missing, which is as if there were no frame.
         seconds: width of the window, above 0.
 
     Returns:
@@ -59,8 +59,23 @@ def centred(starts: Floats, ends: Floats, values: npt.ArrayLike, seconds: float)
         column.
     """
     raw = np.asarray(values, np.float64)
-    if not len(raw):
-        return raw.astype(np.float32)
+    there = np.isfinite(raw)
+    if there.all():
+        return _centred(starts, ends, raw, seconds) if len(raw) else raw.astype(np.float32)
+    out = raw.astype(np.float32)
+    patterns: dict[bytes, list[int]] = {}
+    for column in range(raw.shape[1]):
+        patterns.setdefault(there[:, column].tobytes(), []).append(column)
+    for columns in patterns.values():
+        rows = np.flatnonzero(there[:, columns[0]])
+        if len(rows):
+            cells = np.ix_(rows, np.array(columns))
+            out[cells] = _centred(starts[rows], ends[rows], raw[cells], seconds)
+    return out
+
+
+def _centred(starts: Floats, ends: Floats, raw: Floats, seconds: float) -> FloatArray:
+    """As `centred`, of finite values."""
     ends = np.minimum(ends, np.append(starts[1:], np.inf))
     middles, half = (starts + ends) / 2, seconds / 2
     out = raw.copy()
@@ -122,7 +137,7 @@ def runs(states: npt.ArrayLike, starts: Floats, ends: Floats, min_s: float) -> l
 
     No run is shorter than `min_s`. A gap between frames that is shorter is bridged: the
     frame before it lasts until the one after. A run that is shorter joins the longer of its two
-    neighbours (the earlier, if they are equal), the shortest run of all first, and neighbours of
+    neighbors (the earlier, if they are equal), the shortest run of all first, and neighbors of
     one state become one. Only where somebody is there for less than `min_s` altogether, a shorter
     run remains. Gaps of `min_s` and more end a run and are never part of one.
 
@@ -147,7 +162,7 @@ def runs(states: npt.ArrayLike, starts: Floats, ends: Floats, min_s: float) -> l
 
 
 def _merged(found: list[Run], blocks: list[int], min_s: float) -> list[Run]:
-    """Join short runs to their neighbours; never across the beginning of a block."""
+    """Join short runs to their neighbors; never across the beginning of a block."""
     before = list(range(-1, len(found) - 1))
     after = [*range(1, len(found)), -1]
     for first in blocks:
@@ -171,10 +186,10 @@ def _merged(found: list[Run], blocks: list[int], min_s: float) -> list[Run]:
     heapq.heapify(short)
     while short:
         length, i = heapq.heappop(short)
-        neighbours = [n for n in (before[i], after[i]) if n >= 0]
-        if not alive[i] or length != found[i].length or not neighbours:
+        neighbors = [n for n in (before[i], after[i]) if n >= 0]
+        if not alive[i] or length != found[i].length or not neighbors:
             continue
-        into = max(neighbours, key=lambda n: found[n].length)
+        into = max(neighbors, key=lambda n: found[n].length)
         absorb(i, into)
         for n in (before[into], after[into]):
             if n >= 0 and found[n].state == found[into].state:

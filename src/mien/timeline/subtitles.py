@@ -56,10 +56,7 @@ def stretches(
 ) -> list[Stretch]:
     """The rows of `Timeline.segments`.
 
-    Args:
-        segments: the table.
-        strength: whether it is a probability, and so written.
-        name_of: what a person is called, by track id.
+    `strength` says whether it is a probability, and so written.
     """
     shares = [
         row["strength"] if strength and row["emotion"] != UNCERTAIN else None
@@ -76,12 +73,8 @@ def write_webvtt(
     """Write subtitles: a cue per segment, by time, with the person as the voice that speaks.
 
     Stretches of several people may be shown at once, as players allow. A file that mien wrote is
-    replaced, any other with `overwrite`.
-
-    Args:
-        stretches: of one video.
-        path: a ``.vtt`` file; one that is there is replaced.
-        note: a sentence about the whole, which players do not show.
+    replaced, any other with `overwrite`. The note is a sentence about the whole, which players do
+    not show.
 
     Raises:
         UsageError: nothing can be written there.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from mien.expressions.actions import ACTION_COLUMNS
 from mien.labels import ATTRIBUTES, UNCERTAIN
 
 if TYPE_CHECKING:
@@ -32,17 +33,14 @@ def blocks(timeline: Timeline, width: int = 80) -> Iterator[Block]:
 
     Labels that nobody shows are left out; where the rest is too wide, the rarest are summed up.
     Measures, such as apparent age, are means over the faces that count; of several people together
-    none is given.
-
-    Args:
-        timeline: with times.
-        width: in letters.
+    none is given. The width is in letters.
     """
     from mien.results.tables import measure_columns
 
     labels = (*timeline.labels, UNCERTAIN)
     faces = timeline.counted_faces
-    measures = [name for name in measure_columns(faces) if faces[name].notna().any()]
+    measures = shown_measures(measure_columns(faces))
+    measures = [name for name in measures if faces[name].notna().any()]
     heads = measure_heads(measures)
     means = faces.groupby(["source", "track_id"], observed=True)[measures].mean()
     for source, summary in timeline.summary().groupby("source", sort=False):
@@ -59,7 +57,8 @@ def blocks(timeline: Timeline, width: int = 80) -> Iterator[Block]:
             last = place == len(summary) - 1
             if last and row["people"] == 1:
                 continue  # the only person says it all
-            name = _everyone(row["people"]) if last else timeline.name_of(row["track_id"])
+            everyone = f"everyone ({row['people']})" if row["people"] else "all faces"
+            name = everyone if last else timeline.name_of(row["track_id"])
             if not row["visible_s"]:
                 rows.append(["no face"])
                 continue
@@ -102,13 +101,14 @@ def base(timeline: Timeline) -> str:
     return text + (f", smoothed over {smooth_s:g} s" if smooth_s else "")
 
 
-def _everyone(people: int) -> str:
-    return f"everyone ({people})" if people else "all faces"
-
-
 def _peak(row: dict[Any, Any]) -> str:
     known = isinstance(row["peak_emotion"], str)
     return f"{row['peak_emotion']} {clock(row['peak_s'])}" if known else "-"
+
+
+def shown_measures(names: Iterable[str]) -> list[str]:
+    """The measures that a table in the terminal has room for: not the many of facial actions."""
+    return [name for name in names if name not in ACTION_COLUMNS]
 
 
 def measure_heads(names: Sequence[str]) -> list[str]:
@@ -124,9 +124,8 @@ def measure_text(name: str, value: float) -> str:
 def fitting_labels(shares: pd.DataFrame, room: int) -> tuple[list[str], list[str]]:
     """The labels to give a column each, and those to sum up.
 
-    Args:
-        shares: a column per label, 0 to 1.
-        room: how many letters there are; of what does not fit, the smallest are summed up.
+    `shares` has a column per label, 0 to 1; of what does not fit into `room` letters, the smallest
+    are summed up.
     """
     top = shares.max().fillna(0.0)
     there = [name for name in top.index if top[name] >= 0.005]

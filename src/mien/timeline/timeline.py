@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from mien.errors import UsageError
-from mien.results import display, tables
+from mien.results import display
 from mien.results.collection import Results, load_tables, restored, write_analysis
 from mien.results.embeddings import Embeddings, read_embeddings, write_embeddings
 from mien.results.files import SUFFIXES, AnalysisFiles
 from mien.results.peaks import Peak, read_peaks, write_peaks
 from mien.results.settings import RunSettings
 from mien.timeline import subtitles
-from mien.timeline.base import TimelineTables
+from mien.timeline.blinks import blinks
 from mien.timeline.descriptors import Descriptor, describe
-from mien.timeline.group import mood
 from mien.timeline.orientation import orientation_note
 from mien.timeline.plots import Plots
 from mien.timeline.tracks import SHORTEST_S
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Timeline(TimelineTables, Plots):
+class Timeline(Plots):
     """All faces of one or more videos, with their times and people.
 
     A frame is shown until the next one begins (dropped live frames aside), the last one to the
@@ -82,6 +81,33 @@ class Timeline(TimelineTables, Plots):
         """
         return self._presence.segments(min_s)
 
+    def blinks(self) -> pd.DataFrame:
+        """Every time that a person closes the eyes, from the unsmoothed openness of the eyes.
+
+        Closed is less than half of how far a person opens the eyes otherwise (80th percentile).
+
+        Returns:
+            source, track_id, start_s, end_s, duration_s, blink (half a second or less; longer,
+            the eyes are simply closed), openness (its minimum). By person and time.
+
+        Raises:
+            UsageError: the table was made without ``--actions``, or has no times or people.
+        """
+        return blinks(self.raw._presence, self.raw.faces)[0]
+
+    def blink_rates(self) -> pd.DataFrame:
+        """Blinks of each person: number, rate and length.
+
+        Returns:
+            source, track_id, observed_s (time with a trusted mesh on a fit face), blinks,
+            blinks_per_min, median_blink_s (all three missing below 10 frames per second, at which
+            blinks are missed), closed_share (share of the time with closed eyes, blinks included).
+
+        Raises:
+            UsageError: as for `blinks`.
+        """
+        return blinks(self.raw._presence, self.raw.faces)[1]
+
     def summary(self, across: bool = False) -> pd.DataFrame:
         """One row per person, and after them one for the group, of each video.
 
@@ -107,28 +133,6 @@ class Timeline(TimelineTables, Plots):
                 "track ids count within one video: use with_identities().summary(across=True)."
             )
         return self._presence.summary(SHORTEST_S, across)
-
-    def group(self, seconds: float | None = None) -> pd.DataFrame:
-        """The mood of everyone together: mean expression, and how far faces differ.
-
-        Args:
-            seconds: length of a row; 0 gives a row per frame, None one per video.
-
-        Returns:
-            source, start_s, end_s, visible_s (with anybody visible), n_faces (mean number of
-            visible faces), fit_share (of these, the share that is fit, mean over the time),
-            emotion, probability (of the mean), ``mean_LABEL`` (over the faces that count in each
-            moment first, then over the time with one; NaN without) and ``spread_LABEL`` (standard
-            deviation over these faces, then the mean over the time with two and more; NaN
-            without). Measures, such as valence, likewise.
-
-        Raises:
-            UsageError: `seconds` is negative or infinite, or the table has no times.
-        """
-        columns = self.labels, tables.measure_columns(self.faces)
-        return mood(
-            self._presence, self.faces, self.images, *columns, seconds, self._uncertain_below
-        )
 
     def unfit(self, min_s: float = SHORTEST_S) -> pd.DataFrame:
         """Times in which a person was visible but unfit for analysis, one row each.
@@ -185,7 +189,7 @@ class Timeline(TimelineTables, Plots):
         """Write it as it is now (smoothed, if it is) for other programs, by the suffix of `path`.
 
         ``.vtt`` (WebVTT subtitles) and ``.eaf`` (ELAN) hold the `segments` of one video, none
-        shorter than `min_s` seconds; ``.csv``, ``.jsonl`` and ``.parquet`` the two tables.
+        shorter than `min_s` seconds; `mien.results.files.SUFFIXES` the two tables.
 
         Raises:
             UsageError: another suffix, nothing can be written there, several videos where one is
@@ -217,7 +221,7 @@ class Timeline(TimelineTables, Plots):
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write it so that `load` gives it back.
 
-        The raw ``faces`` table goes to `path` (``.parquet``, ``.csv`` or ``.jsonl``), the
+        The raw ``faces`` table goes to `path` (in a format of `mien.results.files.SUFFIXES`), the
         ``images`` table, the kept faces and the embeddings beside it, as ``NAME.images.SUFFIX``,
         ``NAME.peaks.parquet`` and ``NAME.embeddings.parquet``; the settings, and with them the
         smoothing, of ``NAME.csv`` as ``NAME.csv.settings.json``.

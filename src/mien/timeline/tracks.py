@@ -14,7 +14,7 @@ import numpy.typing as npt
 from mien.errors import UsageError
 from mien.faces.quality import UNKNOWN_REASON
 from mien.labels import UNCERTAIN
-from mien.timeline.smoothing import Run, centred, frame_lengths, runs
+from mien.timeline.smoothing import Run, centered, frame_lengths, runs
 from mien.types import FloatArray, Floats, IntArray
 
 if TYPE_CHECKING:
@@ -216,10 +216,8 @@ class Presence:
     def smoothed(self, measures: Sequence[str], seconds: float, below: float) -> pd.DataFrame:
         """The ``faces`` table with scores and measures smoothed, each person's over time.
 
-        Args:
-            measures: columns of numbers beside the labels.
-            seconds: width of the window, see `mien.timeline.smoothing.centred`.
-            below: a face whose top score is lower is called ``uncertain``.
+        The window is `seconds` wide, see `mien.timeline.smoothing.centered`; a face whose top score
+        is lower than `below` is called ``uncertain``.
         """
         starts, ends = self.spans
         both = [*self._labels, *measures]
@@ -227,7 +225,7 @@ class Presence:
         for everything in self.people.values():
             counted = self.counted[everything]
             for rows in (everything[counted], everything[~counted]):  # neither blurs the other
-                values[rows] = centred(starts[rows], ends[rows], values[rows], seconds)
+                values[rows] = centered(starts[rows], ends[rows], values[rows], seconds)
         names = np.array([*self._labels, UNCERTAIN], dtype=object)
         shares = values[:, : len(self._labels)]
         tops = shares.argmax(axis=1) if len(shares) else np.zeros(0, np.int64)

@@ -11,9 +11,7 @@ import numpy as np
 from mien.errors import InputError
 from mien.faces.detectors.base import FaceDetector
 from mien.faces.geometry import iou
-from mien.faces.quality import assess
 from mien.results.result import Result
-from mien.tracking.adaptive_detector import AdaptiveDetector
 from mien.tracking.motion import Changes, CutDetector
 from mien.tracking.sampling import STRIDE, coarse_to_fine
 from mien.tracking.tracker import TrackingDetector
@@ -88,14 +86,10 @@ class SparseTracker:
         changes = self._changes if next_one else self._still
         numbers = self._tracks.update(image, result.faces, changes, cut=cut)
         rows = np.flatnonzero(numbers)
-        faces, crops = result.faces[rows], result.crops[rows]
-        return replace(
-            result,
-            faces=Faces(faces.boxes, faces.scores, faces.landmarks, numbers[rows]),
-            scores=result.scores[rows],
-            quality=assess(faces, crops),
-            crops=crops,
-        )
+        result = result[rows]
+        faces = result.faces
+        tracked = Faces(faces.boxes, faces.scores, faces.landmarks, numbers[rows])
+        return replace(result, faces=tracked)
 
 
 def with_shots(frames: Iterable[Frame], fps: float) -> Iterator[ShotFrame]:
@@ -126,10 +120,10 @@ def adaptive_results(
     Yields:
         frames between which something changes, and a few others, each with its result.
     """
-    detector, tracker = AdaptiveDetector(tracked.detector, tracked.fps), SparseTracker(tracked)
+    tracker = SparseTracker(tracked)
 
     def analyzed(item: ShotFrame) -> tuple[ShotFrame, Result]:
-        return item, analyze(item.frame, detector.at(item.place, item.shot))
+        return item, analyze(item.frame, tracked.detector)
 
     def same(one: tuple[ShotFrame, Result], other: tuple[ShotFrame, Result]) -> bool:
         return one[0].shot == other[0].shot and alike(one[1], other[1])

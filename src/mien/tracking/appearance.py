@@ -1,22 +1,29 @@
-"""Appearance vector of a head, to re-identify a person within a video.
+"""Vectors by which a tracker re-identifies people within a video where motion is ambiguous.
 
-Shape and color of the head with its hair, inside an oval that excludes the background: a histogram
-of oriented gradients (Dalal and Triggs 2005) and a blurred histogram of the colors in CIE Lab, so
-that small changes of light or expression have little effect. It takes 1 to 2 ms per face. It is not
-face recognition: it works for the same light, face and hair, not across videos or from behind.
+Of faces with landmarks they are those of `mien.faces.identity`. Of others they describe shape and
+color of the head with its hair, inside an oval that excludes the background: a histogram of
+oriented gradients (Dalal and Triggs 2005) and a blurred histogram of the colors in CIE Lab, so that
+small changes of light or expression have little effect. That is not face recognition: it works for
+the same light, face and hair, not across videos or from behind.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from mien.faces.crops import crop_faces
+from mien.faces.detectors.weights import weights
+from mien.faces.identity import IdentityModel
 from mien.models.card import CropSpec
 from mien.types import Crops, Faces, FloatArray, Image
+
+Identity = Callable[[Image, Faces], FloatArray]
+"""A function of an image and n faces in it: ``(n, d)`` unit vectors, similar for one person."""
 
 _HEAD = CropSpec(margin=0.25)  # the box grown by a quarter on each side: hair, ears and chin
 _SIDE = 64  # side of the crop, pixels; gradients are counted in cells of 8
@@ -24,6 +31,38 @@ _BLOCKS = 7  # blocks of 16 pixels, in steps of 8, along each side
 _BINS = 8  # along each of L, a and b
 _OVAL = (0.7, 0.85)  # half axes of the head in the crop, as fractions of half its side
 _LOW, _HIGH = (0.0, 104.0, 104.0), (255.0, 176.0, 176.0)  # Lab range of skin, hair and clothes
+
+
+class Recognition(NamedTuple):
+    """How faces are compared.
+
+    Attributes:
+        vectors: makes unit vectors ``(n, d)`` of an image and n faces in it.
+        near: minimum cosine of one person's faces where a hidden one may reappear.
+        stayed: anywhere else in the same shot, or at the same position after a sudden change.
+        again: anywhere after a cut.
+    """
+
+    vectors: Identity
+    near: float
+    stayed: float
+    again: float
+
+
+def recognition(faces: Faces) -> Recognition:
+    """How the faces of a video are compared, of which some are given."""
+    if faces.landmarks is None:
+        return Recognition(appearance, near=0.82, stayed=0.92, again=0.94)
+    return Recognition(_identity, near=0.25, stayed=0.45, again=0.5)
+
+
+def _identity(image: Image, faces: Faces) -> FloatArray:
+    return _network()(image, faces)
+
+
+@cache
+def _network() -> IdentityModel:
+    return IdentityModel(weights("mobilefacenet"), threads=1)
 
 
 def appearance(image: Image, faces: Faces) -> FloatArray:

@@ -2,54 +2,39 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import NamedTuple
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
-from mien.errors import PluginError
 from mien.faces.geometry import iou
+from mien.tracking.appearance import Recognition, recognition
 from mien.tracking.motion import ChangeBaseline, Changes
-from mien.tracking.track import Identity, Track
-from mien.types import Boxes, Faces, FloatArray, Image, IntArray
+from mien.tracking.track import FaceImage, Track
+from mien.types import Boxes, Faces, Image, IntArray
 
 _LEAP = 0.33  # change around a face, relative to its contrast, that may be another person
 _HIDDEN_S, _GONE_S = 2.0, 30.0  # how long a track can be continued by motion, and by appearance
 _BLINK_S = 0.3  # after so short a gap appearance is not checked
-_WAIT_S, _HOPE = 0.2, 0.08  # wait so long for a better view if the similarity lacks only so much
+_WAIT_S, _HOPE = 0.2, 0.15  # wait so long for a better view if the similarity lacks only so much
 _REACH, _REACH_MORE, _REACH_MOST = 1.0, 2.5, 2.5  # in face sizes: at once, per second, at most
 _GROWTH = np.log(1.8)  # maximum change of a face's size between detections
 _CLEAR = 0.3  # lead in closeness that makes a match unambiguous
-
-
-class Thresholds(NamedTuple):
-    """Minimum cosine similarity of two faces of one person.
-
-    Attributes:
-        near: where a hidden person may reappear.
-        stayed: anywhere else in the same shot, or at the same position after a sudden change.
-        again: anywhere after a cut.
-    """
-
-    near: float
-    stayed: float
-    again: float
 
 
 class TrackManager:
     """Matches faces to tracks from frame to frame, first by position, then by appearance.
 
     Args:
-        identity: computes identity vectors of faces; called only if motion is ambiguous.
-        thresholds: minimum similarities of its vectors.
         fps: frame rate.
+        recognition: how faces are compared, only if motion is ambiguous; None for the default.
+        certain: confidence that only faces reach, see `DetectorDescription`.
     """
 
-    def __init__(self, identity: Identity, thresholds: Thresholds, fps: float) -> None:
-        self.identity = identity
-        self.thresholds = thresholds
+    def __init__(self, fps: float, certain: float, recognition: Recognition | None) -> None:
         self.fps = fps
+        self.certain = certain
+        self.recognition = recognition
         self.tracks: list[Track] = []
         self._shot = 0
         self._numbers = 0
@@ -75,7 +60,9 @@ class TrackManager:
             ``(n,)`` track ids from 1; 0 for an unconfirmed face, or a duplicate.
         """
         self._shot += cut
-        view = _FrameFaces(image, faces, self.identity)
+        if self.recognition is None and len(faces):
+            self.recognition = recognition(faces)
+        view = _FrameFaces(image, faces, self.recognition or recognition(faces))
         changed = [(p, changes.around(p.box)) for p in self.here]
         leapt = [p for p, c in changed if cut or p.usual.exceeded(c) or (restless and c > _LEAP)]
         matches = {} if cut else self._by_place(view, leapt)
@@ -84,11 +71,14 @@ class TrackManager:
         hopes = self._by_looks(view, matches, leapt + gone, stays=not restless)
         for row in range(len(faces)):
             if row not in matches and not _is_duplicate(faces[row], faces[list(matches)]):
-                matches[row] = Track(faces[row], self._shot, ChangeBaseline(_LEAP, self.fps))
+                matches[row] = Track(
+                    faces[row], self._shot, ChangeBaseline(_LEAP, self.fps), self.certain
+                )
         clear = _clear(faces, view.size)
         for row, track in matches.items():
             track.update(faces[row], self._shot)
-            track.remember(image, round(self.fps), lasting=bool(clear[row]))
+            newest = partial(view.face_image, row)
+            track.remember(newest, round(self.fps), lasting=bool(clear[row]))
             if track.number == 0:
                 self._confirm(track, hope=hopes.get(row, False), first=cut or restless)
         self._age(list(matches.values()))
@@ -122,8 +112,8 @@ class TrackManager:
         tracks = [p for p in self.tracks if self._expected(p, view) and p not in leapt]
         gains = close = _closeness(tracks, view.faces, self.fps)
         for one, row in zip(*np.nonzero(_doubtful(close)), strict=True):
-            alike = (view.likeness(tracks[one], row) - self.thresholds.stayed) / (
-                1 - self.thresholds.stayed
+            alike = (view.likeness(tracks[one], row) - view.recognition.stayed) / (
+                1 - view.recognition.stayed
             )
             gains = gains.copy() if gains is close else gains
             gains[one, row] += _CLEAR * float(np.clip(alike, -1, 1))
@@ -131,7 +121,7 @@ class TrackManager:
         for one, row in assign(gains):
             track = tracks[one]
             gap = track.missed > _BLINK_S * self.fps
-            if not gap or view.likeness(track, row) >= self.thresholds.near:
+            if not gap or view.likeness(track, row) >= view.recognition.near:
                 matches[row] = track
         return matches
 
@@ -151,14 +141,14 @@ class TrackManager:
         gains = np.zeros(close.shape)
         for i, track in enumerate(tracks):
             for j, row in enumerate(rows):
-                bar = self.thresholds.stayed
+                bar = view.recognition.stayed
                 if track in leapt:
                     same_place = stays and close[i, j] > 0.5
-                    bar = self.thresholds.stayed if same_place else self.thresholds.again
+                    bar = view.recognition.stayed if same_place else view.recognition.again
                 elif track.shot != self._shot:
-                    bar = self.thresholds.again
+                    bar = view.recognition.again
                 elif close[i, j] > 0 and self._expected(track, view):
-                    bar = self.thresholds.near
+                    bar = view.recognition.near
                 gains[i, j] = view.likeness(track, row) - bar
         hopes = {row: bool(gains[:, j].max() > -_HOPE) for j, row in enumerate(rows)}
         pairs = assign(gains)
@@ -179,31 +169,25 @@ class TrackManager:
 
 
 class _FrameFaces:
-    """The faces of one frame; their identity vectors are computed together on first use."""
+    """The faces of one frame, each copied, and its identity vector computed, on first use."""
 
-    def __init__(self, image: Image, faces: Faces, identity: Identity) -> None:
+    def __init__(self, image: Image, faces: Faces, recognition: Recognition) -> None:
         self.faces = faces
         self.size = image.shape[1], image.shape[0]
+        self.recognition = recognition
         self._image = image
-        self._identity = identity
+        self._images: dict[int, FaceImage] = {}
 
-    @cached_property
-    def _vectors(self) -> FloatArray:
-        return _checked(self._identity(self._image, self.faces), len(self.faces))
+    def face_image(self, row: int) -> FaceImage:
+        """The image of one face, which its track may keep."""
+        if row not in self._images:
+            self._images[row] = FaceImage(self._image, self.faces[row])
+        return self._images[row]
 
     def likeness(self, track: Track, row: int) -> float:
         """The cosine between a face and the most similar image of a track."""
-        return track.likeness(self._vectors[row], self._identity)
-
-
-def _checked(vectors: FloatArray, count: int) -> FloatArray:
-    array = np.asarray(vectors, np.float32)
-    if array.ndim != 2 or len(array) != count or not np.isfinite(array).all():
-        raise PluginError(
-            f"identity must return an array of finite numbers of shape ({count}, d), "
-            f"got {array.shape}."
-        )
-    return array
+        vectors = self.recognition.vectors
+        return track.likeness(self.face_image(row).vector(vectors), vectors)
 
 
 def _closeness(tracks: list[Track], faces: Faces, fps: float) -> Gains:

@@ -8,15 +8,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from mien.errors import PluginError
 from mien.faces.geometry import square
+from mien.tracking.appearance import Identity
 from mien.tracking.motion import ChangeBaseline
 from mien.types import Boxes, Faces, FloatArray, Image
 from mien.types import Floats as Values
 
-Identity = Callable[[Image, Faces], FloatArray]
-"""A function of an image and n faces in it: ``(n, d)`` unit vectors, similar for one person."""
-
-SURE = 0.98  # confidence from which a new face needs no confirmation
 _STEADY = 0.5  # weight of the latest movement in the velocity
 _DRAG = 0.95  # decay of the velocity per frame while hidden
 _AROUND = 0.35  # margin around a face in the gallery, fraction of its side
@@ -47,7 +45,13 @@ class FaceImage:
     def vector(self, identity: Identity) -> FloatArray:
         """The vector ``(d,)`` by `identity`."""
         if self._vector is None:
-            self._vector = np.asarray(identity(self.image, self.face), np.float32)[0]
+            vectors = np.asarray(identity(self.image, self.face), np.float32)
+            if vectors.ndim != 2 or len(vectors) != 1 or not np.isfinite(vectors).all():
+                raise PluginError(
+                    "identity must return an array of finite numbers of shape (n, d) for n faces, "
+                    f"got {vectors.shape} for one."
+                )
+            self._vector = vectors[0]
         return self._vector
 
 
@@ -62,7 +66,8 @@ class Track:
         number: the track id; 0 while unconfirmed.
         missed: frames since the last detection.
         waited: frames without an id.
-        sure: whether at least one detection was beyond doubt a face.
+        certain: confidence that only faces reach.
+        sure: whether a detection reached it.
         velocity: velocity of the box's center, pixels per frame, ``(2,)``.
         gallery: images of the face, oldest first.
     """
@@ -70,6 +75,7 @@ class Track:
     face: Faces
     shot: int
     usual: ChangeBaseline
+    certain: float
     number: int = 0
     missed: int = 0
     waited: int = 0
@@ -86,6 +92,13 @@ class Track:
         moved: Boxes = self.face.boxes[0] + np.tile(steps * self.velocity, 2)
         return moved
 
+    @property
+    def expected(self) -> Faces:
+        """The face where it is expected in the next frame, one row."""
+        shift = self.box[:2].astype(np.float32) - self.face.boxes[0, :2]
+        points = None if self.face.landmarks is None else self.face.landmarks + shift
+        return Faces(self.box[None].astype(np.float32), self.face.scores, points)
+
     def update(self, face: Faces, shot: int) -> None:
         """Set the position to a new detection."""
         if shot != self.shot:
@@ -95,13 +108,13 @@ class Track:
             move = (centers[1] - centers[0]) / (self.missed + 1)
             self.velocity += _STEADY * (move - self.velocity)
         self.face, self.shot, self.missed = face, shot, 0
-        self.sure |= float(np.asarray(face.scores)[0]) >= SURE
+        self.sure |= float(np.asarray(face.scores)[0]) >= self.certain
 
-    def remember(self, image: Image, often: int, *, lasting: bool) -> None:
+    def remember(self, image: Callable[[], FaceImage], often: int, *, lasting: bool) -> None:
         """Add the current face to the gallery.
 
         Args:
-            image: the current frame.
+            image: makes the image of the current face.
             often: frames between images of the gallery; the first is added sooner.
             lasting: whether this face may be added: not if it is partly hidden.
         """
@@ -109,7 +122,7 @@ class Track:
             self.gallery.append(self._newest)
             self._age = 0
         if lasting or self._newest is None:
-            self._newest = FaceImage(image, self.face)
+            self._newest = image()
         self._age += 1
 
     def likeness(self, vector: FloatArray, identity: Identity) -> float:

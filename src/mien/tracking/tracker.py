@@ -1,61 +1,37 @@
 """Tracker around any face detector: the same track id for the same person.
 
-Full-frame detection is expensive, so it runs only periodically; in between, each face is searched
-for near its expected position, with the detector's method ``refine`` if it has one, otherwise with
-optical flow. Faces are matched to tracks by motion and, where that is ambiguous or impossible (a
-cut, a person who returns), by appearance.
+Every frame is searched at the scale that the faces in it need, if the detector can do so, and for
+smaller ones only periodically; the faces of other detectors are tracked by optical flow in between.
+Faces are matched to tracks by motion and, where that is ambiguous or impossible (a cut, a person
+who returns), by appearance.
 """
 
 from __future__ import annotations
 
 from copy import copy
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from mien.errors import PluginError, UsageError
 from mien.faces.detectors.base import (
     FaceDetector,
+    FollowingDetector,
     SelfDescribing,
     check_image,
     describe_detector,
     tidy,
 )
 from mien.faces.geometry import iou, quarter_turns
-from mien.tracking.appearance import appearance
-from mien.tracking.association import Thresholds, TrackManager
+from mien.tracking.appearance import Identity, Recognition
+from mien.tracking.association import TrackManager
 from mien.tracking.motion import CutDetector, FlowTracker
-from mien.tracking.track import Identity, Track
-from mien.types import Boxes, Faces, Image, IntArray
+from mien.tracking.track import Track
+from mien.types import Faces, Image
 
 LENIENT = 2 / 3  # factor on min_score for a face that is tracked already
-_REFINED_S, _FLOWN_S = 1 / 3, 1 / 4  # seconds between full searches: boxes drift with optical flow
-_SMALL = 16  # most searches skip faces below this fraction (1/16) of the shorter side
-_THOROUGH = 6  # every n-th search includes small faces
+_FOLLOWED_S, _FLOWN_S = 1 / 3, 1 / 4  # seconds between searches: boxes drift with optical flow
+_NEAR = 0.3  # minimum overlap (IoU) of a face with itself one frame earlier
 _RELIEF = 3  # frames between searches for a lost face
-_APPEARANCE = Thresholds(near=0.82, stayed=0.92, again=0.94)  # measured: benchmarks/README.md
-
-
-@runtime_checkable
-class RefiningDetector(Protocol):
-    """A detector that can also search only near expected faces."""
-
-    def detect(self, image: Image, min_face: int = 0) -> Faces:
-        """Detect the faces in one image that are at least `min_face` pixels large."""
-        ...
-
-    def refine(
-        self,
-        image: Image,
-        boxes: Boxes,
-        min_score: float | None = None,
-        turns: IntArray | None = None,
-    ) -> Faces:
-        """Detect the faces in or next to `boxes` ``(n, 4)``; at most n.
-
-        `turns` ``(n,)``, their rotation in quarter turns, is passed only if one is rotated.
-        """
-        ...
 
 
 class TrackingDetector(SelfDescribing):
@@ -71,18 +47,17 @@ class TrackingDetector(SelfDescribing):
     alone.
 
     Args:
-        detector: any face detector. With a `RefiningDetector`, such as `MtcnnDetector`, faces are
-            tracked by its method ``refine``, those once detected with a confidence of 0.98 down to
-            two thirds of its ``min_score``, and most searches skip faces smaller than a 16th of
-            the image's shorter side: these are detected within 2 s, others within 1/3 s. With other
-            detectors faces are tracked by optical flow; confidences are then those of the last
-            detection.
+        detector: any face detector. With a `FollowingDetector`, such as `YunetDetector`, every
+            frame is searched by its method ``follow``, at the scale of the faces in it, and three
+            times a second for all others; faces that were certain once are tracked down to two
+            thirds of its ``min_score``. With other detectors faces are tracked by optical flow
+            between searches; confidences are then those of the last detection.
         fps: frame rate of the images passed to `detect`, which converts these times to frames.
-        every: search the whole image every n frames; None for three or four times a second. The
+        every: search for new faces every n frames; None for three or four times a second. The
             image is also searched at a cut, and when a face is lost.
         identity: a function of an image and n faces in it that returns ``(n, d)`` vectors of
             length 1, similar for one person, called only if motion is ambiguous; None for
-            `mien.tracking.appearance.appearance`, which compares head, hair and colors.
+            `mien.tracking.appearance`.
         alike: for your own `identity`, the cosine from which two faces are one person.
 
     Raises:
@@ -106,13 +81,14 @@ class TrackingDetector(SelfDescribing):
         self.fps = _positive(fps)
         self.every = every
         self.alike = alike
-        self._identity = identity or appearance
-        self._thresholds = Thresholds(alike / 2, alike, alike) if identity else _APPEARANCE
+        own = identity and Recognition(identity, near=alike / 2, stayed=alike, again=alike)
+        self._recognition = own or None
         self.reset()
 
     def track_manager(self, fps: float) -> TrackManager:
         """An empty `TrackManager` with the settings of this tracker, for `fps` frames a second."""
-        return TrackManager(self._identity, self._thresholds, fps)
+        certain = describe_detector(self.detector).certain
+        return TrackManager(fps, certain, self._recognition)
 
     def fresh(self, fps: float | None = None) -> TrackingDetector:
         """A tracker with the same settings that has seen nobody yet; see `reset`."""
@@ -133,7 +109,7 @@ class TrackingDetector(SelfDescribing):
         self._tracks = self.track_manager(self.fps)
         self._cuts = CutDetector(self.fps)
         self._flow = FlowTracker()
-        self._count = self._searches = self._relief = 0
+        self._count = self._relief = 0
 
     def detect(self, image: Image) -> Faces:
         """Detect and track the faces of the next frame, largest first.
@@ -163,15 +139,15 @@ class TrackingDetector(SelfDescribing):
     def _detect(self, image: Image, cut: bool) -> Faces:
         """The faces of this frame, detected in the cheapest sufficient way."""
         here = [] if cut else self._tracks.here
-        refined = isinstance(self.detector, RefiningDetector)
-        often = max(1, round(self.fps * (_REFINED_S if refined else _FLOWN_S)))
+        follows = isinstance(self.detector, FollowingDetector)
+        often = max(1, round(self.fps * (_FOLLOWED_S if follows else _FLOWN_S)))
         due = cut or self._count % (self.every or often) == 0
         self._relief = max(0, self._relief - 1)
-        if isinstance(self.detector, RefiningDetector):
-            faces = self._refine(self.detector, image, here)
+        if isinstance(self.detector, FollowingDetector):
+            faces = self._follow(self.detector, image, here)
             lost = self._missing(here, faces)
             if due or lost or (self._cuts.restless and not here):
-                faces = merged(faces, self._search(self.detector, image, cut))
+                faces = merged(faces, self.detector.detect(image))
             if len(faces) >= len(here):
                 self._relief = 0  # none is lost: search at once for the next lost one
             return faces
@@ -186,23 +162,15 @@ class TrackingDetector(SelfDescribing):
         return faces
 
     @staticmethod
-    def _refine(detector: RefiningDetector, image: Image, here: list[Track]) -> Faces:
-        if not here:
-            return Faces.empty()
-        boxes = np.stack([person.box for person in here])
+    def _follow(detector: FollowingDetector, image: Image, here: list[Track]) -> Faces:
+        """The faces that the detector sees at the scale of the tracked ones."""
         limit = describe_detector(detector).min_score
-        turns = np.concatenate([quarter_turns(person.face) for person in here])
-        lying = {"turns": turns} if turns.any() else {}
-        faces = detector.refine(image, boxes, LENIENT * limit, **lying)
+        expected = Faces.concat([track.expected for track in here])
+        faces = detector.follow(image, expected, LENIENT * limit)
         # A false positive would persist: the lower limit is only for confirmed faces.
-        whose = iou(faces.boxes, boxes.astype(np.float32)).argmax(axis=1)
-        favored = np.array([track.sure for track in here])[whose]
+        sure = np.array([track.sure for track in here], bool)
+        favored = (iou(faces.boxes, expected.boxes) * sure).max(axis=1, initial=0) > _NEAR
         return faces[~(np.asarray(faces.scores) < limit) | favored]
-
-    def _search(self, detector: RefiningDetector, image: Image, cut: bool) -> Faces:
-        thorough = cut or self._searches % _THOROUGH == 0
-        self._searches += 1
-        return detector.detect(image, 0 if thorough else min(image.shape[:2]) // _SMALL)
 
     def _missing(self, here: list[Track], faces: Faces) -> bool:
         """Whether a face has just been lost and should be searched for."""

@@ -1,4 +1,4 @@
-"""Lists of labelled videos: a CSV file with one row for each video, or table of a video."""
+"""Lists of labeled videos: a CSV file with one row for each video, or table of a video."""
 
 from __future__ import annotations
 

@@ -56,8 +56,7 @@ class Origin(NamedTuple):
 def common_origin(origins: Iterable[tuple[str, Origin]]) -> Origin:
     """The one model that the features of all inputs come from.
 
-    Args:
-        origins: name of each input, and where its features come from.
+    Each input comes with its name.
 
     Raises:
         InputError: there is no input.

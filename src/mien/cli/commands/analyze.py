@@ -21,7 +21,7 @@ def analyze(
     output: options.TableOutput = None,
     annotate: options.Annotate = None,
     keep_faces: options.KeepFaces = False,
-    detector: options.Detector = "mtcnn",
+    detector: options.Detector = "yunet",
     model: options.Model = "mien-mobilenet",
     min_score: options.MinScore = None,
     without: options.Without = None,
@@ -34,6 +34,8 @@ def analyze(
     adaptive: options.Adaptive = False,
     affect: options.Affect = False,
     attributes: options.Attributes = "",
+    actions: options.Actions = False,
+    landmarks: options.Landmarks = False,
     embeddings: options.Embeddings = "",
     head: options.Heads = None,
     video_model: options.VideoModel = None,
@@ -58,29 +60,37 @@ def analyze(
     from mien.cli.output.sinks import Outputs, Targets
     from mien.cli.output.videos import VideoPredictions, as_shown, show_people
     from mien.cli.run import Tally, analyzed
-    from mien.labels import ATTRIBUTES, EMBEDDINGS
+    from mien.labels import ACTIONS, ATTRIBUTES, EMBEDDINGS, LANDMARKS
     from mien.media.inputs import Inputs, frames_setting
     from mien.timeline.timeline import Timeline
 
-    for name, value in (("--keep-faces", keep_faces), ("--embeddings", embeddings)):
-        if value and output is None:
+    beside = {
+        "peaks": keep_faces,
+        "embeddings": bool(embeddings),
+        "landmarks": landmarks,
+        "videos": video_model is not None,
+    }
+    names = {"peaks": "--keep-faces", "embeddings": "--embeddings", "landmarks": "--landmarks"}
+    for file, name in names.items():
+        if beside[file] and output is None:
             raise UsageError(f"{name} needs -o: its file is written beside the table.")
     saved = options.names(embeddings, EMBEDDINGS)
     predictions = VideoPredictions(video_model, paths, output, saved, json, all_faces)
     attribute_names = options.names(attributes, ATTRIBUTES)
+    flags = {"affect": affect, ACTIONS: actions, LANDMARKS: landmarks}
+    wanted = [name for name, asked in flags.items() if asked]
     analyzer = load_analyzer(
         detector,
         model,
         min_score=min_score,
         without=tuple(without or ()),
-        extras=(*attribute_names, *saved, *predictions.extras, *["affect"] * affect),
+        extras=(*attribute_names, *saved, *predictions.extras, *wanted),
         heads=head or (),
     )
     predictions.check(analyzer)
     frames = video_options(
         paths, fps=fps, every=every, start=start, end=end, width=width, stream=stream
     )
-    beside = {"peaks": keep_faces, "embeddings": bool(saved), "videos": video_model is not None}
     files = frozenset(name for name, written in beside.items() if written)
     targets = Targets(output, annotate, files, resume, overwrite)
     outputs = Outputs(analyzer, paths, frames_setting(frames, adaptive), targets)

@@ -33,7 +33,7 @@ def compare(
     if split is None and (data / "lists" / "literature_test.csv").is_file():
         split = "literature_test"
     models = load_classifier(one), load_classifier(other)
-    find = load_detector("mtcnn").detect if photos else None
+    find = load_detector("yunet").detect if photos else None
     faces = faces_to_measure(data, split, labels, find)
     for line in () if json else faces.describe():
         note(line)

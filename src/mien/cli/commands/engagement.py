@@ -32,7 +32,7 @@ def engagement(
         str, options.option("NAME", "Engagement model: .onnx, or engagement_single_attention.")
     ],
     output: options.RequiredTable,
-    detector: options.Detector = "mtcnn",
+    detector: options.Detector = "yunet",
     features: Features = "mien-mobilenet",
     window: Annotated[
         float | None, options.option("SECONDS", "Length of a window.", default="the model's own")

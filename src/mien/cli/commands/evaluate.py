@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from mien.cli import options
 
 if TYPE_CHECKING:
-    from mien.evaluation import Estimate, Evaluation
+    from mien.evaluation import Estimate
 
 
 def evaluate(
@@ -38,9 +38,10 @@ def evaluate(
       mien evaluate mine.onnx faces.csv --by age -o evaluation/
     """
     from mien import evaluation
-    from mien.cli.console import steps
+    from mien.cli.console import steps, wrote
     from mien.cli.output.evaluation import faces_to_measure, show_evaluation, show_figures
     from mien.plugins import load_classifier, load_detector
+    from mien.reports.evaluation import write_evaluation
 
     classifier = load_classifier(model)
     figures: list[Estimate] = []
@@ -50,7 +51,7 @@ def evaluate(
         if not json:
             show_figures(f"{model} on {data}", figures)
         split = "literature_test"
-    find = load_detector("mtcnn").detect if photos else None
+    find = load_detector("yunet").detect if photos else None
     faces = faces_to_measure(data, split, labels, find)
     found = evaluation.evaluate(classifier, faces, by=by or (), progress=steps("evaluating"))
     splits = set(faces.splits.tolist()) - {""}
@@ -58,15 +59,6 @@ def evaluate(
         split = splits.pop()
     name = f"{data.name}, {split}" if split else data.name
     if output is not None:
-        _write(found, output, model, name, figures, overwrite)
+        about: dict[str, Any] = {"model": model, "data": name, "figures": figures}
+        wrote(*write_evaluation(found, output, **about, overwrite=overwrite))
     show_evaluation(found, f"{model} on {name}", faces.describe(), figures, json=json)
-
-
-def _write(
-    found: Evaluation, output: Path, model: str, data: str, figures: Any, overwrite: bool
-) -> None:
-    from mien.cli.console import wrote
-    from mien.reports.evaluation import write_evaluation
-
-    about: dict[str, Any] = {"model": model, "data": data, "figures": figures}
-    wrote(*write_evaluation(found, output, **about, overwrite=overwrite))

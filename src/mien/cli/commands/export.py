@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from mien.cli import options
 from mien.errors import UsageError
+from mien.results.files import SUFFIXES
 
 if TYPE_CHECKING:
     from mien.timeline.timeline import Timeline
@@ -19,9 +20,7 @@ def export(
     table: options.Table,
     output: Annotated[
         Path,
-        options.option(
-            "FILE", "File: .vtt, .eaf, .svg, .csv, .jsonl or .parquet.", "-o", "--output"
-        ),
+        options.option("FILE", f"File: .vtt, .eaf, .svg, {', '.join(SUFFIXES)}.", "-o", "--output"),
     ],
     video: Annotated[
         str | None, options.option("NAME", "Of several videos, the one to export.")
@@ -55,7 +54,7 @@ def export(
     from mien.cli.console import wrote
     from mien.cli.output.videos import as_shown, note_unfit
     from mien.files import check_output
-    from mien.results.files import SUFFIXES, apart
+    from mien.results.files import apart
     from mien.timeline.timeline import Timeline
 
     plot = output.suffix.lower() == ".svg"

@@ -1,4 +1,4 @@
-"""``mien finetune``: adapts a model to labelled faces of the user's."""
+"""``mien finetune``: adapts a model to labeled faces of the user's."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def finetune(
 
     new_model(output, overwrite=overwrite)
     start = find_model(model)
-    find = load_detector("mtcnn").detect if photos else None
+    find = load_detector("yunet").detect if photos else None
     faces = load_faces(data, labels=options.meanings(labels), find=find, progress=steps("reading"))
     for line in faces.describe():
         note(line)

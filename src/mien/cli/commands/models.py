@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +21,7 @@ app = typer.Typer(
     \b
     Examples:
       mien models
-      mien models pull yunet""",
+      mien models pull mobilefacenet-fer""",
     invoke_without_command=True,
 )
 
@@ -55,7 +54,7 @@ def info(name: Annotated[str, options.argument("NAME", "Name of a model.")]) -> 
     \b
     Examples:
       mien models info mien-mobilenet
-      mien models info yunet
+      mien models info mobilefacenet-fer
     """
     from mien.cli.output.models import show_info
 
@@ -69,14 +68,13 @@ def pull(names: Names) -> None:
 
     \b
     Examples:
-      mien models pull yunet
+      mien models pull mobilefacenet-fer
       mien models pull enet_b2_8 faceres
     """
     from mien import hub
 
     for name in names:
-        path = hub.pull(name, _meter(name))
-        note(f"{name}: {path}")
+        note(f"{name}: {hub.pull(name, Meter(name, 'MB', scale=1e6))}")
 
 
 def verify() -> None:
@@ -169,7 +167,7 @@ def remove(names: Names) -> None:
 
     \b
     Examples:
-      mien models remove yunet
+      mien models remove mobilefacenet-fer
       mien models rm mine
     """
     from mien import hub
@@ -196,7 +194,7 @@ def bundle(
     \b
     Examples:
       mien models bundle bundle.tar
-      mien models bundle bundle.tar yunet mine
+      mien models bundle bundle.tar mobilefacenet-fer mine
     """
     from mien import hub
     from mien.files import check_new
@@ -205,12 +203,6 @@ def bundle(
         check_new(target, overwrite=overwrite)
     packed = hub.bundle(names or [], target)
     wrote(f"{target}: {', '.join(packed)}")
-
-
-def _meter(name: str) -> Callable[[int, int], None]:
-    """Shows how much of a download has arrived."""
-    meter = Meter(name, "MB", scale=1e6)
-    return lambda have, total: meter(have, total or None)
 
 
 app.command("list", cls=Command)(with_exit_code(_list))

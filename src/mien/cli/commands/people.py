@@ -30,7 +30,7 @@ def people(
             "--output",
         ),
     ] = None,
-    detector: options.Detector = "mtcnn",
+    detector: options.Detector = "yunet",
     model: options.Model = "mien-mobilenet",
     fps: options.Fps = None,
     every: options.Every = 1,

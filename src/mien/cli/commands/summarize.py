@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,7 +26,7 @@ def summarize(
     output: Annotated[
         Path, options.option("FOLDER", "Folder for the page, clips and tables.", "-o", "--output")
     ],
-    detector: options.Detector = "mtcnn",
+    detector: options.Detector = "yunet",
     model: options.Model = "mien-mobilenet",
     adaptive: options.Adaptive = False,
     affect: options.Affect = False,
@@ -99,25 +98,19 @@ def _analyzed(
     analyzer: EmotionAnalyzer, video: Path, table: Path, *, adaptive: bool, overwrite: bool
 ) -> Timeline:
     """Analyze a video into a table, or read the table that the same command has written before."""
+    from mien.cli.output.sinks import Outputs, Targets
     from mien.cli.run import counted
-    from mien.media.inputs import VideoOptions, frames_setting
+    from mien.media.inputs import ALL_FRAMES, Input, frames_setting
     from mien.media.video import VideoSource
-    from mien.results.tables import face_dtypes
-    from mien.sinks.checkpoint import Checkpoint, Plan
-    from mien.sinks.tables import TableSink
     from mien.timeline.timeline import Timeline
 
-    source, frames = VideoSource(video), frames_setting(VideoOptions(), adaptive)
+    source, frames = VideoSource(video), frames_setting(ALL_FRAMES, adaptive)
     table.parent.mkdir(parents=True, exist_ok=True)
-    settings = replace(analyzer.settings, frames=frames)
-    columns = tuple(face_dtypes(analyzer.labels, analyzer.measures))
-    plan = Plan(settings, columns, [str(video)], {"peaks"})
-    checkpoint = Checkpoint(table, plan, overwrite=overwrite)
-    sink = TableSink(table, analyzer, keep_faces=True, frames=frames, checkpoint=checkpoint)
-    with sink:
-        if checkpoint.skips(str(video)):
+    targets = Targets(table, beside=frozenset({"peaks"}), overwrite=overwrite)
+    with Outputs(analyzer, [str(video)], frames, targets) as outputs:
+        if outputs.skips(Input(source.name, "video", source.path)):
             note(f"{table} has the faces of {video} already")
         else:
             for result in counted(analyzer.stream(source, adaptive=adaptive), source):
-                sink.write(result)
+                outputs.write(result)
     return Timeline.load(table)

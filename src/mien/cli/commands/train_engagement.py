@@ -1,4 +1,4 @@
-"""``mien train-engagement``: trains an engagement model on labelled clips."""
+"""``mien train-engagement``: trains an engagement model on labeled clips."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def train_engagement(
         Path, options.argument("LIST", "CSV: path, level (0 to 1, or names), group, split, person.")
     ],
     output: options.ModelOutput,
-    detector: options.Detector = "mtcnn",
+    detector: options.Detector = "yunet",
     features: Features = "mien-mobilenet",
     window: Annotated[
         float, options.option("SECONDS", "Length of a window.", default="128 frames at 30/s, 4.27")

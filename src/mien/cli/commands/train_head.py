@@ -1,4 +1,4 @@
-"""``mien train-head``: trains a head, for further columns of the table, on labelled frames."""
+"""``mien train-head``: trains a head, for further columns of the table, on labeled frames."""
 
 from __future__ import annotations
 

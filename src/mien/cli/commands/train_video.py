@@ -16,7 +16,7 @@ def train_video(
         Path, options.argument("LIST", "CSV: path, label; and group, split if wanted.")
     ],
     output: options.ModelOutput,
-    detector: options.Detector = "mtcnn",
+    detector: options.Detector = "yunet",
     model: options.Model = "mien-mobilenet",
     fps: options.Fps = None,
     kind: Annotated[

@@ -24,7 +24,7 @@ def watch(
     record: Annotated[
         Path | None, options.option("FILE", "Record the annotated view to this .mp4.")
     ] = None,
-    detector: options.Detector = "mtcnn",
+    detector: options.Detector = "yunet",
     model: options.Model = "mien-mobilenet",
     min_score: options.MinScore = None,
     seconds: Annotated[

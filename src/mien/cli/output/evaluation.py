@@ -27,11 +27,7 @@ def faces_to_measure(
 ) -> LabelledFaces:
     """The faces that a model is measured on: of data with splits, those it was not trained on.
 
-    Args:
-        data: see `mien.datasets.load_faces`.
-        split: a split's name, "all" for every row; None for test, or else validation.
-        labels: see `mien.cli.options.meanings`.
-        find: for whole photos.
+    They are the rows of `split`, or "all"; where it is None, of test, or else validation.
     """
     from mien.cli.options import meanings
     from mien.datasets import load_faces
@@ -52,13 +48,7 @@ def faces_to_measure(
 def show_figures(
     title: str, figures: Sequence[Estimate], count: str = "faces", people: str = "people"
 ) -> None:
-    """Every figure with its protocol.
-
-    Args:
-        title: above the table.
-        figures: its rows; without any, nothing is shown.
-        count, people: what the figures count.
-    """
+    """Every figure with its protocol; `count` and `people` name what the figures count."""
     from mien.reports.evaluation import interval_of, value_of
 
     if not figures:

@@ -10,7 +10,7 @@ import numpy as np
 
 from mien.cli.console import colored, console, table
 from mien.escaping import printable
-from mien.timeline.text import fitting_labels, measure_heads, measure_text
+from mien.timeline.text import fitting_labels, measure_heads, measure_text, shown_measures
 
 if TYPE_CHECKING:
     from mien.results.result import Result
@@ -30,7 +30,8 @@ def show_faces(results: Sequence[Result]) -> None:
     labels = results[0].labels
     names = [printable(Path(result.source).name) for result in results]
     probabilities = np.concatenate([result.scores.values for result in results])
-    measures = list(dict.fromkeys(name for r in results for name in r.scores.measures))
+    named = dict.fromkeys(name for result in results for name in result.scores.measures)
+    measures = shown_measures(named)
     answers = [_answers(result) for result in results]
     numbered = any(len(result) > 1 for result in results)
     out = console()

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from mien.cli.console import answer, show, table
 from mien.errors import ModelError
-from mien.hub import Entry
 from mien.models.card import ModelCard
 
 
@@ -16,7 +15,7 @@ def show_models() -> None:
     from mien.faces.detectors import BUILTIN
     from mien.plugins import CLASSIFIERS, load_classifier
 
-    installed = _downloaded()
+    installed = [entry for entry in hub.ENTRIES if hub.cached(entry).is_file()]
     names = [*CLASSIFIERS, *(entry.name for entry in installed if entry.kind == "classifier")]
     made = table(
         "model", "labels", "input", "MB", "accuracy", "license", "commercial use", left=(0, 5, 6)
@@ -33,9 +32,7 @@ def show_models() -> None:
     for line in broken:
         answer(line)
     missing = [entry for entry in hub.ENTRIES if entry not in installed]
-    absent = {entry.name for entry in missing}
-    detectors = ", ".join(name for name in BUILTIN if name not in absent)
-    answer(f"\ndetectors: {detectors} (MTCNN's weights: MIT; OpenCV's Haar: Apache-2.0)")
+    answer(f"\ndetectors: {', '.join(BUILTIN)} (YuNet, MTCNN: MIT; OpenCV's Haar: Apache-2.0)")
     for kind, text in (
         ("engagement", "engagement models: {} (docs/engagement.md)"),
         ("start", "to start a training from: {} (docs/training.md)"),
@@ -86,12 +83,6 @@ def _short(license: str) -> str:
 
 def _size(count: int) -> str:
     return f"{count / 1e6:.1f} MB ({count:,} bytes)" if count else "unknown"
-
-
-def _downloaded() -> list[Entry]:
-    from mien import hub
-
-    return [entry for entry in hub.ENTRIES if hub.cached(entry).is_file()]
 
 
 def _row(name: str, card: ModelCard, path: Path) -> tuple[str, ...]:

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from mien.cli.console import warn
 from mien.cli.signals import uninterrupted
@@ -51,22 +50,12 @@ class Targets:
 class Outputs:
     """The sinks of a run, and what an earlier run of the same command has finished of it.
 
-    Args:
-        analyzer: what makes the results.
-        paths: the arguments of the command.
-        frames: as from `mien.media.inputs.frames_setting`.
-        targets: where to write.
-
     Raises:
         UsageError: something cannot be written there, or a file of the user's would be lost.
     """
 
     def __init__(
-        self,
-        analyzer: EmotionAnalyzer,
-        paths: Sequence[str],
-        frames: str,
-        targets: Targets,
+        self, analyzer: EmotionAnalyzer, paths: Sequence[str], frames: str, targets: Targets
     ) -> None:
         self._targets = targets
         self._checkpoint: Checkpoint | None = None
@@ -80,15 +69,11 @@ class Outputs:
         if targets.table is not None:
             settings = replace(analyzer.settings, frames=frames)
             columns = tuple(face_dtypes(analyzer.labels, analyzer.measures))
+            inputs = [_place(path) for path in paths]
+            recordings = frozenset(map(public_name, filter(is_recording, paths)))
             self._checkpoint = Checkpoint(
                 targets.table,
-                Plan(
-                    settings,
-                    columns,
-                    [_place(path) for path in paths],
-                    targets.beside,
-                    frozenset(map(public_name, filter(is_recording, paths))),
-                ),
+                Plan(settings, columns, inputs, targets.beside, recordings),
                 resume=targets.resume,
                 overwrite=targets.overwrite,
             )
@@ -114,15 +99,10 @@ class Outputs:
             if sink is not None:
                 sink.write(result)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *rest: Any) -> None:
         try:
             with uninterrupted():  # every result has been handed over: files end whole
-                self._stack.__exit__(kind, error, trace)
+                self._stack.__exit__(kind, *rest)
         finally:
             if self._table is not None and self._table.unfinished:
                 warn(

@@ -60,12 +60,7 @@ def _figures(line: dict[str, Any]) -> str:
 
 
 def show_trained(trained: Trained[Any], count: str = "faces", people: str = "people") -> None:
-    """The figures of a new model, what could not be used, and the protocol; then its file.
-
-    Args:
-        trained: the model.
-        count, people: what the figures count.
-    """
+    """The figures of a new model, what could not be used, and the protocol; then its file."""
     from mien.cli.output.evaluation import show_figures
 
     show_left_out(trained.left_out)

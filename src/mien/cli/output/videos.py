@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -25,13 +24,7 @@ if TYPE_CHECKING:
 
 
 def as_shown(timeline: Timeline, smooth: float | None = None, all_faces: bool = False) -> Timeline:
-    """A timeline as every page, drawing and terminal table shows it.
-
-    Args:
-        timeline: as analyzed or loaded.
-        smooth: seconds; None as it was saved, or `SMOOTH_S`.
-        all_faces: also count faces that are unfit to be judged.
-    """
+    """A timeline as pages, drawings and tables show it: smoothed as saved, or over `SMOOTH_S`."""
     if smooth is None:
         smooth = timeline.settings.smooth_s or SMOOTH_S
     return timeline.with_all_faces(all_faces or timeline.all_faces).smooth(smooth)
@@ -128,21 +121,20 @@ class VideoPredictions:
             if waiting and (result.time_s is None or result.source != waiting[0].source):
                 self._predict(waiting)
                 waiting = []
-            if result.time_s is not None:
-                waiting.append(_light(result))
-            yield self._without_features(result)
+            if result.time_s is not None:  # crops and images of a whole video fill the memory
+                nothing = np.zeros((0, 1, 1, 3), np.uint8)
+                waiting.append(replace(result, crops=nothing, _read=None, _classifier=None))
+            if self.extras:
+                kept = {k: v for k, v in result.scores.embeddings.items() if k in self._saved}
+                result = replace(result, scores=replace(result.scores, embeddings=kept))
+            yield result
         if waiting:
             self._predict(waiting)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._model is None or not self._predictions:
             return
         import pandas as pd
@@ -164,17 +156,6 @@ class VideoPredictions:
         timeline = Timeline.from_results(video, keep_faces=False)
         timeline = timeline.with_all_faces(self._all_faces)
         self._predictions.append(self._model.predict(timeline))
-
-    def _without_features(self, result: Result) -> Result:
-        if not self.extras:
-            return result
-        kept = {k: v for k, v in result.scores.embeddings.items() if k in self._saved}
-        return replace(result, scores=replace(result.scores, embeddings=kept))
-
-
-def _light(result: Result) -> Result:
-    """Its numbers only: crops and images of a whole video would fill the memory."""
-    return replace(result, crops=np.zeros((0, 1, 1, 3), np.uint8), _read=None, _classifier=None)
 
 
 def show_predictions(

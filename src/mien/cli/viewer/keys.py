@@ -11,36 +11,12 @@ import time
 from typing import Any, Self
 
 #: What terminals send for keys that are not characters (ECMA-48, and the older VT codes).
-_SEQUENCES = {
-    "[A": "up",
-    "[B": "down",
-    "[C": "right",
-    "[D": "left",
-    "[H": "home",
-    "[F": "end",
-    "OA": "up",
-    "OB": "down",
-    "OC": "right",
-    "OD": "left",
-    "OH": "home",
-    "OF": "end",
-    "[1~": "home",
-    "[4~": "end",
-    "[7~": "home",
-    "[8~": "end",
-    "[5~": "pageup",
-    "[6~": "pagedown",
-}
-_WINDOWS = {
-    "H": "up",
-    "P": "down",
-    "M": "right",
-    "K": "left",
-    "G": "home",
-    "O": "end",
-    "I": "pageup",
-    "Q": "pagedown",
-}
+_LETTERS = {"A": "up", "B": "down", "C": "right", "D": "left", "H": "home", "F": "end"}
+_NUMBERS = {"1": "home", "4": "end", "5": "pageup", "6": "pagedown", "7": "home", "8": "end"}
+_SEQUENCES = {f"{begin}{letter}": name for begin in "[O" for letter, name in _LETTERS.items()}
+_SEQUENCES |= {f"[{number}~": name for number, name in _NUMBERS.items()}
+_WINDOWS = {"H": "up", "P": "down", "M": "right", "K": "left", "G": "home", "O": "end"}
+_WINDOWS |= {"I": "pageup", "Q": "pagedown"}
 _NAMES = {" ": "space", "\r": "enter", "\n": "enter", "\x1b": "escape"}
 
 

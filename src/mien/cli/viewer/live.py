@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from mien.cli.viewer.view import Screen, save_snapshot
 from mien.errors import FrameDroppedError, MienError
 from mien.escaping import printable
+from mien.files import numbered
 from mien.media.base import Timing
+from mien.media.frames import raising
 from mien.media.worker import Worker, awaited
 from mien.sinks.stabilizer import Stabilizer
 from mien.sinks.video import VideoSink
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 KEYS = "q quit  up/down or number: face  r record  space pause  s save image"
 _LATE_S = 0.1  # a frame of a video that is later than this is dropped
+_LATE = FrameDroppedError("the frame came too late to be displayed at the video's frame rate.")
 _CALM = 0.9  # weight of the past in the displayed frame rate
 
 
@@ -76,10 +79,10 @@ class Live:
         self._fps = 0.0
         self._last_at: float | None = None
         self._recorder: VideoSink | None = None
-        self._recorded: list[Path] = []
+        self.recorded: list[Path] = []  # the videos that were written
         self._sinks = list(sinks)
         self._lock = threading.Lock()
-        self._worker = Worker(self._work, self._end, "mien-live")
+        self._worker = Worker(self._work, lambda: setattr(self, "done", True), "mien-live")
 
     def __enter__(self) -> Live:
         self._stack = ExitStack()
@@ -125,9 +128,6 @@ class Live:
     def seek(self, share: float) -> None:
         """There is no strip to click into."""
 
-    def displayed(self, screen: Screen) -> None:
-        """Nothing to do: the next frame comes by itself."""
-
     def next_screen(self) -> Screen | None:
         """The newest result; None if it is displayed already."""
         now = time.monotonic()
@@ -148,9 +148,6 @@ class Live:
 
     def _say(self, message: str) -> None:
         self._message, self._spoken, self._fresh = message, time.monotonic(), True
-
-    def _end(self) -> None:
-        self.done = True
 
     def _work(self) -> None:
         """The thread: an error ends the view, and is raised where that is displayed."""
@@ -227,23 +224,14 @@ class Live:
         recorder, self._recorder = self._recorder, None
         if recorder is not None:
             recorder.__exit__(None, None, None)
-            self._recorded.append(recorder.path)
+            self.recorded.append(recorder.path)
             self._say(f"wrote {recorder.path}")
-
-    @property
-    def recorded(self) -> list[Path]:
-        """The videos that were written."""
-        return list(self._recorded)
 
     def _free_name(self) -> Path:
         """The chosen file, then numbered ones; without a choice, a name from the time."""
         if self._record is None:
             return Path(time.strftime("mien-%Y%m%d-%H%M%S.mp4"))
-        path, number = self._record, 1
-        while path in self._recorded:
-            number += 1
-            path = self._record.with_stem(f"{self._record.stem}-{number}")
-        return path
+        return numbered(self._record, self._record.suffix, self.recorded.__contains__)
 
 
 class _Gate:
@@ -263,7 +251,7 @@ class _Gate:
                 lag = now - frame.time_s if lag is None else lag + stood
                 self._sleep(frame.time_s + lag - now)
                 if now - lag - frame.time_s > _LATE_S:
-                    frame = replace(frame, read=_late)
+                    frame = replace(frame, read=raising(_LATE))
             elif self._live.controls.paused:
                 continue  # frames of a camera in a pause are skipped
             if self._live.done:
@@ -281,10 +269,6 @@ class _Gate:
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0 and not self._live.done:
             time.sleep(min(left, 0.05))
-
-
-def _late() -> NoReturn:
-    raise FrameDroppedError("the frame came too late to be displayed at the video's frame rate.")
 
 
 def _next(keys: list[int], current: int | None, forward: bool) -> int | None:

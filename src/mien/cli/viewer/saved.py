@@ -33,12 +33,8 @@ Reader = Callable[[str, float | None, tuple[int, int] | None], Image]
 class Viewer:
     """Steps through the frames of a table.
 
-    Args:
-        faces, images: with matching rows, as `mien.results.collection.load_tables` returns them.
-        labels: the k names of the probability columns.
-        read: gives the image of a row of `images`, or raises `InputError`.
-        name: of the table, for the title.
-        clock: seconds, for playing.
+    The tables are as `mien.results.collection.load_tables` returns them; `read` gives the image of
+    a row of `images`, or raises `InputError`.
 
     Raises:
         InputError: the tables hold no frame.
@@ -124,11 +120,10 @@ class Viewer:
         """Show the frame at this time of the first source."""
         self.go(self._before(0, time_s))
 
-    def displayed(self, screen: Screen) -> None:
-        """Nothing to do: frames change by keys."""
-
     def next_screen(self) -> Screen | None:
         """What to display; None if nothing has changed."""
+        import pandas as pd
+
         self._play_on()
         if not self._stale:
             return None
@@ -136,7 +131,7 @@ class Viewer:
         row, time_s = self._images.iloc[self.position], self._times[self.position]
         message = self._message
         width, height = row["width"], row["height"]
-        size = None if _missing(width) or _missing(height) else (int(width), int(height))
+        size = None if pd.isna(width) or pd.isna(height) else (int(width), int(height))
         image: Image | None = None
         if self._status[self.position] != "ok":
             message = message or str(row["error"])
@@ -273,7 +268,3 @@ class Viewer:
             unfit = bool(self._reasons[row])
             colors[owner[row]] = _UNFIT if unfit else color_of(self._emotions[row], self.labels)
         return colors
-
-
-def _missing(value: Any) -> bool:
-    return value is None or type(value).__name__ == "NAType" or value != value

@@ -37,7 +37,6 @@ def show_in_terminal(app: App, console: Console) -> None:
             screen = app.next_screen()
             if screen is not None:
                 live.update(layout(screen, console), refresh=True)
-                app.displayed(screen)
                 refreshed = time.monotonic()
             if app.done:
                 return

@@ -11,6 +11,7 @@ import numpy as np
 
 from mien.drawing.overlay import Overlay, Person
 from mien.drawing.text import PAPER, QUIET, ellipsize, line_height, paste, text_image
+from mien.files import numbered
 from mien.labels import BLACK
 from mien.media.images import write_image
 from mien.types import Image
@@ -81,9 +82,6 @@ class App(Protocol):
 
     def next_screen(self) -> Screen | None:
         """What to display now; None if it is the same as before."""
-
-    def displayed(self, screen: Screen) -> None:
-        """Take note that a screen is visible."""
 
 
 class Renderer:
@@ -160,10 +158,7 @@ def save_snapshot(screen: Screen, folder: Path, name: str) -> str:
     """
     image = screen.background()
     size = image.shape[1], image.shape[0]
-    path, number = folder / f"{name}.png", 1
-    while path.exists():
-        number += 1
-        path = folder / f"{name}-{number}.png"
+    path = numbered(folder / f"{name}.png", ".png", Path.exists)
     scene = Overlay(screen.labels, size)
     write_image(path, scene.draw(image, screen.people, selected=screen.selected))
     return f"wrote {path}"

@@ -84,7 +84,6 @@ class _Window:
             screen = self.app.next_screen()
             if screen is not None:
                 self._show(screen)
-                self.app.displayed(screen)
             if self.app.done:
                 self.root.quit()
                 return

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from mien.datasets.csv import read_csv
+from mien.datasets.csv import first_column, read_csv
 from mien.datasets.records import NO_LABEL, split_word
 from mien.errors import InputError, UsageError
 from mien.labels import MEASURES, canonical_labels, known_as
@@ -137,14 +137,18 @@ def read_table(path: Path, task: str, columns: Sequence[str] = ()) -> FrameLabel
     table = read_csv(path, text=False)
     if not len(table):
         raise InputError(f"{path} has no rows.")
-    names = {re.sub(r"[ .-]", "_", str(name).strip().lower()): str(name) for name in table.columns}
-    source = next((names[name] for name in _SOURCE if name in names), None)
+    header = [str(name) for name in table.columns]
+    source = first_column(header, _SOURCE)
     if source is None:
         raise InputError(f"{path} needs a column source with the video or image of each row.")
-    where = {name: names[name] for name in _WHERE if name in names}
-    labelled = [n for n in table.columns if n not in (source, *where.values())]
-    label_names, values = _labels(path, table[labelled], task, columns)
-    numbers = {n: _numbers(path, table, where, n) for n in ("frame", "time_s", "track_id", "face")}
+    where = {name: found for name in _WHERE if (found := first_column(header, [name]))}
+    labeled = [n for n in table.columns if n not in (source, *where.values())]
+    label_names, values = _labels(path, table[labeled], task, columns)
+    nothing = np.full(len(table), np.nan)
+    numbers = {
+        name: _column(path, table, where[name]) if name in where else nothing
+        for name in ("frame", "time_s", "track_id", "face")
+    }
     frames, times = numbers["frame"], numbers["time_s"]
     if "frame" not in where:
         frames = np.full(len(table), np.nan if "time_s" in where else 0.0)
@@ -170,7 +174,7 @@ def read_table(path: Path, task: str, columns: Sequence[str] = ()) -> FrameLabel
 
 
 def labels_of(faces: LabelledFaces, task: str, columns: Sequence[str] = ()) -> FrameLabels:
-    """What a set of labelled images says itself: its expressions, or its further columns.
+    """What a set of labeled images says itself: its expressions, or its further columns.
 
     For regression without `columns`: ``votes_LABEL``, the share of the votes of each. Twins (see
     `mien.datasets.duplicates`) stay in one split where the data knows them.
@@ -209,14 +213,6 @@ def unit_name(text: str) -> str | None:
     """The action unit's usual name, "AU01", for "AU1", "au_1", "AU01_c"; None for others."""
     found = _UNIT.fullmatch(text.strip())
     return f"AU{int(found[1]):02}" if found else None
-
-
-def _numbers(
-    path: Path, table: pd.DataFrame, where: Mapping[str, str], name: str
-) -> npt.NDArray[np.float64]:
-    if name not in where:
-        return np.full(len(table), np.nan)
-    return _column(path, table, where[name])
 
 
 def _column(path: Path, table: pd.DataFrame, name: str) -> npt.NDArray[np.float64]:

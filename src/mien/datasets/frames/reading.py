@@ -16,10 +16,8 @@ def read_frame_labels(
 ) -> FrameLabels:
     """Read labels of frames: a CSV table, or a folder of Aff-Wild2, BP4D or DISFA.
 
-    Args:
-        path: the table (see `read_table`) or the folder (see `mien.datasets.frames.layouts`).
-        task: one of `mien.expressions.heads.TASKS`.
-        columns: learn only these.
+    See `read_table` and `mien.datasets.frames.layouts`. The task is one of
+    `mien.expressions.heads.TASKS`; where `columns` are given, only these are learned.
 
     Raises:
         InputNotFoundError: there is nothing at `path`.

@@ -10,9 +10,9 @@ from mien.errors import UsageError
 from mien.faces.detectors.base import FaceDetector
 
 _CLASSES = {
+    "yunet": "mien.faces.detectors.yunet:YunetDetector",
     "mtcnn": "mien.faces.detectors.mtcnn:MtcnnDetector",
     "haar": "mien.faces.detectors.haar:HaarDetector",
-    "yunet": "mien.faces.detectors.yunet:YunetDetector",
 }
 BUILTIN = tuple(_CLASSES)
 """Names accepted by `make_detector`."""

@@ -39,10 +39,12 @@ class DetectorDescription:
         min_score: confidence from which it reports a face, 0 to 1; the tracker is more lenient
             with faces that it follows.
         settings: plain values by name, stored with every result.
+        certain: confidence that only faces reach: the tracker does not wait for a second frame.
     """
 
     min_score: float = 0.0
     settings: Mapping[str, Any] = field(default_factory=dict)
+    certain: float = 0.98
 
 
 @runtime_checkable
@@ -52,6 +54,24 @@ class DescribedDetector(FaceDetector, Protocol):
     @property
     def description(self) -> DetectorDescription:
         """Its minimum score and its settings."""
+        ...
+
+
+@runtime_checkable
+class FollowingDetector(FaceDetector, Protocol):
+    """A face detector that is faster where the faces of the frame before are known; optional."""
+
+    def follow(self, image: Image, faces: Faces, min_score: float) -> Faces:
+        """Find the faces of the next frame of a video.
+
+        Args:
+            image: ``(H, W, 3)`` uint8 RGB, upright; it must not be modified.
+            faces: those of the frame before, at the positions expected now.
+            min_score: minimum confidence of a face near one of these; others need their usual one.
+
+        Returns:
+            the same faces where they are now, and any others that it sees.
+        """
         ...
 
 
@@ -68,6 +88,7 @@ class SelfDescribing:
     """Base of the built-in detectors: their public attributes are their settings."""
 
     min_score: float = 0.0
+    _certain: float = 0.98
 
     @property
     def description(self) -> DetectorDescription:
@@ -78,7 +99,7 @@ class SelfDescribing:
             if not name.startswith("_")
             and isinstance(value, int | float | str | tuple | Path | None)
         }
-        return DetectorDescription(self.min_score, settings)
+        return DetectorDescription(self.min_score, settings, self._certain)
 
     def __repr__(self) -> str:
         settings = ", ".join(f"{k}={v!r}" for k, v in self.description.settings.items())

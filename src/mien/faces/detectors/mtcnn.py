@@ -12,23 +12,22 @@ from __future__ import annotations
 import numpy as np
 
 from mien.errors import UsageError
-from mien.faces.detectors.base import SelfDescribing, check_image, check_min_score, tidy
+from mien.faces.detectors.base import SelfDescribing, check_image, check_min_score
 from mien.faces.detectors.nms import chunks, patches, refine, squares, suppress
 from mien.faces.detectors.onet import OutputNetwork, probability
 from mien.faces.detectors.pyramid import Pyramid
 from mien.faces.detectors.weights import weights
 from mien.faces.detectors.yunet import YunetDetector
+from mien.faces.geometry import quarter_turns
 from mien.media.brightness import brightened
 from mien.models.session import Session
-from mien.types import Boxes, Faces, FloatArray, Image, IntArray
+from mien.types import Boxes, Faces, FloatArray, Image
 from mien.types import Floats as Values
 
 _CELL = 12  # side of the P-Net's input window
 _STRIDE = 2  # stride of the window, pixels
 _STRIP = 60_000  # pixels per strip, so that the P-Net's layers stay in the processor's cache
 _SMALLEST, _SHARE = 20, 80  # the default of `min_face`: 20 px, or an 80th of the shorter side
-_CANDIDATE = 0.6  # YuNet's confidence from which the O-Net checks a candidate
-_LOOSE = 0.8  # of `min_face`: YuNet's boxes are narrower than MTCNN's
 
 
 class MtcnnDetector(SelfDescribing):
@@ -42,8 +41,9 @@ class MtcnnDetector(SelfDescribing):
         thresholds: minimum probabilities of a candidate by the P-Net and the R-Net.
         scale_factor: ratio of successive sizes of the image.
         threads: threads per run; None for all processors.
-        any_angle: also detect faces that lie on their side or are upside down, with correct
-            landmarks. Costs a few milliseconds per face, and a second pass if no face is found.
+        any_angle: correct the landmarks of faces that lie on their side or are upside down, which
+            MTCNN places as if they were upright, by YuNet; and detect such faces with YuNet where
+            MTCNN detects none. Costs about a millisecond per face.
 
     Raises:
         UsageError: an argument is out of its range.
@@ -73,85 +73,46 @@ class MtcnnDetector(SelfDescribing):
         self.any_angle = any_angle
         self._nets = {name: Session(weights(f"mtcnn_{name}"), threads) for name in ("pnet", "rnet")}
         self._output = OutputNetwork(weights("mtcnn_onet"), threads)
-        self._yunet = YunetDetector(weights("yunet"), _CANDIDATE, any_angle=False)
+        self._rotation = YunetDetector(threads=threads) if any_angle else None
 
-    def detect(self, image: Image, min_face: int = 0) -> Faces:
+    def detect(self, image: Image) -> Faces:
         """Detect the faces in one image, largest first.
 
         Args:
             image: ``(H, W, 3)`` uint8 RGB; it is not modified.
-            min_face: skip faces smaller than this in this image, too, pixels; the larger, the
-                faster.
 
         Returns:
             boxes (which may exceed the image), scores 0 to 1 and landmarks.
         """
         check_image(image)
         image = brightened(image)
-        boxes = self._propose(image, min_face)
+        boxes = self._propose(image)
         boxes = self._reject(image, boxes)
         faces = self._output.judge(image, boxes, self.min_score)
-        if not self.any_angle:
+        if self._rotation is None:
             return faces
         if len(faces):
-            return self._output.upright(image, faces, self.min_score)
-        return self._second_look(image, min_face)
+            return self._rotation.corrected(image, faces)
+        others = self._rotation.detect(image)
+        return others[quarter_turns(others) > 0]
 
-    def refine(
-        self,
-        image: Image,
-        boxes: Boxes,
-        min_score: float | None = None,
-        turns: IntArray | None = None,
-    ) -> Faces:
-        """Detect faces only near given boxes, with the O-Net alone.
-
-        A box may be off by a quarter of its side and still yield its face, so the boxes of one
-        frame suffice for the next; repetition does not drift. About 1.5 ms per box.
-
-        Args:
-            image: ``(H, W, 3)`` uint8 RGB; it is not modified.
-            boxes: ``(n, 4)``, approximate positions.
-            min_score: minimum probability of a face; that of the detector by default.
-            turns: ``(n,)`` clockwise rotation of each face in quarter turns; 0 by default.
-
-        Returns:
-            the detected faces, at most n, largest first; of several boxes for one face, the best.
-        """
-        check_image(image)
-        check_min_score(self.min_score if min_score is None else min_score)
-        around = squares(np.asarray(boxes, np.float64).reshape(-1, 4))
-        sound = (around[:, 2:] > around[:, :2]).all(axis=1)
-        turns = None if turns is None else turns[sound]
-        limit = self.min_score if min_score is None else min_score
-        return self._output.judge(brightened(image), around[sound], limit, turns)
-
-    def _second_look(self, image: Image, min_face: int) -> Faces:
-        """If MTCNN detects nothing: YuNet's candidates, classified by the O-Net at any angle."""
-        smallest = max(min_face, self._smallest(image))
-        boxes = tidy(self._yunet.detect(image), min_face=_LOOSE * smallest).boxes
-        return self._output.at_any_angle(image, boxes, self.min_score)
-
-    def _smallest(self, image: Image) -> int:
-        """Side in pixels of the smallest face to detect."""
-        return self.min_face or max(_SMALLEST, min(image.shape[:2]) // _SHARE)
-
-    def _scales(self, image: Image, min_face: int) -> list[float]:
+    def _scales(self, image: Image) -> list[float]:
         """Scale factors of the image, largest first."""
         shorter = min(image.shape[:2])
-        scale, scales = _CELL / max(min_face, self._smallest(image)), []
+        smallest = self.min_face or max(_SMALLEST, shorter // _SHARE)
+        scale, scales = _CELL / smallest, []
         while shorter * scale >= _CELL:
             scales.append(scale)
             scale *= self.scale_factor
         return scales
 
-    def _propose(self, image: Image, min_face: int) -> Boxes:
+    def _propose(self, image: Image) -> Boxes:
         """P-Net at every size: candidate squares ``(n, 4)``."""
         height, width = image.shape[:2]
         all_boxes: list[Boxes] = [np.zeros((0, 4))]
         all_scores: list[Values] = [np.zeros(0)]
         pyramid = Pyramid(image)
-        for scale in self._scales(image, min_face):
+        for scale in self._scales(image):
             boxes, scores = self._scan(pyramid.at(int(width * scale), int(height * scale)))
             boxes /= scale
             best = suppress(boxes, scores, 0.5)

@@ -1,4 +1,4 @@
-"""Clips of one person each, labelled with apparent engagement."""
+"""Clips of one person each, labeled with apparent engagement."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _NAMES = (
 
 
 @dataclass(frozen=True, eq=False)
-class LabelledClip:
+class LabeledClip:
     """One person in one video, and how engaged viewers judged them to be.
 
     Attributes:
@@ -93,7 +93,7 @@ def _whole(rows: IntArray) -> IntArray | None:
 
 @dataclass(frozen=True)
 class Clips:
-    """Labelled clips and the model that their features come from.
+    """Labeled clips and the model that their features come from.
 
     Attributes:
         clips: those that can be used.
@@ -102,7 +102,7 @@ class Clips:
         problems: why each of the others cannot be used.
     """
 
-    clips: tuple[LabelledClip, ...]
+    clips: tuple[LabeledClip, ...]
     classes: bool
     model: str = ""
     sha256: str = ""
@@ -116,12 +116,8 @@ def read_clips(
 
     Columns: ``path`` (relative to the CSV), ``level`` (0 to 1, or names such as engaged and
     distracted), and optionally ``group`` (the person), ``split`` (train or test) and ``person``
-    (the track id; by default the person who is visible longest).
-
-    Args:
-        table: the CSV.
-        load: gives the timeline of a path, with features.
-        progress: wraps the loop over the clips.
+    (the track id; by default the person who is visible longest). `load` gives the timeline of a
+    path, with features.
 
     Raises:
         InputError: no such list, or none of its clips can be used.
@@ -136,7 +132,7 @@ def read_clips(
         path = table.parent / row["path"]
         try:
             timeline = load(path)
-            clips.append(labelled(timeline, levels[place], row))
+            clips.append(labeled(timeline, levels[place], row))
         except (InputError, UsageError) as error:
             problems.append(f"{row['path']}: {error}")
             continue
@@ -149,7 +145,7 @@ def read_clips(
     return Clips(tuple(clips), classes, origin.model, origin.sha256, tuple(problems))
 
 
-def labelled(timeline: Timeline, level: float, row: Mapping[str, str]) -> LabelledClip:
+def labeled(timeline: Timeline, level: float, row: Mapping[str, str]) -> LabeledClip:
     """One person of a video: the one that `row` names, or else whoever is visible longest.
 
     Raises:
@@ -176,7 +172,7 @@ def labelled(timeline: Timeline, level: float, row: Mapping[str, str]) -> Labell
         raise InputError("no face in it is fit to be judged.")
     starts, ends = (edge[rows] for edge in presence.spans)
     vectors = timeline.embeddings.of(timeline.faces.iloc[rows], "features")
-    return LabelledClip(
+    return LabeledClip(
         row["path"],
         level,
         starts,
@@ -216,8 +212,8 @@ def parse_levels(texts: Sequence[str]) -> tuple[list[float], bool]:
 
 
 def divide(
-    clips: Sequence[LabelledClip], share: float, seed: int
-) -> tuple[list[LabelledClip], list[LabelledClip]]:
+    clips: Sequence[LabeledClip], share: float, seed: int
+) -> tuple[list[LabeledClip], list[LabeledClip]]:
     """Clips to train on, and clips of other people to test on.
 
     Where the clips have splits, "test" and "validation" are tested on. Otherwise `share` of the
@@ -246,7 +242,7 @@ def divide(
     )
 
 
-def by_level(clips: Sequence[LabelledClip], seed: int) -> list[str]:
+def by_level(clips: Sequence[LabeledClip], seed: int) -> list[str]:
     """The groups in order of their mean level, those of one level in random order."""
     levels: dict[str, list[float]] = {}
     for clip in clips:
@@ -257,6 +253,6 @@ def by_level(clips: Sequence[LabelledClip], seed: int) -> list[str]:
     return [names[i] for i in order]
 
 
-def windows_of(clip: LabelledClip, rows: Sequence[IntArray]) -> FloatArray:
+def windows_of(clip: LabeledClip, rows: Sequence[IntArray]) -> FloatArray:
     """The features of windows given by their rows: ``(w, steps, d)`` float32."""
     return np.asarray(clip.features[np.stack(rows)], np.float32)

@@ -8,21 +8,21 @@ import numpy as np
 
 from mien.engagement import EngagementModel
 from mien.evaluation.intervals import Estimate, jackknifed, refusal, share
-from mien.training.engagement.data import LabelledClip, windows_of
+from mien.training.engagement.data import LabeledClip, windows_of
 from mien.types import IntArray
 
 CUTS = (0.25, 0.5, 0.75)  # between the four levels, as in the literature
 
 
-def groups_of(clips: Sequence[LabelledClip]) -> int:
+def groups_of(clips: Sequence[LabeledClip]) -> int:
     """How many people the clips are of."""
     return len({clip.group for clip in clips})
 
 
 def measure(
     model: EngagementModel,
-    trained: Sequence[LabelledClip],
-    held_out: Sequence[LabelledClip],
+    trained: Sequence[LabeledClip],
+    held_out: Sequence[LabeledClip],
 ) -> tuple[Estimate, ...]:
     """Figures on clips of people that a model was not trained on; none of fewer than 5 people.
 

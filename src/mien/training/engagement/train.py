@@ -1,4 +1,4 @@
-"""Training of engagement models on labelled clips, a few minutes on a CPU.
+"""Training of engagement models on labeled clips, a few minutes on a CPU.
 
 Several single-attention networks (Savchenko et al. 2022) are trained at once on the same random
 windows. Each leaves out the people of two of six parts, so that for everybody there are two
@@ -22,7 +22,7 @@ from mien.engagement.card import RATE, STEPS
 from mien.engagement.windows import described
 from mien.errors import InputError, ModelError, UsageError
 from mien.evaluation.intervals import refusal
-from mien.training.engagement.data import Clips, LabelledClip, by_level, divide, windows_of
+from mien.training.engagement.data import Clips, LabeledClip, by_level, divide, windows_of
 from mien.training.engagement.export import Networks, write_networks
 from mien.training.engagement.metrics import groups_of, measure
 from mien.training.trained import Report, Trained, card_figures
@@ -67,13 +67,7 @@ class Plan:
 def train_engagement(
     data: Clips, path: Path, plan: Plan | None = None, report: Report | None = None
 ) -> Trained[EngagementCard]:
-    """Train networks on labelled clips, write them to `path`, and test them on other people.
-
-    Args:
-        data: see `mien.training.engagement.data.read_clips`.
-        path: the new ``.onnx``.
-        plan: how to train.
-        report: gets progress.
+    """Train networks on labeled clips, write them to `path`, and test them on other people.
 
     Raises:
         InputError: too few people, or clips that are shorter than a window.
@@ -117,7 +111,7 @@ def train_engagement(
     return replace(trained, notes=(doubt,))
 
 
-def _usable(data: Clips, plan: Plan) -> tuple[list[LabelledClip], list[str]]:
+def _usable(data: Clips, plan: Plan) -> tuple[list[LabeledClip], list[str]]:
     """Clips with at least one window, and why the others have none."""
     kept, left_out = [], list(data.problems)
     for clip in data.clips:
@@ -133,7 +127,7 @@ def _usable(data: Clips, plan: Plan) -> tuple[list[LabelledClip], list[str]]:
     return kept, left_out
 
 
-def _check_enough(train: list[LabelledClip], test: list[LabelledClip], left_out: list[str]) -> None:
+def _check_enough(train: list[LabeledClip], test: list[LabeledClip], left_out: list[str]) -> None:
     groups, others = groups_of(train), groups_of(test)
     if groups + others < LEAST_GROUPS or groups < NETWORKS or not others:
         why = f" Left out: {left_out[0]}" if left_out else ""
@@ -145,7 +139,7 @@ def _check_enough(train: list[LabelledClip], test: list[LabelledClip], left_out:
         raise InputError("all clips to train on have the same level: nothing can be learned.")
 
 
-def _folds(clips: Sequence[LabelledClip], seed: int) -> Tensor:
+def _folds(clips: Sequence[LabeledClip], seed: int) -> Tensor:
     """``(m, clips)`` bool: which network is trained on which clip; two leave each group out."""
     rng = np.random.default_rng(seed)
     groups = by_level(clips, seed)
@@ -210,7 +204,7 @@ class _Networks(nn.Module):
         )
 
 
-def _fit(train: list[LabelledClip], folds: Tensor, plan: Plan, report: Report) -> _Networks:
+def _fit(train: list[LabeledClip], folds: Tensor, plan: Plan, report: Report) -> _Networks:
     """The networks, trained on random windows with the mean squared error."""
     rng = np.random.default_rng(plan.seed)
     torch.manual_seed(plan.seed)
@@ -245,7 +239,7 @@ def _fit(train: list[LabelledClip], folds: Tensor, plan: Plan, report: Report) -
 
 
 def _batch(
-    clips: Sequence[LabelledClip], places: Sequence[int], rng: np.random.Generator, plan: Plan
+    clips: Sequence[LabeledClip], places: Sequence[int], rng: np.random.Generator, plan: Plan
 ) -> FloatArray:
     """``(n, steps, d)``: a random window of each named clip, else the first of its grid."""
     windows = []
@@ -270,14 +264,14 @@ def _scale(windows: FloatArray) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def _predict(networks: _Networks, clip: LabelledClip, plan: Plan) -> FloatArray:
+def _predict(networks: _Networks, clip: LabeledClip, plan: Plan) -> FloatArray:
     """``(m, w)`` levels of a clip's half-overlapping windows."""
     windows = windows_of(clip, clip.grid(plan.window_s, plan.steps))
     parts = torch.split(torch.from_numpy(windows), 32)
     return np.asarray(torch.cat([networks(part) for part in parts], dim=1))
 
 
-def _residual(networks: _Networks, train: list[LabelledClip], folds: Tensor, plan: Plan) -> float:
+def _residual(networks: _Networks, train: list[LabeledClip], folds: Tensor, plan: Plan) -> float:
     """How far levels of unknown people lie from the networks' mean (root mean square).
 
     One more person counts, of whom the networks know nothing but the spread of the levels, so that
@@ -295,7 +289,7 @@ def _residual(networks: _Networks, train: list[LabelledClip], folds: Tensor, pla
 
 
 def _check_parity(
-    networks: _Networks, model: EngagementModel, clip: LabelledClip, plan: Plan, path: Path
+    networks: _Networks, model: EngagementModel, clip: LabeledClip, plan: Plan, path: Path
 ) -> None:
     windows = windows_of(clip, clip.grid(plan.window_s, plan.steps))
     difference = float(np.abs(model.predict(windows).T - _predict(networks, clip, plan)).max())
@@ -304,7 +298,7 @@ def _check_parity(
 
 
 def _protocol(
-    train: list[LabelledClip], test: list[LabelledClip], plan: Plan, data: Clips
+    train: list[LabeledClip], test: list[LabeledClip], plan: Plan, data: Clips
 ) -> tuple[str, ...]:
     given = any(clip.split for clip in data.clips)
     split = "the list's split" if given else f"{HELD_OUT:.0%} of the people, spread over the levels"

@@ -6,7 +6,6 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.faces.crops import crop_faces, warp
-from mien.faces.detectors.weights import weights
 from mien.faces.detectors.yunet import YunetDetector
 from mien.faces.geometry import align_matrices
 from mien.models.card import CropSpec
@@ -32,7 +31,7 @@ def aligned(
     Returns:
         The crops, in the layout of `images`, and in how many the detector found the landmarks.
     """
-    detector = YunetDetector(weights("yunet"), any_angle=False)
+    detector = YunetDetector(any_angle=False)
     spec = CropSpec(template=template)
     planes = images[:, None] if images.ndim == 3 else images
     out = np.empty((*planes.shape[:2], size, size), np.uint8)

@@ -25,7 +25,7 @@ _STEP_S = 0.1  # duration of the last frame of a video, and of one without neigh
 
 
 @dataclass(frozen=True, eq=False)
-class LabelledFeatures:
+class LabeledFeatures:
     """Features and labels of m faces.
 
     Attributes:
@@ -52,28 +52,24 @@ class LabelledFeatures:
     def __len__(self) -> int:
         return len(self.features)
 
-    def rows(self, chosen: npt.NDArray[Any]) -> LabelledFeatures:
+    def rows(self, chosen: npt.NDArray[Any]) -> LabeledFeatures:
         """Fewer rows: positions or a mask."""
         names = ("features", "values", "videos", "people", "splits", "times")
         return replace(self, **{name: getattr(self, name)[chosen] for name in names})
 
-    def only(self, chosen: npt.NDArray[np.bool_]) -> LabelledFeatures:
+    def only(self, chosen: npt.NDArray[np.bool_]) -> LabeledFeatures:
         """Fewer columns, by a mask."""
         columns = tuple(np.array(self.columns, dtype=object)[chosen].tolist())
         return replace(self, values=self.values[:, chosen], columns=columns)
 
 
-def match(features: Features, labels: FrameLabels, shift: int = 0) -> LabelledFeatures:
+def match(features: Features, labels: FrameLabels, shift: int = 0) -> LabeledFeatures:
     """The faces that have both.
 
     Labels of videos that were not analyzed, of frames that are not in the table (because they do
     not exist, were not analyzed, or have no face) and without a value are left out and counted. A
-    label that names no face is about the largest.
-
-    Args:
-        features: of faces.
-        labels: of frames.
-        shift: added to every frame of the labels, where a video was cut or renumbered.
+    label that names no face is about the largest. `shift` is added to every frame of the labels,
+    where a video was cut or renumbered.
 
     Raises:
         InputError: no label is about a face of the table, or two videos have the same name.
@@ -95,7 +91,7 @@ def match(features: Features, labels: FrameLabels, shift: int = 0) -> LabelledFe
         raise InputError(f"no label of {labels.origin} is about a face of the table: {reasons}")
     labels = labels.rows(places)
     table = features.faces.iloc[rows]
-    return LabelledFeatures(
+    return LabeledFeatures(
         features.values[rows],
         labels.values,
         labels.columns,
@@ -120,7 +116,7 @@ def _left_out(out: npt.NDArray[np.bool_], what: str, labels: FrameLabels) -> str
 
 
 def _faces_of(faces: pd.DataFrame, videos: list[str], labels: FrameLabels) -> pd.DataFrame:
-    """The faces of the labelled videos, one row for each video and face.
+    """The faces of the labeled videos, one row for each video and face.
 
     Columns: video (a place in `videos`), row (in `faces`), source (a number), number (of the frame,
     counted as in the labels), time_s, track, face, area, middle.

@@ -1,4 +1,4 @@
-"""Labelled rows to train a head on, from tables with features or from images."""
+"""Labeled rows to train a head on, from tables with features or from images."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from mien.expressions.heads import TASKS, Task
 from mien.expressions.onnx import OnnxClassifier
 from mien.files import PARTIAL
 from mien.plugins import find_model
-from mien.training.heads.alignment import LabelledFeatures, match
+from mien.training.heads.alignment import LabeledFeatures, match
 from mien.training.heads.features import features_of, read_features, tables_in
 
-#: The person to adapt to where every labelled face is that person's.
+#: The person to adapt to where every labeled face is that person's.
 EVERYBODY = "all"
 
 
@@ -52,13 +52,13 @@ class Selection:
 
 def load_rows(
     features: Path, labels: Path | None, selection: Selection, progress: Progress | None = None
-) -> LabelledFeatures:
-    """The labelled faces.
+) -> LabeledFeatures:
+    """The labeled faces.
 
     Args:
-        features: a table with features beside it, a folder of such tables, or labelled images
+        features: a table with features beside it, a folder of such tables, or labeled images
             in any layout of `mien.datasets.load_faces`, whose features are then computed.
-        labels: see `mien.datasets.frames.reading.read_frame_labels`; None for labelled images,
+        labels: see `mien.datasets.frames.reading.read_frame_labels`; None for labeled images,
             which have their own.
         selection: which of them.
         progress: wraps the loops over images.
@@ -87,8 +87,8 @@ def load_rows(
     faces = load_faces(features, progress=progress)
     model = OnnxClassifier(find_model(selection.model))
     own = labels_of(faces, selection.task, selection.columns)
-    labelled = match(features_of(model, faces, progress), own)
-    return replace(labelled, notes=(*faces.describe(), *labelled.notes))
+    labeled = match(features_of(model, faces, progress), own)
+    return replace(labeled, notes=(*faces.describe(), *labeled.notes))
 
 
 def _is_table(path: Path) -> bool:

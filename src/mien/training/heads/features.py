@@ -98,12 +98,7 @@ def tables_in(folder: Path) -> list[Path]:
 def features_of(
     model: OnnxClassifier, faces: LabelledFaces, progress: Progress | None = None
 ) -> Features:
-    """Features of labelled images; those in which no face was detected are left out.
-
-    Args:
-        model: computes the features.
-        faces: crops, or whole photos with their detected faces.
-        progress: wraps the loop over batches; gets it and the number of batches.
+    """Features of labeled images; those in which no face was detected are left out.
 
     Raises:
         ModelError: the model has no features output.

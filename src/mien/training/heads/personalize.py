@@ -1,7 +1,7 @@
-"""Personalization: the model's own last layer, adapted to one person by a few labelled frames.
+"""Personalization: the model's own last layer, adapted to one person by a few labeled frames.
 
 Resting faces differ between people, and a model trained on many predicts sadness or anger for some
-of them. A few labelled frames of that person correct it. The head starts as the model's last layer
+of them. A few labeled frames of that person correct it. The head starts as the model's last layer
 and is regularized towards it, as by a Gaussian prior around it (the "regularized adaptation" of Li
 and Bilmes 2006, and L2-SP of Li et al. 2018, arXiv 1802.01483): the more frames contradict the
 model, the further it moves.
@@ -23,7 +23,7 @@ from mien.evaluation.intervals import FEW, Estimate, share, student_t
 from mien.expressions.heads import HeadCard
 from mien.expressions.onnx import OnnxClassifier
 from mien.models.session import file_sha256
-from mien.training.heads.alignment import LabelledFeatures
+from mien.training.heads.alignment import LabeledFeatures
 from mien.training.heads.export import Layer, apply, write_head
 from mien.training.trained import Trained, card_figures
 from mien.types import FloatArray, IntArray
@@ -78,8 +78,8 @@ class LastLayer:
         return self.weights, self.biases
 
 
-def adapt(model: OnnxClassifier, rows: LabelledFeatures, path: Path) -> Trained[HeadCard]:
-    """Adapt the model's last layer to a person's labelled frames and write it as a head.
+def adapt(model: OnnxClassifier, rows: LabeledFeatures, path: Path) -> Trained[HeadCard]:
+    """Adapt the model's last layer to a person's labeled frames and write it as a head.
 
     Frames of the same two seconds of a video are one moment. Every moment is predicted by a layer
     that was not fitted to it; only where that is better than the model, significantly (Student's t,
@@ -88,7 +88,7 @@ def adapt(model: OnnxClassifier, rows: LabelledFeatures, path: Path) -> Trained[
 
     Args:
         model: the model whose features the rows are; its labels stay.
-        rows: labelled faces of one person at 4 moments or more, with labels of the model.
+        rows: labeled faces of one person at 4 moments or more, with labels of the model.
         path: the new ``.onnx``.
 
     Raises:
@@ -110,7 +110,7 @@ def adapt(model: OnnxClassifier, rows: LabelledFeatures, path: Path) -> Trained[
     count = int(moments.max(initial=-1)) + 1
     if count < LEAST:
         raise InputError(
-            f"labelled faces at {LEAST} or more moments are needed, there are {count}; those "
+            f"labeled faces at {LEAST} or more moments are needed, there are {count}; those "
             f"within {MOMENT_S:g} s of a video are one."
         )
     truth = np.zeros((len(rows), len(model.labels)), np.float32)
@@ -161,7 +161,7 @@ def fit_layer(
 ) -> Layer:
     """The last layer that fits the frames best while staying near `start`.
 
-    Minimises ``sum w_i CE_i + s |dW|^2 / (2 a^2) + |db|^2 / (2 b^2)`` where s is the mean square
+    Minimizes ``sum w_i CE_i + s |dW|^2 / (2 a^2) + |db|^2 / (2 b^2)`` where s is the mean square
     length of the features, so that a and b are the expected changes of a logit.
 
     Args:
@@ -192,7 +192,7 @@ def fit_layer(
     return start.weights + kernel.detach().numpy(), start.biases + bias.detach().numpy()
 
 
-def _moments(rows: LabelledFeatures) -> IntArray:
+def _moments(rows: LabeledFeatures) -> IntArray:
     """``(n,)``: frames of the same two seconds of a video share a number, each image has one."""
     videos = np.unique(rows.videos.astype(str), return_inverse=True)[1]
     pieces = np.nan_to_num(rows.times, nan=-1) // MOMENT_S
@@ -203,7 +203,7 @@ def _moments(rows: LabelledFeatures) -> IntArray:
 
 def _measure(
     start: LastLayer,
-    rows: LabelledFeatures,
+    rows: LabeledFeatures,
     truth: FloatArray,
     weights: npt.NDArray[np.float64],
     moments: IntArray,

@@ -1,4 +1,4 @@
-"""Division of labelled rows into training, validation and test, with nobody in two of them."""
+"""Division of labeled rows into training, validation and test, with nobody in two of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import InputError
-from mien.training.heads.alignment import LabelledFeatures
+from mien.training.heads.alignment import LabeledFeatures
 from mien.types import IntArray
 
 SHARES = (0.6, 0.2, 0.2)  # of training, validation and test
@@ -36,7 +36,7 @@ class Division:
     protocol: tuple[str, ...]
 
 
-def divide(rows: LabelledFeatures, seed: int = 0) -> Division:
+def divide(rows: LabeledFeatures, seed: int = 0) -> Division:
     """Divide by the data's own splits, or else by people (videos, where people are unknown).
 
     Where the data has only one of the splits "test" and "validation", it is tested on, and a
@@ -50,7 +50,7 @@ def divide(rows: LabelledFeatures, seed: int = 0) -> Division:
         InputError: fewer than 30 rows.
     """
     if len(rows) < LEAST:
-        raise InputError(f"a head needs at least {LEAST} labelled faces, there are {len(rows)}.")
+        raise InputError(f"a head needs at least {LEAST} labeled faces, there are {len(rows)}.")
     every = np.arange(len(rows))
     there = [name for name in ("test", "validation") if (rows.splits == name).any()]
     train = every[rows.splits == "train"]
@@ -60,7 +60,7 @@ def divide(rows: LabelledFeatures, seed: int = 0) -> Division:
     test = every[rows.splits == there[0]]
     for part, name in ((train, "train"), (test, there[0])):
         if len(part) < LEAST_PART:
-            raise InputError(f"the split {name} has {len(part)} labelled faces: too few.")
+            raise InputError(f"the split {name} has {len(part)} labeled faces: too few.")
     shared = len(set(rows.people[train].tolist()) & set(rows.people[test].tolist()))
     also = (
         (f"{shared} people (or duplicates) are in train and in {there[0]}: figures flatter",)
@@ -76,7 +76,7 @@ def divide(rows: LabelledFeatures, seed: int = 0) -> Division:
 
 
 def _deal(
-    rows: LabelledFeatures, places: IntArray, shares: Sequence[float], seed: int
+    rows: LabeledFeatures, places: IntArray, shares: Sequence[float], seed: int
 ) -> tuple[list[IntArray], str]:
     """Parts of `places` of about these shares, and how they were made."""
     people, of = np.unique(rows.people[places].astype(str), return_inverse=True)
@@ -93,7 +93,7 @@ def _deal(
     return [places[part[of] == number] for number in range(len(shares))], how
 
 
-def _columns(rows: LabelledFeatures, places: IntArray) -> list[npt.NDArray[np.float64]]:
+def _columns(rows: LabeledFeatures, places: IntArray) -> list[npt.NDArray[np.float64]]:
     """What is dealt out evenly: rows, and where columns are 0 to 1 also their sums."""
     known = np.nan_to_num(rows.values[places].astype(np.float64))
     even = [np.ones(len(places))]

@@ -24,7 +24,7 @@ from mien.errors import InputError
 from mien.evaluation.intervals import refusal
 from mien.evaluation.metrics import best_threshold
 from mien.expressions.heads import HeadCard, Task
-from mien.training.heads.alignment import LabelledFeatures
+from mien.training.heads.alignment import LabeledFeatures
 from mien.training.heads.export import Last, Layer, apply, write_head
 from mien.training.heads.metrics import Predictions, figures_of, is_distribution
 from mien.training.heads.splits import Division, divide
@@ -65,15 +65,12 @@ class HeadRecipe:
 
 
 def train_head(
-    rows: LabelledFeatures, recipe: HeadRecipe, path: Path, report: Report
+    rows: LabeledFeatures, recipe: HeadRecipe, path: Path, report: Report
 ) -> Trained[HeadCard]:
-    """Train a head on labelled features and write it to `path`.
+    """Train a head on labeled features and write it to `path`.
 
-    Args:
-        rows: see `mien.training.heads.alignment.match`.
-        recipe: its task and settings.
-        path: the new ``.onnx``.
-        report: gets a line after each round.
+    The rows are as `mien.training.heads.alignment.match` gives them; `report` gets a line after
+    each round.
 
     Raises:
         InputError: too few rows, or no column that can be learned.
@@ -120,7 +117,7 @@ _FITTED = {
 
 
 def _best_layers(
-    recipe: HeadRecipe, rows: LabelledFeatures, parts: Division, report: Report
+    recipe: HeadRecipe, rows: LabeledFeatures, parts: Division, report: Report
 ) -> tuple[list[Layer], Last, str]:
     """The trained layers, and what was chosen, in words."""
     powers: tuple[float | None, ...] = (recipe.class_weights,)
@@ -147,7 +144,7 @@ def _best_layers(
     return choice
 
 
-def _counted(rows: LabelledFeatures) -> str:
+def _counted(rows: LabeledFeatures) -> str:
     people = len(np.unique(rows.people.astype(str)))
     who = "person or video" if people == 1 else "people or videos"
     return f"{len(rows):,} faces of {people:,} {who}"
@@ -163,8 +160,8 @@ def _thresholds(truth: FloatArray, values: FloatArray) -> list[float]:
 
 
 def _learnable(
-    rows: LabelledFeatures, task: Task, parts: Division
-) -> tuple[LabelledFeatures, tuple[str, ...]]:
+    rows: LabeledFeatures, task: Task, parts: Division
+) -> tuple[LabeledFeatures, tuple[str, ...]]:
     """The rows with those columns of which there is enough in every part."""
     kept = np.ones(len(rows.columns), np.bool_)
     if task in ("action-units", "multilabel"):
@@ -188,7 +185,7 @@ def _learnable(
 class _Learner:
     """A perceptron in training."""
 
-    def __init__(self, recipe: HeadRecipe, rows: LabelledFeatures, parts: Division) -> None:
+    def __init__(self, recipe: HeadRecipe, rows: LabeledFeatures, parts: Division) -> None:
         self.recipe = recipe
         values = np.nan_to_num(rows.values, nan=-1.0)
         self.shares = recipe.task == "expression" or (

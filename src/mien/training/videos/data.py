@@ -1,4 +1,4 @@
-"""Labelled videos: a CSV file that is checked before any video is opened."""
+"""Labeled videos: a CSV file that is checked before any video is opened."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class VideoList:
 
 
 def read_videos(path: Path) -> VideoList:
-    """Read a list of labelled videos.
+    """Read a list of labeled videos.
 
     Columns: ``path`` (relative to the list's folder; a video, or a table that ``mien analyze -o``
     wrote with ``--embeddings features``), ``label``, and if wanted ``group`` and ``split``

@@ -71,7 +71,7 @@ def measure(
         if own.any():
             recall = share(right[own], groups[own])
             if not refusal(recall.people):
-                figures.append(recall.named(f"recall_{label}", f"of the videos labelled {label}"))
+                figures.append(recall.named(f"recall_{label}", f"of the videos labeled {label}"))
     sure = float(confident.mean())
     figures.append(plain("share_confident", sure, "top probability 0.5 or more"))
     if confident.any():

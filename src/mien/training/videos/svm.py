@@ -32,7 +32,7 @@ def normalized(descriptors: npt.ArrayLike) -> Floats:
 
 
 class KernelMatrix:
-    """Labelled descriptors of n videos and the kernel values between all of them.
+    """Labeled descriptors of n videos and the kernel values between all of them.
 
     Args:
         descriptors: ``(n, D)``, of any length.
