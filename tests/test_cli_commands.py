@@ -59,7 +59,7 @@ def test_the_help_groups_commands_and_cuts_nothing() -> None:
     lines = done.output.splitlines()
     heads = [line for line in lines if line.endswith(":") and not line.startswith(" ")]
     assert heads == [
-        *("Options:", "Analyze:", "Look:", "People:", "Measure:", "Train:", "Models:"),
+        *("Options:", "Analyze:", "Look:", "People:", "Measure:", "Serve:", "Train:", "Models:"),
     ]
     assert "..." not in done.output.replace("[ARGS]...", "")
     assert max(map(len, lines)) <= 80

@@ -74,8 +74,8 @@ CALLS = {
     "models remove": "models add copy.onnx --name copy && models remove copy",
     "help": "--help",
 }
-#: These need a network; the hub's own tests have a server for them.
-NETWORK = {"models pull"}
+#: These need a network: the hub's own tests have a server, and the service's are one.
+NETWORK = {"models pull", "serve", "worker"}
 
 
 @pytest.fixture(scope="module")

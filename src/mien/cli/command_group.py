@@ -15,6 +15,7 @@ _SYNONYMS = {
     "mien report": "html page plot graph curves",
     "mien summarize": "summarise summary highlights clips gif",
     "mien view": "show open browse play",
+    "mien serve": "server service api http rest web",
     "mien people": "who identify identity cluster track recognise",
     "mien evaluate": "eval test measure benchmark accuracy",
     "mien finetune": "fine-tune tune adapt",

@@ -36,6 +36,21 @@ OK, WRONG_USE, SOME_FAILED, BROKEN = 0, 2, 3, 4
 _EXTRAS = {
     "train": ("PyTorch and onnx", {"torch": "torch", "onnx": "onnx"}),
     "video": ("scikit-learn and onnx", {"sklearn": "scikit-learn", "onnx": "onnx"}),
+    "serve": (
+        "FastAPI, uvicorn and huey",
+        {
+            "fastapi": "fastapi",
+            "uvicorn": "uvicorn",
+            "websockets": "websockets",
+            "huey": "huey",
+            "redis": "redis",
+            "multipart": "python-multipart",
+            "python_multipart": "python-multipart",
+            "prometheus_client": "prometheus-client",
+            "pydantic": "fastapi",
+            "starlette": "fastapi",
+        },
+    ),
 }
 _CPU_ONLY = "https://download.pytorch.org/whl/cpu"  # hundreds of megabytes instead of gigabytes
 #: Options that people look for, and what there is instead.
@@ -55,8 +70,9 @@ def extra(name: str) -> Iterator[None]:
         if (error.name or "").split(".")[0] not in packages:
             raise
         cpu_only = f" (without a GPU, add --extra-index-url {_CPU_ONLY})"
+        missing = " ".join(dict.fromkeys(packages.values()))
         raise MissingExtraError(
-            f"this command needs {words}; run: pip install {' '.join(packages.values())}, or in a "
+            f"this command needs {words}; run: pip install {missing}, or in a "
             f"clone of mien: pip install -e '.[{name}]'{cpu_only if 'torch' in packages else ''}."
         ) from error
 

@@ -61,6 +61,14 @@ class VideoOptions:
 ALL_FRAMES = VideoOptions()
 
 
+def frames_setting(options: VideoOptions, adaptive: bool) -> str:
+    """Which frames of videos are analyzed, for the settings of a table; "" for all."""
+    chosen = {**asdict(options), "adaptive": adaptive or None}
+    usual = asdict(VideoOptions())
+    words = [f"{name} {v}" for name, v in chosen.items() if v not in (None, usual.get(name))]
+    return ", ".join(words)
+
+
 @dataclass(frozen=True)
 class Input:
     """One image, video or stream.

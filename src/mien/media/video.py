@@ -49,6 +49,7 @@ class VideoSource:
         width: images wider than this many pixels are downscaled.
         stream: which of the file's video streams, counted from 0; by default the one that the
             file marks as its default, else the largest, and never cover art.
+        name: of the video in tables and messages; by default its path.
 
     Attributes:
         info: `VideoInfo`, available before the first frame.
@@ -70,10 +71,11 @@ class VideoSource:
         end: float | None = None,
         width: int | None = None,
         stream: int | None = None,
+        name: str | None = None,
     ) -> None:
-        for name, value in (("fps", fps), ("every", every), ("end", end), ("width", width)):
+        for option, value in (("fps", fps), ("every", every), ("end", end), ("width", width)):
             if value is not None and not value > 0:
-                raise UsageError(f"{name} must be more than 0, got {value}.")
+                raise UsageError(f"{option} must be more than 0, got {value}.")
         if start is not None and not start >= 0:
             raise UsageError(f"start must be 0 or more seconds, got {start}.")
         if end is not None and end <= (start or 0):
@@ -82,7 +84,7 @@ class VideoSource:
             raise UsageError(f"stream must be 0 or more, got {stream}.")
         self.path = local_path(os.fspath(path))
         web = is_web(self.path)
-        self.name = locate(self.path).name if web else name_of(self.path)
+        self.name = name or (locate(self.path).name if web else name_of(self.path))
         self.fps, self.every, self.start, self.end, self.width = fps, every, start, end, width
         self.stream = stream
         self._is_webp = not web and webp.is_webp(check_file(self.path, self.name))

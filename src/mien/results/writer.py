@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from csv import QUOTE_NONNUMERIC
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from mien.errors import MienError, UsageError
 from mien.escaping import csv_cell
@@ -219,16 +219,23 @@ def write_rows(
     path: Path, suffix: str, dataframe: pd.DataFrame, metadata: Mapping[str, str]
 ) -> None:
     """Write a whole table to `path` in the format of `suffix`."""
+    with path.open("wb") as out:
+        encode_rows(out, suffix, dataframe, metadata)
+
+
+def encode_rows(
+    out: BinaryIO, suffix: str, dataframe: pd.DataFrame, metadata: Mapping[str, str]
+) -> None:
+    """Write a whole table to an open file in the format of `suffix`."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     if suffix != ".parquet":
-        path.write_bytes(_TEXTS[suffix](dataframe, True))
+        out.write(_TEXTS[suffix](dataframe, True))
         return
     schema = _schema(dataframe, metadata)
     rows = pa.Table.from_pandas(dataframe, schema=schema, preserve_index=False)
-    with path.open("wb") as out:
-        pq.write_table(rows, out, compression="zstd")
+    pq.write_table(rows, out, compression="zstd")
 
 
 @contextmanager

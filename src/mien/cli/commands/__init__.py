@@ -18,6 +18,7 @@ from mien.cli.commands import (
     models,
     people,
     report,
+    serve,
     summarize,
     train,
     train_engagement,
@@ -25,6 +26,7 @@ from mien.cli.commands import (
     train_video,
     view,
     watch,
+    worker,
 )
 from mien.cli.exit_codes import with_exit_code
 
@@ -33,6 +35,7 @@ _GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
     "Look": (view.view, report.report, export.export),
     "People": (people.people, engagement.engagement),
     "Measure": (evaluate.evaluate, compare.compare),
+    "Serve": (serve.serve, worker.worker),
     "Train": (
         train.train,
         finetune.finetune,

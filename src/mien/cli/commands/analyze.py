@@ -57,11 +57,11 @@ def analyze(
     """
     from mien.cli.inputs import load_analyzer, video_options
     from mien.cli.output.images import show_faces
-    from mien.cli.output.sinks import Outputs, Targets, frames_setting
+    from mien.cli.output.sinks import Outputs, Targets
     from mien.cli.output.videos import VideoPredictions, as_shown, show_people
     from mien.cli.run import Tally, analyzed
     from mien.labels import ACTIONS, ATTRIBUTES, EMBEDDINGS, LANDMARKS
-    from mien.media.inputs import Inputs
+    from mien.media.inputs import Inputs, frames_setting
     from mien.timeline.timeline import Timeline
 
     beside = {

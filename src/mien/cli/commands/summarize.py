@@ -98,9 +98,9 @@ def _analyzed(
     analyzer: EmotionAnalyzer, video: Path, table: Path, *, adaptive: bool, overwrite: bool
 ) -> Timeline:
     """Analyze a video into a table, or read the table that the same command has written before."""
-    from mien.cli.output.sinks import Outputs, Targets, frames_setting
+    from mien.cli.output.sinks import Outputs, Targets
     from mien.cli.run import counted
-    from mien.media.inputs import ALL_FRAMES, Input
+    from mien.media.inputs import ALL_FRAMES, Input, frames_setting
     from mien.media.video import VideoSource
     from mien.timeline.timeline import Timeline
 

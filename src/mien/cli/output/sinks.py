@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from mien.cli.console import warn
 from mien.cli.signals import uninterrupted
 from mien.media.addresses import is_recording
-from mien.media.inputs import Input, VideoOptions, is_address, is_live, public_name
+from mien.media.inputs import Input, is_address, is_live, public_name
 from mien.media.paths import local_path
 from mien.results.tables import face_dtypes
 from mien.sinks.checkpoint import Checkpoint, Plan
@@ -21,14 +21,6 @@ if TYPE_CHECKING:
     from mien.analyzer import EmotionAnalyzer
     from mien.results.result import Result
     from mien.sinks.annotated import AnnotatedSink
-
-
-def frames_setting(options: VideoOptions, adaptive: bool) -> str:
-    """Which frames of videos are analyzed, for the settings of a table; "" for all."""
-    chosen = {**asdict(options), "adaptive": adaptive or None}
-    usual = asdict(VideoOptions())
-    words = [f"{name} {v}" for name, v in chosen.items() if v not in (None, usual.get(name))]
-    return ", ".join(words)
 
 
 def _place(path: str) -> str:
