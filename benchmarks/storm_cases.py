@@ -49,7 +49,7 @@ def _images(originals: Originals, work: Path, rng: random.Random, count: int) ->
         folder = _folder(work, f"image{number:05}")
         name = f"mutated{source.suffix}"
         (folder / name).write_bytes(mutated(source.read_bytes(), rng))
-        detector = rng.choice(("mtcnn", "mtcnn", "haar"))
+        detector = rng.choice(("yunet", "yunet", "mtcnn", "haar"))
         command = ("analyze", name, "--detector", detector, "-o", "t.csv")
         yield Case(folder.name, command)
 
@@ -83,7 +83,6 @@ def _models(originals: Originals, work: Path, rng: random.Random, count: int) ->
         commands = {
             "model": ("analyze", photo, "--model", "mutated.onnx", "-o", "t.csv"),
             "add": ("models", "add", "mutated.onnx", "--name", f"own{number}"),
-            "detector": ("analyze", photo, "--detector", "mutated.onnx"),
             "head": ("analyze", photo, "--head", "mutated.onnx", "-o", "t.csv"),
             "engagement": (
                 *("engagement", str(originals.table), "--model", "mutated.onnx", "-o", "e.csv"),

@@ -69,7 +69,7 @@ def make_originals(folder: Path, shared: Path | None = None) -> Originals:
         photo,
         tuple(images),
         tuple(videos),
-        tuple(_models(folder, shared)),
+        tuple(_models(folder)),
         tuple(_tables(videos[0], folder)),
     )
 
@@ -142,7 +142,7 @@ def _write_video(path: Path, codec: str, frames: list[Image]) -> None:
         container.mux(stream.encode())
 
 
-def _models(folder: Path, shared: Path | None) -> Iterator[tuple[str, Path]]:
+def _models(folder: Path) -> Iterator[tuple[str, Path]]:
     """Small networks of every kind that a command takes; they say the same of every face."""
     side, d = 32, 16
     card: dict[str, Any] = {
@@ -165,10 +165,6 @@ def _models(folder: Path, shared: Path | None) -> Iterator[tuple[str, Path]]:
     yield "head", _network(folder / "head.onnx", ["n", 1024], 2, 0, {"mien.head": head})
     shape: list[Any] = ["n", 4, 2048]
     yield "engagement", _network(folder / "w.onnx", shape, 2, 0, {"mien.engagement": windows})
-    detector = _PACKAGE / "weights" / "mtcnn_rnet.onnx"
-    if shared is not None:
-        detector = shared / "models" / "face_detection_yunet_2023mar.onnx"
-    yield "detector", detector
 
 
 def _network(

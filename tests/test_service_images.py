@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -16,7 +17,7 @@ pytest.importorskip("fastapi", reason="the extra serve is not installed")
 from helpers.service import RunningService
 
 import mien
-from mien.media.images import read_image
+from mien.media.images import encode, read_image
 
 PARQUET = "application/vnd.apache.parquet"
 
@@ -78,6 +79,17 @@ def test_options_are_those_of_the_command(service: RunningService, photo: Path) 
     assert face["valence"] > 0.3
     assert 10 < face["apparent_age"] < 90
     assert not {"contempt", "fear"} & set(face["probabilities"])
+
+
+def test_actions_of_a_face_and_of_none(service: RunningService, photo: Path) -> None:
+    """A face whose mesh is not trusted has no numbers there, and JSON has no NaN."""
+    options = {"actions": "true"}
+    response = service.client.post("/v1/images", content=photo.read_bytes(), params=options)
+    (face,) = response.json()["results"][0]["faces"]
+    assert face["AU12"] > 0.3
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    response = service.client.post("/v1/images", content=encode(noise), params=options)
+    assert response.json()["results"][0]["faces"] == []
 
 
 @pytest.mark.parametrize(

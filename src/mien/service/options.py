@@ -24,7 +24,7 @@ class AnalysisOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    detector: Annotated[_Name, Field(description="mtcnn, haar, yunet or a plug-in.")] = (
+    detector: Annotated[_Name, Field(description="yunet, mtcnn, haar or a plug-in.")] = (
         DEFAULT_DETECTOR
     )
     model: Annotated[_Name, Field(description="Name of an installed expression model.")] = (
@@ -41,6 +41,9 @@ class AnalysisOptions(BaseModel):
         tuple[_Name, ...], Field(max_length=10, description="Labels to leave out.")
     ] = ()
     affect: Annotated[bool, Field(description="Add valence and arousal.")] = False
+    actions: Annotated[
+        bool, Field(description="Add facial actions, head pose and gaze from a face mesh.")
+    ] = False
     attributes: Annotated[str, Field(max_length=40, description="Add apparent age,gender.")] = ""
 
     def analyzer(self) -> EmotionAnalyzer:
@@ -63,7 +66,7 @@ class AnalysisOptions(BaseModel):
             min_score=self.min_score,
             uncertain_below=self.uncertain_below,
             without=self.without,
-            also=(*also, *["affect"] * self.affect),
+            also=(*also, *["affect"] * self.affect, *["actions"] * self.actions),
         )
 
     def only_analysis(self) -> AnalysisOptions:
