@@ -7,11 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from mien.expressions.actions import ACTION_COLUMNS
 from mien.labels import ATTRIBUTES, UNCERTAIN
 
 if TYPE_CHECKING:
-    import pandas as pd
+    import numpy.typing as npt
 
     from mien.timeline.timeline import Timeline
 
@@ -49,7 +51,9 @@ def blocks(timeline: Timeline, width: int = 80) -> Iterator[Block]:
         room = width - _FIXED - 5 * unfit
         beside = room - sum(len(head) + 2 for head in heads)
         inside = heads if beside >= _LABELS else []  # else a table of their own
-        shown, rest = fitting_labels(shares, beside if inside else room)
+        shown, rest = fitting_labels(
+            shares.columns, shares.to_numpy(np.float64), beside if inside else room
+        )
         others = [_OTHER] * bool(rest)
         head = ["person", "visible", *["fit"] * unfit, *shown, *others, *inside, "peak"]
         rows, further = [], []
@@ -121,14 +125,17 @@ def measure_text(name: str, value: float) -> str:
     return "-" if math.isnan(value) else f"{value:{'.0f' if name == ATTRIBUTES['age'] else '.2f'}}"
 
 
-def fitting_labels(shares: pd.DataFrame, room: int) -> tuple[list[str], list[str]]:
+def fitting_labels(
+    labels: Iterable[str], shares: npt.NDArray[Any], room: int
+) -> tuple[list[str], list[str]]:
     """The labels to give a column each, and those to sum up.
 
-    `shares` has a column per label, 0 to 1; of what does not fit into `room` letters, the smallest
-    are summed up.
+    `shares` is ``(n, k)``, 0 to 1; of what does not fit into `room` letters, the smallest are
+    summed up. Of arrays, so that a photo is shown without loading pandas.
     """
-    top = shares.max().fillna(0.0)
-    there = [name for name in top.index if top[name] >= 0.005]
+    most = np.nan_to_num(shares).max(axis=0, initial=0.0)
+    top = dict(zip(labels, most.tolist(), strict=True))
+    there = [name for name, share in top.items() if share >= 0.005]
     wanted = sorted(there, key=lambda name: -top[name])
     spare = len(_OTHER) + 2
     while wanted and sum(len(n) + 2 for n in wanted) > room - spare * (len(wanted) < len(there)):

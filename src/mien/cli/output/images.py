@@ -25,8 +25,6 @@ def show_faces(results: Sequence[Result]) -> None:
     with less than half a percent everywhere. Where the rest is too wide, the least probable labels
     are summed up.
     """
-    import pandas as pd
-
     labels = results[0].labels
     names = [printable(Path(result.source).name) for result in results]
     probabilities = np.concatenate([result.scores.values for result in results])
@@ -40,7 +38,7 @@ def show_faces(results: Sequence[Result]) -> None:
     room = out.width - min(longest, max(5, *map(len, names))) - wide - 2 - 6 * numbered
     heads = measure_heads(measures)
     room -= sum(len(head) + 2 for head in heads)
-    shown, rest = fitting_labels(pd.DataFrame(probabilities, columns=list(labels)), room)
+    shown, rest = fitting_labels(labels, probabilities, room)
     columns = ["image", *["face"] * numbered, "expression", *shown, *["other"] * bool(rest), *heads]
     made = table(*columns, left=(0, 1 + numbered))
     taken = wide + 2 + 6 * numbered + sum(max(3, len(name)) + 2 for name in columns[2 + numbered :])

@@ -80,7 +80,7 @@ def chosen(screen: Screen) -> Person | None:
 
 def faces_table(screen: Screen, width: int) -> Table:
     """One row per face: who, the apparent expression, and the probabilities that fit `width`."""
-    import pandas as pd
+    import numpy as np
     from rich.text import Text
 
     from mien.timeline.text import fitting_labels
@@ -88,8 +88,8 @@ def faces_table(screen: Screen, width: int) -> Table:
     names = [("▸ " if p.key == screen.selected else "  ") + p.name for p in screen.people]
     words = [person.wordings[1] for person in screen.people]
     taken = max([4, *map(len, names)]) + max([len("apparent expression"), *map(len, words)]) + 4
-    values = pd.DataFrame([p.values for p in screen.people], columns=list(screen.labels))
-    shown, _ = fitting_labels(values, width - taken)
+    values = np.array([p.values for p in screen.people]).reshape(-1, len(screen.labels))
+    shown, _ = fitting_labels(screen.labels, values, width - taken)
     table = new_table("face", "apparent expression", *shown, left=(0, 1))
     for name, text, person in zip(names, words, screen.people, strict=True):
         style = f"bold {_rgb(color_of(person.emotion, screen.labels))}"
