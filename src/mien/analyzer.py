@@ -127,7 +127,8 @@ class EmotionAnalyzer:
         self.labels = tuple(name for name in self.classifier.labels if name not in self.without)
         self.uncertain_below, self.min_score = uncertain_below, min_score
         self.batch_size, self.threads = batch_size, threads
-        models = load_face_models(also, threads=threads)
+        # They run beside detector and classifier, and would only take threads from these.
+        models = load_face_models(also, threads=threads or 1)
         described = describe_classifier(self.classifier)
         derived = missing(described.measures) if AFFECT in also else ()
         if derived:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -44,7 +45,7 @@ class _Detection:
     read: Callable[[], Image] | None = None
     size: tuple[int, int] | None = None
     problem: MienError | None = None
-    values: tuple[FaceValues, ...] = ()
+    values: Callable[[], tuple[tuple[FaceValues, ...], float]] = lambda: ((), 0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +125,9 @@ class Pipeline:
         upcoming = awaited(frames)
         source, models = None, self.models
         problem: BaseException | None = None
+        # Further networks judge a frame in a thread of their own while the next one is searched.
+        pool = ThreadPoolExecutor(1, "mien-values") if models else None
+        pending: Callable[[], object] = tuple
         while problem is None:
             waiting: list[_Detection] = []
             crops = held = 0
@@ -133,7 +137,9 @@ class Pipeline:
                     if frame.source != source:
                         source = frame.source
                         models = tuple(model.fresh() for model in self.models)
-                    detection = self._detect(frame, detector, models, keep=keep)
+                    detection = self._detect(frame, detector, models, keep=keep, pool=pool)
+                    pending()  # so that no more than two images are in memory
+                    pending = detection.values
                 except BaseException as error:  # noqa: BLE001 - raised after the rest was yielded
                     problem = error
                     break
@@ -144,11 +150,19 @@ class Pipeline:
                 held += detection.crops.nbytes + 3 * pixels
             if waiting:
                 yield waiting, held
+        if pool is not None:
+            pool.shutdown(wait=False)
         if not isinstance(problem, StopIteration):
             raise problem
 
     def _detect(
-        self, frame: Frame, detector: FaceDetector, models: Sequence[FaceModel], *, keep: bool
+        self,
+        frame: Frame,
+        detector: FaceDetector,
+        models: Sequence[FaceModel],
+        *,
+        keep: bool,
+        pool: ThreadPoolExecutor | None = None,
     ) -> _Detection:
         """Read an image, find its faces and crop them."""
         started = time.perf_counter()
@@ -166,7 +180,8 @@ class Pipeline:
         except PluginError as error:
             return self._failed(detection, error)
         crops = crop_faces(image, faces, self.classifier.input_size, self.crop)
-        values = tuple(model.values(image, faces) for model in models)
+        task = partial(_values, models, image, faces)
+        values = pool.submit(task).result if pool is not None else task
         seconds = time.perf_counter() - started
         return replace(detection, faces=faces, crops=crops, seconds=seconds, values=values)
 
@@ -177,7 +192,7 @@ class Pipeline:
         size = self.classifier.input_size
         blank, nobody = np.zeros((size, size, 3), np.uint8), Faces.empty()
         nothing = np.zeros((0, *blank.shape), np.uint8)
-        values = tuple(model.values(blank, nobody) for model in self.models)
+        values = partial(_values, self.models, blank, nobody)
         return replace(detection, faces=nobody, crops=nothing, problem=problem, values=values)
 
     def _classify(self, waiting: list[_Detection]) -> list[Result]:
@@ -191,7 +206,8 @@ class Pipeline:
                 return [self._classify([detection])[0] for detection in waiting]
             first = waiting[0] if waiting[0].problem else self._failed(waiting[0], error)
             labels = [name for name in self.classifier.labels if name not in self.without]
-            return [self._result(first, Scores.empty(labels), 1000 * first.seconds)]
+            values, _ = first.values()
+            return [self._result(first, Scores.empty(labels), values, 1000 * first.seconds)]
         for name in self.without:
             scores = scores.without(name)
         if self.derive_affect:
@@ -201,16 +217,23 @@ class Pipeline:
         for detection in waiting:
             rows = slice(start, start + len(detection.crops))
             start = rows.stop
-            seconds = detection.seconds + share * len(detection.crops)
+            values, spent = detection.values()
+            seconds = detection.seconds + spent + share * len(detection.crops)
             own = scores[rows]
-            for values in detection.values:
-                own = values.added(own)
-            results.append(self._result(detection, own, 1000 * seconds))
+            for one in values:
+                own = one.added(own)
+            results.append(self._result(detection, own, values, 1000 * seconds))
         return results
 
-    def _result(self, detection: _Detection, scores: Scores, milliseconds: float) -> Result:
+    def _result(
+        self,
+        detection: _Detection,
+        scores: Scores,
+        values: Sequence[FaceValues],
+        milliseconds: float,
+    ) -> Result:
         frame, problem = detection.frame, detection.problem
-        mesh = next((v.mesh for v in detection.values if v.mesh is not None), None)
+        mesh = next((one.mesh for one in values if one.mesh is not None), None)
         return Result(
             frame.source,
             detection.faces,
@@ -230,3 +253,12 @@ class Pipeline:
             _read=detection.read,
             _classifier=self.classifier,
         )
+
+
+def _values(
+    models: Sequence[FaceModel], image: Image, faces: Faces
+) -> tuple[tuple[FaceValues, ...], float]:
+    """What further networks say of the faces in an image, and the seconds that it took."""
+    started = time.perf_counter()
+    values = tuple(model.values(image, faces) for model in models)
+    return values, time.perf_counter() - started
