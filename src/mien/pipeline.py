@@ -180,8 +180,10 @@ class Pipeline:
         except PluginError as error:
             return self._failed(detection, error)
         crops = crop_faces(image, faces, self.classifier.input_size, self.crop)
-        task = partial(_values, models, image, faces)
-        values = pool.submit(task).result if pool is not None else task
+        values = detection.values
+        if models:  # else the task would keep the image
+            task = partial(_values, models, image, faces)
+            values = pool.submit(task).result if pool is not None else task
         seconds = time.perf_counter() - started
         return replace(detection, faces=faces, crops=crops, seconds=seconds, values=values)
 

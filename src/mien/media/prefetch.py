@@ -13,8 +13,8 @@ from mien.media.worker import Worker
 
 T = TypeVar("T")
 
-#: Size of the queue in bytes: 11 images of 720p, one of 4K.
-LIMIT_BYTES = 32_000_000
+#: Size of the queue in bytes: 5 images of 720p, one of 1080p or more.
+LIMIT_BYTES = 16_000_000
 #: Length of the queue, whatever the size of the items.
 LIMIT_ITEMS = 64
 
