@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.datasets.records import Kind, in_split, split_word
+from mien.faces.alignment import Aligner
 from mien.faces.crops import crop_faces
 from mien.labels import EMOTIONS
 from mien.media.images import ImageSource, read_image
@@ -156,14 +157,18 @@ class LabelledFaces:
         """Crops ``(m, size, size, 3)`` uint8 RGB of the given rows, or of all.
 
         Where faces were detected in whole photos, each is cut as `spec` says; a missed one gives a
-        gray square. An image that is a crop already is the square itself; one that is not
-        square is continued at its shorter sides by repeating its edge.
+        gray square. An image that is a crop already is the square itself, or is aligned where
+        `spec` says so; one that is not square is continued at its shorter sides by repeating its
+        edge.
         """
         chosen = self if rows is None else self[rows]
         out = np.full((len(chosen), size, size, 3), 128, np.uint8)
+        aligner = Aligner(spec) if spec and spec.usual and chosen.found is None else None
         for row, crop in enumerate(out):
             image = chosen.image(row)
-            if chosen.found is None:
+            if aligner is not None:
+                crop[:] = aligner.crop(image, size)[0]
+            elif chosen.found is None:
                 crop[:] = fit(image, size)
             elif len(chosen.found[row]):
                 crop[:] = crop_faces(image, chosen.found[row], size, spec)[0]

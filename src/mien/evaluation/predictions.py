@@ -10,6 +10,7 @@ import numpy.typing as npt
 from mien.datasets import LabelledFaces
 from mien.errors import UsageError
 from mien.expressions.base import EmotionClassifier, describe_classifier
+from mien.faces.alignment import Aligner
 from mien.labels import EMOTIONS, canonical_labels
 from mien.types import Crops, FloatArray
 
@@ -24,10 +25,19 @@ def predict(
 ) -> FloatArray:
     """``(n, 8)`` probabilities in the order of `EMOTIONS` for ``(n, h, w)`` gray images.
 
-    The image itself is the crop. A label that the model lacks gets 0.
+    The image itself is the crop, or is aligned where the model's card says so. A label that the
+    model lacks gets 0.
     """
-    size = classifier.input_size
-    return _predicted(classifier, lambda rows: to_crops(images[rows], size), len(images), progress)
+    size, spec = classifier.input_size, describe_classifier(classifier).crop
+    aligner = Aligner(spec) if spec.usual else None
+
+    def crops(rows: slice) -> Crops:
+        if aligner is None:
+            return to_crops(images[rows], size)
+        whole = to_crops(images[rows], images.shape[-1])
+        return np.stack([aligner.crop(image, size)[0] for image in whole])
+
+    return _predicted(classifier, crops, len(images), progress)
 
 
 def predict_faces(

@@ -81,28 +81,35 @@ class CropSpec(Card):
         margin: added on each side of a square around the box, as a share of its side.
         template: five landmarks as shares of the square's side, in the order of
             `mien.Faces.landmarks`; faces are rotated and scaled onto them. Empty: no alignment.
+        usual: where these landmarks usually are in the images of data sets that are crops of a face
+            already, as shares of their sides; these are aligned, too, from there or from the
+            landmarks that are detected. Empty: such images are crops as they are.
     """
 
     margin: float = 0.0
     template: tuple[tuple[float, float], ...] = ()
+    usual: tuple[tuple[float, float], ...] = ()
 
     what = "a crop"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if len(self.template) not in (0, 5):
-            raise ModelError(f"a crop template has 5 points or none, got {len(self.template)}.")
+        for points in (self.template, self.usual):
+            if len(points) not in (0, 5):
+                raise ModelError(f"a crop template has 5 points or none, got {len(points)}.")
+        if self.usual and not self.template:
+            raise ModelError("a crop with usual landmarks needs a template.")
         if not -0.5 < self.margin <= _MAX_MARGIN:
             raise ModelError(
                 f"the margin of a crop lies between -0.5 and {_MAX_MARGIN}, got {self.margin}."
             )
-        if any(not abs(value) <= _MAX_MARGIN for point in self.template for value in point):
-            raise ModelError(
-                "the points of a crop template are shares of the square's side, "
-                f"got {self.template}."
-            )
-        if self.template and len(set(self.template)) < 3:
-            raise ModelError("the points of a crop template lie on one another.")
+        for points in (self.template, self.usual):
+            if any(not abs(value) <= _MAX_MARGIN for point in points for value in point):
+                raise ModelError(
+                    f"the points of a crop template are shares of the square's side, got {points}."
+                )
+            if points and len(set(points)) < 3:
+                raise ModelError("the points of a crop template lie on one another.")
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,11 @@ from mien.datasets import duplicates, load_faces
 from mien.errors import MienError, ModelError, UsageError
 from mien.evaluation import divergence, to_crops
 from mien.expressions.onnx import OnnxClassifier
+from mien.faces.alignment import Aligner
 from mien.faces.detectors.weights import weights
 from mien.hub import path_of
 from mien.models.card import CropSpec, ModelCard
 from mien.plugins import find_model
-from mien.training.expressions.alignment import aligned
 from mien.training.expressions.augment import to_input
 from mien.training.expressions.export import EMBEDDED, HEAD, MAP, SCORES, export
 from mien.training.expressions.loop import fit, predict
@@ -131,9 +131,21 @@ def _aligned(recipe: Recipe, data: TrainingSet, report: Report) -> TrainingSet:
     # The template shows more or less of the face's surroundings; keep the pixels it has.
     ratio = np.ptp(recipe.data_template, axis=0)[0] / np.ptp(recipe.crop_template, axis=0)[0]
     side = min(recipe.size, round(data.images.shape[-1] * max(1.0, float(ratio))))
-    images, found = aligned(data.images, recipe.data_template, recipe.crop_template, side)
-    report({"note": f"landmarks were detected in {found:,} of {len(data):,} faces."})
-    return replace(data, images=images)
+    aligner = Aligner(_crop_spec(recipe))
+    planes = data.images[:, None] if data.images.ndim == 3 else data.images
+    images: npt.NDArray[np.uint8] = np.empty((*planes.shape[:2], side, side), np.uint8)
+    detected = 0
+    for place, image in zip(images, planes, strict=True):
+        color = np.repeat(image, 4 - len(image), axis=0)[:3].transpose(1, 2, 0)
+        crop, found = aligner.crop(np.ascontiguousarray(color), side)
+        place[:] = crop.transpose(2, 0, 1)[: len(image)]
+        detected += found
+    report({"note": f"landmarks were detected in {detected:,} of {len(data):,} faces."})
+    return replace(data, images=images[:, 0] if data.images.ndim == 3 else images)
+
+
+def _crop_spec(recipe: Recipe) -> CropSpec:
+    return CropSpec(recipe.crop_margin, recipe.crop_template, recipe.data_template)
 
 
 def starting_network(recipe: Recipe, train: TrainingSet, backbone: Path | None) -> Network:
@@ -199,7 +211,7 @@ def default_card(recipe: Recipe, model: Network, temperature: float) -> ModelCar
         mean=model.MEAN,
         std=(model.STD,),
         temperature=temperature,
-        crop=CropSpec(margin=recipe.crop_margin, template=recipe.crop_template),
+        crop=_crop_spec(recipe),
         scores=SCORES,
         embedding=EMBEDDED,
         feature_map=MAP,
