@@ -18,7 +18,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from mien.expressions.attributes import METADATA_KEY, AttributeCard
+from mien.expressions.attributes import AttributeCard
 from mien.hub import find, path_of
 from mien.labels import ATTRIBUTES
 from mien.models.card import CropSpec
@@ -100,7 +100,7 @@ class Faceres(Graph):
         nodes = [*self.casts, *self.nodes]
         body = helper.make_graph(nodes, CARD.name, [image], outputs, self.weights)
         made = helper.make_model(body, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-        helper.set_model_props(made, {METADATA_KEY: CARD.to_json()})
+        helper.set_model_props(made, {AttributeCard.key: CARD.to_json()})
         onnx.checker.check_model(made)
         return made
 

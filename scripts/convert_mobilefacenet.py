@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from mien.faces.identity import METADATA_KEY, IdentityCard
+from mien.faces.identity import IdentityCard
 from mien.labels import IDENTITY
 from mien.models.card import CropSpec
 from mien.models.graph import Graph, read_model, weights_of, write_model
@@ -90,7 +90,7 @@ def convert(source: Path, target: Path) -> None:
     graph.output(IDENTITY, ["n", 192])
     # ONNX wants nodes after what they read.
     graph.proto.node.sort(key=lambda node: node.op_type != "Cast")
-    write_model(graph.model(CARD.name), target, {METADATA_KEY: CARD.to_json()})
+    write_model(graph.model(CARD.name), target, {IdentityCard.key: CARD.to_json()})
 
 
 def prelu(graph: Graph, x: str, slope: npt.NDArray[np.float32], number: int) -> str:
