@@ -88,7 +88,8 @@ def test_each_network_agrees_with_tensorflow(name: str) -> None:
     assert len(outputs) == len(want["outputs"])
     for have, value in zip(outputs, want["outputs"], strict=True):
         axes = (0, 2, 3, 1) if have.ndim == 4 else (0, 1)
-        np.testing.assert_allclose(have.transpose(axes), value, atol=2e-5)
+        atol = 5e-5 if name == "onet" else 2e-5  # its dense layer is stored as float16
+        np.testing.assert_allclose(have.transpose(axes), value, atol=atol)
 
 
 @needs_media
