@@ -254,14 +254,14 @@ def test_data_in_an_address_is_not_repeated() -> None:
 
 def test_a_failing_address_is_a_row_and_the_next_input_works(tmp_path: Path) -> None:
     put(tmp_path, "a.png", "b.png")
-    address = "http://user:secret@127.0.0.1:9/x.jpg"
+    address = "http://user:secret@127.0.0.1:9/x.mjpg"
     frames = [
         frame
         for item in Inputs([tmp_path / "a.png", address, tmp_path / "b.png"])
         for frame in item.frames()
     ]
     assert len(frames) == 3
-    with pytest.raises(VideoError, match=r"user:\*\*\*@127\.0\.0\.1:9/x\.jpg cannot be opened"):
+    with pytest.raises(VideoError, match=r"user:\*\*\*@127\.0\.0\.1:9/x\.mjpg cannot be opened"):
         frames[1].read()
     assert frames[2].read().shape == (48, 64, 3)
     (item,) = Inputs([address])

@@ -12,6 +12,9 @@ import numpy as np
 from mien.errors import InputError, InputNotFoundError
 from mien.media.addresses import is_web
 from mien.media.images import read_image
+from mien.media.remote import content, stored_video
+from mien.media.video import VideoSource
+from mien.stores import is_stored
 from mien.types import Frame, Image
 
 _BYTES = 128_000_000  # size of the cache that makes stepping back quick
@@ -30,6 +33,7 @@ class FrameReader:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._cache: OrderedDict[tuple[str, float | None], Image] = OrderedDict()
+        self._copies: dict[str, VideoSource] = {}  # of the last video that is in a store
         self._path: str | None = None
         self._frames: Iterator[Frame] = iter(())
         self._reached = 0.0
@@ -50,17 +54,22 @@ class FrameReader:
         if key in self._cache:
             self._cache.move_to_end(key)
         else:
-            path = self._find(source)
             if time_s is None:
-                self._store(key, _sized(read_image(path), size))
+                elsewhere = is_web(source) or is_stored(source)
+                image = content(source, source) if elsewhere else self._find(source)
+                self._store(key, _sized(read_image(image, name=source), size))
             else:
-                self._seek(source, path, time_s, size)
+                self._seek(source, self._find(source), time_s, size)
         self._last_s = time_s or 0.0
         return self._cache[key]
 
     def _find(self, source: str) -> str:
         if is_web(source):
             return source
+        if is_stored(source):
+            if source not in self._copies:
+                self._copies = {source: stored_video(source)}
+            return self._copies[source].path
         for path in (Path(source), self._folder / source, self._folder / Path(source).name):
             if path.is_file():
                 return str(path)
@@ -69,8 +78,6 @@ class FrameReader:
     def _seek(self, source: str, path: str, time_s: float, size: tuple[int, int] | None) -> None:
         ahead = self._path == path and self._reached < time_s <= self._reached + _AHEAD_S
         if not ahead:
-            from mien.media.video import VideoSource
-
             back = self._path == path and time_s < self._last_s
             start = max(0.0, time_s - (_BACK_S if back else _SAME_S))
             width = None if size is None else size[0]

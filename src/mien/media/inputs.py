@@ -17,14 +17,16 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from hashlib import sha256
 from typing import Literal, TypeAlias
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from mien.errors import ImageError, InputError, InputNotFoundError, UsageError
+from mien.media.addresses import is_web
 from mien.media.base import Source, timing_of
 from mien.media.formats import kind_by_name, kind_of
 from mien.media.frames import raising
 from mien.media.images import name_of, read_image
 from mien.media.paths import irregular, is_handed_over, local_path
+from mien.stores import is_pattern, is_stored, listed
 from mien.types import Frame, Image
 
 InputKind: TypeAlias = 'Literal["image", "video", "stream"]'
@@ -132,8 +134,9 @@ class Inputs:
       folders are read unless it has ``**``. The name of an existing file is not a pattern.
     - A **file** given by name is always an input. ``~`` is the user's home, and ``-`` an image on
       standard input.
-    - An **address** is a stream, a recorded video on a web server, a ``file:`` URL, or a ``data:``
-      URL with an image in it.
+    - An **address** is a stream, a recorded video or an image on a web server, a ``file:`` URL, a
+      ``data:`` URL with an image in it, or a file, folder or pattern in a store (``s3://``, see
+      `mien.stores`), whose contents are recognized by their names.
 
     Args:
         paths: as above.
@@ -169,8 +172,12 @@ class Inputs:
             name = "standard input" if path == "-" else public_name(path)
             yield Input(name, "image", path)
             return
+        if is_stored(path):
+            yield from self._stored(path)
+            return
         if is_address(path):
-            yield Input(public_name(path), "stream" if is_live(path) else "video", path)
+            moving: InputKind = "stream" if is_live(path) else "video"
+            yield Input(public_name(path), "image" if is_web_image(path) else moving, path)
             return
         path = local_path(path)
         if os.path.isdir(path):
@@ -216,6 +223,22 @@ class Inputs:
             elif "**" not in pattern:
                 yield from self._folder(path)
 
+    def _stored(self, address: str) -> Iterator[Input]:
+        """The inputs behind an address in a store."""
+        name, pattern = public_name(address), is_pattern(address)
+        if not pattern and not address.endswith("/") and (kind := kind_by_name(address)):
+            yield Input(name, kind, address)
+            return
+        problem = "matches no image or video" if pattern else "holds no images or videos"
+        yield from self._or_failure(self._listed(address), address, problem)
+
+    def _listed(self, address: str) -> Iterator[Input]:
+        try:
+            for file in listed(address):
+                yield from self._found(file.address)
+        except InputError as error:  # also halfway: its contents must not go missing silently
+            yield Input(public_name(address), "image", address, error)
+
     def _found(self, path: str) -> Iterator[Input]:
         """A file in a folder or matching a pattern, unless it is left out."""
         name = os.path.basename(path)
@@ -230,13 +253,18 @@ class Inputs:
 
 
 def is_address(path: str) -> bool:
-    """Whether an argument names a camera, a stream, or a recording elsewhere instead of a file."""
+    """Whether an argument names a camera, a stream, or a file elsewhere, and not a local file."""
     return ("://" in path and not path.startswith("file:")) or path.startswith("/dev/video")
+
+
+def is_web_image(path: str) -> bool:
+    """Whether an argument is the address of an image on a web server, by its name."""
+    return is_web(path) and kind_by_name(urlsplit(path).path) == "image"
 
 
 def is_live(path: str) -> bool:
     """Whether an argument names a camera or a live stream; the server of an address is asked."""
-    if not is_address(path):
+    if not is_address(path) or is_stored(path) or is_web_image(path):
         return False
     from mien.media.addresses import is_recording
 
@@ -245,8 +273,10 @@ def is_live(path: str) -> bool:
 
 def is_moving(path: str) -> bool:
     """Whether an argument is a video, an animated image, a camera or a stream."""
+    if is_stored(path):
+        return kind_by_name(path) == "video"
     if is_address(path):
-        return True
+        return not is_web_image(path)
     item = _file(local_path(path))
     return item is not None and item.kind == "video"
 
@@ -266,6 +296,9 @@ def failure(name: str, problem: InputError, index: int = 0, time_s: float | None
 
 def _file(path: str) -> Input | None:
     """The input for a file; None if it is neither an image nor a video."""
+    if is_stored(path):
+        kind = kind_by_name(path)
+        return None if kind is None else Input(path, kind, path)
     name = name_of(path)
     if (what := irregular(path)) is not None:
         problem = InputError(f"{name} is {what}, where an image or video file is expected.")
@@ -294,7 +327,13 @@ def _read_image(place: str, name: str) -> Image:
         if sys.stdin is None:
             raise ImageError("standard input is closed: give a file.")
         return read_image(sys.stdin.buffer.read(), name=name)
-    return read_image(_data(place, name) if place.startswith("data:") else place, name=name)
+    if place.startswith("data:"):
+        return read_image(_data(place, name), name=name)
+    if is_address(place):
+        from mien.media.remote import content
+
+        return read_image(content(place, name), name=name)
+    return read_image(place, name=name)
 
 
 def _data(address: str, name: str) -> bytes:
@@ -308,6 +347,8 @@ def _data(address: str, name: str) -> bytes:
 
 def public_name(place: str) -> str:
     """The name of an address: without a password, and without kilobytes of data."""
+    if is_stored(place):
+        return place
     if place.startswith("data:"):
         digest = sha256(place.encode("utf-8", "backslashreplace")).hexdigest()
         return f"{place.partition(',')[0].partition(';')[0][:80]} {digest[:12]}"
@@ -322,6 +363,10 @@ def _open(place: str, kind: InputKind, options: VideoOptions) -> Source:
 
         options.check_stream()
         return CameraSource(place, width=options.width, max_seconds=options.end)
+    if is_stored(place):
+        from mien.media.remote import stored_video
+
+        return stored_video(place, **asdict(options))
     from mien.media.video import VideoSource
 
     return VideoSource(place, **asdict(options))

@@ -11,6 +11,7 @@ from mien.errors import UsageError
 from mien.files import check_output, signed
 from mien.media.inputs import Input, Inputs, is_live
 from mien.sinks.images import AnnotatedNames, ImageSink, make_folder
+from mien.stores import is_stored
 
 if TYPE_CHECKING:
     from mien.results.result import Result
@@ -100,5 +101,5 @@ class AnnotatedSink:
         if not self._one:
             make_folder(path.parent)
         self._live = is_live(source)
-        sound = None if self._live else source
+        sound = None if self._live or is_stored(source) else source
         return VideoSink(path, audio_from=sound, overwrite=self._overwrite).__enter__()

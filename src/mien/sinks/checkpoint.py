@@ -19,6 +19,7 @@ from mien.results.embeddings import KINDS, Embeddings, read_embeddings
 from mien.results.files import AnalysisFiles, is_sealed, writable_target
 from mien.results.peaks import read_peak_rows
 from mien.results.settings import RunSettings
+from mien.stores import is_stored
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,14 +37,14 @@ class Plan:
         inputs: the arguments of the command: files, folders and patterns.
         beside: the suffixes of `AnalysisFiles` that it writes too: ``peaks``, ``embeddings``,
             ``landmarks``.
-        recordings: inputs that are videos on a web server, so that there is no file to look at.
+        remote: inputs that are on a web server, so that there is no file to look at.
     """
 
     settings: RunSettings
     columns: Sequence[str]
     inputs: Sequence[str]
     beside: Collection[str] = ()
-    recordings: Collection[str] = ()
+    remote: Collection[str] = ()
 
 
 class Rows(NamedTuple):
@@ -97,7 +98,7 @@ class Checkpoint:
         self._files = AnalysisFiles(writable_target(path))
         self.path = self._files.faces
         self._overwrite, self._open = overwrite, True
-        self._recordings = plan.recordings if plan is not None else ()
+        self._remote = plan.remote if plan is not None else ()
         self._inputs: list[_Input] = []
         self._next, self._rows = 0, Rows()
         self._from: Path | None = None
@@ -230,7 +231,8 @@ class Checkpoint:
         for source in images.loc[images["status"] == "ok", "source"].unique():
             if source not in known and not _is_among(source, folders):
                 return f"{table} also holds {source}, which is not among the inputs: {_ADVICE}."
-            if source not in plan.recordings and not os.path.lexists(source):
+            elsewhere = source in plan.remote or is_stored(source)
+            if not elsewhere and not os.path.lexists(source):
                 return f"{table} holds {source}, which no longer exists: {_ADVICE}."
         for path in self._files.beside():
             if table == self.path and path not in [getattr(self._files, n) for n in plan.beside]:
@@ -240,9 +242,9 @@ class Checkpoint:
     def _is_stale(self, known: _Input, place: str) -> bool:
         """Whether a file was changed or created after the earlier run.
 
-        A recording on a web server is read again only if it could not be read completely.
+        What is on a web server or in a store is read again only if it could not be read completely.
         """
-        if known.source in self._recordings:
+        if known.source in self._remote or is_stored(known.source):
             return known.failed
         try:
             status = os.stat(place)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
@@ -57,6 +58,8 @@ def _root(item: str) -> str:
     """A folder, or the folder before the first wildcard of a pattern."""
     if os.path.isdir(item) or glob.escape(item) == item:
         return item
+    if "://" in item:
+        return re.split(r"[*?[]", item)[0].rpartition("/")[0]
     parts = Path(item).parts
     fixed = next(i for i, part in enumerate(parts) if glob.escape(part) != part)
     return str(Path(*parts[:fixed])) if fixed else ""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from mien.cli.console import warn
 from mien.cli.signals import uninterrupted
 from mien.media.addresses import is_recording
-from mien.media.inputs import Input, is_address, is_live, public_name
+from mien.media.inputs import Input, is_address, is_live, is_web_image, public_name
 from mien.media.paths import local_path
 from mien.results.tables import face_dtypes
 from mien.sinks.checkpoint import Checkpoint, Plan
@@ -70,10 +70,13 @@ class Outputs:
             settings = replace(analyzer.settings, frames=frames)
             columns = tuple(face_dtypes(analyzer.labels, analyzer.measures))
             inputs = [_place(path) for path in paths]
-            recordings = frozenset(map(public_name, filter(is_recording, paths)))
+            remote = [path for path in paths if is_web_image(path) or is_recording(path)]
+            plan = Plan(
+                settings, columns, inputs, targets.beside, frozenset(map(public_name, remote))
+            )
             self._checkpoint = Checkpoint(
                 targets.table,
-                Plan(settings, columns, inputs, targets.beside, recordings),
+                plan,
                 resume=targets.resume,
                 overwrite=targets.overwrite,
             )
