@@ -15,7 +15,7 @@ from starlette.middleware.cors import CORSMiddleware
 from mien import hub
 from mien.faces.detectors import BUILTIN
 from mien.plugins import DEFAULT_DETECTOR
-from mien.service import images, job_results, stream, videos
+from mien.service import images, job_results, stream, uploads, videos
 from mien.service.guard import Guard
 from mien.service.problems import ProblemError, handle_problems
 from mien.service.settings import ServiceSettings
@@ -82,15 +82,23 @@ def make_app(settings: ServiceSettings) -> FastAPI:
         redoc_url=None,
     )
     app.state.service = service
-    for part in (router, images.router, videos.router, job_results.router, stream.router):
+    for part in (
+        router,
+        images.router,
+        videos.router,
+        uploads.router,
+        job_results.router,
+        stream.router,
+    ):
         app.include_router(part)
     handle_problems(app)
     if settings.origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.origins,
-            allow_methods=["GET", "POST", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
+            allow_methods=["GET", "HEAD", "POST", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", *uploads.ASKED],
+            expose_headers=["Location", "Retry-After", *uploads.ANSWERED],
         )
     app.add_middleware(Guard, settings=settings, observe=service.metrics.observe)
     return app

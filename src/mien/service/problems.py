@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -14,6 +16,19 @@ from starlette.exceptions import HTTPException
 from mien.errors import InputError, MienError, ModelError, UsageError
 
 _log = logging.getLogger("mien.service")
+PROBLEM = "application/problem+json"
+_PASSING = (409, 423, 429, 503)  # with Retry-After, where waiting helps
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_SCHEMA = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "One sentence."},
+    },
+}
 
 
 class ProblemError(Exception):
@@ -46,7 +61,7 @@ class ProblemError(Exception):
             json.dumps(body, ensure_ascii=False),
             self.status,
             self.headers,
-            media_type="application/problem+json",
+            media_type=PROBLEM,
         )
 
 
@@ -64,6 +79,8 @@ def as_problem(error: Exception) -> ProblemError:
             return ProblemError(status, str(error))
     if isinstance(error, MienError):
         return ProblemError(500, str(error))
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return ProblemError(507, "the disk of the service is full: ask its operator.")
     _log.error("unexpected error", exc_info=error)
     return ProblemError(500, "an unexpected error occurred; the log of the service says more.")
 
@@ -85,25 +102,44 @@ def handle_problems(app: FastAPI) -> None:
         app.add_exception_handler(kind, handle)
 
 
-#: For OpenAPI: what every route may answer.
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {
-        "description": HTTPStatus(status).phrase,
-        "content": {
-            "application/problem+json": {
-                "example": {
-                    "type": "about:blank",
-                    "title": HTTPStatus(status).phrase,
-                    "status": status,
-                    "detail": detail,
-                }
-            }
-        },
-    }
-    for status, detail in {
+def described(details: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
+    """Problems that a route may answer, for OpenAPI: statuses with an example of their sentence."""
+    return {status: _described(status, detail) for status, detail in details.items()}
+
+
+def _described(status: int, detail: str) -> dict[str, Any]:
+    phrase = HTTPStatus(status).phrase
+    example = {"type": "about:blank", "title": phrase, "status": status, "detail": detail}
+    content = {"schema": _SCHEMA, "example": example}
+    found: dict[str, Any] = {"description": phrase, "content": {PROBLEM: content}}
+    if status in _PASSING:
+        schema = {"type": "integer"}
+        found["headers"] = {"Retry-After": {"schema": schema, "example": 1}}
+    return found
+
+
+#: What every route may answer.
+PROBLEMS = described(
+    {
         400: "there is no label 'joy' to exclude; there are neutral, happiness.",
         401: "this service needs a token: send it as Authorization: Bearer TOKEN.",
+        403: "pages of other origins may not call this service.",
+        408: "the request stopped coming; send it again.",
+        421: "without a token, this service answers only to localhost.",
+    }
+)
+#: What routes that take images or videos may answer, too.
+CONTENT = described(
+    {
         413: "the request has more than 64,000,000 bytes: send less at once.",
         422: "photo.jpg is a text file, not an image, despite its extension.",
-    }.items()
-}
+        507: "the disk of the service is full: ask its operator.",
+    }
+)
+#: What routes that begin a job may answer, too.
+CREATION = described(
+    {
+        409: "this video is being uploaded by another request.",
+        429: "too many jobs are waiting; try again later.",
+    }
+)
