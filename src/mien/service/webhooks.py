@@ -37,6 +37,7 @@ _LOOK_S, _TIMEOUT_S = 0.5, 10.0
 #: Between two attempts, as the standard suggests; the last one again and again.
 DELAYS_S = (5.0, 300.0, 1800.0, 7200.0, 18_000.0, 36_000.0)
 _PORTS = {"http": 80, "https": 443}
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _GONE = 410  # by which a receiver says that it wants no more calls
 
 
@@ -181,7 +182,9 @@ class Webhooks:
 def is_public(address: str) -> bool:
     """Whether an IP address belongs to the internet, not to this machine or its network."""
     found = ipaddress.ip_address(address.partition("%")[0])
-    found = getattr(found, "ipv4_mapped", None) or found
+    if isinstance(found, ipaddress.IPv6Address):  # which may stand for one of version 4
+        last = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
+        found = found.ipv4_mapped or found.sixtofour or (last if found in _NAT64 else found)
     return found.is_global and not found.is_multicast
 
 
