@@ -16,12 +16,11 @@ import ssl
 import time
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 from urllib.parse import SplitResult, urlsplit
 
 from standardwebhooks import Webhook
@@ -34,6 +33,7 @@ from mien.service.problems import ProblemError
 _log = logging.getLogger("mien.service")
 _SECRET, _LOCK = "webhook.secret", "webhooks.lock"
 _LOOK_S, _TIMEOUT_S = 0.5, 10.0
+_AT_ONCE = 8
 #: Between two attempts, as the standard suggests; the last one again and again.
 DELAYS_S = (5.0, 300.0, 1800.0, 7200.0, 18_000.0, 36_000.0)
 _PORTS = {"http": 80, "https": 443}
@@ -75,26 +75,24 @@ class Webhooks:
 
     def run(self, stopped: Event) -> None:
         """Call whatever is due until told to stop; of several services, one does so."""
-        if not self._hosts:
-            return
-        with ThreadPoolExecutor(4, "mien-webhook") as pool:
-            while not stopped.wait(_LOOK_S):
-                with suppress(UsageError), claim(self._lock, _LOCK):
-                    self._run(stopped, pool)
-            pool.shutdown(wait=False, cancel_futures=True)
+        while self._hosts and not stopped.wait(_LOOK_S):
+            with suppress(UsageError, OSError), claim(self._lock, _LOCK):
+                self._run(stopped)
 
-    def _run(self, stopped: Event, pool: ThreadPoolExecutor) -> None:
+    def _run(self, stopped: Event) -> None:
         while not stopped.wait(_LOOK_S):
             try:
                 for job in self._due():
                     self._busy.add(job.id)
-                    pool.submit(self._deliver, job)
+                    Thread(target=self._deliver, args=(job,), daemon=True).start()
             except Exception as error:  # noqa: BLE001 - a full disk passes
                 _log.warning("webhooks cannot be called now: %s", error)
 
     def _due(self) -> Iterator[Job]:
         """Jobs of which somebody must be told now."""
         for job in self._store.jobs():
+            if len(self._busy) >= _AT_ONCE:
+                return
             if job.webhook and job.ended and job.id not in self._busy:
                 _, next_s = self._attempts(job.id)
                 if next_s is not None and next_s <= time.time():
