@@ -74,7 +74,7 @@ CALLS = {
     "models remove": "models add copy.onnx --name copy && models remove copy",
     "help": "--help",
 }
-#: These need a network: the hub's own tests have a server, and the service's are one.
+#: These need a network: the hub's tests have a server, and test_service_privacy traces a service.
 NETWORK = {"models pull", "serve", "worker"}
 
 
