@@ -23,14 +23,32 @@ from mien.service.formats import (
     encoded_table,
 )
 from mien.service.jobs import Job, State
-from mien.service.problems import PROBLEMS, ProblemError
+from mien.service.problems import ProblemError, answered, described
 from mien.service.state import service_of
-from mien.service.videos import existing_job
+from mien.service.videos import JOB_PROBLEMS, existing_job
 from mien.service.worker import ANNOTATED, TABLE
 from mien.timeline.smoothing import SMOOTH_S
 from mien.timeline.timeline import Timeline
 
-router = APIRouter(prefix="/v1/jobs/{job_id}", responses=PROBLEMS)
+router = APIRouter(
+    prefix="/v1/jobs/{job_id}",
+    responses=JOB_PROBLEMS
+    | described(
+        {
+            409: "the job is not done: follow its events, or ask again.",
+            410: "the job was canceled, and its files were deleted.",
+        }
+    ),
+)
+_BYTES, _ANY = "(bytes)", "application/octet-stream"
+_ROW = {
+    "source": "interview.mp4",
+    "frame": 0,
+    "time_s": 0.0,
+    "track_id": 1,
+    "emotion": "happiness",
+    "probability": 0.98,
+}
 _ROWS, _MOST = 1000, 10_000  # of a page
 #: The page's own small script may run, but it can reach nothing.
 _PAGE_POLICY = (
@@ -65,7 +83,12 @@ def _table(timeline: Timeline, name: str) -> pd.DataFrame:
     return timeline.images if name == "images" else timeline.faces
 
 
-@router.get("/tables/{name}", summary="A table of a job")
+@router.get(
+    "/tables/{name}",
+    summary="A table of a job",
+    responses=answered({"total": 1, "offset": 0, "rows": [_ROW]}, JSON, NDJSON, CSV, PARQUET)
+    | described({406: "this is available as application/json, text/csv; ask for one by Accept."}),
+)
 def table(
     request: Request,
     job_id: str,
@@ -90,7 +113,11 @@ def table(
     return Response(body, media_type=media)
 
 
-@router.get("/report", summary="The report page of a job")
+@router.get(
+    "/report",
+    summary="The report page of a job",
+    responses=answered("<!doctype html>", HTML),
+)
 def report(
     request: Request,
     job_id: str,
@@ -102,7 +129,7 @@ def report(
     return Response(page, media_type=HTML, headers={"Content-Security-Policy": _PAGE_POLICY})
 
 
-@router.get("/annotated", summary="The annotated video of a job")
+@router.get("/annotated", summary="The annotated video of a job", responses=answered(_BYTES, MP4))
 def annotated(request: Request, job_id: str) -> Response:
     """The video with boxes, names and expressions, where the job was begun with annotate=true."""
     _, folder = _done(request, job_id)
@@ -111,17 +138,17 @@ def annotated(request: Request, job_id: str) -> Response:
     return FileResponse(folder / ANNOTATED, media_type=MP4)
 
 
-@router.get("/video", summary="The video of a job")
+@router.get("/video", summary="The video of a job", responses=answered(_BYTES, _ANY))
 def video(request: Request, job_id: str) -> Response:
     """The video as it was uploaded."""
     job, folder = _done(request, job_id)
     path = Path(job.video)
     if path.parent != folder or not path.is_file():
         raise ProblemError(404, "the video was not uploaded, or is not there any more.")
-    return FileResponse(path, media_type="application/octet-stream")
+    return FileResponse(path, media_type=_ANY)
 
 
-@router.get("/people/{track_id}/face", summary="A person's face")
+@router.get("/people/{track_id}/face", summary="A person's face", responses=answered(_BYTES, PNG))
 def face(request: Request, job_id: str, track_id: int) -> Response:
     """The face of a person at the strongest moment, as PNG."""
     _, folder = _done(request, job_id)

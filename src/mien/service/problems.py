@@ -107,11 +107,19 @@ def described(details: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
     return {status: _described(status, detail) for status, detail in details.items()}
 
 
+def answered(
+    example: Any, media: str = "application/json", *others: str, description: str = "OK"
+) -> dict[int | str, dict[str, Any]]:
+    """An answer of status 200, for OpenAPI: an example in its media type, and further types."""
+    content = {media: {"example": example}, **{name: {} for name in others}}
+    return {200: {"description": description, "content": content}}
+
+
 def _described(status: int, detail: str) -> dict[str, Any]:
     phrase = HTTPStatus(status).phrase
     example = {"type": "about:blank", "title": phrase, "status": status, "detail": detail}
     content = {"schema": _SCHEMA, "example": example}
-    found: dict[str, Any] = {"description": phrase, "content": {PROBLEM: content}}
+    found: dict[str, Any] = {"description": f"{phrase}.", "content": {PROBLEM: content}}
     if status in _PASSING:
         schema = {"type": "integer"}
         found["headers"] = {"Retry-After": {"schema": schema, "example": 1}}
@@ -119,7 +127,7 @@ def _described(status: int, detail: str) -> dict[str, Any]:
 
 
 #: What every route may answer.
-PROBLEMS = described(
+PROBLEMS: dict[int | str, dict[str, Any]] = described(
     {
         400: "there is no label 'joy' to exclude; there are neutral, happiness.",
         401: "this service needs a token: send it as Authorization: Bearer TOKEN.",
@@ -127,7 +135,7 @@ PROBLEMS = described(
         408: "the request stopped coming; send it again.",
         421: "without a token, this service answers only to localhost.",
     }
-)
+) | {"default": _described(500, "an unexpected error occurred; the log of the service says more.")}
 #: What routes that take images or videos may answer, too.
 CONTENT = described(
     {

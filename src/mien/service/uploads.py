@@ -92,7 +92,22 @@ _PART_BODY = {
 }
 
 
-@router.options("/v1/uploads", summary="What uploads can do", status_code=204)
+@router.options(
+    "/v1/uploads",
+    summary="What uploads can do",
+    status_code=204,
+    responses=PROBLEMS
+    | {
+        204: {
+            "description": "In headers.",
+            "headers": {
+                "Tus-Version": {"schema": {"type": "string"}, "example": VERSION},
+                "Tus-Extension": {"schema": {"type": "string"}, "example": _EXTENSIONS},
+                "Tus-Max-Size": {"schema": {"type": "integer"}, "example": 2_000_000_000},
+            },
+        }
+    },
+)
 def abilities(request: Request) -> Response:
     """Version, extensions and largest video, as tus asks for them."""
     most = service_of(request).settings.limits.video_bytes

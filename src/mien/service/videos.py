@@ -26,7 +26,14 @@ from mien.service.intake import (
     hand_over,
 )
 from mien.service.jobs import Job
-from mien.service.problems import CONTENT, CREATION, PROBLEMS, ProblemError, described
+from mien.service.problems import (
+    CONTENT,
+    CREATION,
+    PROBLEMS,
+    ProblemError,
+    answered,
+    described,
+)
 from mien.service.state import Service, service_of
 
 router = APIRouter()
@@ -48,6 +55,7 @@ _JOB: dict[str, Any] = {
     "ended_s": None,
 }
 _EXAMPLE: dict[str, Any] = {"content": {"application/json": {"example": _JOB}}}
+EVENTS = "text/event-stream"
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _BODY = {
     "requestBody": {
@@ -116,34 +124,40 @@ async def analyze_video(
     return JSONResponse(job.public(), 202, {"Location": f"/v1/jobs/{job_id}"})
 
 
-@router.get("/v1/jobs", summary="List jobs", responses=PROBLEMS)
+@router.get(
+    "/v1/jobs",
+    summary="List jobs",
+    responses=PROBLEMS | answered({"jobs": [_JOB], "total": 1}),
+)
 def jobs(request: Request, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> Response:
     """The jobs of this service, the newest first."""
     found = service_of(request).store.jobs()
     return JSONResponse({"jobs": [job.public() for job in found[:limit]], "total": len(found)})
 
 
-@router.get("/v1/jobs/{job_id}", summary="State of a job", responses=JOB_PROBLEMS | {200: _EXAMPLE})
+@router.get("/v1/jobs/{job_id}", summary="State of a job", responses=JOB_PROBLEMS | answered(_JOB))
 def job_state(request: Request, job_id: str) -> Response:
     """State and progress of one job."""
     return JSONResponse(existing_job(service_of(request), job_id).public())
 
 
-@router.delete(
-    "/v1/jobs/{job_id}", summary="Cancel a job", responses=JOB_PROBLEMS | {200: _EXAMPLE}
-)
+@router.delete("/v1/jobs/{job_id}", summary="Cancel a job", responses=JOB_PROBLEMS | answered(_JOB))
 def cancel_job(request: Request, job_id: str) -> Response:
     """Stop a job, and delete its video and results."""
     service = service_of(request)
     return JSONResponse(service.store.cancel(existing_job(service, job_id)).public())
 
 
-@router.get("/v1/jobs/{job_id}/events", summary="Follow a job", responses=PROBLEMS)
+@router.get(
+    "/v1/jobs/{job_id}/events",
+    summary="Follow a job",
+    responses=JOB_PROBLEMS | answered(f"event: end\ndata: {json.dumps(_JOB)}\n\n", EVENTS),
+)
 async def job_events(request: Request, job_id: str) -> Response:
     """Server-sent events: ``progress`` with the state of the job, and ``end`` with its last."""
     service = service_of(request)
     await run_in_threadpool(existing_job, service, job_id)
-    return StreamingResponse(_events(service, job_id), media_type="text/event-stream")
+    return StreamingResponse(_events(service, job_id), media_type=EVENTS)
 
 
 async def _events(service: Service, job_id: str) -> AsyncIterator[str]:
