@@ -140,3 +140,9 @@ def test_the_description_has_an_example_of_every_answer(local: RunningService) -
                 elif status != "204":
                     named = {**answer.get("content", {}), **answer.get("headers", {})}
                     assert any("example" in part for part in named.values()), where
+
+
+def test_a_wrong_method_is_told_all_right_ones(local: RunningService) -> None:
+    answer = local.client.put("/v1/jobs/" + "0" * 32)
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "DELETE, GET")
+    assert answer.headers["content-type"] == "application/problem+json"

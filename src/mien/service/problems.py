@@ -12,6 +12,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from mien.errors import InputError, MienError, ModelError, UsageError
 
@@ -95,8 +96,11 @@ def _first(errors: Any) -> str:
 def handle_problems(app: FastAPI) -> None:
     """Let every error of an application become a problem."""
 
-    async def handle(_request: Request, error: Exception) -> Response:
-        return as_problem(error).response()
+    async def handle(request: Request, error: Exception) -> Response:
+        problem = as_problem(error)
+        if problem.status == HTTPStatus.METHOD_NOT_ALLOWED:
+            problem.headers = {"Allow": ", ".join(_methods(request))}
+        return problem.response()
 
     for kind in (ProblemError, MienError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, handle)
@@ -124,6 +128,15 @@ def _described(status: int, detail: str) -> dict[str, Any]:
         schema = {"type": "integer"}
         found["headers"] = {"Retry-After": {"schema": schema, "example": 1}}
     return found
+
+
+def _methods(request: Request) -> list[str]:
+    """The methods of an address, of all its routes; Starlette names those of the first."""
+    found = set[str]()
+    for route in request.app.routes:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            found |= set(getattr(route, "methods", None) or ())
+    return sorted(found)
 
 
 #: What every route may answer.

@@ -84,6 +84,17 @@ _UNTIL = {
 _MISSING = "there is no such upload: it ended, expired, or its id is wrong."
 _TUS = PROBLEMS | described({412: "uploads need the header Tus-Resumable: 1.0.0."})
 _ONE = _TUS | described({404: _MISSING, 423: "another request is sending a part of this upload."})
+_APPENDED = (
+    _ONE
+    | CONTENT
+    | described(
+        {
+            409: "8388608 bytes have arrived: go on there.",
+            415: f"a part needs the header Content-Type: {_PART}.",
+        }
+    )
+    | {204: {"description": "It has arrived.", "headers": _OFFSET | _UNTIL}}
+)
 _PART_BODY = {
     "requestBody": {
         "required": True,
@@ -190,15 +201,7 @@ async def progress(request: Request, upload_id: str) -> Response:
     summary="Send a part",
     dependencies=_VERSIONED,
     openapi_extra=_PART_BODY,
-    responses=_ONE
-    | CONTENT
-    | described(
-        {
-            409: "8388608 bytes have arrived: go on there.",
-            415: f"a part needs the header Content-Type: {_PART}.",
-        }
-    )
-    | {204: {"description": "It has arrived.", "headers": _OFFSET | _UNTIL}},
+    responses=_APPENDED,
 )
 async def append(
     request: Request, upload_id: str, upload_offset: Annotated[int, Header(ge=0, le=10**15)]
@@ -233,7 +236,14 @@ async def give_up(request: Request, upload_id: str) -> Response:
     return Response(None, 204)
 
 
-@router.post("/v1/uploads/{upload_id}", include_in_schema=False, dependencies=_VERSIONED)
+@router.post(
+    "/v1/uploads/{upload_id}",
+    status_code=204,
+    summary="Send a part or give up, where PATCH and DELETE do not pass",
+    dependencies=_VERSIONED,
+    openapi_extra=_PART_BODY,
+    responses=_APPENDED | described({405: "send a part by PATCH."}),
+)
 async def override(
     request: Request,
     upload_id: str,

@@ -65,7 +65,14 @@ _BODY = {
             "multipart/form-data": {
                 "schema": {"type": "object", "properties": {"video": _BINARY["schema"]}}
             },
-            "application/json": {"example": {"path": "study/interview.mp4"}},
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["path"],
+                    "properties": {"path": {"type": "string"}},
+                },
+                "example": {"path": "study/interview.mp4"},
+            },
         },
     }
 }
