@@ -54,7 +54,7 @@ def test_a_service_keeps_to_itself(photo: Path, tmp_path: Path) -> None:
     clip = write_video(tmp_path / "clip.mp4", [np.roll(face, n, 1) for n in range(10)], fps=10)
     data, place = tmp_path / "data", tmp_path / "place"
     place.mkdir()
-    arguments: list[str | Path] = ["-P", "-c", COMMAND, "serve", "--port", "0", "--data", data, "-v"]
+    arguments = ["-P", "-c", COMMAND, "serve", "--port", "0", "--data", str(data), "-v"]
     said = []
     with tracing(arguments, place) as strace:
         assert strace.stderr is not None

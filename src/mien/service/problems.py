@@ -5,14 +5,14 @@ from __future__ import annotations
 import errno
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
+from starlette.routing import BaseRoute, Match
 
 from mien.errors import InputError, MienError, ModelError, UsageError
 
@@ -93,13 +93,13 @@ def _first(errors: Any) -> str:
     return f"{where}: {first['msg']}."
 
 
-def handle_problems(app: FastAPI) -> None:
-    """Let every error of an application become a problem."""
+def handle_problems(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
+    """Let every error of an application become a problem; its routes tell their methods."""
 
     async def handle(request: Request, error: Exception) -> Response:
         problem = as_problem(error)
         if problem.status == HTTPStatus.METHOD_NOT_ALLOWED:
-            problem.headers = {"Allow": ", ".join(_methods(request))}
+            problem.headers = {"Allow": ", ".join(_methods(routes, request))}
         return problem.response()
 
     for kind in (ProblemError, MienError, HTTPException, RequestValidationError):
@@ -130,10 +130,10 @@ def _described(status: int, detail: str) -> dict[str, Any]:
     return found
 
 
-def _methods(request: Request) -> list[str]:
+def _methods(routes: Sequence[BaseRoute], request: Request) -> list[str]:
     """The methods of an address, of all its routes; Starlette names those of the first."""
     found = set[str]()
-    for route in request.app.routes:
+    for route in routes:
         if route.matches(request.scope)[0] is not Match.NONE:
             found |= set(getattr(route, "methods", None) or ())
     return sorted(found)
