@@ -93,16 +93,10 @@ def make_app(settings: ServiceSettings) -> FastAPI:
         redoc_url=None,
     )
     app.state.service = service
-    for part in (
-        router,
-        images.router,
-        videos.router,
-        uploads.router,
-        job_results.router,
-        stream.router,
-    ):
+    routers = [router, *(p.router for p in (images, videos, uploads, job_results, stream))]
+    for part in routers:
         app.include_router(part)
-    handle_problems(app)
+    handle_problems(app, [route for part in routers for route in part.routes])
     if settings.origins:
         app.add_middleware(
             CORSMiddleware,
