@@ -9,6 +9,7 @@ from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -246,3 +247,17 @@ def test_unfinished_uploads_count_and_expire(tmp_path: Path) -> None:
         store.expire(0)
         assert not folder.exists()
         assert offset(service, new) == 0
+
+
+def test_the_client_of_the_documentation(
+    service: RunningService, clip: Path, tmp_path: Path
+) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "service.md").read_text("utf-8")
+    code = page.partition("```python\n")[2].partition("```")[0]
+    names: dict[str, Any] = {}
+    exec(compile(code, "service.md", "exec"), names)
+    headers = {"Idempotency-Key": "of the page"}
+    job_id = names["upload"](service.address, str(clip), headers, part=1000)
+    job = service.finished(job_id)
+    assert (job["state"], job["source"], job["options"]["fps"]) == ("done", "clip.mp4", 5.0)
+    assert names["upload"](service.address, str(clip), headers) == job_id
