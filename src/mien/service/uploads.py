@@ -67,7 +67,9 @@ class Upload:
     webhook: str = ""
 
 
-def check_version(tus_resumable: Annotated[str | None, Header()] = None) -> None:
+def check_version(
+    tus_resumable: Annotated[str | None, Header(json_schema_extra={"enum": [VERSION]})] = None,
+) -> None:
     """Make sure that a client speaks this version of tus."""
     if tus_resumable != VERSION:
         raise ProblemError(
