@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien.batch.manifest import Item, in_stretches
-from mien.errors import InputError, InputNotFoundError, UsageError
+from mien.errors import InputError, UsageError
 from mien.media.formats import kind_by_name
 from mien.media.inputs import Inputs, is_live
 from mien.stores import is_stored
@@ -65,8 +65,6 @@ class Listing:
     def _files(self, paths: Iterable[str]) -> Iterator[Item]:
         inputs = Inputs(paths, once=False, by_name=True)
         for item in inputs:
-            if item.problem is not None and not isinstance(item.problem, InputNotFoundError):
-                raise UsageError(str(item.problem))
             if item.kind == "stream" or (item.kind == "video" and is_live(item.place)):
                 raise UsageError(f"{item.name} is a live stream, which has no end: mien watch.")
             if item.kind == "image":

@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from mien.batch.folder import BatchFolder
 from mien.batch.joining import TrackJoiner
-from mien.batch.manifest import MANIFEST, Manifest, Plan
+from mien.batch.manifest import MANIFEST, OVERLAP_S, Item, Manifest, Plan
 from mien.batch.run import Status
-from mien.batch.shard import FACES, IMAGES, OVERLAPS, file_name
+from mien.batch.shard import FACES, IMAGES, OVERLAPS, PLACES, file_name
 from mien.errors import InputError, UsageError
 from mien.files import check_output
 from mien.results.files import AnalysisFiles, writable_target
 from mien.results.writer import GrowingTable, check_table
 
 if TYPE_CHECKING:
+    import pandas as pd
     import pyarrow as pa
 
 _PREFIX = b"mien."
@@ -138,9 +139,7 @@ def _joined(
     if any(item.start_s > 0 for item in stretches):
         with folder.local(f"{OVERLAPS}/{file_name(shard)}") as path:
             overlap = None if path is None else read_table(folder, f"{OVERLAPS}/{file_name(shard)}")
-    known: Any = table.select(
-        ["source", "frame", "time_s", "track_id", "x1", "y1", "x2", "y2"]
-    ).to_pandas(types_mapper={pa.int64(): _nullable()}.get)
+    known: Any = table.select(list(PLACES)).to_pandas(types_mapper={pa.int64(): _nullable()}.get)
     before: Any = None if overlap is None else overlap.to_pandas()
     ids = known["track_id"].copy()
     for item in stretches:
@@ -148,11 +147,18 @@ def _joined(
         end = item.end_s if item.end_s >= 0 else float("inf")
         here = (known["source"] == item.name) & (known["time_s"] >= start - 1e-6)
         here &= known["time_s"] < end - 1e-6
-        earlier = None if before is None else before[before["source"] == item.name]
+        earlier = None if before is None else _before(before, item)
         ids[here] = joiner.join(item.name, known[here], earlier)
     place = table.column_names.index("track_id")
     field = table.schema.field(place)
     return table.set_column(place, field, pa.Array.from_pandas(ids, type=field.type))
+
+
+def _before(overlaps: pd.DataFrame, item: Item) -> pd.DataFrame:
+    """The faces in the seconds before a stretch."""
+    times = overlaps["time_s"]
+    here = (overlaps["source"] == item.name) & (times < item.start_s)
+    return overlaps[here & (times > item.start_s - 2 * OVERLAP_S)]
 
 
 def _nullable() -> Any:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from mien.analyzer import EmotionAnalyzer
 
 FACES, IMAGES, OVERLAPS, DONE = "faces", "images", "overlaps", "done"
+#: Columns of the faces in an overlap.
+PLACES = ("source", "frame", "time_s", "track_id", "x1", "y1", "x2", "y2")
 _NAMED = 100  # failures whose sentences a record keeps
 _SAME_S = 1e-6
 
@@ -137,12 +139,12 @@ class ShardRun:
         with tempfile.TemporaryDirectory(prefix="mien-shard-") as temporary:
             table = Path(temporary) / "faces.parquet"
             with TableSink(table, self.analyzer, frames=self._options.frames_setting) as sink:
-                at = 0
+                at, last = 0, -1
                 for count, result in enumerate(
                     self._results(items, report, poisonous, one_by_one=one_by_one)
                 ):
                     report(-1, count + 1)
-                    at = _position(items, result, at)
+                    at, last = _position(items, result, at, last), result.index
                     if items[at].start_s >= 0 and at not in poisonous:
                         if result.time_s is None and result.index:  # the video is shorter than said
                             continue
@@ -195,21 +197,16 @@ class ShardRun:
         return found.frames(self._options.frames(None if start is None else max(start, 0.0), end))
 
 
-def _position(items: list[Item], result: Result, at: int) -> int:
-    """The number of the item that a result is of, from the one before on."""
-    here = items[at]
-    if result.source == here.name and not (
-        here.end_s >= 0
-        and result.time_s is not None
-        and result.time_s >= here.end_s - _SAME_S
-        and at + 1 < len(items)
-        and items[at + 1].name == here.name
-    ):
+def _position(items: list[Item], result: Result, at: int, last: int) -> int:
+    """The number of the item that a result is of: that of the one before, or a later one.
+
+    `last` is the frame of the result before; the next stretch of a video begins with earlier ones.
+    """
+    again = result.source == items[at].name and not (items[at].end_s >= 0 and result.index <= last)
+    if again:
         return at
-    for number in range(at + 1, len(items)):
-        if items[number].name == result.source:
-            return number
-    return at
+    later = (n for n in range(at + 1, len(items)) if items[n].name == result.source)
+    return next(later, at)
 
 
 class _Overlap:
@@ -234,5 +231,5 @@ class _Overlap:
 
         table: pd.DataFrame = to_dataframe(self._parts, self._labels)
         out = io.BytesIO()
-        table[["source", "frame", "track_id", "x1", "y1", "x2", "y2"]].to_parquet(out, index=False)
+        table[list(PLACES)].to_parquet(out, index=False)
         folder.write(f"{OVERLAPS}/{name}", out.getvalue())
