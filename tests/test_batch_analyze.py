@@ -40,5 +40,5 @@ def test_a_batch_of_anything(photo: Path, astronaut: np.ndarray, tmp_path: Path)
 def test_what_is_wrong_is_one_sentence() -> None:
     with pytest.raises(UsageError, match="no column 'path'; it has image"):
         Analyze()({"image": []})
-    with pytest.raises(UsageError, match="no such option: .*colour"):
+    with pytest.raises(UsageError, match=r"no such option: .*colour"):
         Analyze(colour=1)

@@ -130,7 +130,7 @@ def test_tasks_share_the_shards(inputs: Path, tmp_path: Path) -> None:
     folder = BatchFolder(shared)
     plan, _ = begin(folder, [str(inputs)], BatchOptions())
     parts = [share_of(number, 3, plan) for number in (3, 1, 2)]
-    assert sorted(sum(parts, [])) == list(range(plan.shards))
+    assert sorted(number for part in parts for number in part) == list(range(plan.shards))
     for part in parts:
         run(shared, inputs, shards=part)
     run(shared, inputs, shards=parts[0])  # again, as two tasks of one number would
@@ -273,4 +273,3 @@ def test_long_videos_are_joined(
     keys = ["frame", "track_id"]
     pd.testing.assert_frame_equal(faces[keys], whole_faces[keys])
     assert set(faces["track_id"].dropna()) == {1, 2}
-

@@ -35,6 +35,11 @@ class Deadly:
 '''
 
 
+def do_one(folder: BatchFolder, options: BatchOptions) -> None:
+    with Workers(folder, options, 1) as running:
+        list(running.run([0]))
+
+
 @pytest.fixture
 def deadly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BatchOptions:
     """A plug-in that dies at red images, as a decoder may."""
@@ -50,9 +55,7 @@ def deadly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BatchOptions:
     return BatchOptions(detector="deadly")
 
 
-def test_a_poisonous_input_is_left_out(
-    deadly: BatchOptions, photo: Path, tmp_path: Path
-) -> None:
+def test_a_poisonous_input_is_left_out(deadly: BatchOptions, photo: Path, tmp_path: Path) -> None:
     folder = photos(tmp_path / "in", photo, 4)
     write_image(folder / "1b.png", np.full((60, 60, 3), (255, 0, 0), np.uint8))
     write_image(folder / "2b.png", np.full((60, 60, 3), (255, 0, 0), np.uint8))
@@ -75,7 +78,7 @@ def test_a_plug_that_never_starts_ends_the_batch(
     plan, _ = begin(folder, [str(photo)], deadly)
     monkeypatch.setenv("DEADLY", "start")
     with pytest.raises(MienError, match="ended with code 3 before it read an input"):
-        list(Workers(folder, plan.options, 1).run([0]))
+        do_one(folder, plan.options)
 
 
 def test_a_stuck_process_is_ended(
@@ -88,7 +91,7 @@ def test_a_stuck_process_is_ended(
     monkeypatch.setattr(workers, "_STALLED_S", 0.05)
     monkeypatch.setenv("DEADLY", "sleep")
     with pytest.raises(MienError, match="did nothing for 0 minutes before it read an input"):
-        list(Workers(folder, plan.options, 1).run([0]))
+        do_one(folder, plan.options)
 
 
 def test_a_command_with_a_broken_model_is_one_sentence(photo: Path, tmp_path: Path) -> None:

@@ -193,7 +193,9 @@ class _Bucket:
         last, failures = None, 0
         while failures < _TRIES:
             try:
-                for page in obstore.list(self._store, prefix or None, offset=last, chunk_size=_PAGE):
+                for page in obstore.list(
+                    self._store, prefix or None, offset=last, chunk_size=_PAGE
+                ):
                     for entry in page:
                         version = entry["e_tag"] or f"{entry['last_modified']:%Y-%m-%dT%H:%M:%S}"
                         yield entry["path"], entry["size"], version

@@ -33,8 +33,9 @@ def run(
     folder = BatchFolder(out)
     plan, _ = begin(folder, [str(item) for item in inputs], options or BatchOptions())
     todo = Status.of(folder, plan).missing if shards is None else shards
-    for _ in Workers(folder, plan.options, workers).run(todo):
-        pass
+    with Workers(folder, plan.options, workers) as running:
+        for _ in running.run(todo):
+            pass
     return Status.of(folder, plan)
 
 
@@ -52,7 +53,9 @@ def tables(target: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     return pd.read_parquet(target), images.drop(columns=TIMES)
 
 
-def equal(left: tuple[pd.DataFrame, pd.DataFrame], right: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+def equal(
+    left: tuple[pd.DataFrame, pd.DataFrame], right: tuple[pd.DataFrame, pd.DataFrame]
+) -> None:
     """Make sure that two analyses have the same rows."""
     for one, other in zip(left, right, strict=True):
         pd.testing.assert_frame_equal(one, other)

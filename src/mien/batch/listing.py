@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mien.batch.manifest import Item, in_stretches
 from mien.errors import InputError, UsageError
 from mien.media.formats import kind_by_name
+from mien.media.images import name_of
 from mien.media.inputs import Inputs, is_live
 from mien.stores import is_stored
 
@@ -92,6 +93,33 @@ class Listing:
                     yield from self._files(places)
         except (OSError, pa.ArrowException) as error:
             raise InputError(f"{path} cannot be read: {error}.") from error
+
+
+def names_of_rows(inputs: Iterable[str], column: str) -> Iterator[tuple[str, str]]:
+    """Names of the inputs in Parquet tables, with the text in another column of their rows.
+
+    Raises:
+        UsageError: no table among the inputs has it.
+    """
+    import pyarrow.parquet as pq
+
+    found = False
+    for path in map(os.path.abspath, inputs):
+        if not path.lower().endswith(".parquet") or not os.path.isfile(path):
+            continue
+        with pq.ParquetFile(path) as file:
+            if column not in file.schema_arrow.names:
+                continue
+            found = True
+            name, images = _column_of(file.schema_arrow, None, path)
+            count = 0
+            for batch in file.iter_batches(_MANY, columns=[column, *([] if images else [name])]):
+                for row in batch.to_pylist():
+                    key = f"{path}#{count}" if images else name_of(_beside(path, row[name]))
+                    yield key, str(row[column])
+                    count += 1
+    if not found:
+        raise UsageError(f"no Parquet table among the inputs has a column {column!r}.")
 
 
 def _column_of(columns: pa.Schema, wanted: str | None, path: str) -> tuple[str, bool]:

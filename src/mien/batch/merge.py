@@ -5,7 +5,7 @@ One shard is in memory at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,8 +96,8 @@ def _tables(folder: BatchFolder, shard: int) -> Iterator[tuple[str, pa.Table]]:
         yield name, read_table(folder, f"{name}/{file_name(shard)}")
 
 
-def read_table(folder: BatchFolder, name: str) -> pa.Table:
-    """A Parquet file of a batch.
+def read_table(folder: BatchFolder, name: str, columns: Sequence[str] | None = None) -> pa.Table:
+    """A Parquet file of a batch, or some of its columns.
 
     Raises:
         InputError: it is missing or damaged.
@@ -108,7 +108,7 @@ def read_table(folder: BatchFolder, name: str) -> pa.Table:
         try:
             if path is None:
                 raise FileNotFoundError("it is missing")
-            return pq.ParquetFile(path).read()
+            return pq.ParquetFile(path).read(columns)
         except (OSError, ValueError) as error:
             number = int(Path(name).stem)
             raise InputError(

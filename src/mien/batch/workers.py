@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from mien.batch.folder import BatchFolder
 from mien.batch.manifest import MANIFEST, Manifest
@@ -53,45 +53,62 @@ class _Task:
 
 
 class Workers:
-    """Processes that take shards in turn.
+    """Processes that take shards in turn; they end with the block, or by `close`.
 
     Args:
         folder: of the batch.
         options: of the batch.
         count: how many; None for one per processor that this process may use.
+        threads: of each network in each of them; None to share the processors.
     """
 
     def __init__(
-        self, folder: BatchFolder, options: BatchOptions, count: int | None = None
+        self,
+        folder: BatchFolder,
+        options: BatchOptions,
+        count: int | None = None,
+        *,
+        threads: int | None = None,
     ) -> None:
         cores = processors()
         self.count = count or cores
-        self._start = (str(folder), options, max(1, cores // self.count), memory_of(self.count))
+        threads = threads or max(1, cores // self.count)
+        self._start = (str(folder), options, threads, memory_of(self.count))
         self._tasks: deque[_Task] = deque()
+        self._workers: list[_Worker] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the processes at once: what they have not finished is done again."""
+        for worker in self._workers:
+            worker.stop()
+        self._workers = []
 
     def run(self, shards: Iterable[int]) -> Iterator[Event]:
-        """Do some shards; yields what happens, and None of it is lost when this is stopped.
+        """Do some shards; yields what happens. What is done stays done when this is stopped.
 
         Raises:
             MienError: the folder cannot be written, or a model does not work.
         """
         self._tasks = deque(map(_Task, shards))
-        workers = [_Worker(self._start) for _ in range(min(self.count, len(self._tasks)))]
-        try:
-            for worker in workers:
-                worker.take(self._tasks)
-            while any(worker.task for worker in workers):
-                ready = wait([w.place for w in workers if w.task], timeout=1.0)
-                for worker in workers:
-                    if worker.task is None:
-                        continue
-                    if worker.place in ready:
-                        yield from self._heard(worker)
-                    elif time.monotonic() - worker.heard > _STALLED_S:
-                        worker.kill(f"did nothing for {_STALLED_S / 60:.0f} minutes")
-        finally:
-            for worker in workers:
-                worker.stop()
+        while len(self._workers) < min(self.count, len(self._tasks)):
+            self._workers.append(_Worker(self._start))
+        for worker in self._workers:
+            worker.take(self._tasks)
+        while any(worker.task for worker in self._workers):
+            ready = wait([worker.place for worker in self._workers if worker.task], timeout=1.0)
+            for worker in self._workers:
+                if worker.task is None:
+                    continue
+                if worker.place in ready:
+                    yield from self._heard(worker)
+                elif time.monotonic() - worker.heard > _STALLED_S:
+                    worker.kill(f"did nothing for {_STALLED_S / 60:.0f} minutes")
 
     def _heard(self, worker: _Worker) -> Iterator[Event]:
         task = worker.task

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from mien.cli import options
 from mien.cli.command_group import BatchGroup, Command
-from mien.cli.exit_codes import SOME_FAILED, with_exit_code
+from mien.cli.exit_codes import SOME_FAILED, extra, with_exit_code
 from mien.errors import UsageError
 
 app = typer.Typer(
@@ -24,6 +25,14 @@ app = typer.Typer(
     invoke_without_command=True,
     no_args_is_help=True,
 )
+
+
+class Engine(StrEnum):
+    """Where shards are done."""
+
+    here = "here"
+    ray = "ray"
+
 
 Folder = Annotated[str, options.argument("OUT", "The folder of a batch.")]
 
@@ -49,6 +58,10 @@ def run(
         int | None,
         options.option("N", "Processes.", min=1, default="one per processor"),
     ] = None,
+    engine: Annotated[
+        Engine,
+        options.option("here|ray", "Processes on this machine, or a Ray cluster (RAY_ADDRESS)."),
+    ] = Engine.here,
     shard: Annotated[
         str | None,
         options.option(
@@ -88,6 +101,7 @@ def run(
     from mien.batch.folder import BatchFolder
     from mien.batch.options import BatchOptions
     from mien.batch.run import Status, begin, share_of, task_of_environment
+    from mien.batch.workers import Workers
     from mien.cli.console import note, warn
     from mien.cli.output.batch import batch_progress, listed, show_status
     from mien.labels import ACTIONS, ATTRIBUTES
@@ -110,8 +124,14 @@ def run(
     wanted = range(made.shards) if task is None else share_of(*task, made)
     again = set(status.failed) if retry_failed else set()
     todo = [number for number in wanted if number not in status.done or number in again]
-    if todo:
-        batch_progress(folder, made, status, todo, workers)
+    if todo and engine is Engine.ray:
+        from mien.batch.rays import on_ray
+
+        with extra("ray"):
+            batch_progress(on_ray(folder, made.options, todo), len(todo))
+    elif todo:
+        with Workers(folder, made.options, workers) as running:
+            batch_progress(running.run(todo), len(todo))
     failed = show_status(folder, made, Status.of(folder, made), wanted)
     if failed:
         raise typer.Exit(SOME_FAILED)

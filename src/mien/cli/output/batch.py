@@ -8,7 +8,7 @@ from typing import TypeVar
 from mien.batch.folder import BatchFolder
 from mien.batch.manifest import Plan
 from mien.batch.run import Status
-from mien.batch.workers import Workers
+from mien.batch.workers import Event
 from mien.cli.console import Meter, answer, note, verbosity, warn
 
 _NAMED = 20  # failures that are named
@@ -24,21 +24,19 @@ def listed(items: Iterable[ItemT]) -> Iterator[ItemT]:
     Meter.hide()
 
 
-def batch_progress(
-    folder: BatchFolder, plan: Plan, status: Status, todo: Sequence[int], workers: int | None
-) -> None:
-    """Do some shards here, and show how far they are."""
-    meter, running = Meter(unit="shards"), Workers(folder, plan.options, workers)
+def batch_progress(events: Iterable[Event], shards: int) -> None:
+    """Show how far the shards are."""
+    meter = Meter(unit="shards")
     results: dict[int, int] = {}
     failed = done = finished = 0
-    for event in running.run(todo):
+    for event in events:
         results[event.shard] = event.results
         if event.record is not None:
             finished += results.pop(event.shard)
             done += 1
             failed += event.record.failed
         what = f"{failed:,} failed," if failed else ""
-        meter(done, len(todo), what=what, count=(finished + sum(results.values()), "images"))
+        meter(done, shards, what=what, count=(finished + sum(results.values()), "images"))
     Meter.hide()
 
 
