@@ -17,6 +17,7 @@ from mien.timeline.smoothing import SMOOTH_S
 from mien.timeline.timeline import Timeline
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", responses=PROBLEMS)
+_PEAK = 0.5  # probability of a moment that is shown
 _STRETCH_S = 120.0  # most seconds of boxes in one answer
 _ACTIONS = ("AU12", "AU04", "AU45", "pitch_deg", "yaw_deg", "mouth_openness")
 
@@ -60,6 +61,11 @@ def curves(
                 for person in timeline.track_ids
             ],
             "segments": _rows(segments[keep]) if len(segments) else [],
+            "peaks": [
+                {"person": peak.track_id, "label": peak.label, "time_s": round(peak.time_s, 3)}
+                for peak in sorted(timeline.counted_peaks, key=lambda peak: peak.time_s)
+                if peak.probability >= _PEAK
+            ],
             "note": timeline.unfit_note,
         }
     )

@@ -130,10 +130,17 @@ def export(
 
 
 @router.get("/people/{track_id}/face", summary="A person's face")
-def face(request: Request, job_id: str, track_id: int) -> Response:
+def face(
+    request: Request,
+    job_id: str,
+    track_id: int,
+    label: Annotated[str, Query(max_length=80, description="At its peak; any by default.")] = "",
+) -> Response:
     """The face of a person at the strongest moment, as PNG."""
     _, folder = done_job(request, job_id)
-    peaks = [peak for peak in _timeline(folder).counted_peaks if peak.track_id == track_id]
+    timeline, _ = edited(raw_timeline(folder), edits_of(folder))
+    peaks = [peak for peak in timeline.counted_peaks if peak.track_id == track_id]
+    peaks = [peak for peak in peaks if label in ("", peak.label)]
     if not peaks:
         raise ProblemError(404, "there is no face of that person.")
     best = max(peaks, key=lambda peak: peak.probability)

@@ -37,7 +37,7 @@ export function chart(person, group, { duration, colors, jump, height = 170, syn
     value: (_, value) => (value === null || value === undefined ? "–" : value.toFixed(2)),
   }));
   const plot = new uPlot({
-    width: 400, height, cursor: { sync: { key: sync }, points: { size: 7 }, drag: { x: true, y: false } },
+    width: 400, height, padding: [8, 10, 0, 0], cursor: { sync: { key: sync }, points: { size: 7 }, drag: { x: true, y: false } },
     legend: { show: false },
     scales: { x: { time: false, range: (self, low, high) => (low === high ? [0, duration] : [low, high]) }, y: { range: group.range } },
     axes: [
@@ -83,6 +83,17 @@ function describe(person, group) {
   });
   means.sort((a, b) => Math.abs(b[1]) - Math.abs(a[1]));
   return `${group.name} of ${person.name} over time; means: ${means.slice(0, 3).map(([name, mean]) => `${name} ${mean.toFixed(2)}`).join(", ")}`;
+}
+
+/** The faces of a person at the peaks of the expressions, to jump there. */
+export async function peaks(list, face, { colors, jump }) {
+  const items = await Promise.all(list.map(async (peak) => {
+    const picture = el("img", { alt: "", loading: "lazy" });
+    picture.src = await face(peak).catch(() => "data:,");
+    return el("li", {}, el("button", { type: "button", "aria-label": `${peak.label} at ${clock(peak.time_s, 1)}`, onclick: () => jump(peak.time_s) },
+      picture, el("i", { class: "swatch", style: { background: colors[peak.label] ?? "gray" } }), ` ${peak.label} ${clock(peak.time_s, 1)}`));
+  }));
+  return el("ul", { class: "peaks", "aria-label": "Strongest moments" }, items);
 }
 
 /** The segments of a person as a strip of buttons. */

@@ -71,7 +71,7 @@ export function drawBoxes(canvas, size, faces, shown) {
     context.strokeStyle = face.color;
     context.strokeRect(x1, y1, x2 - x1, y2 - y1);
     const wide = context.measureText(face.text).width + 12;
-    const top = y1 > 24 ? y1 - 22 : y2 + 2;
+    const top = y1 > 24 ? y1 - 22 : y2 + 24 < scale * size[1] ? y2 + 2 : y1 + 2;
     context.fillStyle = "rgba(0,0,0,.78)";
     context.fillRect(x1 - 1, top, wide, 20);
     context.fillStyle = "#fff";

@@ -1,6 +1,6 @@
 // One video: the player with boxes, the curves of each person beside it, people, and exports.
 import { address, call, follow, get } from "./api.js";
-import { chart, groups, strip } from "./chart.js";
+import { chart, groups, peaks, strip } from "./chart.js";
 import { clock, drawBoxes, el, percent, save, say } from "./dom.js";
 import { files, inWords } from "./home.js";
 import { people } from "./people.js";
@@ -73,8 +73,12 @@ async function show(main, job, view) {
     charts.push({ ...line, owner: person.person, isStrip: true });
     const select = el("select", { "aria-label": `Curves of ${person.name}`, onchange: () => choose(made[select.selectedIndex]) },
       made.map((group) => el("option", {}, group.name)));
+    const faces = el("div");
+    const own = data.peaks.filter((peak) => peak.person === person.person);
+    const face = (peak) => address(`${base}/people/${peak.person}/face?${new URLSearchParams({ label: peak.label })}`);
+    peaks(own, face, options).then((made) => faces.replaceChildren(made));
     return el("article", { class: "person" },
-      el("div", { class: "row spread" }, el("h2", {}, person.name), made.length > 1 ? select : null), place, line.element);
+      el("div", { class: "row spread" }, el("h2", {}, person.name), made.length > 1 ? select : null), place, line.element, faces);
   }
 
   stage.heard = (seconds) => charts.forEach((one) => one.at(seconds));
