@@ -15,7 +15,7 @@ from starlette.middleware.cors import CORSMiddleware
 from mien import hub
 from mien.faces.detectors import BUILTIN
 from mien.plugins import DEFAULT_DETECTOR
-from mien.service import images, job_results, stream, videos
+from mien.service import curves, images, job_results, people, stream, studio, videos
 from mien.service.guard import Guard
 from mien.service.problems import ProblemError, handle_problems
 from mien.service.settings import ServiceSettings
@@ -82,7 +82,16 @@ def make_app(settings: ServiceSettings) -> FastAPI:
         redoc_url=None,
     )
     app.state.service = service
-    for part in (router, images.router, videos.router, job_results.router, stream.router):
+    for part in (
+        router,
+        images.router,
+        videos.router,
+        job_results.router,
+        people.router,
+        curves.router,
+        stream.router,
+        studio.router,
+    ):
         app.include_router(part)
     handle_problems(app)
     if settings.origins:
