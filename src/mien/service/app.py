@@ -15,7 +15,7 @@ from starlette.middleware.cors import CORSMiddleware
 from mien import hub
 from mien.faces.detectors import BUILTIN
 from mien.plugins import DEFAULT_DETECTOR
-from mien.service import images, job_results, stream, uploads, videos
+from mien.service import curves, images, job_results, people, stream, studio, uploads, videos
 from mien.service.guard import Guard
 from mien.service.problems import PROBLEMS, ProblemError, answered, described, handle_problems
 from mien.service.settings import ServiceSettings
@@ -93,7 +93,8 @@ def make_app(settings: ServiceSettings) -> FastAPI:
         redoc_url=None,
     )
     app.state.service = service
-    routers = [router, *(p.router for p in (images, videos, uploads, job_results, stream))]
+    rooms = (images, videos, uploads, job_results, people, curves, stream, studio)
+    routers = [router, *(room.router for room in rooms)]
     for part in routers:
         app.include_router(part)
     handle_problems(app, [route for part in routers for route in part.routes])

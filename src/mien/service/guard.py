@@ -99,7 +99,7 @@ class Guard:
         ):
             return ProblemError(403, "pages of other origins may not call this service.")
         preflight = scope.get("method") == "OPTIONS" and origin in settings.origins
-        if settings.token is None or scope["path"] in _OPEN or preflight:
+        if settings.token is None or _is_open(scope["path"]) or preflight:
             return None
         if not _is_token(headers, settings.token):
             return ProblemError(
@@ -138,6 +138,11 @@ class Guard:
             return message
 
         return limited
+
+
+def _is_open(path: str) -> bool:
+    """Whether a path needs no token: the studio, which asks for it, and what says nothing."""
+    return path in _OPEN or path == "/" or path.startswith("/studio/")
 
 
 def _name(address: str) -> str | None:

@@ -9,6 +9,7 @@ import typer
 from mien.cli.command_group import Command, CommandGroup
 from mien.cli.commands import (
     analyze,
+    batch,
     compare,
     demo,
     engagement,
@@ -62,6 +63,7 @@ for group, commands in _GROUPS.items():
     for command in commands:
         name = command.__name__.replace("_", "-")
         app.command(name, cls=Command, rich_help_panel=group)(with_exit_code(command))
+app.add_typer(batch.app, name="batch", rich_help_panel="Analyze")
 app.add_typer(models.app, name="models", rich_help_panel="Models")
 
 

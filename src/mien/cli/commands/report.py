@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from mien.cli import options
+from mien.errors import UsageError
 
 
 def report(
@@ -17,9 +18,15 @@ def report(
     affect: options.Affect = False,
     smooth: options.Smooth = None,
     all_faces: options.AllFaces = False,
+    by: Annotated[
+        str | None,
+        options.option(
+            "COLUMN", "Of a batch: group by this column of its input tables.", default="by folder"
+        ),
+    ] = None,
     overwrite: options.Overwrite = False,
 ) -> None:
-    """Write one HTML page about a results table.
+    """Write one HTML page about a table or a batch.
 
     Curves, segments, faces and settings, in a file that needs no network.
 
@@ -34,6 +41,15 @@ def report(
     from mien.reports import write_report
     from mien.timeline.timeline import Timeline
 
+    if (table / "batch.json").is_file():
+        from mien.batch.report import write_batch_report
+        from mien.batch.run import read_batch
+
+        page = check_output(output or table.with_name(f"{table.name}.html"), overwrite=overwrite)
+        wrote(write_batch_report(*read_batch(str(table)), page, by, overwrite=overwrite))
+        return
+    if by is not None:
+        raise UsageError("--by is for the folder of a batch; compare groups with mien compare.")
     page = output or table.with_suffix(".html")
     check_output(page, inputs=(table,), overwrite=overwrite)
     timeline = as_shown(Timeline.load(table), smooth, all_faces)
