@@ -38,8 +38,8 @@ def test_a_node_that_dies_costs_its_shards_only(
             if done == 2:
                 cluster.remove_node(second, allow_graceful=False)
     finally:
-        ray.shutdown()  # type: ignore[no-untyped-call]
-        cluster.shutdown()
+        ray.shutdown()
+        cluster.shutdown()  # type: ignore[no-untyped-call]
     assert not Status.of(out, plan).missing
     run(tmp_path / "whole", folder)
     equal(
