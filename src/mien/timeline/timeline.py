@@ -14,6 +14,7 @@ from mien.results.embeddings import Embeddings, read_embeddings, write_embedding
 from mien.results.files import SUFFIXES, AnalysisFiles
 from mien.results.peaks import Peak, read_peaks, write_peaks
 from mien.results.settings import RunSettings
+from mien.timeline import actions as facial
 from mien.timeline import subtitles
 from mien.timeline.blinks import blinks
 from mien.timeline.descriptors import Descriptor, describe
@@ -107,6 +108,44 @@ class Timeline(Plots):
             UsageError: as for `blinks`.
         """
         return blinks(self.raw._presence, self.raw.faces)[1]
+
+    def actions(self, *names: str) -> pd.DataFrame:
+        """Every event of facial actions: when an action rises, is held and returns.
+
+        An event lasts while the unsmoothed value is at least 0.10 above the person's rest, and
+        must reach 0.25 above it; rest is the 10th percentile of the person's values in the video.
+        Events, and gaps in them, of less than 0.15 s do not count (docs/actions.md).
+
+        Args:
+            names: units (``AU12``) or blendshapes (``mouthSmileLeft``); by default all units but
+                AU45, which `blinks` is about.
+
+        Returns:
+            source, track_id, action, onset_s (the rise begins), apex_s and apex_end_s (at least
+            nine tenths of the way from rest to peak), offset_s (back at rest), duration_s, peak
+            and rest (0 to 1), complete (the rise and the return are both visible), asymmetry (as
+            of `asymmetry`, mean over the apex). By source, time and person.
+
+        Raises:
+            UsageError: the table was made without ``--actions``, there is no such action, or the
+                table has no times or people.
+        """
+        faces = self.raw.faces
+        return facial.events(self.raw._presence, faces, facial.check_actions(faces, names))
+
+    def asymmetry(self, action: str = "AU12") -> pd.DataFrame:
+        """How the left and right side of an action differ in each frame; by default of a smile.
+
+        Returns:
+            source, track_id, time_s, left, right (the person's own sides, 0 to 1), asymmetry
+            ((left - right) / (left + right), -1 to 1, positive = stronger on the person's left;
+            missing where the mean of both is below 0.25 or the head is turned by more than 15
+            degrees). By person and time.
+
+        Raises:
+            UsageError: the action has no sides, or as for `actions`.
+        """
+        return facial.asymmetry(self._presence, self.faces, action)
 
     def summary(self, across: bool = False) -> pd.DataFrame:
         """One row per person, and after them one for the group, of each video.
