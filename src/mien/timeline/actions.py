@@ -35,6 +35,7 @@ MAX_YAW_DEG = 15.0
 LEAST_COMPARED = 0.25
 #: The units whose events are reported: all but eyelids, which `mien.Timeline.blinks` is about.
 EVENT_UNITS = tuple(name for name in ACTION_UNITS if name != "AU45")
+_MOVED = ("jaw", "mouth")  # jawLeft is the whole jaw moved to the left, not its left side
 _EVENTS = {
     "source": "string",
     "track_id": "int64",
@@ -65,8 +66,10 @@ def sides_of(action: str) -> tuple[str, str] | None:
     stems = {shape.removesuffix("Left").removesuffix("Right") for shape in shapes}
     if len(stems) != 1:
         return None
-    left, right = (f"{next(iter(stems))}{side}" for side in ("Left", "Right"))
-    return (left, right) if left in BLENDSHAPES and right in BLENDSHAPES else None
+    stem = next(iter(stems))
+    left, right = f"{stem}Left", f"{stem}Right"
+    sided = stem not in _MOVED and {left, right} <= set(BLENDSHAPES)
+    return (left, right) if sided else None
 
 
 def check_actions(faces: pd.DataFrame, actions: Sequence[str]) -> tuple[str, ...]:
@@ -113,7 +116,7 @@ def events(presence: Presence, faces: pd.DataFrame, actions: Sequence[str]) -> p
                 found.append(own | event | {"asymmetry": _mean(balance[part])})
     table = pd.DataFrame(found, columns=list(_EVENTS)).astype(_EVENTS)
     order = table["source"].map({name: i for i, name in enumerate(dict.fromkeys(faces["source"]))})
-    by = [table["onset_s"], table["track_id"], order]
+    by = [table["track_id"], table["onset_s"], order]
     return table.iloc[np.lexsort([part.to_numpy() for part in by])].reset_index(drop=True)
 
 
