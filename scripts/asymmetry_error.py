@@ -4,8 +4,8 @@
 
 Prints, of the smiling studio portraits, the asymmetry of ``AU12`` of each photo and of its mirror
 image, which must be the opposite: half of their sum is error. Then the same photos turned: the
-photo's own mesh, with its depth, is rotated about the vertical axis and drawn 60 cm away; the change
-from the unturned drawing is what the turn adds. The figures are in docs/actions.md.
+photo's own mesh, with its depth, is rotated about the vertical axis and drawn 60 cm away; the
+change from the unturned drawing is what the turn adds. The figures are in docs/actions.md.
 """
 
 from __future__ import annotations
@@ -65,8 +65,10 @@ def smile(analyzer: mien.EmotionAnalyzer, image: Image) -> tuple[float, float]:
 
 
 def main(folder: Path) -> None:
+    """Print both."""
     analyzer = mien.EmotionAnalyzer(also=("actions", "landmarks"), threads=1)
-    errors, changes = [], {turn: [] for turn in TURNS}
+    errors: list[float] = []
+    changes: dict[int, list[float]] = {turn: [] for turn in TURNS}
     for path in sorted(folder.glob("*_08.jpg")):
         photo = read_image(path)
         own, strength = smile(analyzer, photo)
