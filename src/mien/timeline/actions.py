@@ -33,6 +33,8 @@ REST_QUANTILE = 0.1
 MAX_YAW_DEG = 15.0
 #: Mean of both sides below which they are not compared: their ratio would be noise.
 LEAST_COMPARED = 0.25
+#: The columns of head pose, degrees.
+POSE = ("pitch_deg", "yaw_deg", "roll_deg")
 #: The units whose events are reported: all but eyelids, which `mien.Timeline.blinks` is about.
 EVENT_UNITS = tuple(name for name in ACTION_UNITS if name != "AU45")
 _MOVED = ("jaw", "mouth")  # jawLeft is the whole jaw moved to the left, not its left side
