@@ -2,65 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.actions import acted, smile
 from helpers.results import frame_result, mostly
 
 import mien
 from mien.errors import UsageError
-from mien.expressions.actions import ACTION_COLUMNS, ACTION_UNITS
+from mien.expressions.actions import ACTION_UNITS
 from mien.timeline.actions import EVENT_UNITS, SHORTEST_EVENT_S, sides_of
 
 FPS = 25.0
-Signals = Mapping[str, Sequence[float]]
-
-
-def timeline(
-    people: Mapping[int, Signals], yaw: float = 0.0, unfit: Mapping[int, str] | None = None
-) -> mien.Timeline:
-    """People with these actions frame by frame, all others at 0."""
-    count = len(next(iter(next(iter(people.values())).values())))
-    results = []
-    for index in range(count):
-        scores = dict.fromkeys(people, mostly("neutral"))
-        result = frame_result(index / FPS, scores, index=index, unfit=unfit)
-        measures = {
-            name: np.array(
-                [own[name][index] if name in own else 0.0 for own in people.values()], np.float32
-            )
-            for name in ACTION_COLUMNS
-        }
-        turned = np.full(len(people), yaw, np.float32)
-        results.append(
-            replace(
-                result,
-                scores=replace(result.scores, measures=measures),
-                quality=replace(result.quality, yaw_deg=turned),
-            )
-        )
-    return mien.Timeline.from_results(results)
-
-
-def smile(*, left: float = 0.8, right: float = 0.8, rest: float = 0.0) -> Signals:
-    """Rest for 2 s, a rise of 1 s, an apex of 1 s, a return of 1 s, rest for 3 s."""
-    shape = np.concatenate(
-        [np.zeros(50), np.linspace(0, 1, 25), np.ones(25), np.linspace(1, 0, 25), np.zeros(75)]
-    )
-
-    def side(top: float) -> list[float]:
-        return (rest + (top - rest) * shape).tolist()
-
-    sides = {"mouthSmileLeft": side(left), "mouthSmileRight": side(right)}
-    mean = np.mean(list(sides.values()), axis=0).tolist()
-    return {"AU12": mean, **sides}
 
 
 def test_a_smile_has_onset_apex_and_offset() -> None:
-    events = timeline({7: smile()}).actions()
+    events = acted({7: smile()}).actions()
     assert len(events) == 1
     event = events.iloc[0]
     assert (event["source"], event["track_id"], event["action"]) == ("film.mp4", 7, "AU12")
@@ -76,46 +33,44 @@ def test_a_smile_has_onset_apex_and_offset() -> None:
 
 
 def test_an_event_is_above_how_the_person_rests() -> None:
-    resting = timeline({1: smile(rest=0.5), 2: smile(left=0.7, right=0.7, rest=0.5)}).actions(
-        "AU12"
-    )
+    resting = acted({1: smile(rest=0.5), 2: smile(left=0.7, right=0.7, rest=0.5)}).actions("AU12")
     assert resting["track_id"].tolist() == [1]  # the other rises by 0.2
     assert resting["rest"].iloc[0] == pytest.approx(0.5)
 
 
 def test_small_changes_around_a_threshold_are_one_event() -> None:
     values = [0.0] * 50 + [0.5, 0.12] * 25 + [0.0] * 50
-    assert len(timeline({1: {"AU26": values}}).actions("AU26")) == 1
+    assert len(acted({1: {"AU26": values}}).actions("AU26")) == 1
     values = [0.0] * 50 + [0.5] * 10 + [0.0] * 2 + [0.5] * 10 + [0.0] * 50  # a gap of 0.08 s
-    assert len(timeline({1: {"AU26": values}}).actions("AU26")) == 1
+    assert len(acted({1: {"AU26": values}}).actions("AU26")) == 1
     values = [0.0] * 50 + [0.2] * 20 + [0.0] * 50  # never reaches the upper threshold
-    assert timeline({1: {"AU26": values}}).actions("AU26").empty
+    assert acted({1: {"AU26": values}}).actions("AU26").empty
     short = round(SHORTEST_EVENT_S * FPS) - 1
     values = [0.0] * 50 + [0.9] * short + [0.0] * 50
-    assert timeline({1: {"AU26": values}}).actions("AU26").empty
+    assert acted({1: {"AU26": values}}).actions("AU26").empty
 
 
 def test_events_that_are_cut_are_not_complete() -> None:
     at_start = [0.8] * 20 + [0.0] * 80
-    assert timeline({1: {"AU26": at_start}}).actions("AU26")["complete"].tolist() == [False]
+    assert acted({1: {"AU26": at_start}}).actions("AU26")["complete"].tolist() == [False]
     at_end = [0.0] * 80 + [0.8] * 20
-    assert timeline({1: {"AU26": at_end}}).actions("AU26")["complete"].tolist() == [False]
+    assert acted({1: {"AU26": at_end}}).actions("AU26")["complete"].tolist() == [False]
     lost = [0.0] * 40 + [0.8] * 20 + [np.nan] * 20 + [0.0] * 40
-    events = timeline({1: {"AU26": lost}}).actions("AU26")
+    events = acted({1: {"AU26": lost}}).actions("AU26")
     assert events["complete"].tolist() == [False]
     assert events["offset_s"].iloc[0] == pytest.approx(2.4)  # not across the gap
     blinked = [0.0] * 40 + [0.8] * 10 + [np.nan] * 2 + [0.8] * 10 + [0.0] * 40
-    assert timeline({1: {"AU26": blinked}}).actions("AU26")["complete"].tolist() == [True]
+    assert acted({1: {"AU26": blinked}}).actions("AU26")["complete"].tolist() == [True]
 
 
 def test_smoothing_does_not_change_events() -> None:
-    plain = timeline({1: smile()})
+    plain = acted({1: smile()})
     assert plain.smooth(1.0).actions().equals(plain.actions())
 
 
 def test_smoothing_covers_actions_and_leaves_missing_values_missing() -> None:
     values = [0.0] * 30 + [1.0] * 30 + [np.nan] * 30 + [1.0] * 30
-    smoothed = timeline({1: {"AU12": values}}).smooth(0.4).faces["AU12"].to_numpy()
+    smoothed = acted({1: {"AU12": values}}).smooth(0.4).faces["AU12"].to_numpy()
     assert np.isnan(smoothed[60:90]).all()
     assert 0.05 < smoothed[28] < smoothed[31] < 0.95
     assert smoothed[59] == pytest.approx(1)  # nothing is mixed in from where nothing is
@@ -123,25 +78,25 @@ def test_smoothing_covers_actions_and_leaves_missing_values_missing() -> None:
 
 
 def test_unfit_faces_have_no_events() -> None:
-    unfit = timeline({1: smile()}, unfit={1: "blurred"})
+    unfit = acted({1: smile()}, unfit={1: "blurred"})
     assert unfit.actions().empty
     assert len(unfit.with_all_faces().actions()) == 1
 
 
 def test_the_stronger_side_has_the_sign() -> None:
-    left = timeline({1: smile(left=0.9, right=0.3)}).actions()
+    left = acted({1: smile(left=0.9, right=0.3)}).actions()
     assert left["asymmetry"].iloc[0] == pytest.approx(0.5, abs=0.02)
-    right = timeline({1: smile(left=0.3, right=0.9)}).actions()
+    right = acted({1: smile(left=0.3, right=0.9)}).actions()
     assert right["asymmetry"].iloc[0] == pytest.approx(-0.5, abs=0.02)
 
 
 def test_asymmetry_over_time_is_missing_for_weak_smiles_and_turned_heads() -> None:
-    sides = timeline({1: smile(left=0.9, right=0.3)}).asymmetry()
+    sides = acted({1: smile(left=0.9, right=0.3)}).asymmetry()
     assert list(sides.columns) == ["source", "track_id", "time_s", "left", "right", "asymmetry"]
     assert np.isnan(sides["asymmetry"].to_numpy()[:50]).all()
     assert sides["asymmetry"].to_numpy()[80] == pytest.approx(0.5)
     assert sides["left"].to_numpy()[80] == pytest.approx(0.9)
-    turned = timeline({1: smile(left=0.9, right=0.3)}, yaw=-20)
+    turned = acted({1: smile(left=0.9, right=0.3)}, yaw=-20)
     assert turned.asymmetry()["asymmetry"].isna().all()
     assert np.isnan(turned.actions()["asymmetry"].iloc[0])
 
@@ -152,12 +107,12 @@ def test_actions_with_sides() -> None:
     for name in ("AU26", "AU28", "jawOpen", "jawLeft", "mouthRight"):
         assert sides_of(name) is None, name
     with pytest.raises(UsageError, match="AU26 has no left and right side"):
-        timeline({1: smile()}).asymmetry("AU26")
+        acted({1: smile()}).asymmetry("AU26")
 
 
 def test_events_are_in_order_and_of_the_actions_asked_for() -> None:
     one, two = smile(), {"AU26": [0.0] * 10 + [0.9] * 20 + [0.0] * 170}
-    both = timeline({1: one, 2: two})
+    both = acted({1: one, 2: two})
     assert both.actions()["action"].tolist() == ["AU26", "AU12"]
     assert both.actions("AU12", "mouthSmileLeft")["action"].tolist() == ["AU12", "mouthSmileLeft"]
     assert "AU45" not in EVENT_UNITS
@@ -165,8 +120,8 @@ def test_events_are_in_order_and_of_the_actions_asked_for() -> None:
 
 
 def test_nothing_to_report_is_an_empty_table_of_the_same_columns() -> None:
-    full = timeline({1: smile()}).actions()
-    nothing = timeline({1: {"AU12": [np.nan] * 20}})
+    full = acted({1: smile()}).actions()
+    nothing = acted({1: {"AU12": [np.nan] * 20}})
     empty: pd.DataFrame = nothing.actions()
     assert empty.empty
     assert empty.dtypes.equals(full.dtypes)
@@ -178,4 +133,4 @@ def test_errors_say_what_to_do() -> None:
     with pytest.raises(UsageError, match="analyze again with --actions"):
         plain.actions()
     with pytest.raises(UsageError, match="there is no action 'AU06'"):
-        timeline({1: smile()}).actions("AU06")
+        acted({1: smile()}).actions("AU06")
