@@ -27,7 +27,7 @@ def test_a_table_with_actions_has_a_section_of_them() -> None:
     text = words(acted({1: signals}).smooth(0.5))
     assert "Facial actions and head pose" in text
     assert "AU12 lip corner puller" in text
-    assert "Person 1 8.0 s 1 8 0.20 s 2 %" in text  # observed, blinks, per minute, length, closed
+    assert "Person 1 8.0 s 1 8 0.20 s 3 %" in text  # observed, blinks, per minute, length, closed
     assert "At 25 frames per second lengths are multiples of 0.04 s" in text
     assert re.search(r"Person 1 AU12 lip corner puller 2\.\d s 2\.\d s 4\.\d s 2\.\d s 0\.60", text)
     assert "+0.50" in text

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from pathlib import Path
+from xml.etree import ElementTree
+
 import numpy as np
 import pandas as pd
 import pytest
 from helpers.actions import acted, smile
+from helpers.command import mien as run
 from helpers.results import frame_result, mostly
 
 import mien
@@ -134,3 +139,56 @@ def test_errors_say_what_to_do() -> None:
         plain.actions()
     with pytest.raises(UsageError, match="there is no action 'AU06'"):
         acted({1: smile()}).actions("AU06")
+
+
+def test_events_are_exported_as_a_table(tmp_path: Path) -> None:
+    timeline = acted({1: smile(left=0.9)})
+    path = timeline.export(tmp_path / "events.csv", actions=True)
+    table = pd.read_csv(path)
+    assert list(table.columns) == list(timeline.actions().columns)
+    assert table["offset_s"].to_numpy() == pytest.approx(timeline.actions()["offset_s"].to_numpy())
+    assert [p.name for p in tmp_path.iterdir()] == ["events.csv"]
+    with pytest.raises(UsageError, match="subtitles hold expressions only"):
+        timeline.export(tmp_path / "a.vtt", actions=True)
+
+
+def test_elan_has_a_tier_for_each_action_with_its_phases(tmp_path: Path) -> None:
+    timeline = acted({1: smile()})
+    root = ElementTree.parse(timeline.export(tmp_path / "a.eaf", actions=True)).getroot()
+    slots = {s.attrib["TIME_SLOT_ID"]: int(s.attrib["TIME_VALUE"]) for s in root.iter("TIME_SLOT")}
+    tiers = {tier.attrib["TIER_ID"]: tier for tier in root.iter("TIER")}
+    assert list(tiers) == ["Person 1", "Person 1 AU12"]
+    assert {tier.attrib["PARTICIPANT"] for tier in tiers.values()} == {"Person 1"}
+    phases = []
+    for annotation in tiers["Person 1 AU12"].iter("ALIGNABLE_ANNOTATION"):
+        ends = [slots[annotation.attrib[f"TIME_SLOT_REF{i}"]] for i in (1, 2)]
+        phases.append((annotation.findtext("ANNOTATION_VALUE"), *ends))
+    event = timeline.actions().iloc[0]
+    times = [round(1000 * event[name]) for name in ("onset_s", "apex_s", "apex_end_s", "offset_s")]
+    assert phases == [
+        (name, *ends)
+        for name, ends in zip(("onset", "apex", "offset"), pairwise(times), strict=True)
+    ]
+    plain = ElementTree.parse(timeline.export(tmp_path / "b.eaf")).getroot()
+    assert [tier.attrib["TIER_ID"] for tier in plain.iter("TIER")] == ["Person 1"]
+
+
+def test_the_commands_write_actions(tmp_path: Path) -> None:
+    table = acted({1: smile()}).save(tmp_path / "t.parquet")
+    for name in ("e.csv", "e.svg", "e.eaf"):
+        done = run("export", table, "-o", tmp_path / name, "--actions")
+        assert done.exit_code == 0, done.output
+    assert pd.read_csv(tmp_path / "e.csv")["action"].tolist() == ["AU12"]
+    assert "AU12 lip corner puller" in (tmp_path / "e.svg").read_text("utf-8")
+    done = run("export", table, "-o", tmp_path / "e.vtt", "--actions")
+    assert done.exit_code == 2
+    done = run("export", table, "-o", tmp_path / "f.svg", "--actions", "--plane")
+    assert (done.exit_code, "leave one out" in done.output) == (2, True)
+    done = run("summarize", table, "-o", tmp_path / "sum", "--clips", "0")
+    assert done.exit_code == 0, done.output
+    assert len(pd.read_csv(tmp_path / "sum" / "t.actions.csv")) == 1
+    plain = mien.Timeline.from_results([frame_result(0.0, {1: mostly("neutral")})])
+    plain.save(tmp_path / "plain.parquet")
+    done = run("export", tmp_path / "plain.parquet", "-o", tmp_path / "p.csv", "--actions")
+    assert done.exit_code == 2
+    assert "analyze again with --actions" in done.output

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mien.expressions.actions import ACTION_COLUMNS, UNIT_NAMES
+from mien.expressions.actions import UNIT_NAMES
 from mien.labels import color_of, hex_color
 from mien.plots import actions_plot
 from mien.plots.actions import ANGLES
@@ -35,7 +35,7 @@ def actions_section(
         span: first and last second of the axis.
         clock: writes a time.
     """
-    if not people or not set(ACTION_COLUMNS) <= set(video.faces.columns):
+    if not people or not video.has_actions:
         return None
     if not np.isfinite(video.counted_faces["AU12"].to_numpy(np.float64)).any():
         return {"plots": []}

@@ -14,6 +14,7 @@ from mien.results.embeddings import Embeddings, read_embeddings, write_embedding
 from mien.results.files import SUFFIXES, AnalysisFiles
 from mien.results.peaks import Peak, read_peaks, write_peaks
 from mien.results.settings import RunSettings
+from mien.results.tables import write_table
 from mien.timeline import actions as facial
 from mien.timeline import subtitles
 from mien.timeline.blinks import blinks
@@ -223,23 +224,43 @@ class Timeline(Plots):
         return describe(video._presence, video.faces, video.embeddings, name, person, group)
 
     def export(
-        self, path: str | Path, min_s: float = SHORTEST_S, *, overwrite: bool = False
+        self,
+        path: str | Path,
+        min_s: float = SHORTEST_S,
+        *,
+        actions: bool = False,
+        overwrite: bool = False,
     ) -> Path:
         """Write it as it is now (smoothed, if it is) for other programs, by the suffix of `path`.
 
         ``.vtt`` (WebVTT subtitles) and ``.eaf`` (ELAN) hold the `segments` of one video, none
         shorter than `min_s` seconds; `mien.results.files.SUFFIXES` the two tables.
 
+        Args:
+            path: the file.
+            min_s: seconds.
+            actions: in an ``.eaf`` also onset, apex and offset of facial actions, in a tier for
+                each; as a table the events (`actions`) instead of faces and images.
+            overwrite: replace a file that mien did not write.
+
         Raises:
             UsageError: another suffix, nothing can be written there, several videos where one is
-                needed, or the table has no times or people.
+                needed, the table has no times or people, or no facial actions, or these are to go
+                into subtitles.
         """
         target = Path(path)
         suffix = target.suffix.lower()
         if suffix not in (*subtitles.SUFFIXES, *SUFFIXES):
             every = ", ".join((*subtitles.SUFFIXES, *SUFFIXES))
             raise UsageError(f"unsupported file type {target.name!r}: use {every}.")
+        if actions and suffix == ".vtt":
+            raise UsageError(
+                f"subtitles hold expressions only: write actions to an .eaf or a table, not to "
+                f"{target.name}."
+            )
         smooth_s = self.settings.smooth_s
+        if suffix in SUFFIXES and actions:
+            return write_table(self.actions(), target, overwrite=overwrite)
         if suffix in SUFFIXES:
             values = f"smoothed over {smooth_s:g} s" if smooth_s else self.settings.values
             settings = replace(self.settings, smooth_s=0.0, values=values)
@@ -252,6 +273,8 @@ class Timeline(Plots):
             )
         stretches = subtitles.stretches(self.segments(min_s), self._are_probabilities, self.name_of)
         note = (f"Smoothed over {smooth_s:g} s. " if smooth_s else "") + self.unfit_note
+        if actions:
+            stretches += subtitles.action_stretches(self.actions(), self.name_of)
         if suffix == ".vtt":
             return subtitles.write_webvtt(stretches, target, note, overwrite=overwrite)
         video = next(iter(self.sources), "")
