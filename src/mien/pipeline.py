@@ -229,7 +229,7 @@ class Pipeline:
             for one in values:
                 own = one.added(own)
             if self.heads is not None:
-                own = self._finished(self.heads.completed(own, _turns(values)))
+                own = self._finished(self.heads.completed(scores[rows], own, _turns(values)))
             results.append(self._result(detection, own, values, 1000 * seconds))
         return results
 

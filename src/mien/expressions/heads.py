@@ -302,34 +302,46 @@ class HeadedClassifier:
 
     def classify(self, crops: Crops) -> Scores:
         """Classify ``(n, S, S, 3)`` uint8 RGB crops, in one pass of the model."""
-        scores = self._headed(self._with_features.classify(crops), {})
-        if self.needs_mesh:  # `completed` takes the features once more
-            return scores
-        embeddings = {name: v for name, v in scores.embeddings.items() if name in self._also}
-        return replace(scores, embeddings=embeddings)
+        scores = self._headed(self.heads, self._with_features.classify(crops), {})
+        # `completed` takes the features once more.
+        return scores if self.needs_mesh else self._as_requested(scores)
 
-    def completed(self, scores: Scores, columns: Mapping[str, FloatArray]) -> Scores:
+    def completed(
+        self, classified: Scores, scores: Scores, columns: Mapping[str, FloatArray]
+    ) -> Scores:
         """`scores` with the columns of all heads, once facial actions and head pose are known.
 
         Args:
-            scores: what `classify` gave, with the measures of further networks.
-            columns: head pose and further columns of the same faces, each ``(n,)``.
+            classified: what `classify` gave.
+            scores: the same with the measures of further networks, which replaced columns of heads
+                that have the same name.
+            columns: head pose of the same faces, each ``(n,)``.
         """
-        scores = self._headed(scores, {**scores.measures, **columns})
-        dropped = () if FEATURES in self._also else (FEATURES,)
-        embeddings = {name: v for name, v in scores.embeddings.items() if name not in dropped}
-        return replace(scores, embeddings=embeddings)
+        own = {name for head in self.heads for name in head.card.measures}
+        kept = {name: column for name, column in classified.measures.items() if name in own}
+        scores = replace(scores, measures={**scores.measures, **kept})
+        late = [head for head in self.heads if head.card.further_columns]
+        return self._as_requested(self._headed(late, scores, {**scores.measures, **columns}))
 
-    def _headed(self, scores: Scores, columns: Mapping[str, FloatArray]) -> Scores:
-        """`scores` with what the heads make of the features and of `columns`."""
+    def _headed(
+        self, heads: Sequence[Head], scores: Scores, columns: Mapping[str, FloatArray]
+    ) -> Scores:
+        """`scores` with what some heads make of the features and of `columns`."""
         features, n = scores.embeddings.get(FEATURES), len(scores)
-        measures = dict(scores.measures)
-        for head in self.heads:
-            measures |= head.measures(head.inputs(features, columns, n))
-        replacing, values = self._expression, scores.values
-        if replacing is not None:
-            values = replacing.values(replacing.inputs(features, columns, n))
+        measures, values = dict(scores.measures), scores.values
+        for head in heads:
+            inputs = head.inputs(features, columns, n)
+            measures |= head.measures(inputs)
+            if head is self._expression:
+                values = head.values(inputs)
         return replace(scores, values=values, labels=self.labels, measures=measures)
+
+    def _as_requested(self, scores: Scores) -> Scores:
+        """`scores` without the features that only heads needed."""
+        if FEATURES in self._also or FEATURES not in scores.embeddings:
+            return scores
+        kept = {name: v for name, v in scores.embeddings.items() if name != FEATURES}
+        return replace(scores, embeddings=kept)
 
     def activations(self, crops: Crops) -> Activations:
         """Those of the model itself, without the heads."""
