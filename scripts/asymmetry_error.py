@@ -77,16 +77,18 @@ def main(folder: Path) -> None:
         if not strength >= 0.25:
             continue
         errors.append((own + mirrored) / 2)
-        mesh = analyzer(photo).mesh.points[0].astype(np.float64)
+        found = analyzer(photo).mesh
+        assert found is not None
+        mesh = found.points[0].astype(np.float64)
         drawn = {turn: smile(analyzer, render(photo, mesh, turn)) for turn in TURNS}
         for turn, (value, there) in drawn.items():
             changes[turn].append(value - drawn[0][0] if there >= 0.25 else np.nan)
     print(f"mirror error: mean {np.mean(errors):+.3f}, mean absolute {np.mean(np.abs(errors)):.3f}")
-    for turn, values in changes.items():
-        there = np.array(values)[np.isfinite(values)]
+    for turn, added in changes.items():
+        kept = np.array(added)[np.isfinite(added)]
         print(
-            f"yaw {turn:+d}: {len(there)} of {len(values)}, mean change {there.mean():+.3f}, "
-            f"largest {np.abs(there).max():.3f}"
+            f"yaw {turn:+d}: {len(kept)} of {len(added)}, mean change {kept.mean():+.3f}, "
+            f"largest {np.abs(kept).max():.3f}"
         )
 
 

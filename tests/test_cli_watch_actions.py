@@ -80,7 +80,8 @@ def test_the_margin_lists_them_below_the_probabilities() -> None:
     assert (more[:, :640] == plain[:, :640]).all()  # the frame itself is the same
 
     def inked(drawn: Image) -> int:
-        return int((drawn[:, 640:] < 200).any(axis=(1, 2)).nonzero()[0].max())
+        dark = (drawn[:, 640:] < 200).reshape(len(drawn), -1).any(axis=1)
+        return int(np.flatnonzero(dark).max())
 
     assert inked(more) > inked(plain)
 

@@ -134,7 +134,8 @@ class Head(FeatureModel[HeadCard]):
     def summary(self) -> dict[str, Any]:
         """The head in the settings of a table: name, SHA-256, task and thresholds by column."""
         least = dict(zip(self.card.columns, self.card.thresholds, strict=False))
-        head = {"name": self.card.name, "sha256": self.sha256, "task": self.card.task}
+        head: dict[str, Any] = {"name": self.card.name, "sha256": self.sha256}
+        head["task"] = self.card.task
         if self.card.further_columns:
             head["inputs"] = list(self.card.inputs)
         return head | ({"thresholds": least} if least else {})
