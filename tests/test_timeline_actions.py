@@ -15,8 +15,8 @@ from helpers.results import frame_result, mostly
 
 import mien
 from mien.errors import UsageError
-from mien.expressions.actions import ACTION_UNITS
-from mien.timeline.actions import EVENT_UNITS, SHORTEST_EVENT_S, sides_of
+from mien.expressions.actions import ACTION_UNITS, USABLE_UNITS
+from mien.timeline.actions import SHORTEST_EVENT_S, sides_of
 
 FPS = 25.0
 
@@ -88,6 +88,12 @@ def test_unfit_faces_have_no_events() -> None:
     assert len(unfit.with_all_faces().actions()) == 1
 
 
+def test_turned_heads_have_no_events() -> None:
+    assert acted({1: smile()}, yaw=-35).actions().empty
+    assert len(acted({1: smile()}, yaw=-25).actions()) == 1
+    assert acted({1: {"AU26": [0.0, 1.0] * 50}}, yaw=40).moving_actions() == ("AU12",)
+
+
 def test_the_stronger_side_has_the_sign() -> None:
     left = acted({1: smile(left=0.9, right=0.3)}).actions()
     assert left["asymmetry"].iloc[0] == pytest.approx(0.5, abs=0.02)
@@ -120,8 +126,10 @@ def test_events_are_in_order_and_of_the_actions_asked_for() -> None:
     both = acted({1: one, 2: two})
     assert both.actions()["action"].tolist() == ["AU26", "AU12"]
     assert both.actions("AU12", "mouthSmileLeft")["action"].tolist() == ["AU12", "mouthSmileLeft"]
-    assert "AU45" not in EVENT_UNITS
-    assert set(EVENT_UNITS) < set(ACTION_UNITS)
+    weak = acted({1: {"AU17": [0.0] * 10 + [0.9] * 20 + [0.0] * 170}})
+    assert weak.actions().empty  # measurements do not support it
+    assert weak.actions("AU17")["action"].tolist() == ["AU17"]
+    assert set(USABLE_UNITS) < set(ACTION_UNITS)
 
 
 def test_nothing_to_report_is_an_empty_table_of_the_same_columns() -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mien.errors import UsageError
-from mien.expressions.actions import ACTION_UNITS, BLENDSHAPES
+from mien.expressions.actions import ACTION_UNITS, BLENDSHAPES, USABLE_UNITS
 from mien.timeline.smoothing import Run, runs
 from mien.timeline.tracks import Presence
 from mien.types import Floats
@@ -29,14 +29,14 @@ SHORTEST_EVENT_S = 0.15
 APEX = 0.9
 #: Rest: this quantile of a person's values in a video.
 REST_QUANTILE = 0.1
-#: Beyond this turn of the head, degrees, one side hides and the sides are not compared.
+#: Beyond this turn of the head, degrees, units change with the turn and events do not count.
+MAX_TURN_DEG = 30.0
+#: Beyond this turn one side begins to hide, and the sides are not compared.
 MAX_YAW_DEG = 15.0
 #: Mean of both sides below which they are not compared: their ratio would be noise.
 LEAST_COMPARED = 0.25
 #: The columns of head pose, degrees.
 POSE = ("pitch_deg", "yaw_deg", "roll_deg")
-#: The units whose events are reported: all but eyelids, which `mien.Timeline.blinks` is about.
-EVENT_UNITS = tuple(name for name in ACTION_UNITS if name != "AU45")
 _MOVED = ("jaw", "mouth")  # jawLeft is the whole jaw moved to the left, not its left side
 _EVENTS = {
     "source": "string",
@@ -75,7 +75,7 @@ def sides_of(action: str) -> tuple[str, str] | None:
 
 
 def check_actions(faces: pd.DataFrame, actions: Sequence[str]) -> tuple[str, ...]:
-    """The actions, or `EVENT_UNITS` where none is named, once it is clear that they are there.
+    """The actions, or `USABLE_UNITS` where none is named, once it is clear that they are there.
 
     Raises:
         UsageError: the table has no actions, or there is no action of that name.
@@ -89,7 +89,7 @@ def check_actions(faces: pd.DataFrame, actions: Sequence[str]) -> tuple[str, ...
                 f"there is no action {name!r}: name units ({', '.join(ACTION_UNITS)}) or "
                 "blendshapes such as mouthSmileLeft."
             )
-    return tuple(dict.fromkeys(actions)) or EVENT_UNITS
+    return tuple(dict.fromkeys(actions)) or USABLE_UNITS
 
 
 def events(presence: Presence, faces: pd.DataFrame, actions: Sequence[str]) -> pd.DataFrame:
@@ -106,7 +106,7 @@ def events(presence: Presence, faces: pd.DataFrame, actions: Sequence[str]) -> p
     import pandas as pd
 
     presence.need_people()
-    columns = {name: faces[name].to_numpy(np.float64) for name in actions}
+    columns = {name: towards_camera(faces, name) for name in actions}
     starts, ends = presence.spans
     found: list[dict[str, Any]] = []
     for (source, person), everything in presence.judged.items():
@@ -120,6 +120,12 @@ def events(presence: Presence, faces: pd.DataFrame, actions: Sequence[str]) -> p
     order = table["source"].map({name: i for i, name in enumerate(dict.fromkeys(faces["source"]))})
     by = [table["track_id"], table["onset_s"], order]
     return table.iloc[np.lexsort([part.to_numpy() for part in by])].reset_index(drop=True)
+
+
+def towards_camera(faces: pd.DataFrame, action: str) -> Floats:
+    """``(n,)``: values of an action; NaN where the head is turned by more than `MAX_TURN_DEG`."""
+    turned = faces["yaw_deg"].abs().to_numpy(np.float64) > MAX_TURN_DEG
+    return np.where(turned, np.nan, faces[action].to_numpy(np.float64))
 
 
 def _events(starts: Floats, ends: Floats, values: Floats) -> list[tuple[dict[str, Any], slice]]:

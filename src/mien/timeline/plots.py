@@ -111,7 +111,8 @@ class Plots(TimelineTables):
         """
         self._presence.need_people()
         facial.check_actions(self.faces, USABLE_UNITS)
-        values = self.raw.faces[list(USABLE_UNITS)].to_numpy(np.float64)
+        faces = self.raw.faces
+        values = np.stack([facial.towards_camera(faces, name) for name in USABLE_UNITS], axis=1)
         moves = np.zeros(len(USABLE_UNITS), bool)
         for rows in self._presence.judged.values():
             own = values[rows][np.isfinite(values[rows]).all(axis=1)]

@@ -115,11 +115,13 @@ class Timeline(Plots):
 
         An event lasts while the unsmoothed value is at least 0.10 above the person's rest, and
         must reach 0.25 above it; rest is the 10th percentile of the person's values in the video.
-        Events, and gaps in them, of less than 0.15 s do not count (docs/actions.md).
+        Events, and gaps in them, of less than 0.15 s do not count, nor does a head that is turned
+        by more than 30 degrees, which moves units by itself (docs/actions.md).
 
         Args:
-            names: units (``AU12``) or blendshapes (``mouthSmileLeft``); by default all units but
-                AU45, which `blinks` is about.
+            names: units (``AU12``) or blendshapes (``mouthSmileLeft``); by default those units
+                that measurements support, `mien.expressions.actions.USABLE_UNITS`. AU45 is what
+                `blinks` is about.
 
         Returns:
             source, track_id, action, onset_s (the rise begins), apex_s and apex_end_s (at least
