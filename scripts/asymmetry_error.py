@@ -1,11 +1,13 @@
-"""How far the asymmetry of a smile is from the truth, and what a turned head adds to it.
+"""How far the asymmetry of a smile is from the truth, and what a turned head adds to actions.
 
     python scripts/asymmetry_error.py ../shared/media/photos
 
 Prints, of the smiling studio portraits, the asymmetry of ``AU12`` of each photo and of its mirror
 image, which must be the opposite: half of their sum is error. Then the same photos turned: the
 photo's own mesh, with its depth, is rotated about the vertical axis and drawn 60 cm away; the
-change from the unturned drawing is what the turn adds. The figures are in docs/actions.md.
+change from the unturned drawing is what the turn adds to the asymmetry. Last, of all portraits
+those are counted whose units a turn changes by more than an event needs. The figures are in
+docs/actions.md.
 """
 
 from __future__ import annotations
@@ -17,11 +19,13 @@ import cv2
 import numpy as np
 
 import mien
+from mien.expressions.actions import ACTION_UNITS
 from mien.faces.pose import canonical_face
 from mien.media.images import read_image
-from mien.types import Floats, Image
+from mien.timeline.actions import HIGH
+from mien.types import FloatArray, Floats, Image
 
-TURNS = (-30, -20, -15, -10, -5, 0, 5, 10, 15, 20, 30)
+TURNS = (-45, -30, -20, -15, -10, -5, 0, 5, 10, 15, 20, 30, 45)
 SIDE, FACE_CM, DISTANCE_CM = 640, 14.0, 60.0
 
 
@@ -64,6 +68,31 @@ def smile(analyzer: mien.EmotionAnalyzer, image: Image) -> tuple[float, float]:
     return (left - right) / max(left + right, 1e-6), (left + right) / 2
 
 
+def units(analyzer: mien.EmotionAnalyzer, image: Image) -> FloatArray:
+    """The units of the largest face; NaN without a mesh."""
+    result = analyzer(image)
+    if not len(result):
+        return np.full(len(ACTION_UNITS), np.nan, np.float32)
+    return np.array([result.scores.measures[name][0] for name in ACTION_UNITS], np.float32)
+
+
+def count_changes(analyzer: mien.EmotionAnalyzer, folder: Path) -> None:
+    """Print how many portraits each turn changes."""
+    changes: dict[int, list[FloatArray]] = {turn: [] for turn in TURNS}
+    for path in sorted(folder.glob("???_0?.jpg")):
+        photo = read_image(path)
+        found = analyzer(photo).mesh
+        assert found is not None
+        mesh = found.points[0].astype(np.float64)
+        drawn = {turn: units(analyzer, render(photo, mesh, turn)) for turn in TURNS}
+        for turn, values in drawn.items():
+            changes[turn].append(np.abs(values - drawn[0]))
+    for turn, rows in changes.items():
+        large = (np.array(rows) > HIGH).sum(axis=0)
+        named = [f"{name} {n}" for name, n in zip(ACTION_UNITS, large, strict=True) if n]
+        print(f"yaw {turn:+d}: of {len(rows)} portraits change: {', '.join(named) or 'none'}")
+
+
 def main(folder: Path) -> None:
     """Print both."""
     analyzer = mien.EmotionAnalyzer(also=("actions", "landmarks"), threads=1)
@@ -90,6 +119,7 @@ def main(folder: Path) -> None:
             f"yaw {turn:+d}: {len(kept)} of {len(added)}, mean change {kept.mean():+.3f}, "
             f"largest {np.abs(kept).max():.3f}"
         )
+    count_changes(analyzer, folder)
 
 
 if __name__ == "__main__":
