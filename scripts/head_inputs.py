@@ -51,10 +51,10 @@ def read(data: Path, split: str, every: int) -> tuple[FloatArray, FloatArray]:
     return both[there], faces.distribution[there]
 
 
-def kl(truth: FloatArray, values: FloatArray) -> float:
-    """Mean divergence of predictions from the votes, nats."""
+def kl(truth: FloatArray, values: FloatArray) -> FloatArray:
+    """``(n,)``: divergence of predictions from the votes, nats."""
     ratio = np.log(np.maximum(truth, 1e-9)) - np.log(np.maximum(values, 1e-9))
-    return float((truth * ratio).sum(axis=1).mean())
+    return np.asarray((truth * ratio).sum(axis=1), np.float32)
 
 
 def main() -> None:
@@ -78,6 +78,7 @@ def main() -> None:
         )
         inputs = np.concatenate([own[0] for own in parts.values()])
         votes = np.concatenate([own[1] for own in parts.values()])
+        first: FloatArray | None = None
         for chosen in CHOICES:
             columns = [np.arange(width)] if FEATURES in chosen else []
             every = input_columns(INPUTS)
@@ -102,13 +103,17 @@ def main() -> None:
                 path = Path(folder) / "head.onnx"
                 train_head(rows, HeadRecipe("regression"), path, lambda line: None)
                 values = Head(path).values(test[0][:, kept])
+            losses = kl(test[1], values)
+            first = losses if first is None else first
+            less = first - losses  # by the same faces
+            error = 1.96 * float(less.std()) / len(less) ** 0.5
             r = [np.corrcoef(values[:, k], test[1][:, k])[0, 1] for k in range(len(EMOTIONS))]
             named = ", ".join(
                 f"{label} {value:.3f}" for label, value in zip(EMOTIONS, r, strict=True)
             )
             print(
                 f"{name} {len(learn[0])}, test {len(test[0])}, {'+'.join(chosen)}: "
-                f"KL {kl(test[1], values):.4f}; r {named}",
+                f"KL {losses.mean():.4f}, less by {less.mean():.4f} (+-{error:.4f}); r {named}",
                 flush=True,
             )
 
