@@ -100,5 +100,13 @@ def _event(
         "complete": bool(row["complete"]),
         "seconds": f"{row['duration_s']:.1f}{NBSP}s",
         "peak": f"{row['peak']:.2f}",
-        "side": "–" if math.isnan(side) else f"{side:+.2f}".replace("-", "−"),
+        "side": _signed(side),
     }
+
+
+def _signed(value: float) -> str:
+    """Two decimals with a sign, which 0 does not have; NaN is a dash."""
+    if math.isnan(value):
+        return "–"
+    text = f"{value:+.2f}".replace("-", "−")
+    return text[1:] if text.endswith("0.00") else text
