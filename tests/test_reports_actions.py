@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import numpy as np
 from helpers.actions import acted, smile
+from helpers.command import mien as run
 from helpers.results import frame_result, mostly
 
 import mien
@@ -32,6 +34,21 @@ def test_a_table_with_actions_has_a_section_of_them() -> None:
     assert re.search(r"Person 1 AU12 lip corner puller 2\.\d s 2\.\d s 4\.\d s 2\.\d s 0\.60", text)
     assert "+0.50" in text
     assert "thick at its apex, unsmoothed." in text
+
+
+def test_units_are_chosen(tmp_path: Path) -> None:
+    timeline = acted({1: dict(smile()) | {"AU04": [0.0] * 60 + [0.8] * 140}})
+    assert "AU04 brow lowerer" not in words(timeline)  # measurements do not support it
+    table = timeline.save(tmp_path / "t.parquet")
+    done = run("report", table, "--units", "AU04,jawOpen")
+    assert done.exit_code == 0, done.output
+    page = (tmp_path / "t.html").read_text("utf-8")
+    assert "AU04 brow lowerer" in page
+    assert "jawOpen" in page
+    assert "AU12 lip" not in page
+    assert "measurements support" not in page
+    done = run("report", table, "-o", tmp_path / "u.html", "--units", "AU99")
+    assert (done.exit_code, "there is no action 'AU99'" in done.output) == (2, True)
 
 
 def test_events_that_are_cut_are_marked() -> None:

@@ -25,7 +25,11 @@ EVENTS = 200
 
 
 def actions_section(
-    video: Timeline, people: Sequence[int], span: tuple[float, float], clock: Clock
+    video: Timeline,
+    people: Sequence[int],
+    span: tuple[float, float],
+    clock: Clock,
+    chosen: Sequence[str] = (),
 ) -> dict[str, Any] | None:
     """The values of the section for the template; None for a table without actions or people.
 
@@ -34,12 +38,13 @@ def actions_section(
         people: track ids of those who are shown.
         span: first and last second of the axis.
         clock: writes a time.
+        chosen: units or blendshapes; by default those that move.
     """
     if not people or not video.has_actions:
         return None
     if not np.isfinite(video.counted_faces["AU12"].to_numpy(np.float64)).any():
         return {"plots": []}
-    actions = video.moving_actions()
+    actions = tuple(dict.fromkeys(chosen)) or video.moving_actions()
     curves = video.action_curves(actions, people)
     events = video.actions(*actions)
     strongest = events.assign(rise=events["peak"] - events["rest"]).nlargest(EVENTS, "rise")
@@ -54,6 +59,7 @@ def actions_section(
             for row in strongest.sort_values(["onset_s", "track_id"]).to_dict("records")
         ],
         "events_total": len(events),
+        "chosen": bool(chosen),
         "sides": bool(strongest["asymmetry"].notna().any()),
     }
 

@@ -17,6 +17,7 @@ from mien.plots import image_uri, plane_plot, time_text, time_ticks, timeline_pl
 from mien.reports.actions import actions_section
 from mien.reports.html import NBSP, WIDTHS, base, both_widths, render, whole_percent
 from mien.reports.methods import card_figures, model_card, settings_text
+from mien.timeline.actions import check_actions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,6 +40,7 @@ def write_report(
     path: str | Path,
     clips: Sequence[Clip] = (),
     *,
+    actions: Sequence[str] = (),
     overwrite: bool = False,
 ) -> Path:
     """Write the page about a timeline to an ``.html`` file.
@@ -51,17 +53,20 @@ def write_report(
         path: the page.
         clips: clips to show, as from `mien.reports.highlights.write_clip`; the page refers to
             them by their names, so they belong beside it.
+        actions: units or blendshapes to draw, of a table with facial actions; by default
+            `mien.Timeline.moving_actions`.
         overwrite: replace a file that mien did not write, too.
 
     Raises:
         UsageError: nothing in the timeline has a time, its scores are not probabilities, the
-            name does not end in .html, or nothing can be written there.
+            name does not end in .html, nothing can be written there, or these actions are not in
+            the table.
     """
-    text = report_page(timeline, clips)
+    text = report_page(timeline, clips, actions)
     return write_page(text, path, (".html", ".htm"), overwrite=overwrite)
 
 
-def report_page(timeline: Timeline, clips: Sequence[Clip] = ()) -> str:
+def report_page(timeline: Timeline, clips: Sequence[Clip] = (), actions: Sequence[str] = ()) -> str:
     """The page of `write_report` as text."""
     timed = set(timeline.images.loc[timeline.images["time_s"].notna(), "source"])
     videos = [source for source in timeline.sources if source in timed]
@@ -69,12 +74,14 @@ def report_page(timeline: Timeline, clips: Sequence[Clip] = ()) -> str:
         raise UsageError(
             "a report describes videos, but nothing in this table has a time; analyze a video."
         )
+    if actions:
+        check_actions(timeline.faces, actions)
     card, no_card = model_card(timeline.settings)
     return render(
         "report.html",
         title=base(videos[0]) if len(videos) == 1 else f"{len(videos)} videos",
         videos=[
-            _video(timeline.source(source), [clip for clip in clips if clip.source == source])
+            _video(timeline.source(source), [c for c in clips if c.source == source], actions)
             for source in videos
         ],
         has_clips=any(clip.file is not None for clip in clips),
@@ -105,7 +112,7 @@ def _color(label: str, labels: Sequence[str]) -> str:
     return hex_color(color_of(label, labels))
 
 
-def _video(video: Timeline, clips: Sequence[Clip]) -> dict[str, Any]:
+def _video(video: Timeline, clips: Sequence[Clip], actions: Sequence[str]) -> dict[str, Any]:
     """The values of one video for the template."""
     start = float(video.images["time_s"].min())
     span = (start, start + max(video.duration_s, 0.1))
@@ -148,7 +155,7 @@ def _video(video: Timeline, clips: Sequence[Clip]) -> dict[str, Any]:
             both_widths(timeline_plot, curves[1], span=span),
         ],
         "group_faces": group[0].counts is not None if group else False,
-        "actions": actions_section(video, ids[0], span, clock),
+        "actions": actions_section(video, ids[0], span, clock, actions),
         "planes": both_widths(plane_plot, paths, source=derived, span=span),
         "derived": derived,
         "strips": [[_strip(video, segments, unfit, i, span, clock) for i in part] for part in ids],
