@@ -9,7 +9,7 @@ from __future__ import annotations
 import mimetypes
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
@@ -155,6 +155,23 @@ def write_elan(
     order = _add(root, "TIME_ORDER")
     for ms, slot in slots.items():
         _add(order, "TIME_SLOT", TIME_SLOT_ID=slot, TIME_VALUE=str(ms))
+    _add_tiers(root, stretches, times, slots)
+    about = {"LINGUISTIC_TYPE_ID": _TYPE, "TIME_ALIGNABLE": "true", "GRAPHIC_REFERENCES": "false"}
+    _add(root, "LINGUISTIC_TYPE", **about)
+    ElementTree.register_namespace("xsi", _XSI)
+    ElementTree.indent(root)
+    head = '<?xml version="1.0" encoding="UTF-8"?>\n'
+    text = head + ElementTree.tostring(root, encoding="unicode") + "\n"
+    return write_text(target, text, overwrite=overwrite)
+
+
+def _add_tiers(
+    root: ElementTree.Element,
+    stretches: Sequence[Stretch],
+    times: Sequence[tuple[int, int]],
+    slots: Mapping[int, str],
+) -> None:
+    """A tier for each person, and for each action, with an annotation per stretch."""
     tiers: dict[str, ElementTree.Element] = {}
     for number, (stretch, (start, end)) in enumerate(zip(stretches, times, strict=True), 1):
         who, tier = _printable(stretch.who), _printable(stretch.place)
@@ -165,13 +182,6 @@ def write_elan(
         annotation = _add(tiers[tier], "ANNOTATION")
         aligned = _add(annotation, "ALIGNABLE_ANNOTATION", ANNOTATION_ID=f"a{number}", **about)
         _add(aligned, "ANNOTATION_VALUE", _printable(stretch.label))
-    about = {"LINGUISTIC_TYPE_ID": _TYPE, "TIME_ALIGNABLE": "true", "GRAPHIC_REFERENCES": "false"}
-    _add(root, "LINGUISTIC_TYPE", **about)
-    ElementTree.register_namespace("xsi", _XSI)
-    ElementTree.indent(root)
-    head = '<?xml version="1.0" encoding="UTF-8"?>\n'
-    text = head + ElementTree.tostring(root, encoding="unicode") + "\n"
-    return write_text(target, text, overwrite=overwrite)
 
 
 def _milliseconds(stretches: Sequence[Stretch]) -> list[tuple[int, int]]:
