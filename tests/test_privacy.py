@@ -48,7 +48,7 @@ CALLS = {
     "--embeddings identity,features --affect --actions --landmarks --fps 5 --width 200",
     "analyze adaptive": "analyze video.mp4 --adaptive --json --detector haar",
     "analyze jsonl": "analyze photo.jpg video.mp4 -o {out}/t.jsonl",
-    "watch": "watch video.mp4 --seconds 1 -o {out}/t.csv --record {out}/r.mp4",
+    "watch": "watch video.mp4 --seconds 1 --actions -o {out}/t.csv --record {out}/r.mp4",
     "view": "view table.parquet --at 0.5",
     "report": "report table.parquet -o {out}/page.html --affect",
     "summarize": "summarize table.parquet -o {out}/summary",
@@ -101,6 +101,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "--embeddings",
         "identity,features",
         "--keep-faces",
+        "--actions",
     ]
     command = [sys.executable, "-m", "mien", *call]
     done = subprocess.run(command, cwd=folder, capture_output=True, check=False)

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from mien.errors import UsageError, VideoError
 from mien.expressions.affect import AFFECT, coordinates_of, missing, provenance_note
 from mien.expressions.base import EmotionClassifier, describe_classifier
-from mien.expressions.heads import Head
+from mien.expressions.heads import Head, HeadedClassifier
 from mien.faces.detectors.base import describe_detector
 from mien.faces.detectors.box_formats import BoxFormat
+from mien.labels import ACTIONS
 from mien.media.base import TimedSource, checked, timing_of
 from mien.media.inputs import ALL_FRAMES, Input, VideoOptions
 from mien.media.photos import check_inputs, opened, photos
@@ -65,7 +66,8 @@ class EmotionAnalyzer:
             "features" (see `mien.labels.EMBEDDINGS`), "affect" (valence and arousal, derived where
             the model does not predict them), "actions" (facial actions, head pose and gaze, see
             `mien.expressions.actions`), and "landmarks": 478 points, beside a table.
-        heads: files of ``mien train-head``, or opened heads, on the features of the classifier.
+        heads: files of ``mien train-head``, or opened heads, on the features of the classifier;
+            those that learned from facial actions request "actions", too.
         box_format: format of the boxes of your own function or list, such as "xywh", see
             `mien.CustomDetector`; left, top, right, bottom in pixels by default.
 
@@ -118,6 +120,9 @@ class EmotionAnalyzer:
         self.classifier = load_classifier(
             classifier, heads=heads, **(options if is_network(classifier) else {})
         )
+        headed = self.classifier if isinstance(self.classifier, HeadedClassifier) else None
+        if headed is not None and headed.needs_mesh and ACTIONS not in also:
+            also = (*also, ACTIONS)
         for name in self.without:
             if name not in self.classifier.labels:
                 raise UsageError(
@@ -134,7 +139,8 @@ class EmotionAnalyzer:
         if derived:
             coordinates_of(self.labels)
         given = [name for model in models for name in model.measures]
-        self.measures: tuple[str, ...] = (*described.measures, *derived, *given)
+        every = (*described.measures, *derived, *given)
+        self.measures: tuple[str, ...] = tuple(dict.fromkeys(every))  # a head's replaces another
         self.settings = RunSettings(
             mien_version=metadata.version("mien"),
             detector=detector if isinstance(detector, str) else type(self.detector).__name__,
@@ -156,6 +162,7 @@ class EmotionAnalyzer:
             models,
             batch_size,
             self.settings,
+            headed if headed is not None and models else None,
         )
 
     def __repr__(self) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 
 from mien.errors import UsageError
 from mien.expressions import affect
+from mien.expressions.actions import ACTION_COLUMNS
 from mien.people.identities import People, find_people
 from mien.results import tables
 from mien.results.collection import as_tables
@@ -246,6 +247,11 @@ class TimelineTables(Comparable):
         raw = self.raw
         changed = replace(raw, settings=replace(raw.settings, all_faces=all_faces))
         return changed.smooth(self.settings.smooth_s)
+
+    @property
+    def has_actions(self) -> bool:
+        """Whether the table has people with facial actions."""
+        return set(ACTION_COLUMNS) <= set(self.faces.columns) and bool(self.track_ids)
 
     @property
     def counted_faces(self) -> pd.DataFrame:

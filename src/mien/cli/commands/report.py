@@ -16,6 +16,12 @@ def report(
         options.option("PAGE", "Page to write.", "-o", "--output", default="TABLE.html"),
     ] = None,
     affect: options.Affect = False,
+    units: Annotated[
+        str,
+        options.option(
+            "NAMES", "Facial actions to draw, such as AU04,AU12.", default="those that move"
+        ),
+    ] = "",
     smooth: options.Smooth = None,
     all_faces: options.AllFaces = False,
     by: Annotated[
@@ -56,4 +62,4 @@ def report(
     if affect:
         timeline = timeline.derive_affect()
     note_unfit(timeline)
-    wrote(write_report(timeline, page, overwrite=overwrite))
+    wrote(write_report(timeline, page, actions=options.names(units), overwrite=overwrite))
