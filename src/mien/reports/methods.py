@@ -17,6 +17,8 @@ _SETTINGS = {
     "uncertain_below": "uncertain below",
     "smooth_s": "smoothed over",
     "all_faces": "faces unfit to be judged",
+    "prior": "re-weighted",
+    "baseline": "calibrated to each person",
     "derived": "derived",
 }
 _FIGURES = {

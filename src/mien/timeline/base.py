@@ -213,6 +213,39 @@ class TimelineTables(Comparable):
             settings=replace(self.settings, derived=affect.provenance_note(names)),
         )
 
+    def baseline(self, reference: Any = "auto", neutral: Mapping[str, float] | None = None) -> Self:
+        """The same, calibrated to how each person's face looks at rest.
+
+        Probabilities become those relative to the person's resting face, facial actions the
+        difference from it, see `mien.timeline.baseline`. The values as they were stay in columns
+        that begin with ``raw_``; the settings say what was done. People without a baseline keep
+        their values.
+
+        Args:
+            reference: ``"auto"`` (the most neutral quarter of each person's time), a stretch of the
+                video such as ``"0:00-0:10"`` or ``(0, 10)`` seconds, the `Result` of a photo of the
+                person, a table of the person or its path; or a mapping of these by track id.
+            neutral: what the model says of the typical neutral face, by label; known of
+                ``mien-mobilenet``.
+
+        Raises:
+            UsageError: the table is calibrated already, nobody is at rest in the reference, it is
+                outside the video, of several people, or of another model.
+            InputError: the table of the reference cannot be read.
+        """
+        from mien.timeline.baseline import calibrated, neutral_face
+
+        if self.settings.baseline:
+            raise UsageError("this table is calibrated already: use the one with raw values.")
+        if not self._are_probabilities:
+            raise UsageError("a baseline needs probabilities, and these are scores.")
+        references = reference if isinstance(reference, Mapping) else {None: reference}
+        if neutral is None:
+            neutral = neutral_face(self.settings.classifier, self.labels)
+        raw = self.raw
+        done = replace(raw, **calibrated(raw, references, neutral))
+        return done.smooth(self.settings.smooth_s)
+
     def group(self, seconds: float | None = None) -> pd.DataFrame:
         """The mood of everyone together: mean expression, and how far faces differ.
 
