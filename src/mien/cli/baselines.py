@@ -66,6 +66,37 @@ def apply(timeline: Timeline, found: Mapping[int | None, Any]) -> Timeline:
     return done
 
 
+def check_target(table: Path | None, *, overwrite: bool) -> None:
+    """Make sure, before a run, that it would not go on with a table that is calibrated already.
+
+    Raises:
+        UsageError: it would.
+    """
+    from mien.results.settings import RunSettings
+    from mien.results.tables import read_table
+
+    if table is None or overwrite or not table.is_file():
+        return
+    if RunSettings.from_metadata(read_table(table)[1], table).baseline:
+        raise UsageError(
+            f"{table} is calibrated already: choose another name, or replace it with --overwrite."
+        )
+
+
+def calibrate_file(table: Path, found: Mapping[int | None, Any]) -> None:
+    """Calibrate the table that a run has just written; it keeps its raw values where that fails.
+
+    Raises:
+        UsageError: nobody has a baseline.
+    """
+    from mien.timeline.timeline import Timeline
+
+    try:
+        apply(Timeline.load(table), found).save(table, overwrite=True)
+    except UsageError as error:
+        raise UsageError(f"{str(error).rstrip('.')}; {table} has the raw values.") from error
+
+
 def analyzer_of(settings: RunSettings) -> EmotionAnalyzer:
     """An analyzer like the one that made a table, for a photo beside it.
 

@@ -233,9 +233,9 @@ class TimelineTables(Comparable):
                 outside the video, of several people, or of another model.
             InputError: the table of the reference cannot be read.
         """
-        from mien.timeline.baseline import calibrated, neutral_face
+        from mien.timeline.baseline import RAW, calibrated, neutral_face
 
-        if self.settings.baseline:
+        if self.settings.baseline or f"{RAW}{self.labels[0]}" in self.faces:
             raise UsageError("this table is calibrated already: use the one with raw values.")
         if not self._are_probabilities:
             raise UsageError("a baseline needs probabilities, and these are scores.")

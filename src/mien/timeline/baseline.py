@@ -50,7 +50,7 @@ CALMEST = 0.25
 CALM_SMOOTH_S = 1.0
 #: and refuses where neutral is less probable than this even then, or the time is shorter than
 #: `SHORTEST_S`: such a face is hardly ever seen at rest.
-LEAST_NEUTRAL = 0.25
+LEAST_NEUTRAL = 0.5
 #: What the column of an unchanged value begins with.
 RAW = "raw_"
 AUTO, NEUTRAL = "auto", "neutral"
@@ -357,7 +357,7 @@ def _table(
         again = affect.affect(shares, labels)
         faces = faces.assign(**{n: again[:, MEASURES.index(n)] for n in derived})
     raw = old[[*labels, *columns]].astype("float32").add_prefix(RAW)
-    return pd.concat([faces, raw], axis=1)
+    return pd.concat([faces, raw], axis=1).copy()  # in one piece
 
 
 def _peaks(peaks: Sequence[Peak], faces: pd.DataFrame) -> list[Peak]:

@@ -57,7 +57,7 @@ def analyze(
       mien analyze holiday/ -o faces.csv
       mien analyze film.mp4 -o film.parquet --annotate drawn.mp4
     """
-    from mien.cli.baselines import apply, references
+    from mien.cli.baselines import apply, calibrate_file, check_target, references
     from mien.cli.inputs import load_analyzer, video_options
     from mien.cli.output.images import show_faces
     from mien.cli.output.sinks import Outputs, Targets
@@ -94,6 +94,8 @@ def analyze(
     if baseline and (json or annotate is not None):
         shown = "--json" if json else "--annotate"
         raise UsageError(f"{shown} shows each frame at once, before --baseline is known: use -o.")
+    if baseline:
+        check_target(output, overwrite=overwrite)
     resting = references(baseline or (), lambda: analyzer)
     predictions.check(analyzer)
     frames = video_options(
@@ -136,6 +138,6 @@ def analyze(
     written = list(outputs.wrote())
     tally.show(written)
     if resting and output is not None and output in written:
-        apply(Timeline.load(output), resting).save(output, overwrite=True)
+        calibrate_file(output, resting)
     if tally.failed or outputs.failed:
         raise typer.Exit(SOME_FAILED)
