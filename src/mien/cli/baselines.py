@@ -66,15 +66,18 @@ def apply(timeline: Timeline, found: Mapping[int | None, Any]) -> Timeline:
     return done
 
 
-def check_target(table: Path | None, *, overwrite: bool) -> None:
-    """Make sure, before a run, that it would not go on with a table that is calibrated already.
+def check_target(table: Path | None, paths: Sequence[str], *, overwrite: bool) -> None:
+    """Make sure, before a run, that its results can be calibrated, and are not yet.
 
     Raises:
-        UsageError: it would.
+        UsageError: they cannot, or are.
     """
+    from mien.media.inputs import Inputs
     from mien.results.settings import RunSettings
     from mien.results.tables import read_table
 
+    if table is None and any(item.kind == "image" for item in Inputs(paths)):
+        raise UsageError("--baseline of images needs -o: it is known after all are analyzed.")
     if table is None or overwrite or not table.is_file():
         return
     if RunSettings.from_metadata(read_table(table)[1], table).baseline:

@@ -95,7 +95,7 @@ def analyze(
         shown = "--json" if json else "--annotate"
         raise UsageError(f"{shown} shows each frame at once, before --baseline is known: use -o.")
     if baseline:
-        check_target(output, overwrite=overwrite)
+        check_target(output, paths, overwrite=overwrite)
     resting = references(baseline or (), lambda: analyzer)
     predictions.check(analyzer)
     frames = video_options(
