@@ -143,7 +143,9 @@ def sequences(analyzer: mien.EmotionAnalyzer, video: Path) -> None:
     times = np.array(sorted(frames))
     for name, shifts in (("as they are", ()), ("mouth down", SAD), ("brows down", STERN)):
         print(f"\nResting face {name}\n")
-        print("| person | at rest | smile found at step, raw | calibrated | of varied rests: smiles |")
+        print(
+            "| person | at rest | smile found at step, raw | calibrated | of varied rests: smiles |"
+        )
         print("|---|---|--:|--:|--:|")
         for place, person in enumerate(LONDON):
             near = [times[np.abs(times - (3 * place + at)).argmin()] for at in (0.75, 2.25)]
@@ -175,8 +177,12 @@ def sequence(
     weights = weights_of(raw[0])
     new = reweighted(raw, weights)
     others = np.array([shares_of(analyzer, image) for image in varied(rest)])
-    false = [sum(called(s) == "happiness" for s in v) for v in (others, reweighted(others, weights))]
-    first = [next((i for i, s in enumerate(v) if called(s) == "happiness"), None) for v in (raw, new)]
+    false = [
+        sum(called(s) == "happiness" for s in v) for v in (others, reweighted(others, weights))
+    ]
+    first = [
+        next((i for i, s in enumerate(v) if called(s) == "happiness"), None) for v in (raw, new)
+    ]
     top = raw[0].argsort()[::-1][:2]
     before = ", ".join(f"{EMOTIONS[i]} {raw[0, i]:.2f}" for i in top)
     cells = " | ".join("never" if one is None else str(one) for one in first)
@@ -214,11 +220,15 @@ def varied(image: Image) -> list[Image]:
     out = [np.clip(image * gain, 0, 255).astype(np.uint8) for gain in (0.6, 0.8, 1.2, 1.4)]
     out += [np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.uint8) for sigma in (1.0, 2.0)]
     for scale in (0.3, 0.5):
-        out.append(np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=3), np.uint8))
+        out.append(
+            np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=3), np.uint8)
+        )
     for angle in (-8, 8):
         center = (image.shape[1] / 2, image.shape[0] / 2)
         turn = cv2.getRotationMatrix2D(center, angle, 1)
-        out.append(np.asarray(cv2.warpAffine(image, turn, image.shape[1::-1], borderMode=1), np.uint8))
+        out.append(
+            np.asarray(cv2.warpAffine(image, turn, image.shape[1::-1], borderMode=1), np.uint8)
+        )
     _, packed = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 20])
     out.append(np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), np.uint8))
     out.append(np.ascontiguousarray(image[:, ::-1]))

@@ -54,7 +54,9 @@ def measured(name: str, faces: VotedFaces, rows: IntArray, truth: IntArray) -> N
     votes = faces.distribution[rows]
     counts = np.bincount(truth, minlength=len(EMOTIONS))
     print(f"\n{name}: {len(rows)} faces ({', '.join(map(str, counts))})\n")
-    print("| tau | accuracy | mean recall | ECE | ECE, balanced | ECE, votes | KL | recall of each |")
+    print(
+        "| tau | accuracy | mean recall | ECE | ECE, balanced | ECE, votes | KL | recall of each |"
+    )
     print("|--:|--:|--:|--:|--:|--:|--:|---|")
     for tau in TAUS:
         new = load_prior("balanced", classifier, tau).values(scores, EMOTIONS)

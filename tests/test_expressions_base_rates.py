@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.command import mien as run
 
 import mien
-from helpers.command import mien as run
 from mien.errors import InputError, UsageError
 from mien.expressions.base_rates import FERPLUS_RATES, TAU, load_prior, read_shares
 from mien.labels import EMOTIONS
@@ -46,7 +46,9 @@ def test_rates_come_from_files_as_shares_or_counts(
     counts = {name: 10 * (place + 1) for place, name in enumerate(EMOTIONS)}
     rows = "\n".join(f"{name},{count}" for name, count in counts.items())
     table.write_text(f"label,share\n{rows}\n")
-    other.write_text(json.dumps({("happy" if n == "happiness" else n): c for n, c in counts.items()}))
+    other.write_text(
+        json.dumps({("happy" if n == "happiness" else n): c for n, c in counts.items()})
+    )
     a, b = load_prior(table, model), load_prior(other, model)
     assert a.weights == pytest.approx(b.weights)
     assert a.weights["happiness"] == pytest.approx((20 / 360 / FERPLUS_RATES["happiness"]) ** TAU)
@@ -78,13 +80,17 @@ def test_rates_have_to_cover_the_labels(tmp_path: Path, model: mien.EmotionClass
 
 
 def test_a_model_with_unknown_base_rates_is_refused() -> None:
-    own = mien.CustomClassifier(lambda crops: np.full((len(crops), 2), 0.5), ("neutral", "happiness"))
+    own = mien.CustomClassifier(
+        lambda crops: np.full((len(crops), 2), 0.5), ("neutral", "happiness")
+    )
     with pytest.raises(UsageError, match="base rates of the training data"):
         mien.EmotionAnalyzer(classifier=own, prior="balanced")
 
 
 def test_a_card_may_have_base_rates() -> None:
-    own = mien.CustomClassifier(lambda crops: np.full((len(crops), 2), 0.5), ("neutral", "happiness"))
+    own = mien.CustomClassifier(
+        lambda crops: np.full((len(crops), 2), 0.5), ("neutral", "happiness")
+    )
     rates = {"neutral": 0.9, "happiness": 0.1}
     card = ModelCard("mine", ("neutral", "happiness"), 112, base_rates=rates)
     assert ModelCard.from_json(card.to_json()).base_rates == rates

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-import mien
 from helpers.command import mien as run
 from helpers.results import frame_result
+
+import mien
 from mien.errors import UsageError
 from mien.expressions.base_rates import NEUTRAL_FACES
 from mien.labels import EMOTIONS
