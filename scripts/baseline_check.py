@@ -4,8 +4,8 @@
 
 MEDIA has photos/ and videos/ with people of the Face Research Lab London Set and the video of
 Wolfgang Langer. Sequences from neutral to smile are made here: the neutral and the smiling picture
-of a person are both warped to the points of the mesh between them and cross-faded, in 20 steps. With
-FERPLUS, the typical neutral face of the model is computed, too.
+of a person are both warped to the points of the mesh between them and cross-faded, in 20 steps.
+With FERPLUS, the typical neutral face of the model is computed, too.
 """
 
 from __future__ import annotations
@@ -186,7 +186,8 @@ def sequence(
     top = raw[0].argsort()[::-1][:2]
     before = ", ".join(f"{EMOTIONS[i]} {raw[0, i]:.2f}" for i in top)
     cells = " | ".join("never" if one is None else str(one) for one in first)
-    return f"| {person} | {before} → {called(new[0])} | {cells} | {false[0]} → {false[1]} of {len(others)} |"
+    smiles = f"{false[0]} → {false[1]} of {len(others)}"
+    return f"| {person} | {before}: {called(raw[0])} → {called(new[0])} | {cells} | {smiles} |"
 
 
 def moved(points: Floats, shifts: Sequence[tuple[int, float, float]]) -> Floats:

@@ -62,7 +62,7 @@ def test_rates_come_from_files_as_shares_or_counts(
 def test_a_file_that_holds_no_rates_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "rates.csv"
     path.write_text(text)
-    with pytest.raises(InputError, match="rates.csv"):
+    with pytest.raises(InputError, match=r"rates\.csv"):
         read_shares(path)
 
 

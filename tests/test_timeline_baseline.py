@@ -49,7 +49,7 @@ def frame(time_s: float | None, people: dict[int, Sequence[float]], **more: obje
 
 
 def film(**more: object) -> mien.Timeline:
-    """Person 1 rests sullenly for 5 s, smiles faintly, then broadly; 2 is calm and leaves at 3 s."""
+    """Person 1 rests sullenly for 5 s, smiles faintly, then broadly; 2 is calm until 3 s."""
     frames = []
     for number in range(150):
         moment = SULLEN if number < 50 else FAINT if number < 100 else GLAD
@@ -120,7 +120,7 @@ def test_auto_finds_the_calm_time_of_each_person_and_refuses_who_is_never_neutra
     two = raw.track(2).faces[list(EMOTIONS)].to_numpy()
     assert done.track(2).faces[list(EMOTIONS)].to_numpy() == pytest.approx(two)
     assert called(done, 1, 2, 6) == {"neutral"}
-    with pytest.raises(UsageError, match="person 2 is hardly ever neutral in film.mp4"):
+    with pytest.raises(UsageError, match=r"person 2 is hardly ever neutral in film\.mp4"):
         raw.track(2).baseline("auto")
 
 
@@ -218,6 +218,7 @@ def test_commands_calibrate_stored_tables(tmp_path: Path) -> None:
     page = tmp_path / "film.html"
     assert run("report", table, "--baseline", "0:00-0:04", "-o", page).exit_code == 0
     assert "calibrated to each person" in page.read_text()
+    assert "They are not shares of viewers" in page.read_text()
     missing = run("report", table, "--baseline", "0:30-0:40", "-o", page)
     assert missing.exit_code == 2
     assert "outside the video" in missing.output

@@ -46,8 +46,8 @@ def references(
             found[person] = result
         else:
             raise UsageError(
-                f"there is no baseline {text!r}: give auto, a stretch such as 0:00-0:10, a photo or "
-                "a table."
+                f"there is no baseline {text!r}: give auto, a stretch such as 0:00-0:10, a photo "
+                "or a table."
             )
     return found
 

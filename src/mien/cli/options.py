@@ -139,7 +139,7 @@ Baseline = Annotated[
     list[str] | None,
     option(
         "REF",
-        "Calibrate to each person's neutral: 0:00-0:10, a photo, a table, auto; 2=REF for person 2.",
+        "Calibrate to each person at rest: 0:00-0:10, a photo, a table, auto; 2=REF for person 2.",
     ),
 ]
 

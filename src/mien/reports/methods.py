@@ -56,6 +56,15 @@ def settings_text(settings: RunSettings) -> list[tuple[str, str]]:
     ]
 
 
+def changes_text(settings: RunSettings) -> str:
+    """What was done to the model's probabilities, so that its figures do not apply; or ""."""
+    changes = {
+        "calibrated to each person's own resting face": settings.baseline,
+        "re-weighted to other base rates": settings.prior,
+    }
+    return " and ".join(text for text, done in changes.items() if done)
+
+
 def model_card(settings: RunSettings) -> tuple[ModelCard | None, str]:
     """The card of the model that made the table, if it is the one in this package, or why not."""
     from mien.models.session import Session, file_sha256
