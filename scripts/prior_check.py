@@ -4,9 +4,9 @@
 
 Printed are the base rates of the training rows (mean share of the votes), and for several exponents
 tau what the weights for balanced base rates do on the validation rows, on which tau is chosen, and
-on ``lists/literature_test.csv``: accuracy, mean recall over the labels, calibration error of the top
-probability against the label and against the share of viewers who agree, KL divergence from the
-votes, and the same calibration where each label counted equally often, as the prior assumes.
+on ``lists/literature_test.csv``: accuracy, mean recall over the labels, calibration error of the
+top probability against the label, the same where each label counted equally often, as the prior
+assumes, calibration error against the share of viewers who agree, and KL divergence from the votes.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from mien.errors import InputError, InputNotFoundError, UsageError
 from mien.expressions.base import ClassifierDescription, EmotionClassifier, describe_classifier
 from mien.labels import EMOTIONS, known_as
+from mien.models.card import ModelCard
 from mien.types import Crops, FloatArray, Scores
 
 #: Mean share of the votes for each label, 28,558 training faces of FER+ (scripts/prior_check.py).
@@ -164,11 +165,13 @@ def read_shares(path: Path) -> dict[str, float]:
 def _trained(classifier: EmotionClassifier) -> dict[str, float]:
     """The base rates of a classifier's training data."""
     card = getattr(classifier, "card", None)
-    replaced = card is None or tuple(card.labels) != tuple(classifier.labels)
-    rates = {} if replaced else dict(card.base_rates) or KNOWN_RATES.get(card.name, {})
     # A head for expressions was trained on other faces, whatever its labels are called.
     heads = getattr(classifier, "heads", ())
-    if not rates or any(head.card.task == "expression" for head in heads):
+    replaced = any(head.card.task == "expression" for head in heads)
+    rates: Mapping[str, float] = {}
+    if isinstance(card, ModelCard) and not replaced and card.labels == tuple(classifier.labels):
+        rates = card.base_rates or KNOWN_RATES.get(card.name, {})
+    if not rates:
         name = getattr(card, "name", type(classifier).__name__)
         raise UsageError(
             f"prior needs the base rates of the training data, and those of {name} are unknown: "

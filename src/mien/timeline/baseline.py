@@ -3,8 +3,8 @@
 Some faces look sad, angry or amused to a model while they rest. With ``b`` what the model says of a
 person's resting face, and ``q`` what it says of the typical neutral face, probabilities become
 ``p'(k)`` proportional to ``p(k) * q(k) / b(k)``: the resting face itself gets ``q``, others move by
-the same odds, and rows still sum to 1. Facial actions become differences from the resting value; they
-are not clipped, since less than at rest is an answer, too.
+the same odds, and rows still sum to 1. Facial actions become differences from the resting value;
+they are not clipped, since less than at rest is an answer, too.
 
 Two limits keep the correction from inventing expressions: ``b`` is mixed with ``q`` by the length
 of the reference (`SHRINKAGE_S`), and no label is weighted by more than `MOST` or less than its

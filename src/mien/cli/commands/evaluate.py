@@ -48,6 +48,7 @@ def evaluate(
     classifier = load_classifier(model)
     if prior is not None:
         classifier = ReweightedClassifier(classifier, load_prior(prior, classifier))
+        model = f"{model} (prior {prior})"
     figures: list[Estimate] = []
     literature = data / "lists" / "literature_test.csv"
     if literature.is_file() and split is None:
