@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.data is not None:
         typical_neutral(options.data)
-    analyzer = mien.EmotionAnalyzer(also=("landmarks",))
+    analyzer = mien.EmotionAnalyzer(also=("actions", "landmarks"))
     photo_pairs(analyzer, options.media / "photos")
     videos(analyzer, options.media / "videos")
     sequences(analyzer, options.media / "videos" / "london_timeline.mp4")
@@ -116,6 +116,14 @@ def videos(analyzer: mien.EmotionAnalyzer, folder: Path) -> None:
                 f"{rest['happiness'].max():.2f}"
             )
         print(f"- London video, {name}: raw {counts[0]}; calibrated {counts[1]}")
+    raw, new = timeline.faces, timeline.baseline(halves).faces
+    place = raw["time_s"] % 3
+    for name, faces in (("raw", raw), ("calibrated", new)):
+        medians = [
+            faces[place.between(a, b)].groupby("track_id")["AU12"].median().round(2).tolist()
+            for a, b in ((0.8, 1.4), (1.6, 2.9))
+        ]
+        print(f"- London video, AU12 of each person, {name}: rest {medians[0]}, smile {medians[1]}")
     woman = analyzer.video(folder / "WolfgangLanger_Pexels.mp4")
     for reference in (None, "auto", (0, 5), (6, 9)):
         try:

@@ -191,6 +191,11 @@ def test_photos_of_no_face_several_faces_or_another_model_are_refused() -> None:
         raw.baseline(frame(None, {1: CALM}, settings=other))
     with pytest.raises(UsageError, match="calibrated itself"):
         raw.baseline(raw.baseline("0-4"))
+    weighted = replace(raw, settings=replace(raw.settings, prior="balanced"))
+    with pytest.raises(UsageError, match="would undo the prior"):
+        weighted.baseline("auto")
+    with pytest.raises(UsageError, match="other labels or settings"):
+        raw.baseline(weighted)
     strange = replace(raw, settings=replace(raw.settings, classifier="other"))
     with pytest.raises(UsageError, match="typical neutral face"):
         strange.baseline("auto")
@@ -236,6 +241,9 @@ def test_the_command_calibrates_a_photo_and_refuses_what_is_none(
     assert run("analyze", photo, "--baseline", photo, "-o", table, "--overwrite").exit_code == 0
     for more in (["--json"], ["--annotate", tmp_path / "a"], []):
         assert run("analyze", photo, "--baseline", photo, *more).exit_code == 2
+    both = run("analyze", photo, "--baseline", photo, "--prior", "balanced", "-o", table)
+    assert both.exit_code == 2
+    assert "would undo --prior" in both.output
     text = tmp_path / "no.jpg"
     text.write_text("no image")
     assert run("analyze", photo, "--baseline", text, "-o", tmp_path / "u.csv").exit_code == 3

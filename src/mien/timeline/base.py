@@ -229,7 +229,7 @@ class TimelineTables(Comparable):
                 ``mien-mobilenet``.
 
         Raises:
-            UsageError: the table is calibrated already, nobody is at rest in the reference, it is
+            UsageError: the table is calibrated or re-weighted already, nobody is at rest in the reference, it is
                 outside the video, of several people, or of another model.
             InputError: the table of the reference cannot be read.
         """
@@ -237,6 +237,8 @@ class TimelineTables(Comparable):
 
         if self.settings.baseline or f"{RAW}{self.labels[0]}" in self.faces:
             raise UsageError("this table is calibrated already: use the one with raw values.")
+        if self.settings.prior:
+            raise UsageError("a baseline would undo the prior of this table: use one without.")
         if not self._are_probabilities:
             raise UsageError("a baseline needs probabilities, and these are scores.")
         references = reference if isinstance(reference, Mapping) else {None: reference}

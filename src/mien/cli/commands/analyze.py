@@ -94,6 +94,8 @@ def analyze(
     if baseline and (json or annotate is not None):
         shown = "--json" if json else "--annotate"
         raise UsageError(f"{shown} shows each frame at once, before --baseline is known: use -o.")
+    if baseline and prior is not None:
+        raise UsageError("--baseline would undo --prior: give one of them.")
     if baseline:
         check_target(output, paths, overwrite=overwrite)
     resting = references(baseline or (), lambda: analyzer)
