@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -125,18 +126,19 @@ def videos(analyzer: mien.EmotionAnalyzer, folder: Path) -> None:
         ]
         print(f"- London video, AU12 of each person, {name}: rest {medians[0]}, smile {medians[1]}")
     woman = analyzer.video(folder / "WolfgangLanger_Pexels.mp4")
-    for reference in (None, "auto", (0, 5), (6, 9)):
+    stretches: tuple[Any, ...] = (None, "auto", (0, 5), (6, 9))
+    for stretch in stretches:
         try:
-            found = woman if reference is None else woman.baseline(reference)
+            found = woman if stretch is None else woman.baseline(stretch)
         except mien.UsageError as error:
-            print(f"- Pexels video, {reference}: {error}")
+            print(f"- Pexels video, {stretch}: {error}")
             continue
         faces = found.faces
         crying, laughing = faces[faces["time_s"] < 6], faces[faces["time_s"] >= 10]
         runs = found.smooth(1).segments()
         first = runs[(runs["emotion"] == "happiness")]["start_s"].min()
         print(
-            f"- Pexels video, {reference or 'raw'}: crying called happiness "
+            f"- Pexels video, {stretch or 'raw'}: crying called happiness "
             f"{(crying['emotion'] == 'happiness').mean():.2f}, sadness "
             f"{(crying['emotion'] == 'sadness').mean():.2f}, mean sadness "
             f"{crying['sadness'].mean():.2f}; laughing called happiness "
@@ -170,7 +172,8 @@ def sequence(
 ) -> str:
     """One row of the table."""
     images = [neutral.image, smile.image]
-    points = [np.asarray(one.mesh.points[0, :, :2], np.float64) for one in (neutral, smile)]
+    meshes = [one.mesh for one in (neutral, smile) if one.mesh is not None]
+    points = [np.asarray(mesh.points[0, :, :2], np.float64) for mesh in meshes]
     shares = []
     for step in range(STEPS + 1):
         part = step / STEPS

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from mien.datasets import VotedFaces, load_ferplus, read_list
 from mien.evaluation import predict
@@ -23,8 +24,9 @@ from mien.evaluation.metrics import calibration_error, divergence
 from mien.expressions.base_rates import load_prior
 from mien.labels import EMOTIONS
 from mien.plugins import load_classifier
-from mien.types import FloatArray, IntArray
+from mien.types import FloatArray, Floats, IntArray
 
+Bools = npt.NDArray[np.bool_]
 MODEL = "mien-mobilenet"
 TAUS = (0.0, 0.25, 0.5, 0.75, 1.0)
 BINS = 15
@@ -77,7 +79,7 @@ def measured(name: str, faces: VotedFaces, rows: IntArray, truth: IntArray) -> N
         print(f"| {tau:g} | {' | '.join(cells)} |")
 
 
-def weighted_error(confidence: FloatArray, right: IntArray, weights: FloatArray) -> float:
+def weighted_error(confidence: FloatArray, right: Bools, weights: Floats) -> float:
     """The calibration error where each face counts as much as its weight."""
     place = np.minimum((confidence * BINS).astype(int), BINS - 1)
     gaps = np.bincount(place, weights * (confidence - right), BINS)

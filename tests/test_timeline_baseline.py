@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,10 +35,10 @@ def shares(values: Sequence[float]) -> list[float]:
     return [neutral, happiness, others, sadness, others, others, others, others]
 
 
-def frame(time_s: float | None, people: dict[int, Sequence[float]], **more: object) -> Result:
+def frame(time_s: float | None, people: Mapping[int, Sequence[float]], **more: Any) -> Result:
     rows = [(person, shares(values)) for person, values in people.items()]
     boxes = [[60 * n, 0, 60 * n + 50, 50] for n in range(len(rows))]
-    given: dict[str, object] = {
+    given: dict[str, Any] = {
         "labels": EMOTIONS,
         "boxes": boxes,
         "settings": SETTINGS,
@@ -48,7 +49,7 @@ def frame(time_s: float | None, people: dict[int, Sequence[float]], **more: obje
     return frame_result(time_s, rows, **{**given, **more})
 
 
-def film(**more: object) -> mien.Timeline:
+def film(**more: Any) -> mien.Timeline:
     """Person 1 rests sullenly for 5 s, smiles faintly, then broadly; 2 is calm until 3 s."""
     frames = []
     for number in range(150):
@@ -183,7 +184,9 @@ def test_references_that_do_not_fit_are_refused(reference: object, message: str)
 
 def test_photos_of_no_face_several_faces_or_another_model_are_refused() -> None:
     raw = film().track(1)
-    for people, message in (({}, "has no face"), ({1: CALM, 2: CALM}, "has 2 faces")):
+    cases: list[tuple[Mapping[int, Sequence[float]], str]] = [({}, "has no face")]
+    cases += [({1: CALM, 2: CALM}, "has 2 faces")]
+    for people, message in cases:
         with pytest.raises(UsageError, match=message):
             raw.baseline(frame(None, people, source="rest.jpg"))
     other = replace(SETTINGS, classifier_sha256="cd", classifier="other")

@@ -53,6 +53,7 @@ CALM_SMOOTH_S = 1.0
 LEAST_NEUTRAL = 0.5
 #: What the column of an unchanged value begins with.
 RAW = "raw_"
+_RAW_ACTIONS = frozenset(RAW + name for name in (*ACTION_UNITS, *BLENDSHAPES))
 AUTO, NEUTRAL = "auto", "neutral"
 _CLOCK = r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)"
 _STRETCH = re.compile(rf"{_CLOCK}-{_CLOCK}")
@@ -174,7 +175,7 @@ def _opened(reference: Any) -> Any:
 
 def _groups(timeline: TimelineTables) -> dict[Who, IntArray]:
     """Rows of each person; rows of photos are one person's where each photo has one face."""
-    groups: dict[Who, IntArray] = dict(timeline._presence.people)
+    groups: dict[Who, IntArray] = {who: rows for who, rows in timeline._presence.people.items()}
     photos = np.flatnonzero(timeline.faces["time_s"].isna())
     if len(photos):
         groups["", None] = photos
@@ -362,16 +363,19 @@ def _table(
 
 def _peaks(peaks: Sequence[Peak], faces: pd.DataFrame) -> list[Peak]:
     """The kept crops under their calibrated labels, one for each person and label."""
-    keys = ["source", "track_id", "frame"]
-    rows = faces.dropna(subset=["track_id"]).drop_duplicates(keys).set_index(keys)
-    labels = [name.removeprefix(RAW) for name in faces.columns if name.startswith(RAW)]
+    raw = [name for name in faces.columns if name.startswith(RAW)]
+    labels = [name.removeprefix(RAW) for name in raw if name not in _RAW_ACTIONS]
+    rows = faces.dropna(subset=["track_id"])
+    keys = zip(rows["source"], rows["track_id"], rows["frame"], strict=True)
+    place = {key: number for number, key in enumerate(keys)}
+    shares = rows[labels].to_numpy(np.float64)
     best: dict[tuple[str, int, str], Peak] = {}
     for peak in peaks:
-        if (peak.source, peak.track_id, peak.frame) in rows.index:
-            row = rows.loc[(peak.source, peak.track_id, peak.frame)]
-            shares = {n: float(row[n]) for n in labels if n not in (*ACTION_UNITS, *BLENDSHAPES)}
-            label = max(shares, key=lambda name: shares[name])
-            peak = replace(peak, label=label, probability=shares[label])
+        number = place.get((peak.source, peak.track_id, peak.frame))
+        if number is not None:
+            top = int(shares[number].argmax())
+            probability = float(shares[number, top])
+            peak = replace(peak, label=labels[top], probability=probability)
         key = peak.source, peak.track_id, peak.label
         if key not in best or peak.probability > best[key].probability:
             best[key] = peak
