@@ -13,7 +13,9 @@ from helpers.command import mien as run
 from helpers.results import frame_result
 
 import mien
+from mien.datasets import load_ferplus
 from mien.errors import UsageError
+from mien.evaluation import predict
 from mien.expressions.base_rates import NEUTRAL_FACES
 from mien.labels import EMOTIONS
 from mien.results.result import Result
@@ -269,3 +271,13 @@ def test_smiles_of_the_london_video_stay_smiles_and_rests_stay_neutral(shared: P
     woman = mien.EmotionAnalyzer().video(shared / "media" / "videos" / "WolfgangLanger_Pexels.mp4")
     with pytest.raises(UsageError, match="hardly ever neutral"):
         woman.baseline("auto")
+
+
+@pytest.mark.slow
+def test_the_typical_neutral_face_is_that_of_the_model_in_the_package(shared: Path) -> None:
+    faces = load_ferplus(shared / "data" / "ferplus", "validation")
+    rows = np.flatnonzero(faces.majority == EMOTIONS.index("neutral"))[::3]
+    scores = predict(mien.load_classifier("mien-mobilenet"), faces.images[rows])
+    mean = np.exp(np.log(scores + 1e-6).mean(axis=0))
+    wanted = np.array([TYPICAL[name] for name in EMOTIONS])
+    assert np.abs(mean / mean.sum() - wanted).max() < 0.02

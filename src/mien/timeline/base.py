@@ -229,8 +229,8 @@ class TimelineTables(Comparable):
                 ``mien-mobilenet``.
 
         Raises:
-            UsageError: the table is calibrated or re-weighted already, nobody is at rest in the reference, it is
-                outside the video, of several people, or of another model.
+            UsageError: the table is calibrated or re-weighted already, nobody is at rest in the
+                reference, it is outside the video, of several people, or of another model.
             InputError: the table of the reference cannot be read.
         """
         from mien.timeline.baseline import RAW, calibrated, neutral_face

@@ -175,7 +175,7 @@ def _opened(reference: Any) -> Any:
 
 def _groups(timeline: TimelineTables) -> dict[Who, IntArray]:
     """Rows of each person; rows of photos are one person's where each photo has one face."""
-    groups: dict[Who, IntArray] = {who: rows for who, rows in timeline._presence.people.items()}
+    groups: dict[Who, IntArray] = {**timeline._presence.people}
     photos = np.flatnonzero(timeline.faces["time_s"].isna())
     if len(photos):
         groups["", None] = photos
