@@ -17,7 +17,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -175,7 +175,7 @@ def _opened(reference: Any) -> Any:
 
 def _groups(timeline: TimelineTables) -> dict[Who, IntArray]:
     """Rows of each person; rows of photos are one person's where each photo has one face."""
-    groups: dict[Who, IntArray] = {**timeline._presence.people}
+    groups = cast("dict[Who, IntArray]", dict(timeline._presence.people))
     photos = np.flatnonzero(timeline.faces["time_s"].isna())
     if len(photos):
         groups["", None] = photos
