@@ -213,7 +213,7 @@ def moved(points: Floats, shifts: Sequence[tuple[int, float, float]]) -> Floats:
 
 def warped(image: Image, points: Floats, target: Floats) -> Floats:
     """An image whose points lie at `target`; its border stays."""
-    from scipy.interpolate import LinearNDInterpolator
+    from scipy.interpolate import LinearNDInterpolator  # type: ignore[import-untyped]
 
     height, width = image.shape[:2]
     xs, ys = np.linspace(0, width - 1, 5), np.linspace(0, height - 1, 5)
