@@ -23,7 +23,7 @@ from mien.media.inputs import ALL_FRAMES, Input, VideoOptions
 from mien.media.photos import check_inputs, opened, photos
 from mien.media.video import VideoSource
 from mien.models.session import file_sha256
-from mien.pipeline import Pipeline
+from mien.pipeline import Pipeline, by_source
 from mien.plugins import (
     DEFAULT_CLASSIFIER,
     DEFAULT_DETECTOR,
@@ -255,7 +255,7 @@ class EmotionAnalyzer:
             raise UsageError("live frames cannot wait for later ones: leave out adaptive.")
         if adaptive:
             return unless_all_fail(self._pipeline.adaptive(frames, tracked, keep=keep))
-        by_source = _by_source(frames, tracked)
+        by_source = by_source(frames, tracked)
         return unless_all_fail(self._pipeline.results(by_source, tracked, live=live, keep=keep))
 
     def video(
@@ -394,13 +394,3 @@ def _kind(item: Frame | Input | TimedSource) -> str:
 
 def _names(names: str | Sequence[str]) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names)
-
-
-def _by_source(frames: Iterable[Frame], tracked: TrackingDetector) -> Iterator[Frame]:
-    """The frames; track ids begin anew with every source."""
-    last: str | None = None
-    for frame in frames:
-        if last is not None and frame.source != last:
-            tracked.reset()
-        last = frame.source
-        yield frame

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -295,3 +295,13 @@ def _values(
     started = time.perf_counter()
     values = tuple(model.values(image, faces) for model in models)
     return values, time.perf_counter() - started
+
+
+def by_source(frames: Iterable[Frame], tracked: TrackingDetector) -> Iterator[Frame]:
+    """The frames; track ids begin anew with every source."""
+    last: str | None = None
+    for frame in frames:
+        if last is not None and frame.source != last:
+            tracked.reset()
+        last = frame.source
+        yield frame
