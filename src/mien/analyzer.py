@@ -255,8 +255,8 @@ class EmotionAnalyzer:
             raise UsageError("live frames cannot wait for later ones: leave out adaptive.")
         if adaptive:
             return unless_all_fail(self._pipeline.adaptive(frames, tracked, keep=keep))
-        tracked_frames = by_source(frames, tracked)
-        return unless_all_fail(self._pipeline.results(tracked_frames, tracked, live=live, keep=keep))
+        followed = by_source(frames, tracked)
+        return unless_all_fail(self._pipeline.results(followed, tracked, live=live, keep=keep))
 
     def video(
         self,
