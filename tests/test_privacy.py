@@ -47,6 +47,8 @@ CALLS = {
     "analyze video": "analyze video.mp4 -o {out}/t.parquet --annotate {out}/drawn.mp4 --keep-faces "
     "--embeddings identity,features --affect --actions --landmarks --fps 5 --width 200",
     "analyze adaptive": "analyze video.mp4 --adaptive --json --detector haar",
+    "analyze baseline": "analyze photo.jpg -o {out}/t.csv --baseline photo.jpg",
+    "analyze prior": "analyze photo.jpg -o {out}/t.csv --prior balanced",
     "analyze jsonl": "analyze photo.jpg video.mp4 -o {out}/t.jsonl",
     "watch": "watch video.mp4 --seconds 1 --actions -o {out}/t.csv --record {out}/r.mp4",
     "view": "view table.parquet --at 0.5",

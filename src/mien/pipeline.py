@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -16,6 +16,7 @@ import numpy as np
 from mien.errors import FrameDroppedError, InputError, MienError, PluginError
 from mien.expressions.affect import with_affect
 from mien.expressions.base import EmotionClassifier
+from mien.expressions.base_rates import Prior
 from mien.expressions.heads import HeadedClassifier
 from mien.faces.crops import crop_faces
 from mien.faces.detectors.base import FaceDetector
@@ -65,6 +66,7 @@ class Pipeline:
         settings: stored with every result.
         heads: the classifier, where its heads need facial actions, or other networks have columns
             of the same names.
+        prior: re-weights the probabilities; None leaves them.
     """
 
     classifier: EmotionClassifier
@@ -75,6 +77,7 @@ class Pipeline:
     batch_size: int
     settings: RunSettings
     heads: HeadedClassifier | None = None
+    prior: Prior | None = None
 
     def result(self, frame: Frame, detector: FaceDetector) -> Result:
         """The result of one frame, which keeps its image.
@@ -234,9 +237,11 @@ class Pipeline:
         return results
 
     def _finished(self, scores: Scores) -> Scores:
-        """`scores` without the excluded labels, and with affect where it is to be derived."""
+        """`scores` without the excluded labels, re-weighted, with affect if it is to be derived."""
         for name in self.without:
             scores = scores.without(name)
+        if self.prior is not None:
+            scores = self.prior.apply(scores)
         return with_affect(scores) if self.derive_affect else scores
 
     def _result(
@@ -290,3 +295,13 @@ def _values(
     started = time.perf_counter()
     values = tuple(model.values(image, faces) for model in models)
     return values, time.perf_counter() - started
+
+
+def by_source(frames: Iterable[Frame], tracked: TrackingDetector) -> Iterator[Frame]:
+    """The frames; track ids begin anew with every source."""
+    last: str | None = None
+    for frame in frames:
+        if last is not None and frame.source != last:
+            tracked.reset()
+        last = frame.source
+        yield frame

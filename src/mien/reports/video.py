@@ -16,7 +16,7 @@ from mien.labels import MEASURES, UNCERTAIN, color_of, hex_color
 from mien.plots import image_uri, plane_plot, time_text, time_ticks, timeline_plot, write_page
 from mien.reports.actions import actions_section
 from mien.reports.html import NBSP, WIDTHS, base, both_widths, render, whole_percent
-from mien.reports.methods import card_figures, model_card, settings_text
+from mien.reports.methods import card_figures, changes_text, model_card, settings_text
 from mien.timeline.actions import check_actions
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ def report_page(timeline: Timeline, clips: Sequence[Clip] = (), actions: Sequenc
         has_clips=any(clip.file is not None for clip in clips),
         untimed=len(timeline.sources) - len(videos),
         settings=settings_text(timeline.settings),
+        changed=changes_text(timeline.settings),
         threshold=timeline.settings.uncertain_below,
         smooth_s=f"{timeline.settings.smooth_s:g}" if timeline.settings.smooth_s else "",
         all_faces=timeline.all_faces,

@@ -37,6 +37,7 @@ def export(
         float, options.option("SECONDS", "Shortest segment (.vtt and .eaf).")
     ] = 0.5,
     smooth: options.Smooth = None,
+    baseline: options.Baseline = None,
     all_faces: options.AllFaces = False,
     incomplete: Annotated[
         bool, options.flag("Also export a table that lacks faces.", "--incomplete")
@@ -57,6 +58,7 @@ def export(
       mien export film.parquet -o actions.csv --actions
       mien export sessions.parquet -o '{video}.eaf'
     """
+    from mien.cli.baselines import calibrated
     from mien.cli.console import wrote
     from mien.cli.output.videos import as_shown, note_unfit
     from mien.files import check_output
@@ -74,7 +76,7 @@ def export(
     is_table = output.suffix.lower() in SUFFIXES
     if smooth is None and is_table:
         smooth = timeline.settings.smooth_s
-    timeline = as_shown(timeline, smooth, all_faces)
+    timeline = as_shown(calibrated(timeline, baseline), smooth, all_faces)
     if not is_table or not len(timeline.faces):
         note_unfit(timeline)
     if affect:

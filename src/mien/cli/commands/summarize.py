@@ -35,6 +35,7 @@ def summarize(
     longest: Annotated[float, options.option("SECONDS", "Maximum length of a clip.", min=1)] = 10.0,
     gif: Annotated[bool, options.flag("Clips as small GIFs instead of MP4.", "--gif")] = False,
     smooth: options.Smooth = None,
+    baseline: options.Baseline = None,
     all_faces: options.AllFaces = False,
     overwrite: options.Overwrite = False,
 ) -> None:
@@ -48,6 +49,7 @@ def summarize(
       mien summarize film.mp4 -o summary
       mien summarize film.parquet -o summary --gif --clips 3
     """
+    from mien.cli.baselines import calibrated
     from mien.cli.inputs import load_analyzer
     from mien.cli.output.videos import as_shown, note_unfit
     from mien.files import check_output
@@ -69,7 +71,7 @@ def summarize(
         analyzer = load_analyzer(detector, model, extras=wanted)
         table = output / f"{video.stem}.parquet"
         timeline = _analyzed(analyzer, video, table, adaptive=adaptive, overwrite=overwrite)
-    timeline = as_shown(timeline, smooth, all_faces)
+    timeline = as_shown(calibrated(timeline, baseline), smooth, all_faces)
     note_unfit(timeline)
     output.mkdir(parents=True, exist_ok=True)
     moments = highlights(timeline, clips) if clips and timeline.track_ids else []

@@ -27,6 +27,7 @@ def watch(
     detector: options.Detector = "yunet",
     model: options.Model = "mien-mobilenet",
     min_score: options.MinScore = None,
+    prior: options.Prior = None,
     actions: options.Actions = False,
     seconds: Annotated[
         float | None, options.option("SECONDS", "Stop after this time.", min=0.1)
@@ -53,7 +54,9 @@ def watch(
     if record is not None:
         check_output(record, inputs=(source,), overwrite=overwrite)
     frames, is_file = _open(source)
-    analyzer = load_analyzer(detector, model, min_score=min_score, extras=(ACTIONS,) * actions)
+    analyzer = load_analyzer(
+        detector, model, min_score=min_score, extras=(ACTIONS,) * actions, prior=prior
+    )
     sinks: list[Any] = []
     if output is not None:
         from mien.sinks.tables import TableSink
