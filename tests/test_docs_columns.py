@@ -33,7 +33,8 @@ def documented(heading: str) -> set[str]:
 @pytest.fixture(scope="module")
 def timeline() -> mien.Timeline:
     """Sixteen frames of one face."""
-    return mien.EmotionAnalyzer().video(ROOT / "examples" / "sessions" / "P01_pre.mp4", fps=2)
+    video = ROOT / "examples" / "sessions" / "P01_pre.mp4"
+    return mien.EmotionAnalyzer(also=("identity",)).video(video, fps=2)
 
 
 def test_faces_and_images() -> None:
@@ -43,7 +44,8 @@ def test_faces_and_images() -> None:
 
 
 def test_tables_of_a_timeline(timeline: mien.Timeline) -> None:
-    summary = {*timeline.summary().columns, *timeline.summary(across=True).columns}
+    across = timeline.with_identities().summary(across=True)
+    summary = {*timeline.summary().columns, *across.columns}
     assert documented("segments") == set(timeline.segments().columns)
     assert documented("summary") == summary
     assert documented("unfit") == set(timeline.unfit().columns)
