@@ -13,7 +13,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-_SEARCH = 'class="md-search" data-md-component="search" role="dialog" aria-label="Search"'
+_NAME = ' aria-label="Search"'
+_SEARCH = 'class="md-search" data-md-component="search" role="dialog"' + _NAME
+_SHIM, _OWN_SHIM = "https://unpkg.com/iframe-worker/shim", "javascripts/iframe-worker.js"
+_LOADED = re.compile(
+    r"""<(?:script|img|iframe|source)[^>]*src="?(?:https?:)?//[^>]*>"""
+    r"""|<link[^>]*rel="?(?:stylesheet|preconnect)[^>]*href="?https?:[^>]*>"""
+)
 _LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((\.\.?/[^)\s]+)\)")
 
 
@@ -39,9 +45,27 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, **_: Any) -> str:
     return _LINK.sub(redirected, markdown)
 
 
-def on_post_page(output: str, **_: Any) -> str:
-    """Name the search for screen readers, which the theme does not do."""
-    return output.replace('class="md-search" data-md-component="search" role="dialog"', _SEARCH)
+def on_post_page(output: str, *, page: Any, **_: Any) -> str:
+    """Name the search for screen readers, and take its script from the site itself.
+
+    The theme does not do the first, and loads the script, which search needs where pages are
+    opened from a folder, from another server.
+    """
+    local = "../" * page.file.dest_uri.count("/") + _OWN_SHIM
+    output = output.replace(_SHIM, local)
+    return output.replace(_SEARCH.removesuffix(_NAME), _SEARCH)
+
+
+def on_post_template(output: str, **_: Any) -> str:
+    """The same for the page of wrong addresses."""
+    return output.replace(_SHIM, _OWN_SHIM)
+
+
+def on_post_build(*, config: Any, **_: Any) -> None:
+    """Refuse a site that loads anything from elsewhere."""
+    for path in Path(config.site_dir).rglob("*.html"):
+        for tag in _LOADED.findall(path.read_text("utf-8")):
+            raise ValueError(f"{path.name} loads {tag}")
 
 
 def commands() -> str:
