@@ -115,7 +115,7 @@ class EmotionAnalyzer:
         options: dict[str, Any] = {"threads": threads, "batch_size": batch_size, "also": embeddings}
         if embeddings and not is_network(classifier):
             raise UsageError(f"a ready classifier does not give {', '.join(embeddings)}.")
-        self.classifier = load_classifier(
+        self.classifier: EmotionClassifier = load_classifier(
             classifier, heads=heads, **(options if is_network(classifier) else {})
         )
         for name in self.without:
@@ -135,7 +135,7 @@ class EmotionAnalyzer:
             coordinates_of(self.labels)
         given = [name for model in models for name in model.measures]
         self.measures: tuple[str, ...] = (*described.measures, *derived, *given)
-        self.settings = RunSettings(
+        self.settings: RunSettings = RunSettings(
             mien_version=metadata.version("mien"),
             detector=detector if isinstance(detector, str) else type(self.detector).__name__,
             detector_settings=plain_settings(describe_detector(self.detector).settings),

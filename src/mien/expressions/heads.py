@@ -163,7 +163,7 @@ class HeadedClassifier:
         if len(of_expressions) > 1:
             both = " and ".join(head.card.name for head in of_expressions[:2])
             raise UsageError(f"{both} both predict expressions: leave one out.")
-        self.heads = tuple(heads)
+        self.heads: tuple[Head, ...] = tuple(heads)
         self._expression = of_expressions[0] if of_expressions else None
         self._model, self._also = model, model.also
         self._with_features = model.with_outputs(FEATURES)

@@ -65,7 +65,7 @@ class CameraSource:
         VideoError: when iterated, if there is no such camera, or it cannot be opened initially.
     """
 
-    timing = Timing(live=True)
+    timing: Timing = Timing(live=True)
 
     def __init__(
         self,

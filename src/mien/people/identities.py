@@ -168,10 +168,10 @@ class Tracks:
         ids = faces["track_id"].fillna(pd.Series(alone, index=faces.index)).to_numpy(np.int64)
         keys = pd.MultiIndex.from_arrays([faces["source"], ids])
         self.of_rows, first = pd.factorize(keys)
-        self.count = len(first)
+        self.count: int = len(first)
         fit = faces["fit"].fillna(False).to_numpy(bool)
         self.used = fit | (np.bincount(self.of_rows, fit, self.count) == 0)[self.of_rows]
-        self.vectors = self._means(vectors)
+        self.vectors: FloatArray = self._means(vectors)
         alike = (vectors * self.vectors[self.of_rows]).sum(axis=1)
         order = np.lexsort([np.where(self.used, -alike, 9), self.of_rows])
         self.best = order[np.searchsorted(self.of_rows[order], np.arange(self.count))]

@@ -30,7 +30,7 @@ from mien.service.worker import ANNOTATED, TABLE
 from mien.timeline.smoothing import SMOOTH_S
 from mien.timeline.timeline import Timeline
 
-router = APIRouter(prefix="/v1/jobs/{job_id}", responses=PROBLEMS)
+router: APIRouter = APIRouter(prefix="/v1/jobs/{job_id}", responses=PROBLEMS)
 _ROWS, _MOST = 1000, 10_000  # of a page
 #: The page's own small script may run, but it can reach nothing.
 _PAGE_POLICY = (

@@ -27,10 +27,10 @@ class Service:
 
     def __init__(self, settings: ServiceSettings) -> None:
         self.settings = settings
-        self.store = JobStore(settings.data)
-        self.delivery = Delivery(settings)
-        self.analyzers = Analyzers()
-        self.batcher = Batcher(self.analyzers, waiting=settings.limits.waiting_images)
+        self.store: JobStore = JobStore(settings.data)
+        self.delivery: Delivery = Delivery(settings)
+        self.analyzers: Analyzers = Analyzers()
+        self.batcher: Batcher = Batcher(self.analyzers, waiting=settings.limits.waiting_images)
         self.streams = 0
         self.metrics = Metrics(self.store, lambda: self.batcher.waiting, lambda: self.streams)
         self.ready = False

@@ -26,7 +26,7 @@ from mien.service.options import FrameOptions
 from mien.service.problems import PROBLEMS, ProblemError
 from mien.service.state import Service, service_of
 
-router = APIRouter()
+router: APIRouter = APIRouter()
 _SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
 _CHUNK = 1 << 20
 _PATH_BYTES = 10_000  # of a request that names a path

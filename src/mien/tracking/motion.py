@@ -119,7 +119,7 @@ class CutDetector:
     """
 
     def __init__(self, fps: float) -> None:
-        self.changes = Changes()
+        self.changes: Changes = Changes()
         self.restless = False
         self._usual = ChangeBaseline(_CUT, fps)
 

@@ -60,7 +60,7 @@ Examples:
 )
 for group, commands in _GROUPS.items():
     for command in commands:
-        name = command.__name__.replace("_", "-")
+        name: str = command.__name__.replace("_", "-")
         app.command(name, cls=Command, rich_help_panel=group)(with_exit_code(command))
 app.add_typer(models.app, name="models", rich_help_panel="Models")
 

@@ -69,7 +69,7 @@ class Live:
         self.title, self.pause_s, self.done = f"mien: {name}", 0.004, False
         self.controls = Controls(recording=record is not None)
         self.error: BaseException | None = None
-        self.counts = {"ok": 0, "dropped": 0, "error": 0}
+        self.counts: dict[str, int] = {"ok": 0, "dropped": 0, "error": 0}
         self._name, self._analyze = printable(name), analyze
         self._gate = _Gate(frames, self, own_speed)
         self._record, self._seconds, self._overwrite = record, seconds, overwrite

@@ -42,7 +42,7 @@ class Residual(nn.Module):
     def __init__(self, channels: int, inner: int, scale: float, *branches: nn.Module) -> None:
         super().__init__()
         self.scale = scale
-        self.branches = Branches(*branches)
+        self.branches: Branches = Branches(*branches)
         self.up = nn.Conv2d(inner, channels, 1)
         self.relu = nn.ReLU()
 

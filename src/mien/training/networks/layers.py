@@ -31,7 +31,7 @@ class ConvBN(nn.Module):
         activation: Activation = "relu6",
     ) -> None:
         super().__init__()
-        self.kernel = (kernel, kernel) if isinstance(kernel, int) else kernel
+        self.kernel: tuple[int, int] = (kernel, kernel) if isinstance(kernel, int) else kernel
         self.stride, self.padding, self.activation = stride, padding, activation
         self.conv = nn.Conv2d(inputs, outputs, self.kernel, stride, groups=groups, bias=False)
         self.bn = nn.BatchNorm2d(outputs, eps=BN_EPS)

@@ -17,10 +17,10 @@ class Residual(nn.Module):
 
     def __init__(self, inputs: int, wide: int, outputs: int, stride: int) -> None:
         super().__init__()
-        self.expand = ConvBN(inputs, wide, 1, activation="prelu")
-        self.depthwise = ConvBN(wide, wide, 3, stride, wide, activation="prelu")
-        self.project = ConvBN(wide, outputs, 1, activation="none")
-        self.residual = stride == 1 and inputs == outputs
+        self.expand: ConvBN = ConvBN(inputs, wide, 1, activation="prelu")
+        self.depthwise: ConvBN = ConvBN(wide, wide, 3, stride, wide, activation="prelu")
+        self.project: ConvBN = ConvBN(wide, outputs, 1, activation="none")
+        self.residual: bool = stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
         """``(n, inputs, h, w)`` to ``(n, outputs, h / stride, w / stride)``."""
