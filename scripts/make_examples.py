@@ -40,12 +40,14 @@ def main(target: Path) -> None:
 def photos(photo: Image, folder: Path) -> None:
     """Six inputs: three with a clear face, one blurred, one without a face, one damaged."""
     (folder / "trip").mkdir(parents=True, exist_ok=True)
-    gray = cv2.cvtColor(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    images = {
+    gray = cv2.cvtColor(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB).astype(
+        np.uint8
+    )
+    images: dict[str, Image] = {
         "portrait.jpg": photo,
         "trip/close.jpg": photo[20:240, 110:330],
         "trip/gray.jpg": gray,
-        "trip/blurred.jpg": cv2.GaussianBlur(photo, (0, 0), 9),
+        "trip/blurred.jpg": cv2.GaussianBlur(photo, (0, 0), 9).astype(np.uint8),
         "trip/no_face.jpg": photo[300:500, 250:450],
     }
     for name, image in images.items():

@@ -2,9 +2,9 @@
 
     make release-check
 
-Prints the largest files of the wheel. Ends with 1 where something is wrong: twine's complaints, a tag
-that is not the version, a wheel above PyPI's limit, a file that does not belong there, or a wheel that
-cannot analyze a photo and a video.
+Prints the largest files of the wheel. Ends with 1 where something is wrong: twine's complaints,
+a tag that is not the version, a wheel above PyPI's limit, a file that does not belong there, or a
+wheel that cannot analyze a photo and a video.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ def main() -> None:
         sdist, wheel = next(built.glob("*.tar.gz")), next(built.glob("*.whl"))
         run(sys.executable, "-m", "twine", "check", "--strict", str(sdist), str(wheel))
         list_content(wheel)
-        print(f"sdist {sdist.stat().st_size / 1e6:.1f} MB, wheel {wheel.stat().st_size / 1e6:.1f} MB")
+        print(
+            f"sdist {sdist.stat().st_size / 1e6:.1f} MB, wheel {wheel.stat().st_size / 1e6:.1f} MB"
+        )
         try_wheel(wheel, Path(folder), version)
     print("ready to release", version)
 

@@ -1,8 +1,8 @@
 """Hooks of the site (mkdocs.yml): what is made from the code, and links that leave ``docs``.
 
-``<!-- commands -->`` becomes the help of every command, ``<!-- changelog -->`` the changelog. A link
-to a file of the repository outside ``docs`` is an address where mkdocs.yml has a `repo_url`, else
-the file's path.
+``<!-- commands -->`` becomes the help of every command, ``<!-- changelog -->`` the changelog.
+A link to a file of the repository outside ``docs`` is an address where mkdocs.yml has a `repo_url`,
+else the file's path.
 """
 
 from __future__ import annotations

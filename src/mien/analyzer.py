@@ -14,7 +14,7 @@ from mien.errors import UsageError, VideoError
 from mien.expressions.affect import AFFECT, coordinates_of, missing, provenance_note
 from mien.expressions.base import EmotionClassifier, describe_classifier
 from mien.expressions.heads import Head
-from mien.faces.detectors.base import describe_detector
+from mien.faces.detectors.base import FaceDetector, describe_detector
 from mien.faces.detectors.box_formats import BoxFormat
 from mien.media.base import TimedSource, checked, timing_of
 from mien.media.inputs import ALL_FRAMES, Input, VideoOptions
@@ -104,12 +104,13 @@ class EmotionAnalyzer:
         for name, count in (("batch_size", batch_size), ("threads", threads)):
             if count is not None and count < 1:
                 raise UsageError(f"{name} must be at least 1, got {count}.")
-        also, self.without = _names(also), _names(without)
+        also = _names(also)
+        self.without: tuple[str, ...] = _names(without)
         own: dict[str, Any] = {"min_score": min_score, "box_format": box_format}
         if isinstance(detector, str) and detector == DEFAULT_DETECTOR:
             own["threads"] = threads
         own = {name: value for name, value in own.items() if value is not None}
-        self.detector = load_detector(detector, **own)
+        self.detector: FaceDetector = load_detector(detector, **own)
         heads = (heads,) if isinstance(heads, str | Path) else tuple(heads)
         embeddings = tuple(name for name in also if name not in (AFFECT, *FACE_OUTPUTS))
         options: dict[str, Any] = {"threads": threads, "batch_size": batch_size, "also": embeddings}
@@ -124,8 +125,13 @@ class EmotionAnalyzer:
                     f"the model has no label {name!r} to exclude; it has "
                     f"{', '.join(self.classifier.labels)}."
                 )
-        self.labels = tuple(name for name in self.classifier.labels if name not in self.without)
+        labels = self.classifier.labels
+        self.labels: tuple[str, ...] = tuple(name for name in labels if name not in self.without)
+        self.uncertain_below: float
+        self.min_score: float | None
         self.uncertain_below, self.min_score = uncertain_below, min_score
+        self.batch_size: int
+        self.threads: int | None
         self.batch_size, self.threads = batch_size, threads
         # They run beside detector and classifier, and would only take threads from these.
         models = load_face_models(also, threads=threads or 1)

@@ -81,7 +81,9 @@ class Columns:
         self.split: str | None = first_column(header, SPLIT)
         used = {self.pixels, self.image, self.label, self.split}
         used |= {name for name, label in self.votes.items() if known_as(label)}
-        self.others = [n for n in header if n not in used and not n.startswith("Unnamed: ")]
+        self.others: list[str] = [
+            n for n in header if n not in used and not n.startswith("Unnamed: ")
+        ]
 
     @property
     def complete(self) -> bool:

@@ -90,6 +90,8 @@ class Panel:
         most: int = 3,
         portrait: bool = False,
     ) -> None:
+        self.labels: tuple[str, ...]
+        self.colors: tuple[Color, ...]
         self.labels, self.colors, self._portrait = tuple(labels), tuple(colors), portrait
         preferred, smallest = text_sizes(*size)
         self._preferred = max(smallest, round((1.0 if portrait else 0.85) * preferred))

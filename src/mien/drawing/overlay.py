@@ -72,6 +72,8 @@ class Overlay:
     def __init__(
         self, labels: Sequence[str], size: tuple[int, int], *, margin: bool = True, most: int = 3
     ) -> None:
+        self.labels: tuple[str, ...]
+        self.size: tuple[int, int]
         self.labels, self.size = tuple(labels), size
         self._annotator = Annotator(size)
         colors = [color_of(label, self.labels) for label in self.labels]

@@ -6,14 +6,14 @@ A head is trained on the input of the model's last layer (`mien.training.heads.t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from mien.errors import ModelError, UsageError
+from mien.errors import MienError, ModelError, UsageError
 from mien.expressions.base import Activations, ClassifierDescription
 from mien.expressions.onnx import OnnxClassifier
 from mien.labels import FEATURES
@@ -52,7 +52,7 @@ class HeadCard(FeatureCard):
     key = "mien.head"
     what = "a head"
     made_by = "mien train-head"
-    renamed: ClassVar = {"d": "size"}
+    renamed: ClassVar[Mapping[str, str]] = {"d": "size"}
 
     task: Task
     columns: tuple[str, ...]
@@ -86,7 +86,7 @@ class Head(FeatureModel[HeadCard]):
     """
 
     card_type = HeadCard
-    mismatch = ModelError
+    mismatch: ClassVar[type[MienError]] = ModelError
 
     def __init__(self, path: str | Path) -> None:
         super().__init__(path, threads=1)

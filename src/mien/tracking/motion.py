@@ -120,7 +120,7 @@ class CutDetector:
 
     def __init__(self, fps: float) -> None:
         self.changes: Changes = Changes()
-        self.restless = False
+        self.restless: bool = False
         self._usual = ChangeBaseline(_CUT, fps)
 
     def begins(self, image: Image) -> bool:

@@ -45,7 +45,7 @@ _GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
     ),
 }
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     name="mien",
     cls=CommandGroup,
     help="Find faces in images and video, and predict their apparent expressions.",
@@ -58,10 +58,10 @@ Examples:
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for group, commands in _GROUPS.items():
-    for command in commands:
-        name: str = command.__name__.replace("_", "-")
-        app.command(name, cls=Command, rich_help_panel=group)(with_exit_code(command))
+for _group, _commands in _GROUPS.items():
+    for _command in _commands:
+        _name = _command.__name__.replace("_", "-")
+        app.command(_name, cls=Command, rich_help_panel=_group)(with_exit_code(_command))
 app.add_typer(models.app, name="models", rich_help_panel="Models")
 
 
