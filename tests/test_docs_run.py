@@ -1,8 +1,8 @@
 """The pages that people follow word for word: their blocks are executed, their outputs compared.
 
 A page runs in a copy of ``examples/``, its blocks in order. Comments before a block steer it:
-``<!-- not run: REASON -->`` leaves it out, ``<!-- status: N -->`` is the exit code of one or more of
-its commands (all others: 0), and ``<!-- output -->`` precedes lines that the block before must have
+``<!-- not run: REASON -->`` leaves it out, ``<!-- status: N -->`` is the exit code of some of its
+commands (all others: 0), and ``<!-- output -->`` precedes lines that the block before must have
 printed.
 """
 
