@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ SCHEMES = {
 RETRY_S = 120.0
 _PAGE = 1000  # objects of a listing that are in memory
 _BLOCK = 4 << 20
+_TRIES = 5  # of a page of a listing, beyond the repetitions of each request
 _WILD = re.compile(r"[*?[]")
 
 
@@ -188,10 +190,22 @@ class _Bucket:
     def list(self, prefix: str) -> Iterator[tuple[str, int, str]]:
         import obstore
 
-        for page in obstore.list(self._store, prefix or None, chunk_size=_PAGE):
-            for entry in page:
-                version = entry["e_tag"] or f"{entry['last_modified']:%Y-%m-%dT%H:%M:%S}"
-                yield entry["path"], entry["size"], version
+        last, failures = None, 0
+        while failures < _TRIES:
+            try:
+                for page in obstore.list(
+                    self._store, prefix or None, offset=last, chunk_size=_PAGE
+                ):
+                    for entry in page:
+                        version = entry["e_tag"] or f"{entry['last_modified']:%Y-%m-%dT%H:%M:%S}"
+                        yield entry["path"], entry["size"], version
+                        last, failures = entry["path"], 0
+                return
+            except obstore.exceptions.GenericError as error:  # of an answer that was cut off
+                failures += 1
+                if failures == _TRIES or "NoSuchBucket" in str(error):
+                    raise
+                time.sleep(0.2 * 2**failures)
 
     def read(self, key: str) -> Iterator[bytes]:
         import obstore

@@ -87,6 +87,17 @@ class ModelsGroup(CommandGroup):
     }
 
 
+class BatchGroup(CommandGroup):
+    """The commands of `mien batch`; anything else is an input of `mien batch run`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the name of the usual command before the first input."""
+        helps = {"-h", "--help"} & set(args[:1])
+        if args and args[0] not in self.commands and not helps:
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
 def _suggestion(word: str) -> str:
     """What somebody may have meant who typed this for a command; empty where nobody knows."""
     from mien.media.formats import kind_by_name

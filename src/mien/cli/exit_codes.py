@@ -36,6 +36,7 @@ OK, WRONG_USE, SOME_FAILED, BROKEN = 0, 2, 3, 4
 _EXTRAS = {
     "train": ("PyTorch and onnx", {"torch": "torch", "onnx": "onnx"}),
     "video": ("scikit-learn and onnx", {"sklearn": "scikit-learn", "onnx": "onnx"}),
+    "ray": ("Ray", {"ray": "ray"}),
     "serve": (
         "FastAPI, uvicorn and huey",
         {
@@ -47,6 +48,7 @@ _EXTRAS = {
             "multipart": "python-multipart",
             "python_multipart": "python-multipart",
             "prometheus_client": "prometheus-client",
+            "standardwebhooks": "standardwebhooks",
             "pydantic": "fastapi",
             "starlette": "fastapi",
         },

@@ -142,15 +142,22 @@ class Inputs:
     Args:
         paths: as above.
         once: leave out files that came before under another name, link or pattern.
+        by_name: tell kinds by extensions where these are known, so that files stay closed.
 
     Attributes:
         paths: as given.
         left_out: how many files were left out so far, by reason.
     """
 
-    def __init__(self, paths: Iterable[str | os.PathLike[str]], *, once: bool = True) -> None:
+    def __init__(
+        self,
+        paths: Iterable[str | os.PathLike[str]],
+        *,
+        once: bool = True,
+        by_name: bool = False,
+    ) -> None:
         self.paths = paths
-        self._once = once
+        self._once, self._by_name = once, by_name
         self.left_out: Counter[str] = Counter()
 
     def __iter__(self) -> Iterator[Input]:
@@ -185,7 +192,7 @@ class Inputs:
             yield from self._or_failure(self._folder(path), path, "holds no images or videos")
         elif os.path.lexists(path) or glob.escape(path) == path:
             # a broken link, or something other than a file, fails when it is read
-            yield _file(path) or Input(name_of(path), "image", path)
+            yield self._file(path) or Input(name_of(path), "image", path)
         else:
             yield from self._or_failure(self._pattern(path), path, "matches no image or video")
 
@@ -247,10 +254,16 @@ class Inputs:
             self.left_out["hidden"] += 1
         elif _ANNOTATED.search(name):
             self.left_out["annotated"] += 1
-        elif (item := _file(path)) is None:
+        elif (item := self._file(path)) is None:
             self.left_out["other"] += 1
         else:
             yield item
+
+    def _file(self, path: str) -> Input | None:
+        """The input for a file; None if it is neither an image nor a video."""
+        if self._by_name and (kind := kind_by_name(path)) and not is_stored(path):
+            return Input(name_of(path), kind, path)
+        return _file(path)
 
 
 def is_address(path: str) -> bool:

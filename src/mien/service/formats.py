@@ -13,6 +13,7 @@ from mien.service.problems import ProblemError
 JSON, NDJSON = "application/json", "application/x-ndjson"
 CSV, PARQUET = "text/csv", "application/vnd.apache.parquet"
 JPEG, PNG, HTML, MP4 = "image/jpeg", "image/png", "text/html", "video/mp4"
+VTT, EAF = "text/vtt", "application/xml"
 #: Tables by media type, with the suffixes of `mien.results.files`.
 TABLES = {CSV: ".csv", NDJSON: ".jsonl", PARQUET: ".parquet"}
 

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mien.service.problems import ProblemError, as_problem
 from mien.service.settings import ServiceSettings
+from mien.service.uploads import VERSION
 
 _log = logging.getLogger("mien.service")
 _OPEN = {"/healthz", "/readyz"}  # without a token: they say nothing but that the service runs
@@ -66,6 +67,8 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
+                if scope["path"].startswith("/v1/uploads"):
+                    headers.setdefault("Tus-Resumable", VERSION)
             await send(message)
 
         try:
@@ -96,7 +99,7 @@ class Guard:
         ):
             return ProblemError(403, "pages of other origins may not call this service.")
         preflight = scope.get("method") == "OPTIONS" and origin in settings.origins
-        if settings.token is None or scope["path"] in _OPEN or preflight:
+        if settings.token is None or _is_open(scope["path"]) or preflight:
             return None
         if not _is_token(headers, settings.token):
             return ProblemError(
@@ -109,7 +112,7 @@ class Guard:
     def _limited(self, scope: Scope, receive: Receive) -> Receive:
         """The body, up to its limit, as long as it keeps coming."""
         limits = self._settings.limits
-        videos = scope["path"].startswith("/v1/videos")
+        videos = scope["path"].startswith(("/v1/videos", "/v1/uploads"))
         most = limits.video_bytes if videos else limits.image_bytes
         too_large = ProblemError(
             413, f"the request has more than {most:,} bytes: send less at once."
@@ -135,6 +138,11 @@ class Guard:
             return message
 
         return limited
+
+
+def _is_open(path: str) -> bool:
+    """Whether a path needs no token: the studio, which asks for it, and what says nothing."""
+    return path in _OPEN or path == "/" or path.startswith("/studio/")
 
 
 def _name(address: str) -> str | None:

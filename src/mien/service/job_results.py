@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import mimetypes
+import tempfile
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,26 +13,36 @@ from fastapi.responses import FileResponse
 
 from mien.media.images import encode
 from mien.reports import report_page
+from mien.service.done import DONE_PROBLEMS, done_job, raw_timeline
 from mien.service.formats import (
     CSV,
+    EAF,
     HTML,
     JSON,
     MP4,
     NDJSON,
     PARQUET,
     PNG,
+    VTT,
     chosen,
     encoded_table,
 )
-from mien.service.jobs import Job, State
-from mien.service.problems import PROBLEMS, ProblemError
-from mien.service.state import service_of
-from mien.service.videos import existing_job
-from mien.service.worker import ANNOTATED, TABLE
+from mien.service.people import edited, edits_of, with_names, without
+from mien.service.problems import ProblemError, answered, described
+from mien.service.worker import ANNOTATED
 from mien.timeline.smoothing import SMOOTH_S
 from mien.timeline.timeline import Timeline
 
-router: APIRouter = APIRouter(prefix="/v1/jobs/{job_id}", responses=PROBLEMS)
+router = APIRouter(prefix="/v1/jobs/{job_id}", responses=DONE_PROBLEMS)
+_BYTES, _ANY = "(bytes)", "application/octet-stream"
+_ROW = {
+    "source": "interview.mp4",
+    "frame": 0,
+    "time_s": 0.0,
+    "track_id": 1,
+    "emotion": "happiness",
+    "probability": 0.98,
+}
 _ROWS, _MOST = 1000, 10_000  # of a page
 #: The page's own small script may run, but it can reach nothing.
 _PAGE_POLICY = (
@@ -39,21 +51,9 @@ _PAGE_POLICY = (
 )
 
 
-def _done(request: Request, job_id: str) -> tuple[Job, Path]:
-    """A job that is done, and its folder."""
-    service = service_of(request)
-    job = existing_job(service, job_id)
-    if job.state is State.failed:
-        raise ProblemError(409, f"the job has failed: {job.error}")
-    if job.state is State.canceled:
-        raise ProblemError(410, "the job was canceled, and its files were deleted.")
-    if job.state is not State.done:
-        raise ProblemError.busy(409, "the job is not done: follow its events, or ask again.", 1)
-    return job, service.store.folder(job_id)
-
-
 def _timeline(folder: Path, smooth_s: float = 0.0) -> Timeline:
-    timeline = Timeline.load(folder / TABLE)
+    """The timeline as a user has changed it: names, people, and those who are hidden."""
+    timeline = without(*edited(raw_timeline(folder), edits_of(folder)))
     return timeline.smooth(smooth_s) if smooth_s else timeline
 
 
@@ -65,7 +65,12 @@ def _table(timeline: Timeline, name: str) -> pd.DataFrame:
     return timeline.images if name == "images" else timeline.faces
 
 
-@router.get("/tables/{name}", summary="A table of a job")
+@router.get(
+    "/tables/{name}",
+    summary="A table of a job",
+    responses=answered({"total": 1, "offset": 0, "rows": [_ROW]}, JSON, NDJSON, CSV, PARQUET)
+    | described({406: "this is available as application/json, text/csv; ask for one by Accept."}),
+)
 def table(
     request: Request,
     job_id: str,
@@ -78,10 +83,10 @@ def table(
 
     Segments and summary are those of the timeline, smoothed over so many seconds.
     """
-    _, folder = _done(request, job_id)
+    _, folder = done_job(request, job_id)
     media = chosen(request.headers.get("accept"), (JSON, NDJSON, CSV, PARQUET))
     timeline = _timeline(folder, smooth)
-    rows = _table(timeline, name)
+    rows = with_names(_table(timeline, name), timeline)
     if media == JSON:
         page = rows.iloc[offset : offset + limit].to_json(orient="records", double_precision=6)
         head = f'"total": {len(rows)}, "offset": {offset}'
@@ -90,42 +95,74 @@ def table(
     return Response(body, media_type=media)
 
 
-@router.get("/report", summary="The report page of a job")
+@router.get(
+    "/report",
+    summary="The report page of a job",
+    responses=answered("<!doctype html>", HTML),
+)
 def report(
     request: Request,
     job_id: str,
     smooth: Annotated[float, Query(ge=0, le=3600)] = SMOOTH_S,
 ) -> Response:
     """Curves, segments, faces and settings on one page, as ``mien report`` writes it."""
-    _, folder = _done(request, job_id)
+    _, folder = done_job(request, job_id)
     page = report_page(_timeline(folder, smooth))
     return Response(page, media_type=HTML, headers={"Content-Security-Policy": _PAGE_POLICY})
 
 
-@router.get("/annotated", summary="The annotated video of a job")
+@router.get("/annotated", summary="The annotated video of a job", responses=answered(_BYTES, MP4))
 def annotated(request: Request, job_id: str) -> Response:
     """The video with boxes, names and expressions, where the job was begun with annotate=true."""
-    _, folder = _done(request, job_id)
+    _, folder = done_job(request, job_id)
     if not (folder / ANNOTATED).is_file():
         raise ProblemError(404, "the job was begun without annotate=true.")
     return FileResponse(folder / ANNOTATED, media_type=MP4)
 
 
-@router.get("/video", summary="The video of a job")
+@router.get("/video", summary="The video of a job", responses=answered(_BYTES, _ANY))
 def video(request: Request, job_id: str) -> Response:
     """The video as it was uploaded."""
-    job, folder = _done(request, job_id)
+    job, folder = done_job(request, job_id)
     path = Path(job.video)
     if path.parent != folder or not path.is_file():
         raise ProblemError(404, "the video was not uploaded, or is not there any more.")
-    return FileResponse(path, media_type="application/octet-stream")
+    kind = mimetypes.guess_type(job.source)[0] or ""
+    media = kind if kind.startswith(("video/", "image/")) else _ANY
+    return FileResponse(path, media_type=media)
 
 
-@router.get("/people/{track_id}/face", summary="A person's face")
-def face(request: Request, job_id: str, track_id: int) -> Response:
+@router.get(
+    "/export/{form}",
+    summary="Subtitles or ELAN of a job",
+    responses=answered("WEBVTT", VTT, EAF),
+)
+def export(
+    request: Request,
+    job_id: str,
+    form: Literal["vtt", "eaf"],
+    smooth: Annotated[float, Query(ge=0, le=3600)] = SMOOTH_S,
+) -> Response:
+    """The segments of a job as WebVTT subtitles or an ELAN file."""
+    _, folder = done_job(request, job_id)
+    with tempfile.TemporaryDirectory() as temporary:
+        path = _timeline(folder, smooth).export(Path(temporary) / f"segments.{form}")
+        data = path.read_bytes()
+    return Response(data, media_type=VTT if form == "vtt" else EAF)
+
+
+@router.get("/people/{track_id}/face", summary="A person's face", responses=answered(_BYTES, PNG))
+def face(
+    request: Request,
+    job_id: str,
+    track_id: int,
+    label: Annotated[str, Query(max_length=80, description="At its peak; any by default.")] = "",
+) -> Response:
     """The face of a person at the strongest moment, as PNG."""
-    _, folder = _done(request, job_id)
-    peaks = [peak for peak in _timeline(folder).counted_peaks if peak.track_id == track_id]
+    _, folder = done_job(request, job_id)
+    timeline, _ = edited(raw_timeline(folder), edits_of(folder))
+    peaks = [peak for peak in timeline.counted_peaks if peak.track_id == track_id]
+    peaks = [peak for peak in peaks if label in ("", peak.label)]
     if not peaks:
         raise ProblemError(404, "there is no face of that person.")
     best = max(peaks, key=lambda peak: peak.probability)
