@@ -15,7 +15,7 @@ from mien.expressions.affect import AFFECT, coordinates_of, missing, provenance_
 from mien.expressions.base import EmotionClassifier, describe_classifier
 from mien.expressions.base_rates import load_prior
 from mien.expressions.heads import Head, HeadedClassifier
-from mien.faces.detectors.base import describe_detector
+from mien.faces.detectors.base import FaceDetector, describe_detector
 from mien.faces.detectors.box_formats import BoxFormat
 from mien.labels import ACTIONS
 from mien.media.base import TimedSource, checked, timing_of

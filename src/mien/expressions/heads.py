@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from mien.errors import ModelError, UsageError
+from mien.errors import MienError, ModelError, UsageError
 from mien.expressions.actions import BLENDSHAPES
 from mien.expressions.base import Activations, ClassifierDescription
 from mien.expressions.onnx import OnnxClassifier
