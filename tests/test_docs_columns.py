@@ -59,6 +59,14 @@ def test_blinks() -> None:
     assert documented("blink rates") == set(blinks._RATES)
 
 
+def test_actions() -> None:
+    from mien.timeline import actions
+
+    events, sides = actions._EVENTS, actions._SIDES
+    assert documented("events of actions") == set(events)
+    assert documented("asymmetry") == set(sides)
+
+
 def test_people_engagement_and_video_models() -> None:
     from mien.people import identities
 
