@@ -15,7 +15,7 @@ from mien.expressions.affect import AFFECT, coordinates_of, missing, provenance_
 from mien.expressions.base import EmotionClassifier, describe_classifier
 from mien.expressions.base_rates import load_prior
 from mien.expressions.heads import Head, HeadedClassifier
-from mien.faces.detectors.base import describe_detector
+from mien.faces.detectors.base import FaceDetector, describe_detector
 from mien.faces.detectors.box_formats import BoxFormat
 from mien.labels import ACTIONS
 from mien.media.base import TimedSource, checked, timing_of
@@ -110,18 +110,19 @@ class EmotionAnalyzer:
         for name, count in (("batch_size", batch_size), ("threads", threads)):
             if count is not None and count < 1:
                 raise UsageError(f"{name} must be at least 1, got {count}.")
-        also, self.without = _names(also), _names(without)
+        also = _names(also)
+        self.without: tuple[str, ...] = _names(without)
         own: dict[str, Any] = {"min_score": min_score, "box_format": box_format}
         if isinstance(detector, str) and detector == DEFAULT_DETECTOR:
             own["threads"] = threads
         own = {name: value for name, value in own.items() if value is not None}
-        self.detector = load_detector(detector, **own)
+        self.detector: FaceDetector = load_detector(detector, **own)
         heads = (heads,) if isinstance(heads, str | Path) else tuple(heads)
         embeddings = tuple(name for name in also if name not in (AFFECT, *FACE_OUTPUTS))
         options: dict[str, Any] = {"threads": threads, "batch_size": batch_size, "also": embeddings}
         if embeddings and not is_network(classifier):
             raise UsageError(f"a ready classifier does not give {', '.join(embeddings)}.")
-        self.classifier = load_classifier(
+        self.classifier: EmotionClassifier = load_classifier(
             classifier, heads=heads, **(options if is_network(classifier) else {})
         )
         headed = self.classifier if isinstance(self.classifier, HeadedClassifier) else None
@@ -133,8 +134,13 @@ class EmotionAnalyzer:
                     f"the model has no label {name!r} to exclude; it has "
                     f"{', '.join(self.classifier.labels)}."
                 )
-        self.labels = tuple(name for name in self.classifier.labels if name not in self.without)
+        labels = self.classifier.labels
+        self.labels: tuple[str, ...] = tuple(name for name in labels if name not in self.without)
+        self.uncertain_below: float
+        self.min_score: float | None
         self.uncertain_below, self.min_score = uncertain_below, min_score
+        self.batch_size: int
+        self.threads: int | None
         self.batch_size, self.threads = batch_size, threads
         chosen = None if prior is None else load_prior(prior, self.classifier)
         # They run beside detector and classifier, and would only take threads from these.

@@ -45,7 +45,8 @@ class Comparable:
             return self is other
         raise TypeError(f"== of two {type(self).__name__} is ambiguous: use one.equals(other).")
 
-    __hash__ = object.__hash__
+    def __hash__(self) -> int:
+        return object.__hash__(self)
 
 
 def _equal(one: Any, other: Any) -> bool:

@@ -82,7 +82,9 @@ class ModelsGroup(CommandGroup):
 
     _aliases: ClassVar = {"list": "ls", "info": "show", "pull": "download fetch get"}
     _aliases |= {"remove": "rm delete uninstall"}
-    aliases: ClassVar = {word: name for name, words in _aliases.items() for word in words.split()}
+    aliases: ClassVar[dict[str, str]] = {
+        word: name for name, words in _aliases.items() for word in words.split()
+    }
 
 
 class BatchGroup(CommandGroup):

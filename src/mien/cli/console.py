@@ -33,7 +33,7 @@ class Verbosity:
 
 
 #: Of the command that is running; set from ``--quiet`` and ``--verbose``.
-verbosity = Verbosity()
+verbosity: Verbosity = Verbosity()
 
 
 def answer(line: object) -> None:

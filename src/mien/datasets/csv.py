@@ -73,15 +73,17 @@ class Columns:
     """
 
     def __init__(self, header: Sequence[str], image: Sequence[str] = IMAGE) -> None:
-        self.pixels = first_column(header, (PIXELS,))
-        self.image = None if self.pixels else first_column(header, image)
+        self.pixels: str | None = first_column(header, (PIXELS,))
+        self.image: str | None = None if self.pixels else first_column(header, image)
         label = first_column(header, LABEL)
-        self.votes = vote_columns(header, bare=label is None)
-        self.label = None if self.votes else label
-        self.split = first_column(header, SPLIT)
+        self.votes: dict[str, str] = vote_columns(header, bare=label is None)
+        self.label: str | None = None if self.votes else label
+        self.split: str | None = first_column(header, SPLIT)
         used = {self.pixels, self.image, self.label, self.split}
         used |= {name for name, label in self.votes.items() if known_as(label)}
-        self.others = [n for n in header if n not in used and not n.startswith("Unnamed: ")]
+        self.others: list[str] = [
+            n for n in header if n not in used and not n.startswith("Unnamed: ")
+        ]
 
     @property
     def complete(self) -> bool:

@@ -91,15 +91,17 @@ class Panel:
         most: int = 3,
         portrait: bool = False,
     ) -> None:
+        self.labels: tuple[str, ...]
+        self.colors: tuple[Color, ...]
         self.labels, self.colors, self._portrait = tuple(labels), tuple(colors), portrait
         preferred, smallest = text_sizes(*size)
         self._preferred = max(smallest, round((1.0 if portrait else 0.85) * preferred))
         self._lines = (_PORTRAIT if portrait else _HEAD) + len(self.labels) + _GAP
-        self.height = max(size[1], math.ceil(self._lines * _ROW * SMALLEST))
+        self.height: int = max(size[1], math.ceil(self._lines * _ROW * SMALLEST))
         fitting = [n for n in range(1, most + 1) if self._letters(n) >= smallest]
-        self.most = max(fitting, default=1)
+        self.most: int = max(fitting, default=1)
         letters = self._letters(1)
-        self.width = self._names(letters) + _numbers(letters) + 10 * letters
+        self.width: int = self._names(letters) + _numbers(letters) + 10 * letters
 
     def _letters(self, cards: int) -> int:
         """Text size, pixels, at which this many cards fill the height."""

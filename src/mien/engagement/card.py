@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -41,7 +42,7 @@ class EngagementCard(FeatureCard):
     key = ENGAGEMENT_KEY
     what = "an engagement model"
     made_by = "mien train-engagement"
-    renamed: ClassVar = {
+    renamed: ClassVar[Mapping[str, str]] = {
         "features": "size",
         "features_model": "model",
         "features_sha256": "model_sha256",

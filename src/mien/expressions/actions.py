@@ -141,6 +141,7 @@ class ActionModel:
     def __init__(
         self, mesh: FaceMesh, blendshapes: BlendshapeModel, requested: tuple[str, ...] = (ACTIONS,)
     ) -> None:
+        self.requested: tuple[str, ...]
         self._mesh, self._blendshapes, self.requested = mesh, blendshapes, requested
         self._locate: FaceMesh | MeshTracker = mesh
 

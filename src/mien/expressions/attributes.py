@@ -73,7 +73,7 @@ class AttributeModel(FaceNetwork[AttributeCard]):
         for name in attributes:
             if name not in self.card.attributes or ATTRIBUTES[name] not in self._net.output_names:
                 raise ModelError(f"{self.card.name} does not estimate {name!r}.")
-        self.attributes = tuple(dict.fromkeys(attributes))
+        self.attributes: tuple[str, ...] = tuple(dict.fromkeys(attributes))
 
     @property
     def requested(self) -> tuple[str, ...]:

@@ -38,9 +38,9 @@ class CustomClassifier:
         if isinstance(labels, str):
             raise UsageError(f"labels must be a list of names, not one text, got {labels!r}.")
         self._function = function
-        self.labels = tuple(labels)
+        self.labels: tuple[str, ...] = tuple(labels)
         self.input_size = input_size
-        self.crop = crop or CropSpec()
+        self.crop: CropSpec = crop or CropSpec()
         self._kind: ScoreKind = kind
 
     @property

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from mien.errors import ModelError, UsageError
+from mien.errors import MienError, ModelError, UsageError
 from mien.expressions.actions import BLENDSHAPES
 from mien.expressions.base import Activations, ClassifierDescription
 from mien.expressions.onnx import OnnxClassifier
@@ -66,7 +66,7 @@ class HeadCard(FeatureCard):
     key = "mien.head"
     what = "a head"
     made_by = "mien train-head"
-    renamed: ClassVar = {"d": "size"}
+    renamed: ClassVar[Mapping[str, str]] = {"d": "size"}
 
     task: Task
     columns: tuple[str, ...]
@@ -124,7 +124,7 @@ class Head(FeatureModel[HeadCard]):
     """
 
     card_type = HeadCard
-    mismatch = ModelError
+    mismatch: ClassVar[type[MienError]] = ModelError
 
     def __init__(self, path: str | Path) -> None:
         super().__init__(path, threads=1)
@@ -240,7 +240,7 @@ class HeadedClassifier:
         if len(of_expressions) > 1:
             both = " and ".join(head.card.name for head in of_expressions[:2])
             raise UsageError(f"{both} both predict expressions: leave one out.")
-        self.heads = tuple(heads)
+        self.heads: tuple[Head, ...] = tuple(heads)
         self._expression = of_expressions[0] if of_expressions else None
         self._model, self._also = model, model.also
         needed = any(FEATURES in head.card.inputs for head in heads)

@@ -52,9 +52,9 @@ class OnnxClassifier:
         side = card.input_size if isinstance(card, ModelCard) else (card or {}).get("input_size")
         self._net = Session(path, threads, side if isinstance(side, int) else None)
         self._batch_size = batch_size
-        self.card = _find_card(self._net, card)
+        self.card: ModelCard = _find_card(self._net, card)
         self._check_network()
-        self.also = tuple(also)
+        self.also: tuple[str, ...] = tuple(also)
         self._extra = _outputs(self.card, self.also)
         # A network with a fixed batch is fed exactly that many.
         batch = self._net.input_shape[0]

@@ -43,7 +43,7 @@ class IdentityModel(FaceNetwork[IdentityCard]):
 
     card_type = IdentityCard
     measures: tuple[str, ...] = ()
-    requested = (IDENTITY,)
+    requested: tuple[str, ...] = (IDENTITY,)
 
     def __init__(
         self, path: str | Path, *, threads: int | None = None, batch_size: int = 16

@@ -140,7 +140,7 @@ class FaceMesh:
     ) -> None:
         self._net = Session(path, threads)
         self._batch_size = batch_size
-        self.sha256 = file_sha256(self._net.path)
+        self.sha256: str = file_sha256(self._net.path)
 
     def __call__(self, image: Image, faces: Faces, before: Mesh | None = None) -> Mesh:
         """The mesh of each face in an ``(H, W, 3)`` uint8 RGB image.

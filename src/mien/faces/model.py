@@ -130,7 +130,7 @@ class FaceNetwork(Generic[CardT]):
         with card_of(self.path):
             self.card = kind.from_json(text)
         self._net.check((self.card.input_size, self.card.input_size, 3), {})
-        self.sha256 = file_sha256(self.path)
+        self.sha256: str = file_sha256(self.path)
 
     @property
     def path(self) -> Path:

@@ -65,7 +65,7 @@ class CameraSource:
         VideoError: when iterated, if there is no such camera, or it cannot be opened initially.
     """
 
-    timing = Timing(live=True)
+    timing: Timing = Timing(live=True)
 
     def __init__(
         self,
@@ -83,10 +83,13 @@ class CameraSource:
                 raise UsageError(f"{what} must be more than 0, got {value}.")
         if attempts < 0:
             raise UsageError(f"attempts must be 0 or more, got {attempts}.")
+        self.max_seconds: float | None
+        self.attempts: int
+        self.wait_s: float
         self.max_seconds, self.attempts, self.wait_s = max_seconds, attempts, wait_s
-        self.report = report or (lambda _sentence: None)
-        self.name = str(device)
-        self.dropped = 0
+        self.report: Callable[[str], None] = report or (lambda _sentence: None)
+        self.name: str = str(device)
+        self.dropped: int = 0
         if open_ is None:
             address = locate(device)
             self.name, open_ = address.name, partial(capture, address, width)

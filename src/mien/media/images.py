@@ -29,10 +29,8 @@ from mien.types import Image
 if TYPE_CHECKING:
     from PIL import Image as PilImage
 
-ImageSource: TypeAlias = (
-    "str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO"
-    " | PilImage.Image | npt.NDArray[Any]"
-)
+_Encoded: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
+ImageSource: TypeAlias = "_Encoded | PilImage.Image | npt.NDArray[Any]"
 
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib"}

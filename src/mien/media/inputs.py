@@ -16,12 +16,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from hashlib import sha256
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from mien.errors import ImageError, InputError, InputNotFoundError, UsageError
 from mien.media.addresses import is_web
-from mien.media.base import Source, timing_of
+from mien.media.base import Source, Timing, timing_of
 from mien.media.formats import kind_by_name, kind_of
 from mien.media.frames import raising
 from mien.media.images import name_of, read_image
@@ -111,7 +111,8 @@ class Guarded:
 
     def __init__(self, source: Source, name: str) -> None:
         self._source, self._name = source, name
-        self.timing, self.info = timing_of(source), getattr(source, "info", None)
+        self.timing: Timing = timing_of(source)
+        self.info: Any = getattr(source, "info", None)
 
     def __iter__(self) -> Iterator[Frame]:
         index, time_s = 0, None

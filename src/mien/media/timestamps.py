@@ -35,7 +35,7 @@ class PendingStamps:
     """
 
     def __init__(self) -> None:
-        self.failures = 0
+        self.failures: int = 0
         self._due: list[int] = []
         self._blind = False
 

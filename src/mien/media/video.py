@@ -82,9 +82,14 @@ class VideoSource:
             raise UsageError(f"end must be later than start, got {start} to {end}.")
         if stream is not None and stream < 0:
             raise UsageError(f"stream must be 0 or more, got {stream}.")
-        self.path = local_path(os.fspath(path))
+        self.path: str = local_path(os.fspath(path))
         web = is_web(self.path)
-        self.name = name or (locate(self.path).name if web else name_of(self.path))
+        self.name: str = name or (locate(self.path).name if web else name_of(self.path))
+        self.fps: float | None
+        self.every: int
+        self.start: float | None
+        self.end: float | None
+        self.width: int | None
         self.fps, self.every, self.start, self.end, self.width = fps, every, start, end, width
         self.stream = stream
         self._is_webp = not web and webp.is_webp(check_file(self.path, self.name))

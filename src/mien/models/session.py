@@ -102,7 +102,7 @@ class Session:
     def __init__(
         self, path: str | Path, threads: int | None = None, side: int | None = None
     ) -> None:
-        self.path = Path(path)
+        self.path: Path = Path(path)
         self.threads = threads
         self._side = side
         self._session: ort.InferenceSession | None = None

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from mien.errors import UsageError
 from mien.labels import IDENTITY
@@ -163,18 +164,22 @@ class Tracks:
     def __init__(self, faces: pd.DataFrame, seconds: Floats, vectors: FloatArray) -> None:
         import pandas as pd
 
-        self.faces, self.seconds = faces, np.nan_to_num(seconds)
+        self.faces: pd.DataFrame = faces
+        self.seconds: Floats = np.nan_to_num(seconds)
         alone = -1 - np.arange(len(faces))
         ids = faces["track_id"].fillna(pd.Series(alone, index=faces.index)).to_numpy(np.int64)
         keys = pd.MultiIndex.from_arrays([faces["source"], ids])
+        self.of_rows: IntArray
         self.of_rows, first = pd.factorize(keys)
-        self.count = len(first)
+        self.count: int = len(first)
         fit = faces["fit"].fillna(False).to_numpy(bool)
-        self.used = fit | (np.bincount(self.of_rows, fit, self.count) == 0)[self.of_rows]
-        self.vectors = self._means(vectors)
+        self.used: npt.NDArray[np.bool_] = (
+            fit | (np.bincount(self.of_rows, fit, self.count) == 0)[self.of_rows]
+        )
+        self.vectors: FloatArray = self._means(vectors)
         alike = (vectors * self.vectors[self.of_rows]).sum(axis=1)
         order = np.lexsort([np.where(self.used, -alike, 9), self.of_rows])
-        self.best = order[np.searchsorted(self.of_rows[order], np.arange(self.count))]
+        self.best: IntArray = order[np.searchsorted(self.of_rows[order], np.arange(self.count))]
 
     def __len__(self) -> int:
         return self.count

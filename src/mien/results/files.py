@@ -39,14 +39,14 @@ class AnalysisFiles:
 
     def __init__(self, path: str | Path) -> None:
         asked = Path(path)
-        self.faces = asked.with_name(asked.name.removesuffix(PARTIAL))
+        self.faces: Path = asked.with_name(asked.name.removesuffix(PARTIAL))
         stem, suffix = self.faces.stem, self.faces.suffix
-        self.images = self.faces.with_name(f"{stem}.images{suffix}")
-        self.videos = self.faces.with_name(f"{stem}.films{suffix}")
-        self.embeddings = self.faces.with_name(f"{stem}.embeddings.parquet")
-        self.landmarks = self.faces.with_name(f"{stem}.landmarks.parquet")
-        self.peaks = self.faces.with_name(f"{stem}.peaks.parquet")
-        self.settings = settings_path(self.faces)
+        self.images: Path = self.faces.with_name(f"{stem}.images{suffix}")
+        self.videos: Path = self.faces.with_name(f"{stem}.films{suffix}")
+        self.embeddings: Path = self.faces.with_name(f"{stem}.embeddings.parquet")
+        self.landmarks: Path = self.faces.with_name(f"{stem}.landmarks.parquet")
+        self.peaks: Path = self.faces.with_name(f"{stem}.peaks.parquet")
+        self.settings: Path = settings_path(self.faces)
 
     @property
     def siblings(self) -> list[Path]:

@@ -300,7 +300,9 @@ class TableWriter:
 
     def __enter__(self) -> Self:
         first = () if self._first is None else (self._first.astype(self._dtypes),)
-        self.file = GrowingTable(self._path, _frame([], self._dtypes), self._metadata, first)
+        self.file: GrowingTable = GrowingTable(
+            self._path, _frame([], self._dtypes), self._metadata, first
+        )
         self._first = None
         self._flushed = time.monotonic()
         return self

@@ -61,7 +61,8 @@ class GrowingTable:
     ) -> None:
         import pyarrow as pa
 
-        self.target, self._partial = target, partial_path(target)
+        self.target: Path = target
+        self._partial = partial_path(target)
         self._schema, self._metadata = _schema(like, metadata), dict(metadata)
         self._waiting = io.BytesIO()
         options = pa.ipc.IpcWriteOptions(compression="zstd")

@@ -21,7 +21,7 @@ from mien.service.problems import PROBLEMS, ProblemError, answered, described, h
 from mien.service.settings import ServiceSettings
 from mien.service.state import Service, service_of
 
-router = APIRouter()
+router: APIRouter = APIRouter()
 _DESCRIPTION = (
     "Apparent facial expressions in images, videos and live streams: how faces look to viewers, "
     "not what people feel. In the European Union, inferring emotions of people at work and in "

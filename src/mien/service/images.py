@@ -20,7 +20,7 @@ from mien.service.problems import CONTENT, PROBLEMS, ProblemError, described
 from mien.service.state import Service, service_of
 from mien.types import Frame
 
-router = APIRouter()
+router: APIRouter = APIRouter()
 _OFFERED = (JSON, NDJSON, CSV, PARQUET, JPEG)
 _NAME = 200  # characters of a file's name
 _EXAMPLE = {

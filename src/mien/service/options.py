@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from threading import Lock
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -22,7 +22,7 @@ _KEPT = 8  # analyzers in memory; the networks that they have in common are ther
 class AnalysisOptions(BaseModel):
     """Which models judge the faces, and which further columns they give."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True)
 
     detector: Annotated[_Name, Field(description="yunet, mtcnn, haar or a plug-in.")] = (
         DEFAULT_DETECTOR

@@ -43,6 +43,9 @@ class ProblemError(Exception):
 
     def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(detail)
+        self.status: int
+        self.detail: str
+        self.headers: dict[str, str]
         self.status, self.detail, self.headers = status, detail, headers or {}
 
     @classmethod

@@ -34,8 +34,10 @@ class Service:
         self.analyzers = Analyzers()
         self.batcher = Batcher(self.analyzers, waiting=settings.limits.waiting_images)
         self.streams = 0
-        self.metrics = Metrics(self.store, lambda: self.batcher.waiting, lambda: self.streams)
-        self.ready = False
+        self.metrics: Metrics = Metrics(
+            self.store, lambda: self.batcher.waiting, lambda: self.streams
+        )
+        self.ready: bool = False
         self._stopped = Event()
 
     def start(self) -> None:

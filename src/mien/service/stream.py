@@ -23,7 +23,7 @@ from mien.service.options import AnalysisOptions
 from mien.service.state import Service, service_of
 from mien.types import Frame
 
-router = APIRouter()
+router: APIRouter = APIRouter()
 _WRONG, _BUSY, _BROKEN = 1008, 1013, 1011  # RFC 6455, and IANA's registry of close codes
 _REASON = 120  # bytes of a reason
 

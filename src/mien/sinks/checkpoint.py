@@ -96,7 +96,7 @@ class Checkpoint:
         overwrite: bool = False,
     ) -> None:
         self._files = AnalysisFiles(writable_target(path))
-        self.path = self._files.faces
+        self.path: Path = self._files.faces
         self._overwrite, self._open = overwrite, True
         self._remote = plan.remote if plan is not None else ()
         self._inputs: list[_Input] = []

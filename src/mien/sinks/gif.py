@@ -38,6 +38,7 @@ class GifSink:
     needs_images = True
 
     def __init__(self, path: str | Path, *, overwrite: bool = False) -> None:
+        self.path: Path
         self.path, self._overwrite = Path(path), overwrite
         self._frames: list[tuple[Picture, float]] = []
         self._due = 0.0

@@ -92,7 +92,7 @@ class ImageSink:
     needs_images = True
 
     def __init__(self, folder: str | Path, names: AnnotatedNames | None = None) -> None:
-        self.folder = Path(folder)
+        self.folder: Path = Path(folder)
         self._names = names or AnnotatedNames(self.folder)
 
     def __enter__(self) -> Self:

@@ -61,7 +61,7 @@ class Smoother:
         if not seconds >= 0 or not margin >= 0:
             raise UsageError(f"seconds and margin must be at least 0, got {seconds} and {margin}.")
         self.seconds = seconds
-        self.labels = tuple(labels)
+        self.labels: tuple[str, ...] = tuple(labels)
         self.uncertain_below = uncertain_below
         self.margin = margin
         self._last: dict[int, tuple[float, FloatArray, int]] = {}
@@ -168,7 +168,7 @@ class Stabilizer:
     """
 
     def __init__(self, labels: Sequence[str]) -> None:
-        self.labels = tuple(labels)
+        self.labels: tuple[str, ...] = tuple(labels)
         self._begin(None)
 
     def _begin(self, result: Result | None) -> None:

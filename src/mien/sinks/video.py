@@ -73,7 +73,7 @@ class VideoSink:
         margin: bool = True,
         overwrite: bool = False,
     ) -> None:
-        self.path = Path(path)
+        self.path: Path = Path(path)
         self._temporary = hidden(self.path)
         self._audio_from, self._margin, self._overwrite = audio_from, margin, overwrite
         self._lock: FileIO | None = None

@@ -119,8 +119,8 @@ class CutDetector:
     """
 
     def __init__(self, fps: float) -> None:
-        self.changes = Changes()
-        self.restless = False
+        self.changes: Changes = Changes()
+        self.restless: bool = False
         self._usual = ChangeBaseline(_CUT, fps)
 
     def begins(self, image: Image) -> bool:

@@ -39,7 +39,7 @@ class FaceImage:
         scale = np.array(size) / (part.shape[1], part.shape[0])
         boxes = (face.boxes - np.tile(low, 2)) * np.tile(scale, 2)
         points = None if face.landmarks is None else (face.landmarks - low) * scale
-        self.face = Faces(boxes, face.scores, points)
+        self.face: Faces = Faces(boxes, face.scores, points)
         self._vector: FloatArray | None = None
 
     def vector(self, identity: Identity) -> FloatArray:

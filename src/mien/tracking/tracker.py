@@ -78,7 +78,7 @@ class TrackingDetector(SelfDescribing):
         if not 0 < alike < 1:
             raise UsageError(f"alike must be between 0 and 1, got {alike}.")
         self.detector = detector
-        self.fps = _positive(fps)
+        self.fps: float = _positive(fps)
         self.every = every
         self.alike = alike
         own = identity and Recognition(identity, near=alike / 2, stayed=alike, again=alike)

@@ -46,7 +46,7 @@ _GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
     ),
 }
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     name="mien",
     cls=CommandGroup,
     help="Find faces in images and video, and predict their apparent expressions.",

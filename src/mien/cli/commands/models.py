@@ -12,7 +12,7 @@ from mien.cli.command_group import Command, ModelsGroup
 from mien.cli.console import Meter, note, wrote
 from mien.cli.exit_codes import BROKEN, with_exit_code
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     cls=ModelsGroup,
     help="""List, download, add and remove models.
 

@@ -66,10 +66,13 @@ class Live:
         seconds: float | None = None,
         overwrite: bool = False,
     ) -> None:
+        self.title: str
+        self.pause_s: float
+        self.done: bool
         self.title, self.pause_s, self.done = f"mien: {name}", 0.004, False
-        self.controls = Controls(recording=record is not None)
+        self.controls: Controls = Controls(recording=record is not None)
         self.error: BaseException | None = None
-        self.counts = {"ok": 0, "dropped": 0, "error": 0}
+        self.counts: dict[str, int] = {"ok": 0, "dropped": 0, "error": 0}
         self._name, self._analyze = printable(name), analyze
         self._gate = _Gate(frames, self, own_speed)
         self._record, self._seconds, self._overwrite = record, seconds, overwrite

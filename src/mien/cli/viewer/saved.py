@@ -52,7 +52,12 @@ class Viewer:
     ) -> None:
         if not len(images):
             raise InputError(f"{name or 'the table'} has no frames to show.")
+        self.title: str
+        self.pause_s: float
+        self.done: bool
         self.title, self.pause_s, self.done = f"mien: {name}", 0.015, False
+        self.labels: tuple[str, ...]
+        self.position: int
         self.labels, self.position = labels, 0
         self._read, self._clock = read, clock
         self._images = images.reset_index(drop=True)

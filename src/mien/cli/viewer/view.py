@@ -92,7 +92,7 @@ class Renderer:
     def __init__(self) -> None:
         self._scene: Overlay | None = None
         self._made_for: tuple[object, ...] = ()
-        self.strip_rows = range(0)  # of the last image, to interpret clicks
+        self.strip_rows: range = range(0)  # of the last image, to interpret clicks
 
     def draw(self, screen: Screen, room: tuple[int, int]) -> Image:
         """A screen as an image, ``(H, W, 3)`` uint8 RGB, at most `room` (width, height) large."""

@@ -7,6 +7,8 @@ for heatmaps. 10.44 million parameters.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -29,7 +31,7 @@ class Branches(nn.Module):
 
     def __init__(self, *branches: nn.Module) -> None:
         super().__init__()
-        self.branches = nn.ModuleList(branches)
+        self.branches: nn.ModuleList = nn.ModuleList(branches)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(n, c, h, w)`` to ``(n, sum of the branches' channels, h', w')``."""
@@ -42,9 +44,9 @@ class Residual(nn.Module):
     def __init__(self, channels: int, inner: int, scale: float, *branches: nn.Module) -> None:
         super().__init__()
         self.scale = scale
-        self.branches = Branches(*branches)
-        self.up = nn.Conv2d(inner, channels, 1)
-        self.relu = nn.ReLU()
+        self.branches: Branches = Branches(*branches)
+        self.up: nn.Conv2d = nn.Conv2d(inner, channels, 1)
+        self.relu: nn.ReLU = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
         """``(n, channels, h, w)`` to the same shape."""
@@ -76,10 +78,10 @@ def _block17() -> Residual:
 class InceptionResNetV1(Network):
     """Embedding of 256; the last layer has no bias."""
 
-    MEAN = (0.0, 0.0, 0.0)
+    MEAN: tuple[float, ...] = (0.0, 0.0, 0.0)
     STD = 255.0
     head_bias = False
-    stage_ends = {11: 256, 22: 896}  # noqa: RUF012
+    stage_ends: Mapping[int, int] = {11: 256, 22: 896}
 
     def __init__(self, classes: int, dropout: float = 0.0) -> None:
         stem = [

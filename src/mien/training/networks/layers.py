@@ -31,12 +31,15 @@ class ConvBN(nn.Module):
         activation: Activation = "relu6",
     ) -> None:
         super().__init__()
-        self.kernel = (kernel, kernel) if isinstance(kernel, int) else kernel
+        self.kernel: tuple[int, int] = (kernel, kernel) if isinstance(kernel, int) else kernel
+        self.stride: int
         self.stride, self.padding, self.activation = stride, padding, activation
-        self.conv = nn.Conv2d(inputs, outputs, self.kernel, stride, groups=groups, bias=False)
-        self.bn = nn.BatchNorm2d(outputs, eps=BN_EPS)
+        self.conv: nn.Conv2d = nn.Conv2d(
+            inputs, outputs, self.kernel, stride, groups=groups, bias=False
+        )
+        self.bn: nn.BatchNorm2d = nn.BatchNorm2d(outputs, eps=BN_EPS)
         if activation == "prelu":
-            self.slope = nn.Parameter(torch.full((outputs,), 0.25))
+            self.slope: nn.Parameter = nn.Parameter(torch.full((outputs,), 0.25))
 
     def pads(self, height: int, width: int) -> tuple[int, int, int, int]:
         """Rows above, columns left, rows below, columns right for an input of that size."""
@@ -79,11 +82,11 @@ class CBAM(nn.Module):
     def __init__(self, channels: int, ratio: int = 16) -> None:
         super().__init__()
         hidden = max(channels // ratio, 4)
-        self.mlp = nn.Sequential(
+        self.mlp: nn.Sequential = nn.Sequential(
             nn.Conv2d(channels, hidden, 1), nn.ReLU(), nn.Conv2d(hidden, channels, 1)
         )
-        self.places = nn.Conv2d(2, 1, 7, padding=3)
-        self.gate = nn.Sigmoid()
+        self.places: nn.Conv2d = nn.Conv2d(2, 1, 7, padding=3)
+        self.gate: nn.Sigmoid = nn.Sigmoid()
         last = self.mlp[2]
         assert isinstance(last, nn.Conv2d)
         for layer, bias in ((last, self.OPEN / 2), (self.places, self.OPEN)):
@@ -124,8 +127,8 @@ class Network(nn.Module):
     def __init__(self, features: nn.Sequential, channels: int, classes: int, dropout: float):
         super().__init__()
         self.features = features
-        self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(channels, classes, bias=self.head_bias)
+        self.dropout: nn.Dropout = nn.Dropout(dropout)
+        self.head: nn.Linear = nn.Linear(channels, classes, bias=self.head_bias)
         self.register_buffer("mean", torch.tensor(self.MEAN).view(1, -1, 1, 1))
 
     def attend(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -17,10 +19,10 @@ class Residual(nn.Module):
 
     def __init__(self, inputs: int, wide: int, outputs: int, stride: int) -> None:
         super().__init__()
-        self.expand = ConvBN(inputs, wide, 1, activation="prelu")
-        self.depthwise = ConvBN(wide, wide, 3, stride, wide, activation="prelu")
-        self.project = ConvBN(wide, outputs, 1, activation="none")
-        self.residual = stride == 1 and inputs == outputs
+        self.expand: ConvBN = ConvBN(inputs, wide, 1, activation="prelu")
+        self.depthwise: ConvBN = ConvBN(wide, wide, 3, stride, wide, activation="prelu")
+        self.project: ConvBN = ConvBN(wide, outputs, 1, activation="none")
+        self.residual: bool = stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
         """``(n, inputs, h, w)`` to ``(n, outputs, h / stride, w / stride)``."""
@@ -39,8 +41,8 @@ class PlaceWeights(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.ones(channels, self.SIDE, self.SIDE))
-        self.bias = nn.Parameter(torch.zeros(channels, 1, 1))
+        self.weight: nn.Parameter = nn.Parameter(torch.ones(channels, self.SIDE, self.SIDE))
+        self.bias: nn.Parameter = nn.Parameter(torch.zeros(channels, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """``(n, c, h, w)`` to the same shape."""
@@ -56,9 +58,9 @@ class PlaceWeights(nn.Module):
 class MobileFaceNet(Network):
     """1.0 million parameters, embedding of 512; at 112 px a map of 7x7."""
 
-    MEAN = (127.5, 127.5, 127.5)
+    MEAN: tuple[float, ...] = (127.5, 127.5, 127.5)
     STD = 128.0
-    stage_ends = {7: 64, 14: 128, 17: 128, 18: 512}  # noqa: RUF012
+    stage_ends: Mapping[int, int] = {7: 64, 14: 128, 17: 128, 18: 512}
 
     def __init__(self, classes: int, dropout: float = 0.0) -> None:
         layers: list[nn.Module] = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from torch import nn
 
 from mien.training.networks.layers import ConvBN, Network
@@ -15,8 +17,8 @@ class MobileNetV1(Network):
     """3.2 million parameters, embedding of 1024; at 112 px a map of 4x4."""
 
     # ImageNet means, RGB order, subtracted from values 0..255: faceres was trained so.
-    MEAN = (123.68, 116.78, 103.94)
-    stage_ends = {2: 64, 6: 128, 10: 256, 22: 512, 26: 1024}  # noqa: RUF012
+    MEAN: tuple[float, ...] = (123.68, 116.78, 103.94)
+    stage_ends: Mapping[int, int] = {2: 64, 6: 128, 10: 256, 22: 512, 26: 1024}
 
     def __init__(self, classes: int, dropout: float = 0.0) -> None:
         layers = [ConvBN(3, 32, 3, 2)]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from mien.models.card import Color
 from mien.training.networks.layers import CBAM, ConvBN, Network
 
 # Channels and kernel of the four blocks.
@@ -21,8 +22,8 @@ BLOCKS = ((32, 5), (64, 5), (256, 3), (256, 3))
 class RCA(Network):
     """Input grey; embedding of 256; at 48 px a map of 6x6."""
 
-    color = "gray"
-    MEAN = (0.0,)
+    color: Color = "gray"
+    MEAN: tuple[float, ...] = (0.0,)
     STD = 255.0
 
     def __init__(self, classes: int, dropout: float = 0.0) -> None:

@@ -66,7 +66,7 @@ class FeatureCache:
         frames: which frames were analyzed, for the model's card; "" for all.
     """
 
-    frames = ""
+    frames: str = ""
 
     def __init__(
         self,

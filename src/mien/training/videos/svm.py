@@ -44,7 +44,9 @@ class KernelMatrix:
     def __init__(
         self, descriptors: npt.ArrayLike, labels: IntArray, count: int, kernel: Kernel
     ) -> None:
-        self.units = normalized(descriptors)
+        self.units: Floats = normalized(descriptors)
+        self.labels: IntArray
+        self.count: int
         self.labels, self.count, self.kernel = np.asarray(labels), count, kernel
         self._products = self.units @ self.units.T
         self._squares = np.diag(self._products).copy()
