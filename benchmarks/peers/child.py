@@ -1,0 +1,149 @@
+"""One phase of one peer in a fresh process of the peer's environment; prints JSON.
+
+    PEER/bin/python child.py ADAPTER PHASE WORK
+
+``WORK`` is the folder that `media.prepare` fills. Nothing but the standard library is imported
+here, for the peer's environment has what the peer needs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import importlib
+import importlib.util
+import json
+import os
+import resource
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+sys.path[:] = [str(HERE / "adapters"), *(p for p in sys.path if Path(p or ".").resolve() != HERE)]
+#: Seconds after which a loop over crops or frames ends; what was done by then is reported.
+LIMIT = 25.0
+
+
+def adapter(name: str) -> Any:
+    """The adapter of a peer, from a file that may have the peer's own name."""
+    place = HERE / "adapters" / f"{name.replace('-', '_')}.py"
+    spec = importlib.util.spec_from_file_location(f"adapter_{place.stem}", place)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    # An adapter is called like its peer: from here on, imports must find the peer.
+    for needed in ("contract", "loading_only"):
+        importlib.import_module(needed)
+    sys.path.remove(str(HERE / "adapters"))
+    spec.loader.exec_module(module)
+    return module.Adapter()
+
+
+def photo(peer: Any, work: Path) -> dict[str, Any]:
+    """From nothing to the answer of one photo."""
+    started = time.perf_counter()
+    peer.load()
+    loaded = time.perf_counter() - started
+    return {"load_s": loaded, "faces": len(peer.image(work / "cold.png"))}
+
+
+def photos(peer: Any, work: Path) -> dict[str, Any]:
+    """All photos, one after the other, after one to warm up."""
+    paths = json.loads((work / "photos.json").read_text())
+    peer.load()
+    peer.image(Path(paths[0]))
+    found, started = {}, time.perf_counter()
+    for path in paths:
+        found[Path(path).name] = [dataclasses.asdict(face) for face in peer.image(Path(path))]
+    return {"seconds": time.perf_counter() - started, "photos": found}
+
+
+def crops(peer: Any, work: Path) -> dict[str, Any]:
+    """Images that are one face each."""
+    peer.load()
+    found, started = {}, time.perf_counter()
+    for path in sorted((work / "crops").iterdir()):
+        found[path.name] = peer.crop(path)
+        if time.perf_counter() - started > 2 * LIMIT:
+            break
+    return {"seconds": time.perf_counter() - started, "crops": found}
+
+
+def video(peer: Any, work: Path) -> dict[str, Any]:
+    """The 720p video, and memory along the way."""
+    peer.load()
+    memory: list[float] = []
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.25):
+            memory.append(_resident(peer))
+
+    threading.Thread(target=watch, daemon=True).start()
+    frames = faces = 0
+    started = time.perf_counter()
+    for found in peer.video(work / "film.mp4"):
+        frames, faces = frames + 1, faces + len(found)
+        if time.perf_counter() - started > LIMIT:
+            break
+    seconds = time.perf_counter() - started
+    over.set()
+    return {"seconds": seconds, "frames": frames, "faces": faces, "memory_mb": memory}
+
+
+def people(peer: Any, work: Path) -> dict[str, Any]:
+    """The numbers of the people in the London video, frame by frame."""
+    peer.load()
+    rows, started = [], time.perf_counter()
+    for found in peer.video(work / "london.mp4"):
+        rows.append([face.person for face in found])
+        if time.perf_counter() - started > LIMIT:
+            break
+    return {"frames": rows}
+
+
+def broken(peer: Any, work: Path) -> dict[str, Any]:
+    """What a damaged file, a text and a folder bring."""
+    peer.load()
+    found = {}
+    for name in ("truncated.jpg", "text.jpg", "empty"):
+        try:
+            found[name] = f"{len(peer.image(work / name))} faces, no error"
+        except Exception as error:  # every kind of error is a result here
+            text = " ".join(str(error).split()).replace(str(work) + "/", "")
+            found[name] = f"{type(error).__name__}: {text}"
+    return {"answers": found}
+
+
+def _resident(peer: Any) -> float:
+    pids = [os.getpid()] + ([peer.process.pid] if hasattr(peer, "process") else [])
+    pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids)
+    return pages * resource.getpagesize() / 1e6
+
+
+def _peak(peer: Any) -> float:
+    pids = [os.getpid()] + ([peer.process.pid] if hasattr(peer, "process") else [])
+    lines = [line for pid in pids for line in Path(f"/proc/{pid}/status").read_text().splitlines()]
+    return sum(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1000
+
+
+def main() -> None:
+    """Run the phase; an error is the last line of JSON, too."""
+    name, phase, work = sys.argv[1:]
+    answer: dict[str, Any]
+    peer = adapter(name)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            answer = globals()[phase](peer, Path(work))
+        answer["peak_mb"] = _peak(peer)
+    except (Exception, SystemExit) as error:  # a peer that cannot run is a result
+        answer = {"error": f"{type(error).__name__}: {' '.join(str(error).split())}"}
+    if hasattr(peer, "process"):
+        peer.process.kill()
+    print(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main()
