@@ -33,7 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("peers", nargs="*", help=f"of {', '.join(PEERS)}; all by default")
     parser.add_argument("--environments", type=Path, default=Path("build/peers"))
-    parser.add_argument("--shared", type=Path, default=Path(os.environ.get("MIEN_SHARED", "../shared")))
+    parser.add_argument(
+        "--shared", type=Path, default=Path(os.environ.get("MIEN_SHARED", "../shared"))
+    )
     parser.add_argument("--install", action="store_true", help="make the environments first")
     parser.add_argument("--prepare", action="store_true", help="make the media again")
     options = parser.parse_args(arguments)
@@ -67,7 +69,9 @@ def install(name: str, place: Path) -> None:
     pins = ["--no-deps", "-r", HERE / "pins" / f"{name}.txt"]
     subprocess.run([place / "bin/pip", "install", "-q", *pins], check=True)
     if name == "mien":
-        subprocess.run([place / "bin/pip", "install", "-q", "--no-deps", HERE.parents[1]], check=True)
+        subprocess.run(
+            [place / "bin/pip", "install", "-q", "--no-deps", HERE.parents[1]], check=True
+        )
 
 
 def measure(name: str, place: Path, work: Path, shared: Path) -> dict[str, Any]:
@@ -79,7 +83,9 @@ def measure(name: str, place: Path, work: Path, shared: Path) -> dict[str, Any]:
     for phase in PHASES:
         call = [str(python), str(HERE / "child.py"), name, phase, str(work)]
         started = time.perf_counter()
-        done = subprocess.run(call, capture_output=True, text=True, check=False, env=env, timeout=300)
+        done = subprocess.run(
+            call, capture_output=True, text=True, check=False, env=env, timeout=300
+        )
         wall = time.perf_counter() - started
         lines = done.stdout.splitlines()
         answer = json.loads(lines[-1]) if lines else {"error": done.stderr.strip()[-300:]}
@@ -104,7 +110,9 @@ def measure(name: str, place: Path, work: Path, shared: Path) -> dict[str, Any]:
 
 def figures_of(raw: dict[str, Any], shared: Path) -> dict[str, Any]:
     """The numbers of the page."""
-    figures: dict[str, Any] = {"peak_mb": max((r.get("peak_mb", 0) for r in raw.values()), default=0)}
+    figures: dict[str, Any] = {
+        "peak_mb": max((r.get("peak_mb", 0) for r in raw.values()), default=0)
+    }
     if "error" in raw["photo"]:
         return {"error": raw["photo"]["error"]}
     figures["cold_s"] = raw["photo"]["wall_s"]
@@ -135,15 +143,24 @@ def version(name: str, place: Path) -> str:
         file = place / "node_modules" / package / "package.json"
         return str(json.loads(file.read_text())["version"])
     code = f"import importlib.metadata as m; print(m.version({package!r}))"
-    done = subprocess.run([python_of(name, place), "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [python_of(name, place), "-c", code], capture_output=True, text=True, check=False
+    )
     return done.stdout.strip()
 
 
 def size(place: Path, name: str) -> float:
     """Bytes below site-packages (node_modules) without pip and setuptools, as MB."""
-    root = place / "node_modules" if name == "human" else next(place.glob("lib/python*/site-packages"))
+    root = (
+        place / "node_modules" if name == "human" else next(place.glob("lib/python*/site-packages"))
+    )
     skipped = ("pip", "setuptools", "pkg_resources")
-    files = (f for top in root.iterdir() if not top.name.startswith(skipped) for f in [top, *top.rglob("*")])
+    files = (
+        f
+        for top in root.iterdir()
+        if not top.name.startswith(skipped)
+        for f in [top, *top.rglob("*")]
+    )
     return sum(f.stat().st_size for f in files if f.is_file() and not f.is_symlink()) / 1e6
 
 
@@ -153,7 +170,9 @@ def importing(name: str, place: Path) -> dict[str, Any]:
         return {}
     timed = f"import time; t = time.perf_counter(); {code}; print(time.perf_counter() - t)"
     for _ in range(2):
-        done = subprocess.run([python_of(name, place), "-c", timed], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [python_of(name, place), "-c", timed], capture_output=True, text=True, check=False
+        )
     if done.returncode:
         return {"code": code, "error": done.stderr.strip().splitlines()[-1]}
     return {"code": code, "seconds": float(done.stdout.splitlines()[-1])}

@@ -61,6 +61,9 @@ def votes(shared: Path) -> dict[str, tuple[str, dict[str, int]]]:
     labels = [name for name in data.columns if name.startswith("votes_")]
     labels = [name for name in labels if name not in ("votes_unknown", "votes_not_a_face")]
     return {
-        row.image: (row.label, {n.removeprefix("votes_"): int(data.at[row.image, n]) for n in labels})
+        row.image: (
+            row.label,
+            {n.removeprefix("votes_"): int(data.at[row.image, n]) for n in labels},
+        )
         for row in rows.itertuples()
     }

@@ -73,7 +73,9 @@ def divergence(probabilities: Mapping[str, float], counts: Mapping[str, int]) ->
     floored = {label: max(probabilities[label], FLOOR) for label in shared}
     whole = sum(floored.values())
     return sum(
-        n / total * math.log(n / total / (floored[label] / whole)) for label, n in shared.items() if n
+        n / total * math.log(n / total / (floored[label] / whole))
+        for label, n in shared.items()
+        if n
     )
 
 

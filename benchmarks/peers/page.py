@@ -1,3 +1,202 @@
+"""``docs/comparison.md``, made from the stored results alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-RESULTS = Path(__file__).parent / "results"
-def write() -> None: ...
+from typing import Any
+
+from benchmarks.peers.peers import PEERS
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results"
+PAGE = HERE.parents[1] / "docs" / "comparison.md"
+#: Figures as (heading, how to read it from a peer's figures, format, whether more is better).
+Column = tuple[str, Callable[[Mapping[str, Any]], Any], str, bool]
+SPEED: Sequence[Column] = (
+    ("cold photo, s", lambda f: f["cold_s"], ".2f", False),
+    ("photos/s", lambda f: f["photos_per_s"], ".1f", True),
+    ("720p frames/s", lambda f: f["frames_per_s"], ".1f", True),
+    ("peak memory, MB", lambda f: f["peak_mb"], ".0f", False),
+    ("early in the video, MB", lambda f: f["memory"]["early_mb"], ".0f", False),
+    ("late, MB", lambda f: f["memory"]["late_mb"], ".0f", False),
+)
+FACES: Sequence[Column] = (
+    ("faces in photos", lambda f: f"{f['photos']['found']} of {f['photos']['faces']}", "", True),
+    ("false boxes", lambda f: f["photos"]["false"], "d", False),
+    (
+        "faces in the video",
+        lambda f: f"{100 * f['video_faces'][0] / f['video_faces'][1]:.1f} %",
+        "",
+        True,
+    ),
+    ("photos' labels", lambda f: f"{f['photos']['right']} of {f['photos']['labeled']}", "", True),
+    ("ids for 8 people", lambda f: f["people"]["ids"], "d", False),
+)
+VOTES: Sequence[Column] = (
+    ("FER+ majority", lambda f: f["crops"]["right"] / f["crops"]["faces"], ".1%", True),
+    ("ECE to votes", lambda f: f["crops"]["ece"], ".3f", False),
+    ("KL to votes, nats", lambda f: f["crops"]["kl"], ".2f", False),
+    ("faces", lambda f: f["crops"]["faces"], "d", True),
+)
+
+
+def write() -> None:
+    """Make the page again."""
+    PAGE.write_text(text(stored()))
+
+
+def stored(folder: Path = RESULTS) -> dict[str, Any]:
+    """The results, by peer, in the order of `PEERS`."""
+    files = {name: folder / f"{name}.json" for name in PEERS}
+    return {name: json.loads(file.read_text()) for name, file in files.items() if file.exists()}
+
+
+def text(results: Mapping[str, Any]) -> str:
+    """The page as Markdown."""
+    ran = {name: r for name, r in results.items() if "error" not in r["figures"]}
+    failed = {name: r for name, r in results.items() if "error" in r["figures"]}
+    parts = [
+        "# Comparison with other packages",
+        "<!-- Made by `python -m benchmarks.peers` from benchmarks/peers/results: edit those. -->",
+        _intro(results),
+        "## Installation and import",
+        _installs(results),
+        "Size: all that a fresh environment holds, without pip and setuptools. Packages as pinned in"
+        " `benchmarks/peers/pins`: TensorFlow and PyTorch for processors only, which are smaller"
+        " than what a plain `pip install` brings. A cell that names an error is what `import` says.",
+        "## Speed and memory",
+        _table(ran, SPEED),
+        (HERE / "protocol_speed.md").read_text().strip(),
+        "## Faces and people",
+        _table(ran, FACES),
+        (HERE / "protocol_faces.md").read_text().strip(),
+        "## Expressions and calibration",
+        _table(ran, VOTES, trained=True),
+        (HERE / "protocol_votes.md").read_text().strip(),
+        "## Where mien loses",
+        _losses(ran),
+        "## What could not be measured",
+        _failures(failed),
+        "## What a broken input brings",
+        _broken(ran),
+        "## What each offers",
+        (HERE / "features.md").read_text().strip(),
+        "Read from sources and documentation of the versions named, 23 November 2026.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _intro(results: Mapping[str, Any]) -> str:
+    one = next(iter(results.values()))
+    machine = one["machine"]
+    dates = sorted({r["date"] for r in results.values()})
+    loads = [r["machine"]["load"] for r in results.values() if "error" not in r["figures"]]
+    return (
+        f"Measured on {' to '.join(dict.fromkeys((dates[0], dates[-1])))}: {machine['processor']},"
+        f" {machine['cores']} cores, {machine['memory_gib']} GiB, Linux, one peer at a time, each phase in"
+        f" a fresh process, one run. Other work ran on the machine (load {min(loads)} to {max(loads)}"
+        " at the end of a peer's run): differences in speed below a factor of two mean nothing. To repeat it:"
+        " `python -m benchmarks.peers --install`. The raw results are in `benchmarks/peers/results`."
+    )
+
+
+def _table(results: Mapping[str, Any], columns: Sequence[Column], trained: bool = False) -> str:
+    heads = ["", *(column[0] for column in columns), *(["trained on"] if trained else [])]
+    rows = []
+    for name, result in results.items():
+        cells = [f"{name} {result['version']}", *(_cell(result["figures"], c) for c in columns)]
+        rows.append([*cells, *([PEERS[name].trained] if trained else [])])
+    return _markdown(heads, rows, left=trained)
+
+
+def _cell(figures: Mapping[str, Any], column: Column) -> str:
+    try:
+        value = column[1](figures)
+    except KeyError:
+        return "–"
+    return "none" if value is None else format(value, column[2])
+
+
+def _installs(results: Mapping[str, Any]) -> str:
+    rows = []
+    for name, result in results.items():
+        found = result["import"]
+        seconds = (
+            f"{found['seconds']:.2f}" if "seconds" in found else _short(found.get("error", "–"))
+        )
+        rows.append([f"{name} {result['version']}", f"{result['install_mb']:.0f}", seconds])
+    return _markdown(["", "installed, MB", "import, s"], rows)
+
+
+def _losses(results: Mapping[str, Any]) -> str:
+    """Every figure in which a peer is better than mien."""
+    if "mien" not in results:
+        return ""
+    lines = []
+    for head, read, form, more in (*SPEED, *FACES, *VOTES):
+        if head == "faces":
+            continue
+        own = _number(results["mien"]["figures"], read)
+        better = [
+            f"{name} ({_cell(result['figures'], (head, read, form, more))})"
+            for name, result in results.items()
+            if own is not None
+            and (value := _number(result["figures"], read)) is not None
+            and (value > own if more else value < own)
+        ]
+        if better:
+            cell = _cell(results["mien"]["figures"], (head, read, form, more))
+            lines.append(f"- **{head}**: mien {cell}; better: {', '.join(better)}.")
+    sizes = {name: result["install_mb"] for name, result in results.items()}
+    if smaller := [f"{n} ({s:.0f} MB)" for n, s in sizes.items() if s < sizes["mien"]]:
+        lines.append(
+            f"- **installed**: mien {sizes['mien']:.0f} MB; smaller: {', '.join(smaller)}."
+        )
+    return "\n".join([*lines, (HERE / "losses.md").read_text().strip()])
+
+
+def _number(figures: Mapping[str, Any], read: Callable[[Mapping[str, Any]], Any]) -> float | None:
+    try:
+        value = read(figures)
+    except KeyError:
+        return None
+    return None if value is None else float(str(value).split()[0])
+
+
+def _failures(results: Mapping[str, Any]) -> str:
+    """Peers that did not get to an answer, with what they said."""
+    rows = [
+        [f"{name} {r['version']}", PEERS[name].trained, _short(r["figures"]["error"], 200)]
+        for name, r in results.items()
+    ]
+    note = (
+        "The machine reaches package registries only, not the places from which these peers download"
+        " their networks; and PyTorch for processors has no torchvision there. Nothing was put in"
+        " their place: these peers run elsewhere, and the table says nothing about how well."
+    )
+    return f"{note}\n\n" + _markdown(["", "trained on", "what loading said"], rows, left=True)
+
+
+def _broken(results: Mapping[str, Any]) -> str:
+    names = ("truncated.jpg", "text.jpg", "empty")
+    rows = [
+        [name, *(_short(r["figures"]["broken"].get(case, "–"), 120) for case in names)]
+        for name, r in results.items()
+    ]
+    heads = ["", "JPEG cut in half", "text named .jpg", "empty folder"]
+    return _markdown(heads, rows, left=True)
+
+
+def _markdown(heads: Sequence[str], rows: Sequence[Sequence[str]], left: bool = False) -> str:
+    rule = ["---"] + ["---" if left else "--:"] * (len(heads) - 1)
+    lines = [heads, rule, *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _short(message: str, length: int = 90) -> str:
+    """One line of plain text that cannot break the table."""
+    plain = " ".join(message.encode("ascii", "ignore").decode().replace("|", "/").split())
+    plain = plain.replace("<", "‹").replace(">", "›").replace("*", "")
+    return plain if len(plain) <= length else plain[: length - 1] + "…"

@@ -20,7 +20,9 @@ PEERS = {
     ),
     "fer": Entry("fer", "from fer.fer import FER", "FER2013; which part is not documented"),
     "opencv-zoo": Entry("opencv-python-headless", "import cv2", "RAF-DB"),
-    "human": Entry("@vladmandic/human", "", "FER2013 (oarriaga's network); which part is not documented"),
+    "human": Entry(
+        "@vladmandic/human", "", "FER2013 (oarriaga's network); which part is not documented"
+    ),
     "mediapipe": Entry("mediapipe", "import mediapipe", "no expression labels: 52 blendshapes"),
     "deepface": Entry("deepface", "from deepface import DeepFace", "FER2013"),
     "uniface": Entry("uniface", "import uniface", "AffectNet"),

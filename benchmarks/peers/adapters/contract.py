@@ -47,7 +47,9 @@ class Peer(Protocol):
 
 def named(probabilities: dict[str, float]) -> dict[str, float]:
     """Labels in the words of FER+, values that sum to 1."""
-    values = {SPELLINGS.get(label.lower(), label.lower()): float(p) for label, p in probabilities.items()}
+    values = {
+        SPELLINGS.get(label.lower(), label.lower()): float(p) for label, p in probabilities.items()
+    }
     total = sum(values.values())
     return {label: p / total for label, p in values.items()} if total else {}
 

@@ -50,5 +50,7 @@ def _faces(result: Any) -> list[Face]:
             dict(zip(result.scores.labels, values.tolist(), strict=True)),
             None if ids is None else int(ids[i]),
         )
-        for i, (box, values) in enumerate(zip(result.faces.boxes, result.scores.values, strict=True))
+        for i, (box, values) in enumerate(
+            zip(result.faces.boxes, result.scores.values, strict=True)
+        )
     ]
