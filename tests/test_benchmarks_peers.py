@@ -1,4 +1,4 @@
-"""The comparison with other packages: the page is what the results give, adapters keep a contract."""
+"""The comparison with other packages: a page made of results, adapters with one contract."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ FOLDER = ROOT / "benchmarks" / "peers"
 
 
 def part(name: str) -> Any:
-    sys.path.insert(0, str(ROOT))
+    sys.path.insert(0, str(ROOT / "benchmarks"))
     try:
-        return importlib.import_module(f"benchmarks.peers.{name}")
+        return importlib.import_module(f"peers.{name}")
     finally:
-        sys.path.remove(str(ROOT))
+        sys.path.remove(str(ROOT / "benchmarks"))
 
 
 def test_page_is_what_the_stored_results_give() -> None:
@@ -31,7 +31,7 @@ def test_page_is_what_the_stored_results_give() -> None:
 
 
 def test_every_peer_has_results_pins_and_an_adapter() -> None:
-    page, peers = part("page"), part("peers").PEERS
+    page, peers = part("page"), part("entries").PEERS
     assert set(page.stored()) == set(peers)
     for name in peers:
         assert (FOLDER / "adapters" / f"{name.replace('-', '_')}.py").is_file()
@@ -43,21 +43,17 @@ def test_results_name_no_path_of_the_machine() -> None:
         assert not re.search(r"/(work|home|root|tmp|Users)/", file.read_text()), file.name
 
 
-@pytest.mark.parametrize("name", sorted(part("peers").PEERS))
-def test_adapters_keep_the_contract(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.syspath_prepend(str(FOLDER / "adapters"))
-    for module in ("contract", "loading_only"):
-        monkeypatch.delitem(sys.modules, module, raising=False)
+@pytest.mark.parametrize("name", sorted(part("entries").PEERS))
+def test_adapters_keep_the_contract(name: str) -> None:
     adapter = part("child").adapter(name)
     for method in ("load", "image", "crop", "video"):
         own = inspect.signature(getattr(adapter, method))
         assert list(own.parameters) == ([] if method == "load" else ["path"])
-    assert adapter.package == part("peers").PEERS[name].package
+    assert adapter.package == part("entries").PEERS[name].package
 
 
 FAKE = """
-from contract import Face
+from peers.adapters.contract import Face
 
 class Adapter:
     package = "fake"
@@ -76,10 +72,10 @@ class Adapter:
 @pytest.fixture
 def fake(tmp_path: Path) -> Path:
     """A copy of the process that measures, with a peer of this test."""
-    (tmp_path / "adapters").mkdir()
-    (tmp_path / "adapters/fake.py").write_text(FAKE)
-    for name in ("child.py", "adapters/contract.py", "adapters/loading_only.py"):
-        (tmp_path / name).write_text((FOLDER / name).read_text())
+    (tmp_path / "peers/adapters").mkdir(parents=True)
+    (tmp_path / "peers/adapters/fake.py").write_text(FAKE)
+    for name in ("__init__.py", "child.py", "adapters/__init__.py", "adapters/contract.py"):
+        (tmp_path / "peers" / name).write_text((FOLDER / name).read_text())
     work = tmp_path / "media"
     (work / "crops").mkdir(parents=True)
     (work / "crops/a.png").touch()
@@ -88,7 +84,7 @@ def fake(tmp_path: Path) -> Path:
 
 
 def run(fake: Path, phase: str) -> Any:
-    call = [sys.executable, fake / "child.py", "fake", phase, fake / "media"]
+    call = [sys.executable, str(fake / "peers/child.py"), "fake", phase, str(fake / "media")]
     done = subprocess.run(call, capture_output=True, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -115,5 +111,5 @@ def test_a_fake_peer_runs_through_every_phase(fake: Path) -> None:
 
 def test_a_peer_that_cannot_load_is_a_result(fake: Path) -> None:
     broken = FAKE.replace("def load(self): pass", "def load(self): raise OSError('no  network')")
-    (fake / "adapters/fake.py").write_text(broken)
+    (fake / "peers/adapters/fake.py").write_text(broken)
     assert run(fake, "photo") == {"error": "OSError: no network"}

@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-sys.path[:] = [str(HERE / "adapters"), *(p for p in sys.path if Path(p or ".").resolve() != HERE)]
+# At the end, for a peer's environment may have packages called like files of benchmarks/.
+sys.path[:] = [*(p for p in sys.path if Path(p or ".").resolve() != HERE), str(HERE.parent)]
 #: Seconds after which a loop over crops or frames ends; what was done by then is reported.
 LIMIT = 15.0
 #: Frames after which a peer that gave nobody a number is taken to have none.
@@ -33,12 +34,9 @@ def adapter(name: str) -> Any:
     """The adapter of a peer, from a file that may have the peer's own name."""
     place = HERE / "adapters" / f"{name.replace('-', '_')}.py"
     spec = importlib.util.spec_from_file_location(f"adapter_{place.stem}", place)
-    assert spec and spec.loader
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    # An adapter is called like its peer: from here on, imports must find the peer.
-    for needed in ("contract", "loading_only"):
-        importlib.import_module(needed)
-    sys.path.remove(str(HERE / "adapters"))
     spec.loader.exec_module(module)
     return module.Adapter()
 
@@ -114,7 +112,7 @@ def broken(peer: Any, work: Path) -> dict[str, Any]:
     for name in ("truncated.jpg", "text.jpg", "empty"):
         try:
             found[name] = f"{len(peer.image(work / name))} faces, no error"
-        except Exception as error:  # every kind of error is a result here
+        except Exception as error:  # noqa: BLE001 - every kind of error is a result here
             text = " ".join(str(error).split()).replace(str(work) + "/", "")
             found[name] = f"{type(error).__name__}: {text}"
     return {"answers": found}
@@ -141,7 +139,7 @@ def main() -> None:
         with contextlib.redirect_stdout(sys.stderr):
             answer = globals()[phase](peer, Path(work))
         answer["peak_mb"] = _peak(peer)
-    except (Exception, SystemExit) as error:  # a peer that cannot run is a result
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a peer that cannot run is a result
         answer = {"error": f"{type(error).__name__}: {' '.join(str(error).split())}"}
     if hasattr(peer, "process"):
         peer.process.kill()

@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 import cv2
+from video import make_film
 
 #: Every n-th image of the list, so that the slowest peer needs less than a minute.
 STEP = 6
@@ -16,8 +17,6 @@ STEP = 6
 
 def prepare(work: Path, shared: Path) -> None:
     """Fill the folder `work` from the folder of media and data."""
-    from benchmarks.video import make_film
-
     shutil.rmtree(work, ignore_errors=True)
     (work / "crops").mkdir(parents=True)
     (work / "empty").mkdir()
@@ -57,13 +56,12 @@ def votes(shared: Path) -> dict[str, tuple[str, dict[str, int]]]:
 
     rows = pd.read_csv(shared / "data/ferplus/lists/literature_test.csv").iloc[::STEP]
     data = pd.read_parquet(shared / "data/ferplus/test.parquet")
-    data.index = [image["path"] for image in data["image"]]
+    paths = [image["path"] for image in data["image"]]
     labels = [name for name in data.columns if name.startswith("votes_")]
     labels = [name for name in labels if name not in ("votes_unknown", "votes_not_a_face")]
+    counts = dict(zip(paths, data[labels].to_numpy().tolist(), strict=True))
+    names = [label.removeprefix("votes_") for label in labels]
     return {
-        row.image: (
-            row.label,
-            {n.removeprefix("votes_"): int(data.at[row.image, n]) for n in labels},
-        )
-        for row in rows.itertuples()
+        str(image): (str(label), dict(zip(names, counts[image], strict=True)))
+        for image, label in zip(rows["image"], rows["label"], strict=True)
     }

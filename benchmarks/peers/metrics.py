@@ -26,7 +26,7 @@ def photo_figures(photos: Mapping[str, Any], rows: Sequence[Mapping[str, str]]) 
         if row["label"] and row["label_sure"] == "yes" and count == 1:
             labeled += 1
             largest = max(faces, key=lambda face: _area(face["box"]), default=None)
-            right += bool(largest) and top(largest["probabilities"]) == row["label"]
+            right += largest is not None and top(largest["probabilities"]) == row["label"]
     has_labels = any(face["probabilities"] for faces in photos.values() for face in faces)
     figures: dict[str, Any] = {"faces": wanted, "found": found, "false": false}
     return figures | ({"labeled": labeled, "right": right} if has_labels else {})

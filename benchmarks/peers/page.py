@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers.peers import PEERS
+from peers.entries import PEERS
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
@@ -59,13 +59,16 @@ def text(results: Mapping[str, Any]) -> str:
     failed = {name: r for name, r in results.items() if "error" in r["figures"]}
     parts = [
         "# Comparison with other packages",
-        "<!-- Made by `python -m benchmarks.peers` from benchmarks/peers/results: edit those. -->",
+        "<!-- Made by benchmarks/comparison.py from benchmarks/peers/results. -->",
         _intro(results),
         "## Installation and import",
         _installs(results),
         "Size: all that a fresh environment holds, without pip and setuptools. Packages as pinned in"
-        " `benchmarks/peers/pins`: TensorFlow and PyTorch for processors only, which are smaller"
-        " than what a plain `pip install` brings. A cell that names an error is what `import` says.",
+        " `benchmarks/peers/pins`: TensorFlow and PyTorch for processors only, which are smaller than"
+        " what a plain `pip install` brings; fer, facenet-pytorch and py-feat without those of their"
+        " requirements that would bring PyTorch for GPUs or are not needed here, so theirs is a lower"
+        " bound. What stands in place of seconds is the error of `import`. A plain `pip install"
+        " deepface` lacks werkzeug, which its import needs and the pins have.",
         "## Speed and memory",
         _table(ran, SPEED),
         (HERE / "protocol_speed.md").read_text().strip(),
@@ -94,11 +97,13 @@ def _intro(results: Mapping[str, Any]) -> str:
     dates = sorted({r["date"] for r in results.values()})
     loads = [r["machine"]["load"] for r in results.values() if "error" not in r["figures"]]
     return (
-        f"Measured on {' to '.join(dict.fromkeys((dates[0], dates[-1])))}: {machine['processor']},"
-        f" {machine['cores']} cores, {machine['memory_gib']} GiB, Linux, one peer at a time, each phase in"
-        f" a fresh process, one run. Other work ran on the machine (load {min(loads)} to {max(loads)}"
-        " at the end of a peer's run): differences in speed below a factor of two mean nothing. To repeat it:"
-        " `python -m benchmarks.peers --install`. The raw results are in `benchmarks/peers/results`."
+        f"Measured on {' to '.join(dict.fromkeys((dates[0], dates[-1])))}:"
+        f" {machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, Linux,"
+        " one peer at a time, each phase in a fresh process, one run. Other work ran on the machine"
+        f" (load {min(loads)} to {max(loads)} at the end of a peer's run): differences in speed below"
+        " a factor of two mean nothing. To repeat it:"
+        " `python benchmarks/comparison.py --install`. The raw results are in"
+        " `benchmarks/peers/results`."
     )
 
 
@@ -173,8 +178,8 @@ def _failures(results: Mapping[str, Any]) -> str:
     ]
     note = (
         "The machine reaches package registries only, not the places from which these peers download"
-        " their networks; and PyTorch for processors has no torchvision there. Nothing was put in"
-        " their place: these peers run elsewhere, and the table says nothing about how well."
+        " their networks; and the torchvision there needs PyTorch for GPUs. Nothing was put in their"
+        " place: these peers run elsewhere, and the table says nothing about how well."
     )
     return f"{note}\n\n" + _markdown(["", "trained on", "what loading said"], rows, left=True)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 #: The spellings that peers use for the labels of FER+.
 SPELLINGS = {
@@ -20,7 +20,7 @@ SPELLINGS = {
 
 @dataclass
 class Face:
-    """A face: box in pixels (left, top, right, bottom), probability by label, number of a person."""
+    """A face: box in pixels (left, top, right, bottom), probability by label, a person's number."""
 
     box: list[float]
     probabilities: dict[str, float] = field(default_factory=dict)
@@ -54,7 +54,14 @@ def named(probabilities: dict[str, float]) -> dict[str, float]:
     return {label: p / total for label, p in values.items()} if total else {}
 
 
-def frames_of(path: Path) -> Iterator[object]:
+def read(path: Path) -> Any:
+    """An image as OpenCV decodes it (BGR), None where it cannot, as its users get it."""
+    import cv2
+
+    return cv2.imread(str(path))
+
+
+def frames_of(path: Path) -> Iterator[Any]:
     """Frames of a video as OpenCV decodes them (BGR)."""
     import cv2
 

@@ -10,14 +10,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from contract import Face, frames_of, named
+from peers.adapters.contract import Face, frames_of, named
 
 
 class Adapter:
+    """The contract of `peers.adapters.contract.Peer`."""
+
     package = "@vladmandic/human"
-    image_wait = 60
 
     def load(self) -> None:
+        """Open the networks."""
         script = Path(__file__).with_name("human.cjs")
         self.process = subprocess.Popen(
             ["node", str(script), os.environ["PEER_HOME"]],
@@ -28,18 +30,21 @@ class Adapter:
         self._answer()
 
     def image(self, path: Path) -> list[Face]:
+        """Find and classify the faces of a file."""
         return self._ask(path)
 
     def crop(self, path: Path) -> dict[str, float] | None:
+        """Classify a file that is one face."""
         return None
 
     def video(self, path: Path) -> Iterator[list[Face]]:
+        """The faces of each frame."""
         import cv2
 
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "frame.jpg"
             for frame in frames_of(path):
-                cv2.imwrite(str(file), frame)  # type: ignore[call-overload]
+                cv2.imwrite(str(file), frame)
                 yield self._ask(file)
 
     def _ask(self, path: Path) -> list[Face]:

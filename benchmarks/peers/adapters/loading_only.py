@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from contract import Face
+from peers.adapters.contract import Face
 
 
 class LoadingOnly:
@@ -18,13 +18,17 @@ class LoadingOnly:
     package = ""
 
     def load(self) -> None:
+        """Open the networks."""
         raise NotImplementedError
 
     def image(self, path: Path) -> list[Face]:
+        """Find and classify the faces of a file."""
         raise NotImplementedError("this adapter only loads its peer")
 
     def crop(self, path: Path) -> dict[str, float] | None:
+        """Classify a file that is one face."""
         raise NotImplementedError("this adapter only loads its peer")
 
     def video(self, path: Path) -> Iterator[list[Face]]:
+        """The faces of each frame."""
         raise NotImplementedError("this adapter only loads its peer")

@@ -7,13 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from contract import Face, frames_of
+from peers.adapters.contract import Face, frames_of
 
 
 class Adapter:
+    """The contract of `peers.adapters.contract.Peer`."""
+
     package = "mediapipe"
 
     def load(self) -> None:
+        """Open the networks."""
         from mediapipe.tasks import python
         from mediapipe.tasks.python import vision
 
@@ -25,15 +28,18 @@ class Adapter:
         self.peer = vision.FaceLandmarker.create_from_options(options)
 
     def image(self, path: Path) -> list[Face]:
+        """Find and classify the faces of a file."""
         import mediapipe as mp
 
         image = mp.Image.create_from_file(str(path))
         return _faces(self.peer.detect(image), image.width, image.height)
 
     def crop(self, path: Path) -> dict[str, float] | None:
+        """Classify a file that is one face."""
         return None
 
     def video(self, path: Path) -> Iterator[list[Face]]:
+        """The faces of each frame."""
         import cv2
         import mediapipe as mp
 
@@ -41,7 +47,7 @@ class Adapter:
         options = self.vision.FaceLandmarkerOptions(**self.options, running_mode=mode)
         with self.vision.FaceLandmarker.create_from_options(options) as peer:
             for number, frame in enumerate(frames_of(path)):
-                data: Any = cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)  # type: ignore[call-overload]
+                data: Any = cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
                 image = mp.Image(image_format=mp.ImageFormat.SRGB, data=data)
                 found = peer.detect_for_video(image, number * 40)
                 yield _faces(found, image.width, image.height)

@@ -6,32 +6,38 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from contract import Face
+from peers.adapters.contract import Face, read
 
 
 class Adapter:
+    """The contract of `peers.adapters.contract.Peer`."""
+
     package = "mien"
 
     def load(self) -> None:
+        """Open the networks."""
         from mien import EmotionAnalyzer
 
         self.analyzer = EmotionAnalyzer()
 
     def image(self, path: Path) -> list[Face]:
+        """Find and classify the faces of a file."""
         return _faces(self.analyzer(path))
 
     def crop(self, path: Path) -> dict[str, float] | None:
+        """Classify a file that is one face."""
         import cv2
         import numpy as np
 
         model: Any = self.analyzer.classifier
-        image = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+        image = cv2.cvtColor(read(path), cv2.COLOR_BGR2RGB)
         side = model.input_size
         crop = cv2.resize(image, (side, side), interpolation=cv2.INTER_LINEAR)
         scores = model.classify(np.asarray(crop)[None])
         return dict(zip(scores.labels, scores.values[0].tolist(), strict=True))
 
     def video(self, path: Path) -> Iterator[list[Face]]:
+        """The faces of each frame."""
         from mien.media.video import VideoSource
         from mien.tracking.tracker import TrackingDetector
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from contract import Face, frames_of, named
+from peers.adapters.contract import Face, frames_of, named, read
 
 LABELS = ("angry", "disgust", "fearful", "happy", "neutral", "sad", "surprised")
 #: Eyes, nose, mouth corners in a crop of 112 pixels: the template of the zoo's demo.
@@ -19,9 +19,12 @@ TEMPLATE = (
 
 
 class Adapter:
+    """The contract of `peers.adapters.contract.Peer`."""
+
     package = "opencv-python-headless"
 
     def load(self) -> None:
+        """Open the networks."""
         import cv2
 
         folder = Path(os.environ["PEER_MODELS"])
@@ -31,19 +34,20 @@ class Adapter:
         self.net = cv2.dnn.readNet(str(expression))
 
     def image(self, path: Path) -> list[Face]:
-        import cv2
-
-        image = cv2.imread(str(path))
+        """Find and classify the faces of a file."""
+        image = read(path)
         if image is None:
             raise ValueError("cv2.imread returned None")
         return self._faces(image)
 
     def crop(self, path: Path) -> dict[str, float] | None:
+        """Classify a file that is one face."""
         import cv2
 
-        return self._classify(cv2.resize(cv2.imread(str(path)), (112, 112)))
+        return self._classify(cv2.resize(read(path), (112, 112)))
 
     def video(self, path: Path) -> Iterator[list[Face]]:
+        """The faces of each frame."""
         for image in frames_of(path):
             yield self._faces(image)
 

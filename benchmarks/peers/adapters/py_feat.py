@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from loading_only import LoadingOnly
+from peers.adapters.loading_only import LoadingOnly
 
 
 class Adapter(LoadingOnly):
+    """The contract of `peers.adapters.contract.Peer`."""
+
     package = "py-feat"
 
     def load(self) -> None:
+        """Open the networks."""
         from feat import Detector
 
         Detector()

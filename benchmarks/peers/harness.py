@@ -1,6 +1,6 @@
 """Measure mien and its peers, one after the other, and write the page of the comparison.
 
-    python -m benchmarks.peers [PEER ...] [--environments FOLDER] [--install] [--phases ...]
+    python benchmarks/comparison.py [PEER ...] [--environments FOLDER] [--install] [--phases ...]
 
 Each peer has an environment of its own under `--environments`; `--install` makes it from the pins
 in ``pins/``. Raw figures go to ``results/PEER.json``, and ``docs/comparison.md`` is made from them.
@@ -20,9 +20,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers import media, metrics, page
-from benchmarks.peers.page import RESULTS
-from benchmarks.peers.peers import PEERS
+from peers import media, metrics, page
+from peers.entries import PEERS
+from peers.page import RESULTS
 
 HERE = Path(__file__).parent
 PHASES = ("photo", "photos", "crops", "video", "people", "broken")
@@ -66,7 +66,7 @@ def install(name: str, place: Path) -> None:
         subprocess.run(["npm", "install", "--ignore-scripts"], cwd=place, check=True)
         return
     subprocess.run([sys.executable, "-m", "venv", place], check=True)
-    pins = ["--no-deps", "-r", HERE / "pins" / f"{name}.txt"]
+    pins = ["--no-deps", "-r", str(HERE / "pins" / f"{name}.txt")]
     subprocess.run([place / "bin/pip", "install", "-q", *pins], check=True)
     if name == "mien":
         subprocess.run(
@@ -190,7 +190,3 @@ def machine() -> dict[str, Any]:
         "load": round(os.getloadavg()[0], 1),
         "python": sys.version.split()[0],
     }
-
-
-if __name__ == "__main__":
-    main()
