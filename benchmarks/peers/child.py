@@ -54,10 +54,14 @@ def photos(peer: Any, work: Path) -> dict[str, Any]:
     paths = json.loads((work / "photos.json").read_text())
     peer.load()
     peer.image(Path(paths[0]))
-    found, started = {}, time.perf_counter()
+    found, errors, started = {}, {}, time.perf_counter()
     for path in paths:
-        found[Path(path).name] = [dataclasses.asdict(face) for face in peer.image(Path(path))]
-    return {"seconds": time.perf_counter() - started, "photos": found}
+        try:
+            faces = peer.image(Path(path))
+        except Exception as error:  # noqa: BLE001 - a photo that a peer cannot read is a miss
+            faces, errors[Path(path).name] = [], f"{type(error).__name__}: {error}"
+        found[Path(path).name] = [dataclasses.asdict(face) for face in faces]
+    return {"seconds": time.perf_counter() - started, "photos": found, "errors": errors}
 
 
 def crops(peer: Any, work: Path) -> dict[str, Any]:
@@ -127,7 +131,7 @@ def _resident(peer: Any) -> float:
 def _peak(peer: Any) -> float:
     pids = [os.getpid()] + ([peer.process.pid] if hasattr(peer, "process") else [])
     lines = [line for pid in pids for line in Path(f"/proc/{pid}/status").read_text().splitlines()]
-    return sum(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1000
+    return sum(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024 / 1e6
 
 
 def main() -> None:

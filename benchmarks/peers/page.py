@@ -12,7 +12,7 @@ from peers.entries import PEERS
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 PAGE = HERE.parents[1] / "docs" / "comparison.md"
-#: Figures as (heading, how to read it from a peer's figures, format, whether more is better).
+#: Figures as (heading, how to read it from a peer's figures, format, whether more is better; None: neither).
 Column = tuple[str, Callable[[Mapping[str, Any]], Any], str, bool]
 SPEED: Sequence[Column] = (
     ("cold photo, s", lambda f: f["cold_s"], ".2f", False),
@@ -26,19 +26,19 @@ FACES: Sequence[Column] = (
     ("faces in photos", lambda f: f"{f['photos']['found']} of {f['photos']['faces']}", "", True),
     ("false boxes", lambda f: f["photos"]["false"], "d", False),
     (
-        "faces in the video",
-        lambda f: f"{100 * f['video_faces'][0] / f['video_faces'][1]:.1f} %",
-        "",
-        True,
+        "boxes per face in the video",
+        lambda f: f["video_faces"][0] / f["video_faces"][1],
+        ".2f",
+        None,
     ),
     ("photos' labels", lambda f: f"{f['photos']['right']} of {f['photos']['labeled']}", "", True),
-    ("ids for 8 people", lambda f: f["people"]["ids"], "d", False),
+    ("ids for 8 people", lambda f: f["people"]["ids"], "d", None),
 )
 VOTES: Sequence[Column] = (
     ("FER+ majority", lambda f: f["crops"]["right"] / f["crops"]["faces"], ".1%", True),
     ("ECE to votes", lambda f: f["crops"]["ece"], ".3f", False),
     ("KL to votes, nats", lambda f: f["crops"]["kl"], ".2f", False),
-    ("faces", lambda f: f["crops"]["faces"], "d", True),
+    ("faces", lambda f: f["crops"]["faces"], "d", None),
 )
 
 
@@ -129,7 +129,9 @@ def _installs(results: Mapping[str, Any]) -> str:
     for name, result in results.items():
         found = result["import"]
         seconds = (
-            f"{found['seconds']:.2f}" if "seconds" in found else _short(found.get("error", "–"))
+            f"{found['seconds']:.2f}"
+            if "seconds" in found
+            else _short(found.get("error", "in Node, see cold photo"))
         )
         rows.append([f"{name} {result['version']}", f"{result['install_mb']:.0f}", seconds])
     return _markdown(["", "installed, MB", "import, s"], rows)
@@ -141,7 +143,7 @@ def _losses(results: Mapping[str, Any]) -> str:
         return ""
     lines = []
     for head, read, form, more in (*SPEED, *FACES, *VOTES):
-        if head == "faces":
+        if more is None:
             continue
         own = _number(results["mien"]["figures"], read)
         better = [
