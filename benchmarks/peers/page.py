@@ -12,8 +12,16 @@ from peers.entries import PEERS
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 PAGE = HERE.parents[1] / "docs" / "comparison.md"
-#: Figures as (heading, how to read it from a peer's figures, format, whether more is better; None: neither).
-Column = tuple[str, Callable[[Mapping[str, Any]], Any], str, bool]
+
+
+def _boxes_per_face(figures: Mapping[str, Any]) -> float:
+    boxes, faces = figures["video_faces"]
+    return float(boxes / faces)
+
+
+#: Figures as (heading, how to read it from the figures of a peer, format, whether more is better or
+#: None where neither is).
+Column = tuple[str, Callable[[Mapping[str, Any]], Any], str, bool | None]
 SPEED: Sequence[Column] = (
     ("cold photo, s", lambda f: f["cold_s"], ".2f", False),
     ("photos/s", lambda f: f["photos_per_s"], ".1f", True),
@@ -27,7 +35,7 @@ FACES: Sequence[Column] = (
     ("false boxes", lambda f: f["photos"]["false"], "d", False),
     (
         "boxes per face in the video",
-        lambda f: f["video_faces"][0] / f["video_faces"][1],
+        _boxes_per_face,
         ".2f",
         None,
     ),
@@ -63,21 +71,16 @@ def text(results: Mapping[str, Any]) -> str:
         _intro(results),
         "## Installation and import",
         _installs(results),
-        "Size: all that a fresh environment holds, without pip and setuptools. Packages as pinned in"
-        " `benchmarks/peers/pins`: TensorFlow and PyTorch for processors only, which are smaller than"
-        " what a plain `pip install` brings; fer, facenet-pytorch and py-feat without those of their"
-        " requirements that would bring PyTorch for GPUs or are not needed here, so theirs is a lower"
-        " bound. What stands in place of seconds is the error of `import`. A plain `pip install"
-        " deepface` lacks werkzeug, which its import needs and the pins have.",
+        _prose("install"),
         "## Speed and memory",
         _table(ran, SPEED),
-        (HERE / "protocol_speed.md").read_text().strip(),
+        _prose("speed"),
         "## Faces and people",
         _table(ran, FACES),
-        (HERE / "protocol_faces.md").read_text().strip(),
+        _prose("faces"),
         "## Expressions and calibration",
         _table(ran, VOTES, trained=True),
-        (HERE / "protocol_votes.md").read_text().strip(),
+        _prose("votes"),
         "## Where mien loses",
         _losses(ran),
         "## What could not be measured",
@@ -91,17 +94,21 @@ def text(results: Mapping[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def _prose(name: str) -> str:
+    return (HERE / f"protocol_{name}.md").read_text().strip()
+
+
 def _intro(results: Mapping[str, Any]) -> str:
     one = next(iter(results.values()))
     machine = one["machine"]
     dates = sorted({r["date"] for r in results.values()})
     loads = [r["machine"]["load"] for r in results.values() if "error" not in r["figures"]]
+    days = " to ".join(dict.fromkeys((dates[0], dates[-1])))
     return (
-        f"Measured on {' to '.join(dict.fromkeys((dates[0], dates[-1])))}:"
-        f" {machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, Linux,"
-        " one peer at a time, each phase in a fresh process, one run. Other work ran on the machine"
-        f" (load {min(loads)} to {max(loads)} at the end of a peer's run): differences in speed below"
-        " a factor of two mean nothing. To repeat it:"
+        f"Measured on {days}: {machine['processor']}, {machine['cores']} cores,"
+        f" {machine['memory_gib']} GiB, Linux, one peer at a time, each phase in a fresh process,"
+        f" one run. Other work ran on the machine (load {min(loads)} to {max(loads)} at the end of"
+        " a peer's run): differences in speed below a factor of two mean nothing. To repeat it:"
         " `python benchmarks/comparison.py --install`. The raw results are in"
         " `benchmarks/peers/results`."
     )
@@ -178,11 +185,7 @@ def _failures(results: Mapping[str, Any]) -> str:
         [f"{name} {r['version']}", PEERS[name].trained, _short(r["figures"]["error"], 200)]
         for name, r in results.items()
     ]
-    note = (
-        "The machine reaches package registries only, not the places from which these peers download"
-        " their networks; and the torchvision there needs PyTorch for GPUs. Nothing was put in their"
-        " place: these peers run elsewhere, and the table says nothing about how well."
-    )
+    note = _prose("failures")
     return f"{note}\n\n" + _markdown(["", "trained on", "what loading said"], rows, left=True)
 
 
