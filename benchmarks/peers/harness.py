@@ -50,12 +50,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
             install(name, home / name)
         measured = measure(name, home / name, work, shared)
         RESULTS.mkdir(exist_ok=True)
-        text = json.dumps(measured, indent=1, ensure_ascii=False)
+        text = as_text(measured)
         for private in (str(home), str(shared), str(Path.home())):
             text = text.replace(private, "…")
         (RESULTS / f"{name}.json").write_text(text + "\n")
         print(name, json.dumps(measured["figures"])[:300], flush=True)
     page.write()
+
+
+def as_text(measured: dict[str, Any]) -> str:
+    """JSON with one line per phase of the raw results, floats to four digits after the point."""
+    short = json.loads(json.dumps(measured), parse_float=lambda digits: round(float(digits), 4))
+    raw = short.pop("raw")
+    lines = [f"{json.dumps(k)}: {json.dumps(v, ensure_ascii=False)}" for k, v in short.items()]
+    phases = [f"  {json.dumps(k)}: {json.dumps(v, ensure_ascii=False)}" for k, v in raw.items()]
+    inner = ",\n".join(phases)
+    return "{\n" + ",\n".join(lines) + f',\n"raw": {{\n{inner}\n}}\n}}'
 
 
 def install(name: str, place: Path) -> None:
