@@ -39,7 +39,7 @@ def test_every_peer_has_results_pins_and_an_adapter() -> None:
 
 
 def test_results_name_no_path_of_the_machine() -> None:
-    for file in (FOLDER / "results").glob("*.json"):
+    for file in (FOLDER / "results").rglob("*.json"):
         assert not re.search(r"/(work|home|root|tmp|Users)/", file.read_text()), file.name
 
 

@@ -3,7 +3,8 @@
     python benchmarks/comparison.py [PEER ...] [--environments FOLDER] [--install] [--phases ...]
 
 Each peer has an environment of its own under `--environments`; `--install` makes it from the pins
-in ``pins/``. Raw figures go to ``results/PEER.json``, and ``docs/comparison.md`` is made from them.
+in ``pins/``. Raw figures go to ``results/PEER.json``, those of the run before to ``results/earlier``, and
+``docs/comparison.md`` is made from both.
 The photos, videos and faces come from `--shared`, see CONTRIBUTING.md.
 """
 
@@ -53,7 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         text = as_text(measured)
         for private in (str(home), str(shared), str(Path.home())):
             text = text.replace(private, "…")
-        (RESULTS / f"{name}.json").write_text(text + "\n")
+        if (file := RESULTS / f"{name}.json").exists():
+            (RESULTS / "earlier").mkdir(exist_ok=True)
+            file.replace(RESULTS / "earlier" / f"{name}.json")
+        file.write_text(text + "\n")
         print(name, json.dumps(measured["figures"])[:300], flush=True)
     page.write()
 

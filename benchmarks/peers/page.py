@@ -58,7 +58,13 @@ def write() -> None:
 def stored(folder: Path = RESULTS) -> dict[str, Any]:
     """The results, by peer, in the order of `PEERS`."""
     files = {name: folder / f"{name}.json" for name in PEERS}
-    return {name: json.loads(file.read_text()) for name, file in files.items() if file.exists()}
+    results = {name: json.loads(file.read_text()) for name, file in files.items() if file.exists()}
+    for name, result in results.items():
+        if (file := folder / "earlier" / f"{name}.json").exists():
+            earlier = json.loads(file.read_text())
+            result["figures"]["earlier"] = earlier["figures"]
+            result["loads"] = [earlier["machine"]["load"]]
+    return results
 
 
 def text(results: Mapping[str, Any]) -> str:
@@ -102,13 +108,16 @@ def _intro(results: Mapping[str, Any]) -> str:
     one = next(iter(results.values()))
     machine = one["machine"]
     dates = sorted({r["date"] for r in results.values()})
-    loads = [r["machine"]["load"] for r in results.values() if "error" not in r["figures"]]
+    ran = [r for r in results.values() if "error" not in r["figures"]]
+    loads = [load for r in ran for load in (r["machine"]["load"], *r.get("loads", []))]
     days = " to ".join(dict.fromkeys((dates[0], dates[-1])))
     return (
         f"Measured on {days}: {machine['processor']}, {machine['cores']} cores,"
         f" {machine['memory_gib']} GiB, Linux, one peer at a time, each phase in a fresh process,"
-        f" one run. Other work ran on the machine (load {min(loads)} to {max(loads)} at the end of"
-        " a peer's run): differences in speed below a factor of two mean nothing. To repeat it:"
+        f" two runs. Other work ran on the machine (load {min(loads)} to {max(loads)} at the end of"
+        " a peer's run), and a peer's two runs differ by up to a factor of three: speeds show both,"
+        " the better first, the rest is of the second run. Small differences in speed mean nothing."
+        " To repeat it:"
         " `python benchmarks/comparison.py --install`. The raw results are in"
         " `benchmarks/peers/results`."
     )
@@ -124,11 +133,20 @@ def _table(results: Mapping[str, Any], columns: Sequence[Column], trained: bool 
 
 
 def _cell(figures: Mapping[str, Any], column: Column) -> str:
+    """A figure, of two runs the better first where it is a speed."""
+    if (value := _value(figures, column)) is None:
+        return "–"
+    other = _value(figures.get("earlier", {}), column) if column in SPEED[:3] else None
+    values = [value] if other is None else sorted([value, other], reverse=bool(column[3]))
+    return "; ".join("none" if v == "none" else format(v, column[2]) for v in values)
+
+
+def _value(figures: Mapping[str, Any], column: Column) -> Any:
     try:
         value = column[1](figures)
     except KeyError:
-        return "–"
-    return "none" if value is None else format(value, column[2])
+        return None
+    return "none" if value is None else value
 
 
 def _installs(results: Mapping[str, Any]) -> str:
@@ -149,19 +167,19 @@ def _losses(results: Mapping[str, Any]) -> str:
     if "mien" not in results:
         return ""
     lines = []
-    for head, read, form, more in (*SPEED, *FACES, *VOTES):
-        if more is None:
+    for column in (*SPEED, *FACES, *VOTES):
+        head, _, _, more = column
+        own = _number(results["mien"]["figures"], column)
+        if more is None or own is None:
             continue
-        own = _number(results["mien"]["figures"], read)
         better = [
-            f"{name} ({_cell(result['figures'], (head, read, form, more))})"
+            f"{name} ({_cell(result['figures'], column)})"
             for name, result in results.items()
-            if own is not None
-            and (value := _number(result["figures"], read)) is not None
+            if (value := _number(result["figures"], column)) is not None
             and (value > own if more else value < own)
         ]
         if better:
-            cell = _cell(results["mien"]["figures"], (head, read, form, more))
+            cell = _cell(results["mien"]["figures"], column)
             lines.append(f"- **{head}**: mien {cell}; better: {', '.join(better)}.")
     sizes = {name: result["install_mb"] for name, result in results.items()}
     if smaller := [f"{n} ({s:.0f} MB)" for n, s in sizes.items() if s < sizes["mien"]]:
@@ -171,12 +189,10 @@ def _losses(results: Mapping[str, Any]) -> str:
     return "\n".join([*lines, (HERE / "losses.md").read_text().strip()])
 
 
-def _number(figures: Mapping[str, Any], read: Callable[[Mapping[str, Any]], Any]) -> float | None:
-    try:
-        value = read(figures)
-    except KeyError:
-        return None
-    return None if value is None else float(str(value).split()[0])
+def _number(figures: Mapping[str, Any], column: Column) -> float | None:
+    """What a cell says first, as a number."""
+    first = _cell(figures, column).replace("%", " ").replace(";", " ").split()[0]
+    return None if first in ("none", "–") else float(first)
 
 
 def _failures(results: Mapping[str, Any]) -> str:
