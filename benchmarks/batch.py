@@ -32,7 +32,7 @@ _LINKS = 60_000  # hard links of one file; file systems allow some 65,000
 
 
 def timed(code: str, *arguments: object) -> tuple[float, float, float]:
-    """Wall seconds, processor seconds and peak memory in MiB of a Python process and its children."""
+    """Wall and processor seconds, and peak memory in MiB, of a process and its children."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.monotonic()
     wrapped = (
@@ -75,7 +75,8 @@ _MANY = """
 import sys
 from pathlib import Path
 from mien.batch.manifest import Item, write_manifest, Manifest
-items = (Item(f"/data/study/{n // 1000:05}/{n}.jpg", f"/data/study/{n // 1000:05}/{n}.jpg", "image") for n in range(int(sys.argv[2])))
+names = (f"/data/study/{n // 1000:05}/{n}.jpg" for n in range(int(sys.argv[2])))
+items = (Item(name, name, "image") for name in names)
 count, shards, _ = write_manifest(Path(sys.argv[1]), items)
 assert len(Manifest(Path(sys.argv[1])).items(shards - 1)) <= 500
 """
@@ -140,9 +141,8 @@ def main() -> None:
         if options.manifest:
             wall, _, peak = timed(_MANY, folder / "ten.parquet", options.manifest)
             size = (folder / "ten.parquet").stat().st_size / 1e6
-            print(
-                f"a manifest of {options.manifest:,}: {wall:.1f} s, peak {peak:.0f} MiB, {size:.0f} MB"
-            )
+            text = f"{wall:.1f} s, peak {peak:.0f} MiB, {size:.0f} MB"
+            print(f"a manifest of {options.manifest:,}: {text}")
 
 
 if __name__ == "__main__":

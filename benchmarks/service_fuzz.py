@@ -1,12 +1,18 @@
 """Random requests to a service: none may end in a status of 500, and memory must not grow.
 
-python benchmarks/service_fuzz.py [--requests 10000]
+    python benchmarks/service_fuzz.py [--requests 10000] [--schemathesis PROGRAM]
+
+With --schemathesis, the requests are those that Schemathesis derives from the description at
+/openapi.json (`pip install schemathesis` in an environment of its own; PROGRAM is its command).
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import random
+import re
+import subprocess
 import sys
 import tempfile
 from collections import Counter
@@ -18,7 +24,10 @@ import httpx
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from helpers.service import RunningService
-from service import memory_mb, resized
+from helpers.videos import write_video
+from service import PHOTO, memory_mb, resized
+
+from mien.media.images import read_image
 
 METHODS = ("GET", "POST", "POST", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH")
 WORDS = (
@@ -43,8 +52,10 @@ PARAMETERS = (
 TYPES = (
     *("application/json", "multipart/form-data; boundary=x", "multipart/form-data", "video/mp4"),
     *("text/plain", "", "application/x-www-form-urlencoded", "image/jpeg"),
+    *("application/offset+octet-stream",) * 2,
 )
 HEADERS = ("Accept", "Idempotency-Key", "Range", "Host", "Origin", "Content-Encoding", "Expect")
+TUS = ("Upload-Length", "Upload-Offset", "Upload-Metadata", "X-HTTP-Method-Override")
 
 
 class Dice:
@@ -65,6 +76,7 @@ class Dice:
         tails += ("/video", "/people/1/face", "/people/-1/face", "/tables/x", "/%2e%2e/secret")
         places = ["/v1/images"] * 4 + ["/v1/videos", "/v1/models", "/metrics", "/v1/jobs"]
         places += ["/openapi.json", "/healthz", "/", "//", "/v1/stream", "/%ff"]
+        places += ["/v1/uploads"] * 2 + [f"/v1/uploads/{job}"] * 2
         places += [f"/v1/jobs/{job}{self._random.choice(tails)}"] * 4
         query = [f"{self._random.choice(PARAMETERS)}={quote(self._random.choice(WORDS))}"]
         return self._random.choice(places) + ("?" + query[0]) * self._random.randint(0, 1)
@@ -86,6 +98,11 @@ class Dice:
         if self._random.random() < 0.3:
             value = self._random.choice((*WORDS[:-1], "text/csv", "bytes=5-1", "*/*;q=x"))
             found[self._random.choice(HEADERS).encode()] = value.encode()
+        if self._random.random() < 0.4:
+            found[b"Tus-Resumable"] = b"1.0.0"
+            for name in TUS:
+                value = self._random.choice(("0", "10", "20", "PATCH", "DELETE", "filename eA=="))
+                found[name.encode()] = value.encode()
         return found
 
     def method(self) -> str:
@@ -93,31 +110,74 @@ class Dice:
         return self._random.choice(METHODS)
 
 
+def send(service: RunningService, count: int, jobs: list[str]) -> None:
+    """Send requests, and print their statuses and what they cost."""
+    statuses: Counter[str] = Counter()
+    dice, before = Dice(resized(96, 96), jobs), 0.0
+    for number in range(count):
+        method, path, headers = dice.method(), dice.path(), dice.headers()
+        try:
+            answer = service.client.request(
+                method, path, headers=headers, content=dice.body(), timeout=20
+            )
+        except (httpx.RemoteProtocolError, httpx.LocalProtocolError, httpx.InvalidURL) as error:
+            statuses[type(error).__name__] += 1
+            continue
+        statuses[str(answer.status_code)] += 1
+        assert answer.status_code != 500, (method, path, headers, answer.text)
+        if number == count // 5:
+            before = memory_mb(service)
+    print(f"{count} requests: {dict(sorted(statuses.items()))}")
+    print(f"memory after a fifth {before:.0f} MB, at the end {memory_mb(service):.0f} MB")
+
+
+def describe(service: RunningService, count: int, job_id: str, program: str) -> None:
+    """Let Schemathesis send requests: any ids, then those of a job that is done."""
+    folder = Path(__file__).parent
+    settings = service.data.with_name("schemathesis.toml")
+    settings.write_text(f'[parameters]\n"path.job_id" = "{job_id}"\n')
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    environment["SCHEMATHESIS_HOOKS"] = "schemathesis_hooks"
+    routes = service.client.get("/openapi.json").json()["paths"]
+    each = str(count // sum(map(len, routes.values())))
+    options = ["-c", "not_a_server_error", "-n", each, "--continue-on-failure", "--seed", "7"]
+    options += ["--suppress-health-check", "all", "--no-shrink", "--mode", "all"]
+    options += ["--phases", "examples,coverage,fuzzing"]
+    for first, last in (
+        ([], []),
+        (
+            ["--config-file", str(settings)],
+            ["--exclude-method", "DELETE", "--include-path-regex", "job_id"],
+        ),
+    ):
+        command = [program, *first, "run", f"{service.address}/openapi.json", *options, *last]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=folder)
+        print(done.stdout[done.stdout.find("SUMMARY") :])
+    pattern = r'mien_requests_total\{route="[^"]*",status="(\d+)"\} ([\d.]+)'
+    statuses: Counter[str] = Counter()
+    for status, number in re.findall(pattern, service.client.get("/metrics").text):
+        statuses[status] += int(float(number))
+    assert not statuses["500"]
+    print(f"{statuses.total()} requests: {dict(sorted(statuses.items()))}")
+    print(f"memory at the end {memory_mb(service):.0f} MB")
+
+
 def main() -> None:
-    """Send the requests, and count the statuses."""
+    """Start a service with a job that is done, and send the requests."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=10_000)
-    count = parser.parse_args().requests
-    statuses: Counter[str] = Counter()
-    with tempfile.TemporaryDirectory() as folder, RunningService(Path(folder)) as service:
-        dice = Dice(resized(96, 96), ["1" * 32])
-        before = 0.0
-        for number in range(count):
-            method, path, headers = dice.method(), dice.path(), dice.headers()
-            try:
-                answer = service.client.request(
-                    method, path, headers=headers, content=dice.body(), timeout=20
-                )
-            except (httpx.RemoteProtocolError, httpx.LocalProtocolError, httpx.InvalidURL) as error:
-                statuses[type(error).__name__] += 1
-                continue
-            statuses[str(answer.status_code)] += 1
-            assert answer.status_code != 500, (method, path, headers, answer.text)
-            if number == count // 5:
-                before = memory_mb(service)
-        assert service.client.get("/readyz").status_code == 200
-        print(f"{count} requests: {dict(sorted(statuses.items()))}")
-        print(f"memory after a fifth {before:.0f} MB, at the end {memory_mb(service):.0f} MB")
+    parser.add_argument("--schemathesis")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        clip = write_video(folder / "clip.mp4", [read_image(PHOTO)] * 10, fps=10)
+        with RunningService(folder / "data", "--max-jobs", "100000") as service:
+            job = service.finished(service.submit(clip, annotate=True)["id"])
+            if chosen.schemathesis:
+                describe(service, chosen.requests, job["id"], chosen.schemathesis)
+            else:
+                send(service, chosen.requests, [job["id"], "1" * 32])
+            assert service.client.get("/readyz").status_code == 200
 
 
 if __name__ == "__main__":

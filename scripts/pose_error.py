@@ -4,7 +4,7 @@
 
 The texture of frontal portraits is laid over MediaPipe's mean face, which is turned by known angles
 and seen by a camera 60 cm away. Beside the pose by the mesh stands the estimate from the five
-landmarks that MTCNN finds. The mean face is also what the pose is fitted to: of people whose faces
+landmarks that YuNet finds. The mean face is also what the pose is fitted to: of people whose faces
 differ from it, the error is larger. Printed too is how far gaze and head pose together miss the
 camera in studio portraits, whose people look into it.
 """
@@ -70,7 +70,7 @@ def render(photo: Image, texture: Floats, turn: Floats) -> tuple[Image, Faces]:
 
 def main(folder: str) -> None:
     """Print both tables."""
-    mesh, detector = mien.load_mesh(), mien.load_detector("mtcnn")
+    mesh, detector = mien.load_mesh(), mien.load_detector("yunet")
     errors: dict[tuple[int, int, int], list[list[float]]] = {turn: [] for turn in TURNS}
     for name in FRONTAL:
         photo = read_image(Path(folder) / f"{name}.jpg")

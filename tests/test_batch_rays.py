@@ -28,7 +28,10 @@ def test_a_node_that_dies_costs_its_shards_only(
     folder = photos(tmp_path / "in", photo, 400)
     out = BatchFolder(tmp_path / "out")
     plan, _ = begin(out, [str(folder)], BatchOptions())
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    # A node that does not answer is dead after some seconds, not after a minute.
+    health = {"health_check_period_ms": 1000, "health_check_failure_threshold": 3}
+    head = {"num_cpus": 1, "_system_config": health}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
     try:
         second = cluster.add_node(num_cpus=1)
         ray.init(address=cluster.address, log_to_driver=False)
@@ -38,8 +41,8 @@ def test_a_node_that_dies_costs_its_shards_only(
             if done == 2:
                 cluster.remove_node(second, allow_graceful=False)
     finally:
-        ray.shutdown()  # type: ignore[no-untyped-call]
-        cluster.shutdown()
+        ray.shutdown()
+        cluster.shutdown()  # type: ignore[no-untyped-call]
     assert not Status.of(out, plan).missing
     run(tmp_path / "whole", folder)
     equal(

@@ -242,14 +242,14 @@ def test_reading_again_in_any_order(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     times = [0.0, 0.05, 0.2, 0.21, 0.6, 1.3, 1.35, 2.0, 2.5, 3.0, 3.4]
     film = write_video(tmp_path / "film.mp4", times=times)
     opened: list[float] = []
-    from mien.media import video
+    from mien.media import frame_reader, video
 
     class Counted(video.VideoSource):
         def __init__(self, *args: Any, **options: Any) -> None:
             opened.append(options["start"])
             super().__init__(*args, **options)
 
-    monkeypatch.setattr(video, "VideoSource", Counted)
+    monkeypatch.setattr(frame_reader, "VideoSource", Counted)
     read = FrameReader(tmp_path)
     for order in (range(11), reversed(range(11)), [7, 2, 9, 9, 0, 10, 5]):
         for i in order:

@@ -35,6 +35,8 @@ def options_of(words: list[str]) -> tuple[str, set[str]]:
     path = ["mien"]
     while hasattr(command, "commands"):
         name = next((word for word in words if not word.startswith("-")), "")
+        if name not in command.commands and path[-1] == "batch":
+            words, name = ["run", *words], "run"  # the usual command of the group
         if name not in command.commands:
             break
         words = words[words.index(name) + 1 :]

@@ -97,7 +97,7 @@ def test_blendshapes_agree_with_mediapipe_from_end_to_end(
     shared: Path, net: FaceMesh, shapes: BlendshapeModel
 ) -> None:
     golden = np.load(GOLDEN)
-    detector = mien.load_detector("mtcnn", threads=1)
+    detector = mien.load_detector("yunet", threads=1)
     ours = []
     for name, region in zip(golden["photos"], golden["regions"], strict=True):
         image = read_image(shared / "media" / "photos" / str(name))

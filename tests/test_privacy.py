@@ -18,6 +18,7 @@ from typer.models import CommandInfo
 
 from mien import read_image, write_image
 from mien.cli.commands import app
+from mien.cli.commands.batch import app as batch_app
 from mien.cli.commands.models import app as models_app
 from mien.engagement.card import EngagementCard
 from mien.models.session import QUIET
@@ -46,8 +47,10 @@ CALLS = {
     "analyze video": "analyze video.mp4 -o {out}/t.parquet --annotate {out}/drawn.mp4 --keep-faces "
     "--embeddings identity,features --affect --actions --landmarks --fps 5 --width 200",
     "analyze adaptive": "analyze video.mp4 --adaptive --json --detector haar",
+    "analyze baseline": "analyze photo.jpg -o {out}/t.csv --baseline photo.jpg",
+    "analyze prior": "analyze photo.jpg -o {out}/t.csv --prior balanced",
     "analyze jsonl": "analyze photo.jpg video.mp4 -o {out}/t.jsonl",
-    "watch": "watch video.mp4 --seconds 1 -o {out}/t.csv --record {out}/r.mp4",
+    "watch": "watch video.mp4 --seconds 1 --actions -o {out}/t.csv --record {out}/r.mp4",
     "view": "view table.parquet --at 0.5",
     "report": "report table.parquet -o {out}/page.html --affect",
     "summarize": "summarize table.parquet -o {out}/summary",
@@ -66,6 +69,8 @@ CALLS = {
     "train-engagement": "train-engagement clips.csv -o {out}/engaged.onnx --window 2",
     "engagement": "engagement crowd.parquet --model engaged.onnx -o {out}/t.csv",
     "demo": "demo -o {out}/demo",
+    "batch": "batch run faces photo.jpg video.mp4 -o {out}/b --workers 1 && "
+    "batch status {out}/b && batch merge {out}/b -o {out}/t.csv && report {out}/b -o {out}/b.html",
     "models list": "models list",
     "models info": "models info mien-mobilenet",
     "models verify": "models verify",
@@ -74,7 +79,7 @@ CALLS = {
     "models remove": "models add copy.onnx --name copy && models remove copy",
     "help": "--help",
 }
-#: These need a network: the hub's own tests have a server, and the service's are one.
+#: These need a network: the hub's tests have a server, and test_service_privacy traces a service.
 NETWORK = {"models pull", "serve", "worker"}
 
 
@@ -98,6 +103,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "--embeddings",
         "identity,features",
         "--keep-faces",
+        "--actions",
     ]
     command = [sys.executable, "-m", "mien", *call]
     done = subprocess.run(command, cwd=folder, capture_output=True, check=False)
@@ -168,13 +174,16 @@ def _name(command: CommandInfo) -> str:
 
 def test_every_command_is_traced() -> None:
     traced_names = {
-        " ".join(words[: 1 + (words[0] == "models")])
+        " ".join(words[: 1 + (words[0] in ("models", "batch"))])
         for call in CALLS.values()
         for words in (part.split() for part in call.split(" && "))
     }
     names = {_name(command) for command in app.registered_commands}
-    models = {f"models {_name(command)}" for command in models_app.registered_commands}
-    missing = (names | models) - NETWORK - traced_names
+    groups = {"models": models_app, "batch": batch_app}
+    names |= {
+        f"{group} {_name(c)}" for group, one in groups.items() for c in one.registered_commands
+    }
+    missing = names - NETWORK - traced_names
     assert not missing, f"add a call of {', '.join(sorted(missing))} to CALLS"
 
 

@@ -120,3 +120,29 @@ def test_choice_of_a_media_type() -> None:
     assert chosen("text/csv;q=high, image/jpeg;q=.5", offered) == "image/jpeg"
     with pytest.raises(ProblemError, match="text/csv"):
         chosen("audio/ogg", offered)
+
+
+def test_the_description_has_an_example_of_every_answer(local: RunningService) -> None:
+    paths = local.client.get("/openapi.json").json()["paths"]
+    assert {"/v1/images", "/v1/videos", "/v1/uploads", "/v1/jobs/{job_id}/report"} <= set(paths)
+    for path, methods in paths.items():
+        for method, route in methods.items():
+            assert route["summary"], (method, path)
+            assert "HTTPValidationError" not in str(route)
+            for status, answer in route["responses"].items():
+                where = (method, path, status)
+                if status.startswith(("4", "5")) or status == "default":
+                    (content,) = answer["content"].values()
+                    assert content["example"]["detail"].endswith("."), where
+                    assert content["example"]["status"] >= 400, where
+                    passing = status in ("409", "423", "429", "503")
+                    assert ("Retry-After" in answer.get("headers", {})) == passing, where
+                elif status != "204":
+                    named = {**answer.get("content", {}), **answer.get("headers", {})}
+                    assert any("example" in part for part in named.values()), where
+
+
+def test_a_wrong_method_is_told_all_right_ones(local: RunningService) -> None:
+    answer = local.client.put("/v1/jobs/" + "0" * 32)
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "DELETE, GET")
+    assert answer.headers["content-type"] == "application/problem+json"

@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING, Any
 from mien.errors import UsageError, VideoError
 from mien.expressions.affect import AFFECT, coordinates_of, missing, provenance_note
 from mien.expressions.base import EmotionClassifier, describe_classifier
-from mien.expressions.heads import Head
+from mien.expressions.base_rates import load_prior
+from mien.expressions.heads import Head, HeadedClassifier
 from mien.faces.detectors.base import describe_detector
 from mien.faces.detectors.box_formats import BoxFormat
+from mien.labels import ACTIONS
 from mien.media.base import TimedSource, checked, timing_of
 from mien.media.inputs import ALL_FRAMES, Input, VideoOptions
 from mien.media.photos import check_inputs, opened, photos
 from mien.media.video import VideoSource
 from mien.models.session import file_sha256
-from mien.pipeline import Pipeline
+from mien.pipeline import Pipeline, by_source
 from mien.plugins import (
     DEFAULT_CLASSIFIER,
     DEFAULT_DETECTOR,
@@ -65,7 +67,10 @@ class EmotionAnalyzer:
             "features" (see `mien.labels.EMBEDDINGS`), "affect" (valence and arousal, derived where
             the model does not predict them), "actions" (facial actions, head pose and gaze, see
             `mien.expressions.actions`), and "landmarks": 478 points, beside a table.
-        heads: files of ``mien train-head``, or opened heads, on the features of the classifier.
+        heads: files of ``mien train-head``, or opened heads, on the features of the classifier;
+            those that learned from facial actions request "actions", too.
+        prior: base rates of your own material, to which the probabilities are re-weighted:
+            "balanced", "fer+", or a file of shares, see `mien.expressions.base_rates`.
         box_format: format of the boxes of your own function or list, such as "xywh", see
             `mien.CustomDetector`; left, top, right, bottom in pixels by default.
 
@@ -96,6 +101,7 @@ class EmotionAnalyzer:
         threads: int | None = None,
         also: str | Sequence[str] = (),
         heads: str | Path | Sequence[str | Path | Head] = (),
+        prior: str | Path | None = None,
         box_format: BoxFormat | None = None,
     ) -> None:
         for name, share in (("uncertain_below", uncertain_below), ("min_score", min_score)):
@@ -118,6 +124,9 @@ class EmotionAnalyzer:
         self.classifier = load_classifier(
             classifier, heads=heads, **(options if is_network(classifier) else {})
         )
+        headed = self.classifier if isinstance(self.classifier, HeadedClassifier) else None
+        if headed is not None and headed.needs_mesh and ACTIONS not in also:
+            also = (*also, ACTIONS)
         for name in self.without:
             if name not in self.classifier.labels:
                 raise UsageError(
@@ -127,6 +136,7 @@ class EmotionAnalyzer:
         self.labels = tuple(name for name in self.classifier.labels if name not in self.without)
         self.uncertain_below, self.min_score = uncertain_below, min_score
         self.batch_size, self.threads = batch_size, threads
+        chosen = None if prior is None else load_prior(prior, self.classifier)
         # They run beside detector and classifier, and would only take threads from these.
         models = load_face_models(also, threads=threads or 1)
         described = describe_classifier(self.classifier)
@@ -134,7 +144,8 @@ class EmotionAnalyzer:
         if derived:
             coordinates_of(self.labels)
         given = [name for model in models for name in model.measures]
-        self.measures: tuple[str, ...] = (*described.measures, *derived, *given)
+        every = (*described.measures, *derived, *given)
+        self.measures: tuple[str, ...] = tuple(dict.fromkeys(every))  # a head's replaces another
         self.settings = RunSettings(
             mien_version=metadata.version("mien"),
             detector=detector if isinstance(detector, str) else type(self.detector).__name__,
@@ -144,6 +155,7 @@ class EmotionAnalyzer:
             without=self.without,
             also=(*described.also, *(name for model in models for name in model.requested)),
             uncertain_below=uncertain_below,
+            prior="" if chosen is None else chosen.text,
             derived=provenance_note(derived),
             heads=described.heads,
             **{name: value for model in models for name, value in model.settings.items()},
@@ -156,6 +168,8 @@ class EmotionAnalyzer:
             models,
             batch_size,
             self.settings,
+            headed if headed is not None and models else None,
+            chosen,
         )
 
     def __repr__(self) -> str:
@@ -241,8 +255,8 @@ class EmotionAnalyzer:
             raise UsageError("live frames cannot wait for later ones: leave out adaptive.")
         if adaptive:
             return unless_all_fail(self._pipeline.adaptive(frames, tracked, keep=keep))
-        by_source = _by_source(frames, tracked)
-        return unless_all_fail(self._pipeline.results(by_source, tracked, live=live, keep=keep))
+        followed = by_source(frames, tracked)
+        return unless_all_fail(self._pipeline.results(followed, tracked, live=live, keep=keep))
 
     def video(
         self,
@@ -380,13 +394,3 @@ def _kind(item: Frame | Input | TimedSource) -> str:
 
 def _names(names: str | Sequence[str]) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names)
-
-
-def _by_source(frames: Iterable[Frame], tracked: TrackingDetector) -> Iterator[Frame]:
-    """The frames; track ids begin anew with every source."""
-    last: str | None = None
-    for frame in frames:
-        if last is not None and frame.source != last:
-            tracked.reset()
-        last = frame.source
-        yield frame

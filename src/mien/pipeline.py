@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -16,9 +16,13 @@ import numpy as np
 from mien.errors import FrameDroppedError, InputError, MienError, PluginError
 from mien.expressions.affect import with_affect
 from mien.expressions.base import EmotionClassifier
+from mien.expressions.base_rates import Prior
+from mien.expressions.heads import HeadedClassifier
 from mien.faces.crops import crop_faces
 from mien.faces.detectors.base import FaceDetector
+from mien.faces.mesh import Mesh
 from mien.faces.model import FaceModel, FaceValues
+from mien.faces.pose import head_angles
 from mien.faces.quality import assess
 from mien.media.prefetch import prefetched
 from mien.media.worker import awaited
@@ -28,7 +32,7 @@ from mien.results.result import Result
 from mien.results.settings import RunSettings
 from mien.tracking.adaptive import adaptive_results
 from mien.tracking.tracker import TrackingDetector
-from mien.types import Crops, Faces, Frame, Image, Scores
+from mien.types import Crops, Faces, FloatArray, Frame, Image, Scores
 
 #: Images whose crops may wait for a full batch, and the bytes of those kept with them.
 PATIENCE, KEPT_BYTES = 8, 32_000_000
@@ -60,6 +64,9 @@ class Pipeline:
         models: further networks, as far as their values are requested.
         batch_size: crops classified at once, across images.
         settings: stored with every result.
+        heads: the classifier, where its heads need facial actions, or other networks have columns
+            of the same names.
+        prior: re-weights the probabilities; None leaves them.
     """
 
     classifier: EmotionClassifier
@@ -69,6 +76,8 @@ class Pipeline:
     models: tuple[FaceModel, ...]
     batch_size: int
     settings: RunSettings
+    heads: HeadedClassifier | None = None
+    prior: Prior | None = None
 
     def result(self, frame: Frame, detector: FaceDetector) -> Result:
         """The result of one frame, which keeps its image.
@@ -210,10 +219,8 @@ class Pipeline:
             labels = [name for name in self.classifier.labels if name not in self.without]
             values, _ = first.values()
             return [self._result(first, Scores.empty(labels), values, 1000 * first.seconds)]
-        for name in self.without:
-            scores = scores.without(name)
-        if self.derive_affect:
-            scores = with_affect(scores)
+        if self.heads is None:
+            scores = self._finished(scores)
         share = (time.perf_counter() - started) / max(1, len(crops))
         results, start = [], 0
         for detection in waiting:
@@ -224,8 +231,18 @@ class Pipeline:
             own = scores[rows]
             for one in values:
                 own = one.added(own)
+            if self.heads is not None:
+                own = self._finished(self.heads.completed(scores[rows], own, _turns(values)))
             results.append(self._result(detection, own, values, 1000 * seconds))
         return results
+
+    def _finished(self, scores: Scores) -> Scores:
+        """`scores` without the excluded labels, re-weighted, with affect if it is to be derived."""
+        for name in self.without:
+            scores = scores.without(name)
+        if self.prior is not None:
+            scores = self.prior.apply(scores)
+        return with_affect(scores) if self.derive_affect else scores
 
     def _result(
         self,
@@ -235,7 +252,7 @@ class Pipeline:
         milliseconds: float,
     ) -> Result:
         frame, problem = detection.frame, detection.problem
-        mesh = next((one.mesh for one in values if one.mesh is not None), None)
+        mesh = _mesh(values)
         return Result(
             frame.source,
             detection.faces,
@@ -257,6 +274,20 @@ class Pipeline:
         )
 
 
+def _mesh(values: Sequence[FaceValues]) -> Mesh | None:
+    """The mesh that one of the further networks found."""
+    return next((one.mesh for one in values if one.mesh is not None), None)
+
+
+def _turns(values: Sequence[FaceValues]) -> dict[str, FloatArray]:
+    """Yaw and roll of the heads by their mesh, as the columns of quality are called."""
+    mesh = _mesh(values)
+    if mesh is None:
+        return {}
+    _, yaw, roll = head_angles(mesh.rotations)
+    return {"yaw_deg": yaw, "roll_deg": roll}
+
+
 def _values(
     models: Sequence[FaceModel], image: Image, faces: Faces
 ) -> tuple[tuple[FaceValues, ...], float]:
@@ -264,3 +295,13 @@ def _values(
     started = time.perf_counter()
     values = tuple(model.values(image, faces) for model in models)
     return values, time.perf_counter() - started
+
+
+def by_source(frames: Iterable[Frame], tracked: TrackingDetector) -> Iterator[Frame]:
+    """The frames; track ids begin anew with every source."""
+    last: str | None = None
+    for frame in frames:
+        if last is not None and frame.source != last:
+            tracked.reset()
+        last = frame.source
+        yield frame

@@ -11,9 +11,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -72,6 +74,46 @@ def traced(
     Home, cache and temporary files are `folder`/home, `folder`/home/.cache and `folder`/tmp;
     the working directory is `folder`. Skips the test where strace cannot run.
     """
+    command, environment, log = _command(arguments, folder, variables)
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=timeout_s,
+        check=False,
+    )
+    return _read(log, folder, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+@contextmanager
+def tracing(
+    arguments: Sequence[str | Path], folder: Path, **variables: str
+) -> Iterator[subprocess.Popen[str]]:
+    """The same for a command that runs until the block ends it: ``trace_of`` reads what it did."""
+    command, environment, _ = _command(arguments, folder, variables)
+    with subprocess.Popen(
+        command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True
+    ) as strace:
+        try:
+            yield strace
+        finally:
+            for child in Path(f"/proc/{strace.pid}/task").glob("*/children"):
+                for pid in child.read_text().split():
+                    os.kill(int(pid), signal.SIGTERM)
+            strace.communicate(timeout=60)
+
+
+def trace_of(strace: subprocess.Popen[str], folder: Path) -> Trace:
+    """What a command of ``tracing`` did, once it has ended."""
+    return _read(folder / "strace.log", folder, strace.returncode, "", "")
+
+
+def _command(
+    arguments: Sequence[str | Path], folder: Path, variables: Mapping[str, str]
+) -> tuple[list[str], dict[str, str], Path]:
+    """The command with strace before it, its environment, and where strace writes."""
     if (problem := _strace()) is not None:
         pytest.skip(problem)
     home, temporary, log = folder / "home", folder / "tmp", folder / "strace.log"
@@ -86,21 +128,16 @@ def traced(
         **variables,
     }
     options = ["-f", "-qq", "-y", "-s", "4096", "--seccomp-bpf", "-e", _CALLS, "-o", str(log)]
-    done = subprocess.run(
-        ["strace", *options, sys.executable, *map(str, arguments)],
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=timeout_s,
-        check=False,
-    )
+    return ["strace", *options, sys.executable, *map(str, arguments)], environment, log
+
+
+def _read(log: Path, folder: Path, code: int, stdout: str, stderr: str) -> Trace:
     lines = log.read_text(errors="replace").splitlines()
     log.unlink()
     return Trace(
-        done.returncode,
-        done.stdout.decode(),
-        done.stderr.decode(),
+        code,
+        stdout,
+        stderr,
         [line for line in lines if _is_network(line)],
         {path for line in lines for path in _written(line, folder)},
     )

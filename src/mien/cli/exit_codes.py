@@ -48,6 +48,7 @@ _EXTRAS = {
             "multipart": "python-multipart",
             "python_multipart": "python-multipart",
             "prometheus_client": "prometheus-client",
+            "standardwebhooks": "standardwebhooks",
             "pydantic": "fastapi",
             "starlette": "fastapi",
         },

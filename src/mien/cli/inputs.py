@@ -20,6 +20,7 @@ def load_analyzer(
     without: Sequence[str] = (),
     extras: Sequence[str] = (),
     heads: Sequence[Path] = (),
+    prior: str | None = None,
 ) -> EmotionAnalyzer:
     """The analyzer that the options of a command ask for; `extras` are its ``also``.
 
@@ -32,7 +33,13 @@ def load_analyzer(
     if detector.lower() in BUILTIN:
         detector = detector.lower()
     analyzer = EmotionAnalyzer(
-        detector, model, min_score=min_score, without=without, also=tuple(extras), heads=heads
+        detector,
+        model,
+        min_score=min_score,
+        without=without,
+        also=tuple(extras),
+        heads=heads,
+        prior=prior,
     )
     if verbosity.verbose:
         for name, value in analyzer.settings.to_metadata().items():

@@ -84,6 +84,15 @@ Without = Annotated[
     list[str] | None, option("LABEL", "Leave out a label, such as contempt; repeatable.")
 ]
 
+Prior = Annotated[
+    str | None,
+    option(
+        "RATES",
+        "Re-weight to other base rates: balanced, fer+, or a CSV of label,share.",
+        default="the model's",
+    ),
+]
+
 # Frames of videos
 Fps = Annotated[float | None, option("RATE", "Videos: at most this many frames per second.")]
 Every = Annotated[int, option("N", "Videos: only every N-th frame.", min=1)]
@@ -125,6 +134,14 @@ Smooth = Annotated[
 ]
 AllFaces = Annotated[bool, flag("Also count faces that are unfit to be judged.", "--all-faces")]
 Json = Annotated[bool, flag("Print JSON, one object per line.", "--json")]
+
+Baseline = Annotated[
+    list[str] | None,
+    option(
+        "REF",
+        "Calibrate to each person at rest: 0:00-0:10, a photo, a table, auto; 2=REF for person 2.",
+    ),
+]
 
 # Labeled data
 Split = Annotated[

@@ -41,7 +41,8 @@ class Card:
         title: such as "person 1".
         subtitle: the apparent expression, or "" for none.
         color: RGB 0..255 of the subtitle's mark.
-        shares: ``(k,)`` lengths of the bars, 0 to 1; None where the person is not visible.
+        shares: ``(k,)`` lengths of the bars, 0 to 1, NaN for a number without a bar; None where
+            the person is not visible.
         numbers: k texts beside the bars.
         strongest: the row that is set in bold letters; -1 for none.
         thumbnail: ``(h, w, 3)`` uint8 RGB, the square crop of the face, or None.
@@ -130,9 +131,11 @@ class Panel:
             color = BLACK if bold else QUIET
             paste(out, text_image(label, letters, color, PAPER, bold), left, y)
             bar = y + (line_height(letters) - high) // 2
-            out[bar : bar + high, start:end] = TRACK
+            share = 0.0 if card.shares is None else float(card.shares[i])
+            if not math.isnan(share):
+                out[bar : bar + high, start:end] = TRACK
             if card.shares is not None:
-                filled = round((end - start) * float(card.shares[i]))
+                filled = 0 if math.isnan(share) else round((end - start) * share)
                 out[bar : bar + high, start : start + filled] = self.colors[i]
                 number = text_image(card.numbers[i], letters, color, PAPER, bold)
                 paste(out, number, right - number.shape[1], y)

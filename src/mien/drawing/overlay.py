@@ -6,19 +6,33 @@ People keep their place in the margin, and captions keep theirs beside the faces
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from mien.drawing.captions import Annotator, FaceBox
 from mien.drawing.margin import Card, Panel, bars_of
+from mien.drawing.text import QUIET
 from mien.faces.geometry import square
 from mien.labels import UNCERTAIN, color_of
 from mien.types import FloatArray, Image
 
 _LEAVE_S = 1.0  # seconds for which the margin keeps a place for a person who is not visible
+
+
+class Reading(NamedTuple):
+    """One further number of a face, a row below its probabilities.
+
+    Attributes:
+        share: length of the bar, 0 to 1; NaN where there is none, as for angles.
+        text: the number.
+    """
+
+    share: float
+    text: str
 
 
 @dataclass(frozen=True)
@@ -33,6 +47,7 @@ class Person:
         percent: its probability, 0 to 100; None where the scores are no probabilities.
         values: ``(k,)`` float32, one for each label.
         unfit: why the image quality of the face is too low, or "".
+        readings: further numbers by name, such as facial actions.
     """
 
     key: int
@@ -42,6 +57,7 @@ class Person:
     percent: int | None
     values: FloatArray
     unfit: str = ""
+    readings: Mapping[str, Reading] = field(default_factory=dict)
 
     @property
     def wordings(self) -> tuple[str, ...]:
@@ -67,15 +83,24 @@ class Overlay:
         size: width and height of the drawn frame; images of other sizes are fitted into it.
         margin: add the list of every probability at the right.
         most: people listed in it at once.
+        readings: names of the further numbers of people that are listed below the probabilities.
     """
 
     def __init__(
-        self, labels: Sequence[str], size: tuple[int, int], *, margin: bool = True, most: int = 3
+        self,
+        labels: Sequence[str],
+        size: tuple[int, int],
+        *,
+        margin: bool = True,
+        most: int = 3,
+        readings: Sequence[str] = (),
     ) -> None:
-        self.labels, self.size = tuple(labels), size
+        self.labels, self.size, self.readings = tuple(labels), size, tuple(readings)
         self._annotator = Annotator(size)
         colors = [color_of(label, self.labels) for label in self.labels]
-        self._panel = Panel(self.labels, colors, size, most) if margin else None
+        colors += [QUIET] * len(self.readings)
+        rows = (*self.labels, *self.readings)
+        self._panel = Panel(rows, colors, size, most) if margin else None
         self._seats: list[_Seat | None] = []
 
     @property
@@ -168,14 +193,21 @@ class Overlay:
             self._seats[place] = _Seat(person, now)
 
     def _card(self, person: Person, image: Image) -> Card:
+        shares, numbers = person.bars
+        more = [person.readings.get(name, _NOTHING) for name in self.readings]
+        shares = np.append(shares, np.array([reading.share for reading in more], np.float32))
         return Card(
             person.name,
             person.emotion,
             color_of(person.emotion, self.labels),
-            *person.bars,
+            shares,
+            [*numbers, *(reading.text for reading in more)],
             _strongest(person, self.labels),
             face_of(image, person.box),
         )
+
+
+_NOTHING = Reading(math.nan, "-")
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,29 @@ ACTION_UNITS: Mapping[str, tuple[str, ...]] = {
     "AU28": ("mouthRollLower", "mouthRollUpper"),
     "AU45": ("eyeBlinkLeft", "eyeBlinkRight"),
 }
+#: What FACS calls the units.
+UNIT_NAMES: Mapping[str, str] = {
+    "AU01": "inner brow raiser",
+    "AU02": "outer brow raiser",
+    "AU04": "brow lowerer",
+    "AU05": "upper lid raiser",
+    "AU07": "lid tightener",
+    "AU10": "upper lip raiser",
+    "AU12": "lip corner puller",
+    "AU14": "dimpler",
+    "AU15": "lip corner depressor",
+    "AU16": "lower lip depressor",
+    "AU17": "chin raiser",
+    "AU18": "lip pucker",
+    "AU20": "lip stretcher",
+    "AU22": "lip funneler",
+    "AU24": "lip pressor",
+    "AU26": "jaw drop",
+    "AU28": "lip suck",
+    "AU45": "blink",
+}
+#: Units that may be used, as measured (docs/actions.md): pages and live views show these first.
+USABLE_UNITS = ("AU01", "AU02", "AU05", "AU10", "AU12", "AU26")
 #: Units whose shapes the network never moves (docs/actions.md): a column would always be 0.
 UNMOVED_UNITS: Mapping[str, tuple[str, ...]] = {
     "AU06": ("cheekSquintLeft", "cheekSquintRight"),

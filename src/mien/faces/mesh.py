@@ -35,7 +35,8 @@ MIN_PRESENCE = 0.5
 EYE_CORNERS = 33, 263
 # How MediaPipe's detector frames a face, in terms of the box around the points or of a detector:
 # side of the region, and how much lower it lies, in sides. Measured on 103 faces; the side varies
-# by 4 % around the points, and by 6 % around the boxes of MTCNN.
+# by 4 % around the points. Around boxes: medians of 63 faces in photos, 1.23 and 0.088 for YuNet
+# (standard deviation 5 %), 1.22 and 0.093 for MTCNN; from end to end, others agree no better.
 _AROUND_POINTS = 1.37, 0.04
 _AROUND_BOX = 1.22, 0.09
 

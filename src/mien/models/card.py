@@ -136,6 +136,7 @@ class ModelCard(Card):
         training_data: what it was trained on, in words.
         source: where it comes from.
         accuracy: measured figures, protocol -> value (shares, not percent).
+        base_rates: share of each label in the training data; empty: unknown.
     """
 
     name: str
@@ -158,6 +159,7 @@ class ModelCard(Card):
     training_data: str = "unknown"
     source: str = ""
     accuracy: Mapping[str, float] = field(default_factory=dict)
+    base_rates: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         channels = 1 if self.color == "gray" else 3

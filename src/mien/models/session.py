@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -71,6 +72,20 @@ def open_session(path: Path, threads: int | None = None) -> ort.InferenceSession
     return ort.InferenceSession(str(path), options, providers=providers)
 
 
+#: Networks that are open in this process, by their file as it was then, and threads.
+_OPEN: WeakValueDictionary[tuple[object, ...], ort.InferenceSession] = WeakValueDictionary()
+
+
+def shared_session(path: Path, threads: int | None = None) -> ort.InferenceSession:
+    """The file, opened once for all who use it: ONNX Runtime lets threads run it at once."""
+    file = path.stat()
+    key = (path.resolve(), file.st_mtime_ns, file.st_size, file.st_ino, threads, os.getpid())
+    session = _OPEN.get(key)
+    if session is None:
+        session = _OPEN.setdefault(key, open_session(path, threads))
+    return session
+
+
 class Session:
     """A network on ONNX Runtime, opened on first use and reopened after unpickling.
 
@@ -103,7 +118,7 @@ class Session:
         if self._session is None:
             try_model(self.path, self._side)
             try:
-                session = open_session(self.path, self.threads)
+                session = shared_session(self.path, self.threads)
                 inputs = session.get_inputs()
             except Exception as error:
                 raise ModelError(

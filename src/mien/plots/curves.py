@@ -11,6 +11,19 @@ from typing import NamedTuple
 import numpy as np
 
 from mien.errors import UsageError
+from mien.plots.panels import (
+    FOOT,
+    GUTTER,
+    PANEL,
+    RIGHT,
+    SPACE,
+    TITLE,
+    UNFIT,
+    TimeAxis,
+    legend,
+    shades,
+    time_axis,
+)
 from mien.plots.svg import (
     apart,
     document,
@@ -22,7 +35,6 @@ from mien.plots.svg import (
     text,
     time_bins,
     time_span,
-    time_ticks,
     xml_text,
 )
 from mien.plots.values import PersonCurve, Plot
@@ -32,31 +44,9 @@ from mien.types import Floats, Image
 DRAWN = 0.10
 #: A moment of a lower probability gets no caption.
 CAPTIONED = 0.40
-_GUTTER, _RIGHT = 44, 22  # beside the panels: tick labels of probability, half of one of time
-_PANEL, _SPACE, _FOOT = 92, 24, 26
 _STEPS, _STEPS_GAP = 22, 16  # the number of faces, and the space above
 _SIDE, _LEADER = 46, 14  # a face, and below it the line to its moment
 _SLOT = 66  # a face or a caption, and the space beside it
-_TITLE = 26  # the name of the video
-_UNFIT = "unfit to be judged"
-
-
-@dataclass(frozen=True)
-class _Axis:
-    """From seconds to the plot's units, the same for every panel."""
-
-    start: float
-    end: float
-    left: float
-    right: float
-
-    def x(self, time_s: Floats | float) -> Floats:
-        share = (np.asarray(time_s) - self.start) / (self.end - self.start)
-        return np.asarray(self.left + share * self.length)
-
-    @property
-    def length(self) -> float:
-        return self.right - self.left
 
 
 class _Moment(NamedTuple):
@@ -114,28 +104,33 @@ def timeline_plot(
         raise UsageError(f"a plot of curves is at least 240 wide, got {width}.")
     unfit = [np.reshape(person.unfit, -1) for person in people]
     times = [*(person.times for person in people), *unfit]
-    axis = _Axis(*time_span(times, span), _GUTTER, width - _RIGHT)
+    axis = TimeAxis(*time_span(times, span), GUTTER, width - RIGHT)
     curves = [_curve(person, axis) for person in people]
-    head = text(_GUTTER, 14, title, size=15, more='font-weight="600"') if title else ""
-    legend, y = _legend(people, curves, width, _TITLE if title else 0)
+    head = text(GUTTER, 14, title, size=15, more='font-weight="600"') if title else ""
+    key, y = _legend(people, curves, width, TITLE if title else 0)
     parts, tops = [], []
     for person, curve in zip(people, curves, strict=True):
         top = y + _lead(curve)
         parts.append(_panel(person, curve, axis, y, top))
         tops.append(top)
-        y = top + _PANEL + _SPACE
+        y = top + PANEL + SPACE
         if curve.counts is not None:
-            parts.append(_faces(curve, axis, top + _PANEL + _STEPS_GAP))
+            parts.append(_faces(curve, axis, top + PANEL + _STEPS_GAP))
             y += _STEPS_GAP + _STEPS
-    height = max(y - _SPACE, 0) + _FOOT
-    parts = [head, legend, _time_axis(axis, tops, height - _FOOT, y), *parts]
+    height = max(y - SPACE, 0) + FOOT
+    parts = [
+        head,
+        key,
+        time_axis(axis, [(top, PANEL) for top in tops], height - FOOT, y),
+        *parts,
+    ]
     names = ", ".join(person.name for person in people)
-    place = f'data-start="{axis.start:.3f}" data-end="{axis.end:.3f}" '
-    place += f'data-left="{axis.left}" data-right="{axis.right}"'
-    return document(parts, width, height, f"Apparent expressions over time: {names}", place)
+    return document(
+        parts, width, height, f"Apparent expressions over time: {names}", axis.attributes
+    )
 
 
-def _curve(person: PersonCurve, axis: _Axis) -> _Curve:
+def _curve(person: PersonCurve, axis: TimeAxis) -> _Curve:
     """Means over about a unit of the plot, cut where the person was absent."""
     inside = (person.times >= axis.start) & (person.times <= axis.end)
     times, values = person.times[inside], person.values[inside]
@@ -160,7 +155,7 @@ def _curve(person: PersonCurve, axis: _Axis) -> _Curve:
     )
 
 
-def _moments(person: PersonCurve, x: Floats, values: Floats, axis: _Axis) -> list[_Moment]:
+def _moments(person: PersonCurve, x: Floats, values: Floats, axis: TimeAxis) -> list[_Moment]:
     """Each label's strongest moment where it is the most probable, as many as have room."""
     faces = {label: (time_s, image) for time_s, label, image in person.thumbnails}
     moments: list[_Moment] = []
@@ -192,19 +187,8 @@ def _legend(
         if value >= DRAWN
     ]
     if any(person.unfit for person in people):
-        entries.append((_UNFIT, "", 'fill-opacity=".2"'))
-    out, x, y = [], float(_GUTTER), top + 14.0
-    for name, key, paints in entries:
-        room = 36 + label_width(name, 12)
-        if x + room > width and x > _GUTTER:
-            x, y = float(_GUTTER), y + 20
-        out.append(
-            f'<g{key}><rect x="{number(x)}" y="{number(y - 9.5)}" width="12" '
-            f'height="10" rx="2" {paints}/>'
-            f"{text(x + 18, y, name, size=12)}</g>"
-        )
-        x += room
-    return f'<g class="mien-legend">{"".join(out)}</g>', y + 18 if out else top
+        entries.append((UNFIT, "", 'fill-opacity=".2"'))
+    return legend(entries, width, top)
 
 
 def _lead(curve: _Curve) -> float:
@@ -215,17 +199,17 @@ def _lead(curve: _Curve) -> float:
     return 36 + _LEADER + (_SIDE if faces else 0)
 
 
-def _panel(person: PersonCurve, curve: _Curve, axis: _Axis, y: float, top: float) -> str:
-    base = top + _PANEL
-    out = [text(_GUTTER, y + 10, person.name, size=13, more='font-weight="600"')]
+def _panel(person: PersonCurve, curve: _Curve, axis: TimeAxis, y: float, top: float) -> str:
+    base = top + PANEL
+    out = [text(GUTTER, y + 10, person.name, size=13, more='font-weight="600"')]
     for share, percent in ((0.0, "0"), (0.5, "50 %"), (1.0, "100 %")):
-        level = number(base - share * _PANEL)
+        level = number(base - share * PANEL)
         out.append(
-            f'<path d="M{_GUTTER} {level}H{number(axis.right)}" fill="none" stroke="currentColor" '
+            f'<path d="M{GUTTER} {level}H{number(axis.right)}" fill="none" stroke="currentColor" '
             f'stroke-opacity="{0.14 if share else 0.4}"/>'
-            + text(_GUTTER - 7, base - share * _PANEL + 4, percent, anchor="end", quiet=True)
+            + text(GUTTER - 7, base - share * PANEL + 4, percent, anchor="end", quiet=True)
         )
-    out.append(_unfit(person, axis, top))
+    out.append(shades(person.unfit, axis, top, PANEL))
     if curve.spread is not None:
         out += [_band(person, curve, column, base) for column in range(len(person.labels))]
     out += [_line(person, curve, column, base) for column in range(len(person.labels))]
@@ -236,15 +220,6 @@ def _panel(person: PersonCurve, curve: _Curve, axis: _Axis, y: float, top: float
     return f'<g class="mien-panel" {place}>{"".join(out)}</g>'
 
 
-def _unfit(person: PersonCurve, axis: _Axis, top: float) -> str:
-    """Shades over the stretches in which the face was unfit to be judged."""
-    ends = [axis.x(np.clip(span, axis.start, axis.end)).tolist() for span in person.unfit]
-    shades = [f"M{number(a)} {number(top)}H{number(b)}v{_PANEL}H{number(a)}Z" for a, b in ends]
-    if not shades:
-        return ""
-    return f'<path class="mien-unfit" d="{"".join(shades)}" fill-opacity=".13"/>'
-
-
 def _band(person: PersonCurve, curve: _Curve, column: int, base: float) -> str:
     """The spread around a label's line, as a tint."""
     values = curve.values[:, column]
@@ -253,7 +228,7 @@ def _band(person: PersonCurve, curve: _Curve, column: int, base: float) -> str:
     spread, area = curve.spread[:, column], []
     for run in curve.runs():
         above, below = (
-            base - np.clip(values[run] + way * spread[run], 0, 1) * _PANEL for way in (1, -1)
+            base - np.clip(values[run] + way * spread[run], 0, 1) * PANEL for way in (1, -1)
         )
         both = np.concatenate([above, below[::-1]])
         area.append(path(np.concatenate([curve.x[run], curve.x[run][::-1]]), both) + "Z")
@@ -261,7 +236,7 @@ def _band(person: PersonCurve, curve: _Curve, column: int, base: float) -> str:
     return f'<path class="mien-band" d="{"".join(area)}" fill-opacity=".25" {paints}/>'
 
 
-def _faces(curve: _Curve, axis: _Axis, top: float) -> str:
+def _faces(curve: _Curve, axis: TimeAxis, top: float) -> str:
     """The number of faces over time, as steps."""
     assert curve.counts is not None
     most = max(1.0, math.ceil(float(curve.counts.max(initial=0))))
@@ -274,10 +249,10 @@ def _faces(curve: _Curve, axis: _Axis, top: float) -> str:
             steps.append(path(corners, np.repeat(y, 2)) + f"V{number(base)}H{number(x[0])}Z")
     return (
         f'<g class="mien-faces"><path d="{"".join(steps)}" fill-opacity=".3"/>'
-        f'<path d="M{_GUTTER} {number(base)}H{number(axis.right)}" stroke="currentColor" '
+        f'<path d="M{GUTTER} {number(base)}H{number(axis.right)}" stroke="currentColor" '
         f'stroke-opacity=".4"/>'
-        + text(_GUTTER - 7, top + 4, f"{most:.0f}", anchor="end", quiet=True)
-        + text(_GUTTER - 7, base + 2, "faces", anchor="end", quiet=True)
+        + text(GUTTER - 7, top + 4, f"{most:.0f}", anchor="end", quiet=True)
+        + text(GUTTER - 7, base + 2, "faces", anchor="end", quiet=True)
         + "</g>"
     )
 
@@ -287,7 +262,7 @@ def _line(person: PersonCurve, curve: _Curve, column: int, base: float) -> str:
     values = curve.values[:, column]
     if values.max(initial=0.0) < DRAWN:
         return ""
-    label, y = person.labels[column], base - values * _PANEL
+    label, y = person.labels[column], base - values * PANEL
     ahead = curve.values.argmax(axis=1) == column
     line, tint = [], []
     for run in curve.runs():
@@ -308,7 +283,7 @@ def _line(person: PersonCurve, curve: _Curve, column: int, base: float) -> str:
     )
 
 
-def _captions(curve: _Curve, labels: Sequence[str], axis: _Axis, top: float) -> str:
+def _captions(curve: _Curve, labels: Sequence[str], axis: TimeAxis, top: float) -> str:
     """Captions and faces above a panel, each with a thin line down to its moment."""
     half, edge = _SLOT / 2, 8  # a face may reach a little over the panel's ends
     wanted = np.array([moment.x for moment in curve.moments])
@@ -316,7 +291,7 @@ def _captions(curve: _Curve, labels: Sequence[str], axis: _Axis, top: float) -> 
     foot, face, most = top - _LEADER, top - _LEADER - _SIDE, int(_SLOT / label_width("x"))
     out = []
     for (label, x, value, image), place in zip(curve.moments, places.tolist(), strict=True):
-        y, middle = number(top + _PANEL * (1 - value)), number(place)
+        y, middle = number(top + PANEL * (1 - value)), number(place)
         above = (foot if image is None else face) - 5
         short = label if len(label) <= most else label[: most - 1] + "…"
         out.append(
@@ -335,18 +310,3 @@ def _captions(curve: _Curve, labels: Sequence[str], axis: _Axis, top: float) -> 
             )
         out.append("</g>")
     return "".join(out)
-
-
-def _time_axis(axis: _Axis, tops: Sequence[float], foot: float, top: float) -> str:
-    """Round times below the last panel, which ends at `foot`; a thin line at each through all."""
-    if not tops:
-        return text(_GUTTER, top + 16, "no face was found")
-    out = []
-    for time_s, words in time_ticks(axis.start, axis.end, max(2, int(axis.length / 76))):
-        x = float(axis.x(time_s))
-        lines = "".join(f"M{number(x)} {number(top)}v{_PANEL}" for top in tops)
-        out.append(
-            f'<path d="{lines}" fill="none" stroke="currentColor" stroke-opacity=".14"/>'
-            + text(x, foot + 17, words, anchor="middle", quiet=True)
-        )
-    return f'<g class="mien-time">{"".join(out)}</g>'

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -64,6 +65,57 @@ class PersonCurve:
         values = np.clip(values, 0, 1)
         for name, value in (("times", times), ("values", values), ("labels", labels)):
             object.__setattr__(self, name, value)
+
+
+class ActionSpan(NamedTuple):
+    """One event of an action, seconds: onset, beginning and end of the apex, offset."""
+
+    action: str
+    onset_s: float
+    apex_s: float
+    apex_end_s: float
+    offset_s: float
+
+
+@dataclass(frozen=True, eq=False)
+class ActionCurve:
+    """One person's facial actions and head pose over time.
+
+    Attributes:
+        name: title of the panels.
+        times: ``(n,)`` seconds; a long step from one to the next is an absence.
+        values: ``(n, k)`` intensities, 0 to 1 (beyond, they are drawn at the edge); rows with NaN
+            are left out.
+        actions: the k names of the columns.
+        pose: ``(n, 3)`` pitch, yaw and roll, degrees; NaN where unknown.
+        events: of these actions.
+        closed: start and end, seconds, of the times with closed eyes, blinks included.
+        unfit: as of `PersonCurve`.
+
+    Raises:
+        UsageError: the shapes do not fit.
+    """
+
+    name: str
+    times: Floats
+    values: Floats
+    actions: tuple[str, ...]
+    pose: Floats
+    events: Sequence[ActionSpan] = ()
+    closed: Sequence[tuple[float, float]] = ()
+    unfit: Sequence[tuple[float, float]] = ()
+
+    def __post_init__(self) -> None:
+        times = np.asarray(self.times, np.float64).reshape(-1)
+        values, pose = np.asarray(self.values, np.float64), np.asarray(self.pose, np.float64)
+        for name, array, width in (("values", values, len(self.actions)), ("pose", pose, 3)):
+            if array.shape != (len(times), width):
+                raise UsageError(
+                    f"{name} must have shape ({len(times)}, {width}), got {array.shape}."
+                )
+        order = _complete(times, np.concatenate([values, pose], axis=1))
+        for name, array in (("times", times), ("values", np.clip(values, 0, 1)), ("pose", pose)):
+            object.__setattr__(self, name, array[order])
 
 
 @dataclass(frozen=True, eq=False)

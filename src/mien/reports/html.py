@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,12 @@ from mien.escaping import printable
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+    from mien.plots import Plot
+
 #: Between a number and its unit.
 NBSP = "\u00a0"
+#: Widths of plots in CSS pixels, for screens and for phones held upright.
+WIDTHS = {"wide": 960, "narrow": 358}
 
 
 def render(template: str, **values: Any) -> str:
@@ -33,6 +38,15 @@ def _environment() -> Environment:
     )
     environment.filters.update(percent=percent)
     return environment
+
+
+def both_widths(
+    plot: Callable[..., Plot], people: Sequence[Any], **options: Any
+) -> list[tuple[str, str]]:
+    """A plot for wide and for narrow screens; none without people."""
+    if not people:
+        return []
+    return [(kind, plot(people, width=width, **options).svg) for kind, width in WIDTHS.items()]
 
 
 def base(source: str) -> str:

@@ -17,6 +17,8 @@ _SETTINGS = {
     "uncertain_below": "uncertain below",
     "smooth_s": "smoothed over",
     "all_faces": "faces unfit to be judged",
+    "prior": "re-weighted",
+    "baseline": "calibrated to each person",
     "derived": "derived",
 }
 _FIGURES = {
@@ -52,6 +54,15 @@ def settings_text(settings: RunSettings) -> list[tuple[str, str]]:
         for name in order
         if name != "people" and texts.get(name)
     ]
+
+
+def changes_text(settings: RunSettings) -> str:
+    """What was done to the model's probabilities, so that its figures do not apply; or ""."""
+    changes = {
+        "calibrated to each person's own resting face": settings.baseline,
+        "re-weighted to other base rates": settings.prior,
+    }
+    return " and ".join(text for text, done in changes.items() if done)
 
 
 def model_card(settings: RunSettings) -> tuple[ModelCard | None, str]:

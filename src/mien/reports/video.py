@@ -14,13 +14,14 @@ from urllib.parse import quote
 from mien.errors import UsageError
 from mien.labels import MEASURES, UNCERTAIN, color_of, hex_color
 from mien.plots import image_uri, plane_plot, time_text, time_ticks, timeline_plot, write_page
-from mien.reports.html import NBSP, base, render, whole_percent
-from mien.reports.methods import card_figures, model_card, settings_text
+from mien.reports.actions import actions_section
+from mien.reports.html import NBSP, WIDTHS, base, both_widths, render, whole_percent
+from mien.reports.methods import card_figures, changes_text, model_card, settings_text
+from mien.timeline.actions import check_actions
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mien.plots import Plot
     from mien.reports.highlights import Clip
     from mien.results.peaks import Peak
     from mien.timeline.timeline import Timeline
@@ -32,7 +33,6 @@ PEOPLE = 8
 #: Number of segments listed, and drawn for a person: the longest.
 SEGMENTS = 300
 _FACE = 128  # side in pixels, displayed at half of it on dense screens
-_WIDTHS = {"wide": 960, "narrow": 358}  # of plots, for screens and for phones held upright
 
 
 def write_report(
@@ -40,6 +40,7 @@ def write_report(
     path: str | Path,
     clips: Sequence[Clip] = (),
     *,
+    actions: Sequence[str] = (),
     overwrite: bool = False,
 ) -> Path:
     """Write the page about a timeline to an ``.html`` file.
@@ -52,17 +53,20 @@ def write_report(
         path: the page.
         clips: clips to show, as from `mien.reports.highlights.write_clip`; the page refers to
             them by their names, so they belong beside it.
+        actions: units or blendshapes to draw, of a table with facial actions; by default
+            `mien.Timeline.moving_actions`.
         overwrite: replace a file that mien did not write, too.
 
     Raises:
         UsageError: nothing in the timeline has a time, its scores are not probabilities, the
-            name does not end in .html, or nothing can be written there.
+            name does not end in .html, nothing can be written there, or these actions are not in
+            the table.
     """
-    text = report_page(timeline, clips)
+    text = report_page(timeline, clips, actions)
     return write_page(text, path, (".html", ".htm"), overwrite=overwrite)
 
 
-def report_page(timeline: Timeline, clips: Sequence[Clip] = ()) -> str:
+def report_page(timeline: Timeline, clips: Sequence[Clip] = (), actions: Sequence[str] = ()) -> str:
     """The page of `write_report` as text."""
     timed = set(timeline.images.loc[timeline.images["time_s"].notna(), "source"])
     videos = [source for source in timeline.sources if source in timed]
@@ -70,17 +74,20 @@ def report_page(timeline: Timeline, clips: Sequence[Clip] = ()) -> str:
         raise UsageError(
             "a report describes videos, but nothing in this table has a time; analyze a video."
         )
+    if actions:
+        check_actions(timeline.faces, actions)
     card, no_card = model_card(timeline.settings)
     return render(
         "report.html",
         title=base(videos[0]) if len(videos) == 1 else f"{len(videos)} videos",
         videos=[
-            _video(timeline.source(source), [clip for clip in clips if clip.source == source])
+            _video(timeline.source(source), [c for c in clips if c.source == source], actions)
             for source in videos
         ],
         has_clips=any(clip.file is not None for clip in clips),
         untimed=len(timeline.sources) - len(videos),
         settings=settings_text(timeline.settings),
+        changed=changes_text(timeline.settings),
         threshold=timeline.settings.uncertain_below,
         smooth_s=f"{timeline.settings.smooth_s:g}" if timeline.settings.smooth_s else "",
         all_faces=timeline.all_faces,
@@ -102,24 +109,15 @@ def _peaks(video: Timeline, person: int) -> list[Peak]:
     return sorted(peaks, key=lambda peak: -peak.probability)
 
 
-def _both_widths(
-    plot: Callable[..., Plot], people: Sequence[Any], **options: Any
-) -> list[tuple[str, str]]:
-    """A plot for wide and for narrow screens; none without people."""
-    if not people:
-        return []
-    return [(kind, plot(people, width=width, **options).svg) for kind, width in _WIDTHS.items()]
-
-
 def _color(label: str, labels: Sequence[str]) -> str:
     return hex_color(color_of(label, labels))
 
 
-def _video(video: Timeline, clips: Sequence[Clip]) -> dict[str, Any]:
+def _video(video: Timeline, clips: Sequence[Clip], actions: Sequence[str]) -> dict[str, Any]:
     """The values of one video for the template."""
     start = float(video.images["time_s"].min())
     span = (start, start + max(video.duration_s, 0.1))
-    point_s = (span[1] - span[0]) / _WIDTHS["wide"]
+    point_s = (span[1] - span[0]) / WIDTHS["wide"]
     summary = video.summary()
     people = summary[summary["track_id"].notna()]
     longest = people.sort_values("visible_s", ascending=False, kind="stable")["track_id"]
@@ -154,11 +152,12 @@ def _video(video: Timeline, clips: Sequence[Clip]) -> dict[str, Any]:
         "faces": len(video.faces),
         "point_s": round(point_s, 1) if point_s > 0.5 else 0,
         "curves": [
-            _both_widths(timeline_plot, [*group, *curves[0]], span=span),
-            _both_widths(timeline_plot, curves[1], span=span),
+            both_widths(timeline_plot, [*group, *curves[0]], span=span),
+            both_widths(timeline_plot, curves[1], span=span),
         ],
         "group_faces": group[0].counts is not None if group else False,
-        "planes": _both_widths(plane_plot, paths, source=derived, span=span),
+        "actions": actions_section(video, ids[0], span, clock, actions),
+        "planes": both_widths(plane_plot, paths, source=derived, span=span),
         "derived": derived,
         "strips": [[_strip(video, segments, unfit, i, span, clock) for i in part] for part in ids],
         "ticks": [

@@ -37,6 +37,8 @@ class RunSettings:
         without: labels that were excluded.
         also: attributes, actions, landmarks and embeddings that were requested.
         uncertain_below: faces with a smaller top probability are called ``uncertain``.
+        prior: which base rates the probabilities are for, where not those of the training data.
+        baseline: how the values were calibrated to each person, see `mien.timeline.baseline`.
         derived: which measures are derived, and from what.
         attributes_sha256: of the model of apparent age and gender.
         identity_sha256: of the identity model.
@@ -58,6 +60,8 @@ class RunSettings:
     without: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
     uncertain_below: float = 0.5
+    prior: str = ""
+    baseline: str = ""
     derived: str = ""
     attributes_sha256: str = ""
     identity_sha256: str = ""

@@ -10,19 +10,36 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from mien.labels import color_of, hex_color
-from mien.service.done import done_job, raw_timeline
+from mien.service.done import DONE_PROBLEMS, done_job, raw_timeline
 from mien.service.people import edited, edits_of
-from mien.service.problems import PROBLEMS
+from mien.service.problems import answered
 from mien.timeline.smoothing import SMOOTH_S
 from mien.timeline.timeline import Timeline
 
-router = APIRouter(prefix="/v1/jobs/{job_id}", responses=PROBLEMS)
+router = APIRouter(prefix="/v1/jobs/{job_id}", responses=DONE_PROBLEMS)
 _PEAK = 0.5  # probability of a moment that is shown
 _STRETCH_S = 120.0  # most seconds of boxes in one answer
 _ACTIONS = ("AU12", "AU04", "AU45", "pitch_deg", "yaw_deg", "mouth_openness")
 
 
-@router.get("/curves", summary="Curves of a job")
+_CURVES = {
+    "source": "interview.mp4",
+    "duration_s": 61.4,
+    "fps": 25.0,
+    "labels": ["neutral", "happiness"],
+    "segments": [{"track_id": 1, "emotion": "happiness", "start_s": 2.1, "end_s": 5.8}],
+    "peaks": [{"person": 1, "label": "happiness", "time_s": 3.2}],
+}
+_BOXES = {
+    "start_s": 0.0,
+    "end_s": 30.0,
+    "size": [1280.0, 720.0],
+    "frames": [0.0],
+    "faces": {"time_s": [0.0], "person": [1], "emotion": ["happiness"], "x1": [166.1]},
+}
+
+
+@router.get("/curves", summary="Curves of a job", responses=answered(_CURVES))
 def curves(
     request: Request,
     job_id: str,
@@ -71,7 +88,7 @@ def curves(
     )
 
 
-@router.get("/boxes", summary="Boxes of a stretch of a job's video")
+@router.get("/boxes", summary="Boxes of a stretch of a job's video", responses=answered(_BOXES))
 def boxes(
     request: Request,
     job_id: str,

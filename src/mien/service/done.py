@@ -8,12 +8,19 @@ from pathlib import Path
 from fastapi import Request
 
 from mien.service.jobs import Job, State
-from mien.service.problems import ProblemError
+from mien.service.problems import ProblemError, described
 from mien.service.state import service_of
-from mien.service.videos import existing_job
+from mien.service.videos import JOB_PROBLEMS, existing_job
 from mien.service.worker import TABLE
 from mien.timeline.timeline import Timeline
 
+#: What routes of a job that is done may answer.
+DONE_PROBLEMS = JOB_PROBLEMS | described(
+    {
+        409: "the job is not done: follow its events, or ask again.",
+        410: "the job was canceled, and its files were deleted.",
+    }
+)
 _KEPT = 4  # timelines in memory; one of an hour has some 50 MB
 
 

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mien.service.problems import ProblemError, as_problem
 from mien.service.settings import ServiceSettings
+from mien.service.uploads import VERSION
 
 _log = logging.getLogger("mien.service")
 _OPEN = {"/healthz", "/readyz"}  # without a token: they say nothing but that the service runs
@@ -66,6 +67,8 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
+                if scope["path"].startswith("/v1/uploads"):
+                    headers.setdefault("Tus-Resumable", VERSION)
             await send(message)
 
         try:
@@ -109,7 +112,7 @@ class Guard:
     def _limited(self, scope: Scope, receive: Receive) -> Receive:
         """The body, up to its limit, as long as it keeps coming."""
         limits = self._settings.limits
-        videos = scope["path"].startswith("/v1/videos")
+        videos = scope["path"].startswith(("/v1/videos", "/v1/uploads"))
         most = limits.video_bytes if videos else limits.image_bytes
         too_large = ProblemError(
             413, f"the request has more than {most:,} bytes: send less at once."

@@ -16,7 +16,7 @@ from mien.results.collection import Results
 from mien.results.result import Result
 from mien.service.formats import CSV, JPEG, JSON, NDJSON, PARQUET, chosen, encoded_table
 from mien.service.options import AnalysisOptions
-from mien.service.problems import PROBLEMS, ProblemError
+from mien.service.problems import CONTENT, PROBLEMS, ProblemError, described
 from mien.service.state import Service, service_of
 from mien.types import Frame
 
@@ -69,13 +69,20 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
         "description": "One result per image, in order; an unreadable one has an error.",
         "content": {JSON: {"example": _EXAMPLE}, NDJSON: {}, CSV: {}, PARQUET: {}, JPEG: {}},
     },
-    406: {"description": "Not Acceptable"},
-    503: {"description": "Too many images are waiting; see Retry-After."},
+    **described(
+        {
+            406: "this is available as application/json, text/csv; ask for one by Accept.",
+            503: "too many images are waiting; try again in a second.",
+        }
+    ),
 }
 
 
 @router.post(
-    "/v1/images", summary="Analyze images", responses=PROBLEMS | _RESPONSES, openapi_extra=_BODY
+    "/v1/images",
+    summary="Analyze images",
+    responses=PROBLEMS | CONTENT | _RESPONSES,
+    openapi_extra=_BODY,
 )
 async def analyze_images(
     request: Request, options: Annotated[AnalysisOptions, Query()]

@@ -13,7 +13,7 @@ from fastapi.responses import FileResponse
 
 from mien.media.images import encode
 from mien.reports import report_page
-from mien.service.done import done_job, raw_timeline
+from mien.service.done import DONE_PROBLEMS, done_job, raw_timeline
 from mien.service.formats import (
     CSV,
     EAF,
@@ -28,12 +28,21 @@ from mien.service.formats import (
     encoded_table,
 )
 from mien.service.people import edited, edits_of, with_names, without
-from mien.service.problems import PROBLEMS, ProblemError
+from mien.service.problems import ProblemError, answered, described
 from mien.service.worker import ANNOTATED
 from mien.timeline.smoothing import SMOOTH_S
 from mien.timeline.timeline import Timeline
 
-router = APIRouter(prefix="/v1/jobs/{job_id}", responses=PROBLEMS)
+router = APIRouter(prefix="/v1/jobs/{job_id}", responses=DONE_PROBLEMS)
+_BYTES, _ANY = "(bytes)", "application/octet-stream"
+_ROW = {
+    "source": "interview.mp4",
+    "frame": 0,
+    "time_s": 0.0,
+    "track_id": 1,
+    "emotion": "happiness",
+    "probability": 0.98,
+}
 _ROWS, _MOST = 1000, 10_000  # of a page
 #: The page's own small script may run, but it can reach nothing.
 _PAGE_POLICY = (
@@ -56,7 +65,12 @@ def _table(timeline: Timeline, name: str) -> pd.DataFrame:
     return timeline.images if name == "images" else timeline.faces
 
 
-@router.get("/tables/{name}", summary="A table of a job")
+@router.get(
+    "/tables/{name}",
+    summary="A table of a job",
+    responses=answered({"total": 1, "offset": 0, "rows": [_ROW]}, JSON, NDJSON, CSV, PARQUET)
+    | described({406: "this is available as application/json, text/csv; ask for one by Accept."}),
+)
 def table(
     request: Request,
     job_id: str,
@@ -81,7 +95,11 @@ def table(
     return Response(body, media_type=media)
 
 
-@router.get("/report", summary="The report page of a job")
+@router.get(
+    "/report",
+    summary="The report page of a job",
+    responses=answered("<!doctype html>", HTML),
+)
 def report(
     request: Request,
     job_id: str,
@@ -93,7 +111,7 @@ def report(
     return Response(page, media_type=HTML, headers={"Content-Security-Policy": _PAGE_POLICY})
 
 
-@router.get("/annotated", summary="The annotated video of a job")
+@router.get("/annotated", summary="The annotated video of a job", responses=answered(_BYTES, MP4))
 def annotated(request: Request, job_id: str) -> Response:
     """The video with boxes, names and expressions, where the job was begun with annotate=true."""
     _, folder = done_job(request, job_id)
@@ -102,7 +120,7 @@ def annotated(request: Request, job_id: str) -> Response:
     return FileResponse(folder / ANNOTATED, media_type=MP4)
 
 
-@router.get("/video", summary="The video of a job")
+@router.get("/video", summary="The video of a job", responses=answered(_BYTES, _ANY))
 def video(request: Request, job_id: str) -> Response:
     """The video as it was uploaded."""
     job, folder = done_job(request, job_id)
@@ -110,11 +128,15 @@ def video(request: Request, job_id: str) -> Response:
     if path.parent != folder or not path.is_file():
         raise ProblemError(404, "the video was not uploaded, or is not there any more.")
     kind = mimetypes.guess_type(job.source)[0] or ""
-    media = kind if kind.startswith(("video/", "image/")) else "application/octet-stream"
+    media = kind if kind.startswith(("video/", "image/")) else _ANY
     return FileResponse(path, media_type=media)
 
 
-@router.get("/export/{form}", summary="Subtitles or ELAN of a job")
+@router.get(
+    "/export/{form}",
+    summary="Subtitles or ELAN of a job",
+    responses=answered("WEBVTT", VTT, EAF),
+)
 def export(
     request: Request,
     job_id: str,
@@ -129,7 +151,7 @@ def export(
     return Response(data, media_type=VTT if form == "vtt" else EAF)
 
 
-@router.get("/people/{track_id}/face", summary="A person's face")
+@router.get("/people/{track_id}/face", summary="A person's face", responses=answered(_BYTES, PNG))
 def face(
     request: Request,
     job_id: str,

@@ -13,7 +13,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
@@ -26,7 +26,10 @@ from mien.files import claim, is_locked, replacing
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _STATE, _LOCK, _CANCEL = "job.json", "lock", "cancel"
-_BROKEN_OFF_S = 60.0  # after which an upload that nobody makes any more is deleted
+#: Files of `mien.service.uploads` and `mien.service.webhooks` in the folder of a job.
+UPLOAD, WEBHOOK = "upload.json", "webhook.json"
+UNFINISHED_S = 24 * 3600.0  # without a further part, after which an upload is deleted
+_BROKEN_OFF_S = 60.0  # the same for the body of one request, which cannot go on
 
 
 class State(StrEnum):
@@ -58,6 +61,7 @@ class Job:
         seconds_left: estimated; None where that is unknown.
         error: one sentence where it failed.
         created_s, started_s, ended_s: Unix times; None while that has not happened.
+        webhook: address to be called at the end; empty for none.
     """
 
     id: str
@@ -73,6 +77,7 @@ class Job:
     created_s: float = 0.0
     started_s: float | None = None
     ended_s: float | None = None
+    webhook: str = ""
 
     @property
     def ended(self) -> bool:
@@ -80,8 +85,9 @@ class Job:
         return self.state in ENDED
 
     def public(self) -> dict[str, Any]:
-        """What clients see: everything but where the video lies."""
-        return {name: value for name, value in asdict(self).items() if name != "video"}
+        """What clients see: everything but where the video lies, and who is called."""
+        hidden = ("video", "webhook")
+        return {name: value for name, value in asdict(self).items() if name not in hidden}
 
 
 class JobStore:
@@ -95,7 +101,7 @@ class JobStore:
         self._root = data / "jobs"
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._root.mkdir(mode=0o700, exist_ok=True)
-        self._secret = _secret(data / "secret")
+        self._secret = secret(data / "secret")
 
     def id_for(self, key: str | None) -> str:
         """The id of a new job: that of its ``Idempotency-Key``, which nobody can guess."""
@@ -174,13 +180,26 @@ class JobStore:
 
     def _files(self, job_id: str) -> list[Path]:
         """The video and results of a job."""
-        kept = (_STATE, _LOCK, _CANCEL)
+        kept = (_STATE, _LOCK, _CANCEL, WEBHOOK)
         return [path for path in self.folder(job_id).iterdir() if path.name not in kept]
 
     def unfinished(self) -> list[Job]:
         """Jobs that nobody works on although they have not ended, the oldest first."""
         jobs = [job for job in self.jobs() if not job.ended and not self.is_claimed(job.id)]
         return jobs[::-1]
+
+    def waiting(self) -> int:
+        """How many jobs and uploads are unfinished."""
+        jobs = {job.id: job for job in self.jobs()}
+        uploads = [i for i in self.ids() if i not in jobs and (self._root / i / UPLOAD).exists()]
+        return len(uploads) + sum(not job.ended for job in jobs.values())
+
+    def remove(self, job_id: str) -> bool:
+        """Delete a folder that is no job yet; False where somebody is writing to it."""
+        with self.claimed(job_id) as folder:
+            if folder is not None:
+                shutil.rmtree(folder)
+            return folder is not None
 
     def expire(self, hours: float) -> None:
         """Delete jobs that ended so long ago, uploads that broke off, and canceled jobs' files."""
@@ -200,19 +219,28 @@ class JobStore:
         """Whether there is something to delete of a job."""
         job, now = self.find(job_id), time.time()
         if job is None:
-            return self.folder(job_id).stat().st_mtime < now - _BROKEN_OFF_S
+            return self._is_left(self.folder(job_id), now)
         return job.ended and (job.ended_s or now) < now - 3600 * hours
 
+    def _is_left(self, folder: Path, now: float) -> bool:
+        """Whether an upload will not go on."""
+        if (folder / UPLOAD).exists():
+            parts = (folder / UPLOAD, folder / "video")  # but not the lock: a look touches that
+            touched = [path.stat().st_mtime for path in parts if path.exists()]
+            return max(touched) < now - UNFINISHED_S
+        return folder.stat().st_mtime < now - _BROKEN_OFF_S
 
-def _secret(path: Path) -> bytes:
-    """Random bytes of this data folder, made once."""
-    with suppress(FileExistsError):
+
+def secret(path: Path, written: Callable[[bytes], bytes] = bytes) -> bytes:
+    """Random bytes of a data folder, made once; as they are, or in another form of writing."""
+    if not path.exists():
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(32))
+            file.write(written(secrets.token_bytes(32)))
         try:
-            os.link(temporary, path)
+            with suppress(FileExistsError):
+                os.link(temporary, path)
         finally:
             temporary.unlink()
     return path.read_bytes()

@@ -16,7 +16,7 @@ from mien.plugins import DEFAULT_CLASSIFIER, DEFAULT_DETECTOR
 
 #: A name, never a path: a request must not make the service open files.
 _Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,79}$")]
-_KEPT = 4  # analyzers in memory, each some 50 MB
+_KEPT = 8  # analyzers in memory; the networks that they have in common are there once
 
 
 class AnalysisOptions(BaseModel):

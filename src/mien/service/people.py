@@ -20,11 +20,11 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from mien.files import replacing
-from mien.service.done import done_job, raw_timeline
-from mien.service.problems import PROBLEMS, ProblemError
+from mien.service.done import DONE_PROBLEMS, done_job, raw_timeline
+from mien.service.problems import ProblemError, answered, described
 from mien.timeline.timeline import Timeline
 
-router = APIRouter(prefix="/v1/jobs/{job_id}/people", responses=PROBLEMS)
+router = APIRouter(prefix="/v1/jobs/{job_id}/people", responses=DONE_PROBLEMS)
 _EDITS, _MOST = "people.json", 10_000
 _NOBODY = -1
 _lock = Lock()  # of the one server: two changes at once must both be kept
@@ -122,14 +122,30 @@ def with_names(rows: pd.DataFrame, timeline: Timeline) -> pd.DataFrame:
     return rows.assign(person=known.astype("string"))
 
 
-@router.get("", summary="People of a job")
+_ANNA = {
+    "person": 1,
+    "name": "Anna",
+    "hidden": False,
+    "faces": 1530,
+    "first_s": 0.0,
+    "last_s": 61.2,
+    "fit_share": 0.97,
+}
+_ANSWER = answered({"people": [_ANNA], "changes": 1})
+
+
+@router.get("", summary="People of a job", responses=_ANSWER)
 def people(request: Request, job_id: str) -> Response:
     """Everyone in the video, with names, times and how many changes can be taken back."""
     _, folder = done_job(request, job_id)
     return _people(folder)
 
 
-@router.post("", summary="Change people of a job")
+@router.post(
+    "",
+    summary="Change people of a job",
+    responses=_ANSWER | described({422: "merge needs another person: give its number as other."}),
+)
 def change(request: Request, job_id: str, edit: Edit) -> Response:
     """Name a person, merge two, split one at a moment, or hide or show one.
 
@@ -146,7 +162,7 @@ def change(request: Request, job_id: str, edit: Edit) -> Response:
     return _people(folder)
 
 
-@router.delete("/last", summary="Take back the last change")
+@router.delete("/last", summary="Take back the last change", responses=_ANSWER)
 def undo(request: Request, job_id: str) -> Response:
     """Take back the last change."""
     _, folder = done_job(request, job_id)

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Match
 
 from mien.errors import InputError, MienError, ModelError, UsageError
 
 _log = logging.getLogger("mien.service")
+PROBLEM = "application/problem+json"
+_PASSING = (409, 423, 429, 503)  # with Retry-After, where waiting helps
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_SCHEMA = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "One sentence."},
+    },
+}
 
 
 class ProblemError(Exception):
@@ -46,7 +62,7 @@ class ProblemError(Exception):
             json.dumps(body, ensure_ascii=False),
             self.status,
             self.headers,
-            media_type="application/problem+json",
+            media_type=PROBLEM,
         )
 
 
@@ -64,6 +80,8 @@ def as_problem(error: Exception) -> ProblemError:
             return ProblemError(status, str(error))
     if isinstance(error, MienError):
         return ProblemError(500, str(error))
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return ProblemError(507, "the disk of the service is full: ask its operator.")
     _log.error("unexpected error", exc_info=error)
     return ProblemError(500, "an unexpected error occurred; the log of the service says more.")
 
@@ -75,35 +93,74 @@ def _first(errors: Any) -> str:
     return f"{where}: {first['msg']}."
 
 
-def handle_problems(app: FastAPI) -> None:
-    """Let every error of an application become a problem."""
+def handle_problems(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
+    """Let every error of an application become a problem; its routes tell their methods."""
 
-    async def handle(_request: Request, error: Exception) -> Response:
-        return as_problem(error).response()
+    async def handle(request: Request, error: Exception) -> Response:
+        problem = as_problem(error)
+        if problem.status == HTTPStatus.METHOD_NOT_ALLOWED:
+            problem.headers = {"Allow": ", ".join(_methods(routes, request))}
+        return problem.response()
 
     for kind in (ProblemError, MienError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, handle)
 
 
-#: For OpenAPI: what every route may answer.
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {
-        "description": HTTPStatus(status).phrase,
-        "content": {
-            "application/problem+json": {
-                "example": {
-                    "type": "about:blank",
-                    "title": HTTPStatus(status).phrase,
-                    "status": status,
-                    "detail": detail,
-                }
-            }
-        },
-    }
-    for status, detail in {
+def described(details: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
+    """Problems that a route may answer, for OpenAPI: statuses with an example of their sentence."""
+    return {status: _described(status, detail) for status, detail in details.items()}
+
+
+def answered(
+    example: Any, media: str = "application/json", *others: str, description: str = "OK"
+) -> dict[int | str, dict[str, Any]]:
+    """An answer of status 200, for OpenAPI: an example in its media type, and further types."""
+    content = {media: {"example": example}, **{name: {} for name in others}}
+    return {200: {"description": description, "content": content}}
+
+
+def _described(status: int, detail: str) -> dict[str, Any]:
+    phrase = HTTPStatus(status).phrase
+    example = {"type": "about:blank", "title": phrase, "status": status, "detail": detail}
+    content = {"schema": _SCHEMA, "example": example}
+    found: dict[str, Any] = {"description": f"{phrase}.", "content": {PROBLEM: content}}
+    if status in _PASSING:
+        schema = {"type": "integer"}
+        found["headers"] = {"Retry-After": {"schema": schema, "example": 1}}
+    return found
+
+
+def _methods(routes: Sequence[BaseRoute], request: Request) -> list[str]:
+    """The methods of an address, of all its routes; Starlette names those of the first."""
+    found = set[str]()
+    for route in routes:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            found |= set(getattr(route, "methods", None) or ())
+    return sorted(found)
+
+
+#: What every route may answer.
+PROBLEMS: dict[int | str, dict[str, Any]] = described(
+    {
         400: "there is no label 'joy' to exclude; there are neutral, happiness.",
         401: "this service needs a token: send it as Authorization: Bearer TOKEN.",
+        403: "pages of other origins may not call this service.",
+        408: "the request stopped coming; send it again.",
+        421: "without a token, this service answers only to localhost.",
+    }
+) | {"default": _described(500, "an unexpected error occurred; the log of the service says more.")}
+#: What routes that take images or videos may answer, too.
+CONTENT = described(
+    {
         413: "the request has more than 64,000,000 bytes: send less at once.",
         422: "photo.jpg is a text file, not an image, despite its extension.",
-    }.items()
-}
+        507: "the disk of the service is full: ask its operator.",
+    }
+)
+#: What routes that begin a job may answer, too.
+CREATION = described(
+    {
+        409: "this video is being uploaded by another request.",
+        429: "too many jobs are waiting; try again later.",
+    }
+)

@@ -48,6 +48,8 @@ class ServiceSettings:
         redis: address of a Redis server that holds the queue; None for a file in `data`.
         keep_hours: after their end, jobs and their videos are deleted.
         limits: see `Limits`.
+        webhook_hosts: servers that may be called at the end of a job, see
+            `mien.service.webhooks.Webhooks`.
     """
 
     data: Path
@@ -58,3 +60,4 @@ class ServiceSettings:
     redis: str | None = None
     keep_hours: float = 24.0
     limits: Limits = Limits()
+    webhook_hosts: tuple[str, ...] = ()

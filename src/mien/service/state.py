@@ -13,6 +13,7 @@ from mien.service.jobs import JobStore
 from mien.service.metrics import Metrics
 from mien.service.options import AnalysisOptions, Analyzers
 from mien.service.settings import ServiceSettings
+from mien.service.webhooks import Webhooks
 
 _log = logging.getLogger("mien.service")
 _CARE_S = 2.0  # between two looks at the jobs
@@ -29,6 +30,7 @@ class Service:
         self.settings = settings
         self.store = JobStore(settings.data)
         self.delivery = Delivery(settings)
+        self.webhooks = Webhooks(self.store, settings.data, settings.webhook_hosts)
         self.analyzers = Analyzers()
         self.batcher = Batcher(self.analyzers, waiting=settings.limits.waiting_images)
         self.streams = 0
@@ -40,6 +42,9 @@ class Service:
         """Load the usual models, and look after the jobs from now on."""
         self.analyzers.get(AnalysisOptions())
         Thread(target=self._care, name="mien-jobs", daemon=True).start()
+        Thread(
+            target=self.webhooks.run, args=(self._stopped,), name="mien-webhooks", daemon=True
+        ).start()
         self.ready = True
 
     def stop(self) -> None:

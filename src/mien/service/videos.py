@@ -4,30 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import time
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
-from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException
 
 from mien.errors import InputError, UsageError
-from mien.media.formats import kind_of
 from mien.service.images import safe_name
+from mien.service.intake import (
+    VideoOptions,
+    begin_job,
+    check_load,
+    check_options,
+    earlier_job,
+    hand_over,
+)
 from mien.service.jobs import Job
-from mien.service.options import FrameOptions
-from mien.service.problems import PROBLEMS, ProblemError
+from mien.service.problems import (
+    CONTENT,
+    CREATION,
+    PROBLEMS,
+    ProblemError,
+    answered,
+    described,
+)
 from mien.service.state import Service, service_of
 
 router = APIRouter()
-_SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
 _CHUNK = 1 << 20
 _PATH_BYTES = 10_000  # of a request that names a path
 _EVENT_S, _HEARTBEAT_S = 0.5, 15.0
@@ -46,6 +55,7 @@ _JOB: dict[str, Any] = {
     "ended_s": None,
 }
 _EXAMPLE: dict[str, Any] = {"content": {"application/json": {"example": _JOB}}}
+EVENTS = "text/event-stream"
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _BODY = {
     "requestBody": {
@@ -55,30 +65,41 @@ _BODY = {
             "multipart/form-data": {
                 "schema": {"type": "object", "properties": {"video": _BINARY["schema"]}}
             },
-            "application/json": {"example": {"path": "study/interview.mp4"}},
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["path"],
+                    "properties": {"path": {"type": "string"}},
+                },
+                "example": {"path": "study/interview.mp4"},
+            },
         },
     }
 }
 _ACCEPTED: dict[int | str, dict[str, Any]] = {
-    202: {"description": "The job.", **_EXAMPLE},
-    409: {"description": "A request with the same Idempotency-Key is being uploaded."},
-    429: {"description": "Too many jobs are waiting; see Retry-After."},
+    202: {
+        "description": "The job.",
+        "headers": {
+            "Location": {
+                "schema": {"type": "string"},
+                "example": "/v1/jobs/0123456789abcdef0123456789abcdef",
+            }
+        },
+        **_EXAMPLE,
+    },
+    **described({404: "there is no such file in the folder of videos."}),
 }
-
-
-class VideoOptions(FrameOptions):
-    """The options of ``POST /v1/videos``."""
-
-    name: Annotated[
-        str, Field(max_length=200, description="Name of a video sent as the body itself.")
-    ] = ""
+#: What routes of one job may answer.
+JOB_PROBLEMS = PROBLEMS | described(
+    {404: "there is no such job: it was deleted, or its id is wrong."}
+)
 
 
 @router.post(
     "/v1/videos",
     status_code=202,
     summary="Analyze a video",
-    responses=PROBLEMS | _ACCEPTED,
+    responses=PROBLEMS | CONTENT | CREATION | _ACCEPTED,
     openapi_extra=_BODY,
 )
 async def analyze_video(
@@ -93,10 +114,9 @@ async def analyze_video(
     one began.
     """
     service = service_of(request)
-    options.frames()
-    await run_in_threadpool(service.analyzers.get, options)  # wrong names fail now, not later
+    await check_options(service, options)
     job_id = service.store.id_for(idempotency_key)
-    job = await _repeated(service, job_id, options)
+    job = await earlier_job(service, job_id, options)
     if job is None:
         service.store.folder(job_id).mkdir(mode=0o700, exist_ok=True)
         with service.store.claimed(job_id) as folder:
@@ -104,39 +124,47 @@ async def analyze_video(
                 raise ProblemError.busy(409, "this video is being uploaded by another request.", 1)
             job = service.store.find(job_id)  # that of a request that has just ended
             if job is None:
-                await _check_load(service)
-                job = await _received(request, service, options, folder, job_id)
-                await run_in_threadpool(service.store.save, job)
-        await run_in_threadpool(_hand_over, service, job_id)
+                await check_load(service)
+                name, video = await _received(request, service, options, folder)
+                job = await begin_job(service, job_id, video, name, options)
+        await hand_over(service, job_id)
     return JSONResponse(job.public(), 202, {"Location": f"/v1/jobs/{job_id}"})
 
 
-@router.get("/v1/jobs", summary="List jobs", responses=PROBLEMS)
+@router.get(
+    "/v1/jobs",
+    summary="List jobs",
+    responses=PROBLEMS | answered({"jobs": [_JOB], "total": 1}),
+)
 def jobs(request: Request, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> Response:
     """The jobs of this service, the newest first."""
     found = service_of(request).store.jobs()
     return JSONResponse({"jobs": [job.public() for job in found[:limit]], "total": len(found)})
 
 
-@router.get("/v1/jobs/{job_id}", summary="State of a job", responses=PROBLEMS | {200: _EXAMPLE})
+@router.get("/v1/jobs/{job_id}", summary="State of a job", responses=JOB_PROBLEMS | answered(_JOB))
 def job_state(request: Request, job_id: str) -> Response:
     """State and progress of one job."""
     return JSONResponse(existing_job(service_of(request), job_id).public())
 
 
-@router.delete("/v1/jobs/{job_id}", summary="Cancel a job", responses=PROBLEMS | {200: _EXAMPLE})
+@router.delete("/v1/jobs/{job_id}", summary="Cancel a job", responses=JOB_PROBLEMS | answered(_JOB))
 def cancel_job(request: Request, job_id: str) -> Response:
     """Stop a job, and delete its video and results."""
     service = service_of(request)
     return JSONResponse(service.store.cancel(existing_job(service, job_id)).public())
 
 
-@router.get("/v1/jobs/{job_id}/events", summary="Follow a job", responses=PROBLEMS)
+@router.get(
+    "/v1/jobs/{job_id}/events",
+    summary="Follow a job",
+    responses=JOB_PROBLEMS | answered(f"event: end\ndata: {json.dumps(_JOB)}\n\n", EVENTS),
+)
 async def job_events(request: Request, job_id: str) -> Response:
     """Server-sent events: ``progress`` with the state of the job, and ``end`` with its last."""
     service = service_of(request)
     await run_in_threadpool(existing_job, service, job_id)
-    return StreamingResponse(_events(service, job_id), media_type="text/event-stream")
+    return StreamingResponse(_events(service, job_id), media_type=EVENTS)
 
 
 async def _events(service: Service, job_id: str) -> AsyncIterator[str]:
@@ -168,53 +196,21 @@ def existing_job(service: Service, job_id: str) -> Job:
     return job
 
 
-def _hand_over(service: Service, job_id: str) -> None:
-    """Put a job into the queue; where that is out of reach, it is put there later."""
-    with suppress(Exception):
-        service.delivery.put(job_id)
-
-
-async def _repeated(service: Service, job_id: str, options: VideoOptions) -> Job | None:
-    """The job of an earlier request with the same key."""
-    job = await run_in_threadpool(service.store.find, job_id)
-    if job is not None and job.options != _stored(options):
-        raise ProblemError(422, "this Idempotency-Key was used with other options: choose another.")
-    return job
-
-
-def _stored(options: VideoOptions) -> dict[str, Any]:
-    """What a job keeps of its request's options."""
-    return options.model_dump(mode="json", exclude={"name"})
-
-
-async def _check_load(service: Service) -> None:
-    jobs = await run_in_threadpool(service.store.jobs)
-    if sum(not job.ended for job in jobs) >= service.settings.limits.waiting_jobs:
-        raise ProblemError.busy(429, "too many jobs are waiting; try again later.", 30)
-
-
 async def _received(
-    request: Request, service: Service, options: VideoOptions, folder: Path, job_id: str
-) -> Job:
-    """The job of a request whose video was received, or found by its path."""
+    request: Request, service: Service, options: VideoOptions, folder: Path
+) -> tuple[str, Path]:
+    """Name and path of a request's video, which was received, or found by its path."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     name, path = safe_name(options.name, "video"), folder / "video"
     if kind == "application/json":
         path = _named(await _path(request), service.settings.video_root)
-        name = path.name
-    elif kind == "multipart/form-data":
-        name = await _from_form(request, path, name)
-    else:
-        with path.open("wb") as file:
-            async for chunk in request.stream():
-                await run_in_threadpool(file.write, chunk)
-    if not path.stat().st_size:
-        raise ProblemError(400, "the request has no video: send it as the body, or in a form.")
-    if await run_in_threadpool(kind_of, str(path)) != "video":  # no playlist of other files, either
-        if path.parent == folder:
-            path.unlink()
-        raise InputError(f"{name} is not a video.")
-    return Job(job_id, name, str(path), _stored(options), created_s=time.time())
+        return path.name, path
+    if kind == "multipart/form-data":
+        return await _from_form(request, path, name), path
+    with path.open("wb") as file:
+        async for chunk in request.stream():
+            await run_in_threadpool(file.write, chunk)
+    return name, path
 
 
 async def _from_form(request: Request, path: Path, name: str) -> str:

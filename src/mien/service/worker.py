@@ -55,18 +55,12 @@ class _Progress:
         now = time.monotonic()
         self.job = replace(self.job, frames=self.job.frames + 1)
         if self.job.frames > self._limits.frames:
-            raise InputError(
-                f"{self.job.source} has more than {self._limits.frames:,} frames, the limit of "
-                "this service: give fps, or start and end."
-            )
+            raise self._over(f"has more than {self._limits.frames:,} frames")
         if now - self._noted < _EVERY_S:
             return
         self._noted, seconds = now, now - self._started
         if seconds > self._limits.job_seconds:
-            raise InputError(
-                f"{self.job.source} took more than {self._limits.job_seconds:,.0f} s, the limit "
-                "of this service: give fps, or start and end."
-            )
+            raise self._over(f"took more than {self._limits.job_seconds:,.0f} s")
         if self._store.is_canceled(self.job.id):
             raise _CanceledError
         start, end = self._range
@@ -75,6 +69,13 @@ class _Progress:
             left = round(seconds * (1 - share) / share, 1)
             self.job = replace(self.job, share=round(share, 4), seconds_left=left)
         self._store.save(self.job)
+
+    def _over(self, what: str) -> InputError:
+        """The error of a video over a limit; how far its job came is noted."""
+        self._store.save(self.job)
+        return InputError(
+            f"{self.job.source} {what}, the limit of this service: give fps, or start and end."
+        )
 
 
 class Worker:
@@ -108,12 +109,11 @@ class Worker:
             except _CanceledError:
                 self._store.clear(job)
                 return
-            except MienError as error:
-                job = replace(job, state=State.failed, error=str(error))
             except Exception as error:  # noqa: BLE001 - the job ends, the worker goes on
-                job = replace(
-                    job, state=State.failed, error=f"unexpected: {type(error).__name__}: {error}"
-                )
+                known = isinstance(error, MienError)
+                said = str(error) if known else f"unexpected: {type(error).__name__}: {error}"
+                job = self._store.find(job_id) or job  # how far it came
+                job = replace(job, state=State.failed, error=said)
             job = self._store.save(replace(job, ended_s=time.time(), seconds_left=None))
             if self._store.is_canceled(job_id):
                 self._store.clear(job)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from mien.drawing.overlay import Person
+from mien.drawing.overlay import Person, Reading
 from mien.errors import UsageError
+from mien.expressions.actions import USABLE_UNITS
 from mien.labels import UNCERTAIN
 from mien.types import FloatArray, IntArray
 
@@ -18,6 +20,14 @@ if TYPE_CHECKING:
     from mien.results.result import Result
 
 _LEAD = 0.05  # by which another label must lead: little, so that video and table agree
+#: Facial actions of the ``faces`` table and their names beside a live image: the units that
+#: measurements support (docs/actions.md), the head's pose, the gaze.
+READINGS: Mapping[str, str] = {
+    **{unit: unit for unit in USABLE_UNITS},
+    **{f"{angle}_deg": angle for angle in ("pitch", "yaw", "roll")},
+    "gaze_pitch_deg": "gaze pitch",
+    "gaze_yaw_deg": "gaze yaw",
+}
 _NUMBER_S = 0.25  # a number in a caption stays at least this long, so that it can be read
 
 
@@ -104,13 +114,42 @@ class Smoother:
         return leader if extended[leader] > extended[label] + self.margin else label
 
 
+def reading_names(result: Result) -> tuple[str, ...]:
+    """The names of `READINGS`, where the result has facial actions; else ()."""
+    return tuple(READINGS.values()) if set(USABLE_UNITS) <= set(result.scores.measures) else ()
+
+
+def _read(result: Result) -> FloatArray:
+    """``(n, m)``: the columns of `READINGS`; NaN where a mesh is not trusted."""
+    quality = {"yaw_deg": result.quality.yaw_deg, "roll_deg": result.quality.roll_deg}
+    columns = {**result.scores.measures, **quality}
+    return np.stack([columns[name] for name in READINGS], axis=1).astype(np.float32)
+
+
+def _readings(values: FloatArray) -> dict[str, Reading]:
+    """The rows of one face, for ``(m,)`` numbers."""
+    rows = {}
+    for (column, name), value in zip(READINGS.items(), values.tolist(), strict=True):
+        if math.isnan(value):
+            rows[name] = Reading(math.nan, "-")
+        elif column in USABLE_UNITS:
+            rows[name] = Reading(min(max(value, 0.0), 1.0), f"{value:.2f}")
+        else:
+            rows[name] = Reading(math.nan, f"{value:.0f}°".replace("-0°", "0°"))
+    return rows
+
+
 def people_of(result: Result) -> list[Person]:
     """The people of one frame, without regard to other frames."""
     percents: list[int | None] = [None] * len(result)
     if result.scores.kind == "probability":
         percents = [round(100 * float(p)) for p in result.probabilities]
     rows = zip(result.emotions, percents, result.scores.values, strict=True)
-    return [_person(result, row, *shown) for row, shown in enumerate(rows)]
+    people = [_person(result, row, *shown) for row, shown in enumerate(rows)]
+    if not reading_names(result):
+        return people
+    read = _read(result)
+    return [replace(one, readings=_readings(read[row])) for row, one in enumerate(people)]
 
 
 def _person(
@@ -137,6 +176,7 @@ class Stabilizer:
         limit = 0.5 if result is None else result.uncertain_below
         self._smoother = Smoother(labels=self.labels, uncertain_below=limit, margin=_LEAD)
         self._numbers: dict[int, tuple[str, int, float]] = {}
+        self._actions: dict[int, tuple[float, FloatArray]] = {}
 
     def people(self, result: Result) -> list[Person]:
         """The people of the next frame of the same video; another video starts anew."""
@@ -146,14 +186,29 @@ class Stabilizer:
         if ids is None or now is None or result.scores.kind != "probability":
             return people_of(result)
         values, tops = self._smoother.update(ids, result.scores.values, now)
+        read = self._smoothed(ids.tolist(), _read(result), now) if reading_names(result) else None
         people = []
         for row, key in enumerate(ids.tolist()):
             emotion = (*self.labels, UNCERTAIN)[tops[row]]
             share = float(values[row].max() if emotion == UNCERTAIN else values[row, tops[row]])
             percent = self._number(key, emotion, round(100 * share), now)
-            people.append(_person(result, row, emotion, percent, values[row]))
+            person = _person(result, row, emotion, percent, values[row])
+            people.append(
+                person if read is None else replace(person, readings=_readings(read[row]))
+            )
         self._numbers = {k: n for k, n in self._numbers.items() if now - n[2] < _NUMBER_S}
         return people
+
+    def _smoothed(self, ids: Sequence[int], values: FloatArray, now: float) -> FloatArray:
+        """Actions smoothed as the scores are; what is missing stays so, and what returns is new."""
+        seconds = self._smoother.seconds
+        for row, person in enumerate(ids):
+            past, last = self._actions.get(person, (now, values[row]))
+            weight = math.exp(-(now - past) / seconds) if past <= now else 0.0
+            last = np.where(np.isfinite(last), last, values[row])
+            values[row] += np.float32(weight) * (last - values[row])
+        self._actions = {person: (now, values[row]) for row, person in enumerate(ids)}
+        return values
 
     def _number(self, key: int, emotion: str, percent: int, now: float) -> int:
         """The number in a caption: the previous one, until it has stayed long enough."""

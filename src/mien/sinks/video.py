@@ -29,7 +29,7 @@ from mien.files import (
 )
 from mien.results.result import Result
 from mien.sinks.audio import Soundtrack
-from mien.sinks.stabilizer import Stabilizer
+from mien.sinks.stabilizer import Stabilizer, reading_names
 from mien.types import Image
 
 if TYPE_CHECKING:
@@ -160,7 +160,10 @@ class VideoSink:
         import av
 
         height, width = image.shape[:2]
-        self._overlay = Overlay(result.labels, (width, height), margin=self._margin)
+        readings = reading_names(result)
+        self._overlay = Overlay(
+            result.labels, (width, height), margin=self._margin, readings=readings
+        )
         self._stabilizer = Stabilizer(result.labels)
         check_not_input(self.path, result.source)
         form = _FORMATS[self.path.suffix.lower()]

@@ -13,6 +13,7 @@ import numpy as np
 
 from mien.errors import UsageError
 from mien.expressions import affect
+from mien.expressions.actions import ACTION_COLUMNS
 from mien.people.identities import People, find_people
 from mien.results import tables
 from mien.results.collection import as_tables
@@ -212,6 +213,41 @@ class TimelineTables(Comparable):
             settings=replace(self.settings, derived=affect.provenance_note(names)),
         )
 
+    def baseline(self, reference: Any = "auto", neutral: Mapping[str, float] | None = None) -> Self:
+        """The same, calibrated to how each person's face looks at rest.
+
+        Probabilities become those relative to the person's resting face, facial actions the
+        difference from it, see `mien.timeline.baseline`. The values as they were stay in columns
+        that begin with ``raw_``; the settings say what was done. People without a baseline keep
+        their values.
+
+        Args:
+            reference: ``"auto"`` (the most neutral quarter of each person's time), a stretch of the
+                video such as ``"0:00-0:10"`` or ``(0, 10)`` seconds, the `Result` of a photo of the
+                person, a table of the person or its path; or a mapping of these by track id.
+            neutral: what the model says of the typical neutral face, by label; known of
+                ``mien-mobilenet``.
+
+        Raises:
+            UsageError: the table is calibrated or re-weighted already, nobody is at rest in the
+                reference, it is outside the video, of several people, or of another model.
+            InputError: the table of the reference cannot be read.
+        """
+        from mien.timeline.baseline import RAW, calibrated, neutral_face
+
+        if self.settings.baseline or f"{RAW}{self.labels[0]}" in self.faces:
+            raise UsageError("this table is calibrated already: use the one with raw values.")
+        if self.settings.prior:
+            raise UsageError("a baseline would undo the prior of this table: use one without.")
+        if not self._are_probabilities:
+            raise UsageError("a baseline needs probabilities, and these are scores.")
+        references = reference if isinstance(reference, Mapping) else {None: reference}
+        if neutral is None:
+            neutral = neutral_face(self.settings.classifier, self.labels)
+        raw = self.raw
+        done = replace(raw, **calibrated(raw, references, neutral))
+        return done.smooth(self.settings.smooth_s)
+
     def group(self, seconds: float | None = None) -> pd.DataFrame:
         """The mood of everyone together: mean expression, and how far faces differ.
 
@@ -246,6 +282,11 @@ class TimelineTables(Comparable):
         raw = self.raw
         changed = replace(raw, settings=replace(raw.settings, all_faces=all_faces))
         return changed.smooth(self.settings.smooth_s)
+
+    @property
+    def has_actions(self) -> bool:
+        """Whether the table has people with facial actions."""
+        return set(ACTION_COLUMNS) <= set(self.faces.columns) and bool(self.track_ids)
 
     @property
     def counted_faces(self) -> pd.DataFrame:

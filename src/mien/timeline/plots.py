@@ -1,36 +1,47 @@
-"""What a `Timeline` plots: curves of each person or of the group, paths of valence and arousal."""
+"""What a `Timeline` plots: curves of people, of the group, of facial actions, paths of affect."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mien.expressions.actions import UNIT_NAMES, USABLE_UNITS
 from mien.labels import MEASURES
+from mien.timeline import actions as facial
 from mien.timeline.base import TimelineTables
+from mien.timeline.blinks import blinks
 
 if TYPE_CHECKING:
-    from mien.plots import PersonCurve, PersonPath, Plot
+    from mien.plots import ActionCurve, PersonCurve, PersonPath, Plot
+
+_NEARLY_ALL = 0.98  # a quantile that single frames do not reach
 
 
 class Plots(TimelineTables):
     """The plots of a `mien.Timeline`."""
 
-    def plot(self, group: bool = False) -> Plot:
+    def plot(self, group: bool = False, actions: bool | Sequence[str] = False) -> Plot:
         """Curves of every person over time, with faces at their peaks where they were kept.
 
         Args:
             group: one panel per video instead: the mean over everyone visible, with a band of one
                 standard deviation of their faces to either side.
+            actions: facial actions, their events, closed eyes and head pose instead: of these
+                units or blendshapes, or with True of the `moving_actions`.
 
         Raises:
-            UsageError: the table has no times or people.
+            UsageError: the table has no times or people, or no facial actions, or not this one.
         """
-        from mien.plots import timeline_plot
+        from mien.plots import actions_plot, timeline_plot
+
+        if actions is not False:
+            chosen = None if actions is True else actions
+            return actions_plot(self.action_curves(chosen), names=UNIT_NAMES, title=self._title)
 
         curves = self.group_curves() if group else self.person_curves()
         return timeline_plot(curves, title=self._title)
@@ -87,6 +98,75 @@ class Plots(TimelineTables):
             values = self._presence.values[rows, :-1].astype(np.float64)
             name = self._presence.name_of(person) + self._place(source)
             curves.append(PersonCurve(name, times, values, self.labels, faces, unfit=shaded))
+        return curves
+
+    def moving_actions(self) -> tuple[str, ...]:
+        """Those of `mien.expressions.actions.USABLE_UNITS` that move in this video.
+
+        They rise by as much as an event needs, from the 10th to the 98th percentile of a person;
+        where none does, AU12.
+
+        Raises:
+            UsageError: the table has no times or people, or no facial actions.
+        """
+        self._presence.need_people()
+        facial.check_actions(self.faces, USABLE_UNITS)
+        faces = self.raw.faces
+        values = np.stack([facial.towards_camera(faces, name) for name in USABLE_UNITS], axis=1)
+        moves = np.zeros(len(USABLE_UNITS), bool)
+        for rows in self._presence.judged.values():
+            own = values[rows][np.isfinite(values[rows]).all(axis=1)]
+            if len(own):
+                low, high = np.quantile(own, [facial.REST_QUANTILE, _NEARLY_ALL], axis=0)
+                moves |= high - low >= facial.HIGH
+        named = tuple(name for name, moving in zip(USABLE_UNITS, moves, strict=True) if moving)
+        return named or ("AU12",)
+
+    def action_curves(
+        self, actions: Sequence[str] | None = None, people: Collection[int] | None = None
+    ) -> list[ActionCurve]:
+        """The curves behind ``plot(actions=...)``, one per person and video.
+
+        Args:
+            actions: units or blendshapes; None takes the `moving_actions`.
+            people: track ids; None takes everyone.
+
+        Raises:
+            UsageError: the table has no times or people, or no facial actions, or not this one.
+        """
+        from mien.plots import ActionCurve, ActionSpan
+
+        chosen = self.moving_actions() if actions is None else tuple(actions)
+        raw = self.raw
+        facial.check_actions(self.faces, chosen)
+        spans = facial.events(raw._presence, raw.faces, chosen)
+        closed, unfit = blinks(raw._presence, raw.faces)[0], self._presence.unfit()
+        both = self.faces[list(chosen)], self.faces[list(facial.POSE)]
+        curves = []
+        for (source, person), rows in self._presence.judged.items():
+            if people is not None and person not in people:
+                continue
+            values, pose = (part.to_numpy(np.float64)[rows] for part in both)
+            events, shut, shaded = (
+                table[(table["source"] == source) & (table["track_id"] == person)]
+                for table in (spans, closed, unfit)
+            )
+            times = [f"{name}_s" for name in ("onset", "apex", "apex_end", "offset")]
+            curves.append(
+                ActionCurve(
+                    self._presence.name_of(person) + self._place(source),
+                    self._presence.spans[0][rows],
+                    values,
+                    chosen,
+                    pose,
+                    [
+                        ActionSpan(*row)
+                        for row in events[["action", *times]].itertuples(index=False)
+                    ],
+                    list(zip(shut["start_s"], shut["end_s"], strict=True)),
+                    list(zip(shaded["start_s"], shaded["end_s"], strict=True)),
+                )
+            )
         return curves
 
     def group_curves(self) -> list[PersonCurve]:

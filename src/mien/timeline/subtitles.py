@@ -9,7 +9,7 @@ from __future__ import annotations
 import mimetypes
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
@@ -42,6 +42,7 @@ class Stretch:
         label: the predicted expression.
         start_s, end_s: seconds of the video.
         strength: mean probability, or None where it is no probability.
+        tier: what it is about besides expressions, such as "AU12": a tier of its own in ELAN.
     """
 
     who: str
@@ -49,6 +50,12 @@ class Stretch:
     start_s: float
     end_s: float
     strength: float | None = None
+    tier: str = ""
+
+    @property
+    def place(self) -> str:
+        """Name of the tier."""
+        return f"{self.who} {self.tier}".rstrip() if self.tier else self.who
 
 
 def stretches(
@@ -65,6 +72,17 @@ def stretches(
     times = segments["start_s"], segments["end_s"]
     rows = zip(segments["track_id"], segments["emotion"], *times, shares, strict=True)
     return [Stretch(name_of(person), *known) for person, *known in rows]
+
+
+def action_stretches(events: pd.DataFrame, name_of: Callable[[int], str]) -> list[Stretch]:
+    """The rows of `Timeline.actions`: onset, apex and offset of each, in a tier per action."""
+    names = ["track_id", "action", "onset_s", "apex_s", "apex_end_s", "offset_s"]
+    found = []
+    for person, action, *times in events[names].itertuples(index=False):
+        for label, start, end in zip(("onset", "apex", "offset"), times, times[1:], strict=False):
+            if end > start:
+                found.append(Stretch(name_of(person), label, start, end, tier=action))
+    return found
 
 
 def write_webvtt(
@@ -103,6 +121,8 @@ def write_elan(
 ) -> Path:
     """Write an ELAN document: a tier per person, an annotation per segment, its value the label.
 
+    Actions have tiers of their own, see `Stretch.tier`.
+
     Args:
         stretches: those of one person do not overlap by more than rounding to milliseconds.
         path: an ``.eaf`` file; one that mien wrote is replaced.
@@ -135,16 +155,7 @@ def write_elan(
     order = _add(root, "TIME_ORDER")
     for ms, slot in slots.items():
         _add(order, "TIME_SLOT", TIME_SLOT_ID=slot, TIME_VALUE=str(ms))
-    tiers: dict[str, ElementTree.Element] = {}
-    for number, (stretch, (start, end)) in enumerate(zip(stretches, times, strict=True), 1):
-        who = _printable(stretch.who)
-        if who not in tiers:
-            about = {"LINGUISTIC_TYPE_REF": _TYPE, "PARTICIPANT": who, "TIER_ID": who}
-            tiers[who] = _add(root, "TIER", **about)
-        about = {"TIME_SLOT_REF1": slots[start], "TIME_SLOT_REF2": slots[end]}
-        annotation = _add(tiers[who], "ANNOTATION")
-        aligned = _add(annotation, "ALIGNABLE_ANNOTATION", ANNOTATION_ID=f"a{number}", **about)
-        _add(aligned, "ANNOTATION_VALUE", _printable(stretch.label))
+    _add_tiers(root, stretches, times, slots)
     about = {"LINGUISTIC_TYPE_ID": _TYPE, "TIME_ALIGNABLE": "true", "GRAPHIC_REFERENCES": "false"}
     _add(root, "LINGUISTIC_TYPE", **about)
     ElementTree.register_namespace("xsi", _XSI)
@@ -154,14 +165,33 @@ def write_elan(
     return write_text(target, text, overwrite=overwrite)
 
 
+def _add_tiers(
+    root: ElementTree.Element,
+    stretches: Sequence[Stretch],
+    times: Sequence[tuple[int, int]],
+    slots: Mapping[int, str],
+) -> None:
+    """A tier for each person, and for each action, with an annotation per stretch."""
+    tiers: dict[str, ElementTree.Element] = {}
+    for number, (stretch, (start, end)) in enumerate(zip(stretches, times, strict=True), 1):
+        who, tier = _printable(stretch.who), _printable(stretch.place)
+        if tier not in tiers:
+            about = {"LINGUISTIC_TYPE_REF": _TYPE, "PARTICIPANT": who, "TIER_ID": tier}
+            tiers[tier] = _add(root, "TIER", **about)
+        about = {"TIME_SLOT_REF1": slots[start], "TIME_SLOT_REF2": slots[end]}
+        annotation = _add(tiers[tier], "ANNOTATION")
+        aligned = _add(annotation, "ALIGNABLE_ANNOTATION", ANNOTATION_ID=f"a{number}", **about)
+        _add(aligned, "ANNOTATION_VALUE", _printable(stretch.label))
+
+
 def _milliseconds(stretches: Sequence[Stretch]) -> list[tuple[int, int]]:
-    """Start and end of each: at least 1 ms long, and after the same person's one before."""
+    """Start and end of each: at least 1 ms long, and after the one before in its tier."""
     spans = []
     free: dict[str, int] = {}
     for stretch in stretches:
-        start = max(round(1000 * stretch.start_s), free.get(stretch.who, 0))
+        start = max(round(1000 * stretch.start_s), free.get(stretch.place, 0))
         end = max(round(1000 * stretch.end_s), start + 1)
-        free[stretch.who] = end
+        free[stretch.place] = end
         spans.append((start, end))
     return spans
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from mien.expressions.actions import ACTION_COLUMNS
 from mien.labels import ATTRIBUTES, UNCERTAIN
+from mien.timeline.baseline import RAW
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -111,8 +112,8 @@ def _peak(row: dict[Any, Any]) -> str:
 
 
 def shown_measures(names: Iterable[str]) -> list[str]:
-    """The measures that a table in the terminal has room for: not the many of facial actions."""
-    return [name for name in names if name not in ACTION_COLUMNS]
+    """The measures that a table in the terminal has room for: no facial actions, no raw values."""
+    return [name for name in names if name not in ACTION_COLUMNS and not name.startswith(RAW)]
 
 
 def measure_heads(names: Sequence[str]) -> list[str]:

@@ -14,6 +14,8 @@ from mien.results.embeddings import Embeddings, read_embeddings, write_embedding
 from mien.results.files import SUFFIXES, AnalysisFiles
 from mien.results.peaks import Peak, read_peaks, write_peaks
 from mien.results.settings import RunSettings
+from mien.results.tables import write_table
+from mien.timeline import actions as facial
 from mien.timeline import subtitles
 from mien.timeline.blinks import blinks
 from mien.timeline.descriptors import Descriptor, describe
@@ -108,6 +110,46 @@ class Timeline(Plots):
         """
         return blinks(self.raw._presence, self.raw.faces)[1]
 
+    def actions(self, *names: str) -> pd.DataFrame:
+        """Every event of facial actions: when an action rises, is held and returns.
+
+        An event lasts while the unsmoothed value is at least 0.10 above the person's rest, and
+        must reach 0.25 above it; rest is the 10th percentile of the person's values in the video.
+        Events, and gaps in them, of less than 0.15 s do not count, nor does a head that is turned
+        by more than 30 degrees, which moves units by itself (docs/actions.md).
+
+        Args:
+            names: units (``AU12``) or blendshapes (``mouthSmileLeft``); by default those units
+                that measurements support, `mien.expressions.actions.USABLE_UNITS`. AU45 is what
+                `blinks` is about.
+
+        Returns:
+            source, track_id, action, onset_s (the rise begins), apex_s and apex_end_s (at least
+            nine tenths of the way from rest to peak), offset_s (back at rest), duration_s, peak
+            and rest (0 to 1), complete (the rise and the return are both visible), asymmetry (as
+            of `asymmetry`, mean over the apex). By source, time and person.
+
+        Raises:
+            UsageError: the table was made without ``--actions``, there is no such action, or the
+                table has no times or people.
+        """
+        faces = self.raw.faces
+        return facial.events(self.raw._presence, faces, facial.check_actions(faces, names))
+
+    def asymmetry(self, action: str = "AU12") -> pd.DataFrame:
+        """How the left and right side of an action differ in each frame; by default of a smile.
+
+        Returns:
+            source, track_id, time_s, left, right (the person's own sides, 0 to 1), asymmetry
+            ((left - right) / (left + right), -1 to 1, positive = stronger on the person's left;
+            missing where the mean of both is below 0.25 or the head is turned by more than 15
+            degrees). By person and time.
+
+        Raises:
+            UsageError: the action has no sides, or as for `actions`.
+        """
+        return facial.asymmetry(self._presence, self.faces, action)
+
     def summary(self, across: bool = False) -> pd.DataFrame:
         """One row per person, and after them one for the group, of each video.
 
@@ -184,23 +226,43 @@ class Timeline(Plots):
         return describe(video._presence, video.faces, video.embeddings, name, person, group)
 
     def export(
-        self, path: str | Path, min_s: float = SHORTEST_S, *, overwrite: bool = False
+        self,
+        path: str | Path,
+        min_s: float = SHORTEST_S,
+        *,
+        actions: bool = False,
+        overwrite: bool = False,
     ) -> Path:
         """Write it as it is now (smoothed, if it is) for other programs, by the suffix of `path`.
 
         ``.vtt`` (WebVTT subtitles) and ``.eaf`` (ELAN) hold the `segments` of one video, none
         shorter than `min_s` seconds; `mien.results.files.SUFFIXES` the two tables.
 
+        Args:
+            path: the file.
+            min_s: seconds.
+            actions: in an ``.eaf`` also onset, apex and offset of facial actions, in a tier for
+                each; as a table the events (`actions`) instead of faces and images.
+            overwrite: replace a file that mien did not write.
+
         Raises:
             UsageError: another suffix, nothing can be written there, several videos where one is
-                needed, or the table has no times or people.
+                needed, the table has no times or people, or no facial actions, or these are to go
+                into subtitles.
         """
         target = Path(path)
         suffix = target.suffix.lower()
         if suffix not in (*subtitles.SUFFIXES, *SUFFIXES):
             every = ", ".join((*subtitles.SUFFIXES, *SUFFIXES))
             raise UsageError(f"unsupported file type {target.name!r}: use {every}.")
+        if actions and suffix == ".vtt":
+            raise UsageError(
+                f"subtitles hold expressions only: write actions to an .eaf or a table, not to "
+                f"{target.name}."
+            )
         smooth_s = self.settings.smooth_s
+        if suffix in SUFFIXES and actions:
+            return write_table(self.actions(), target, overwrite=overwrite)
         if suffix in SUFFIXES:
             values = f"smoothed over {smooth_s:g} s" if smooth_s else self.settings.values
             settings = replace(self.settings, smooth_s=0.0, values=values)
@@ -213,6 +275,8 @@ class Timeline(Plots):
             )
         stretches = subtitles.stretches(self.segments(min_s), self._are_probabilities, self.name_of)
         note = (f"Smoothed over {smooth_s:g} s. " if smooth_s else "") + self.unfit_note
+        if actions:
+            stretches += subtitles.action_stretches(self.actions(), self.name_of)
         if suffix == ".vtt":
             return subtitles.write_webvtt(stretches, target, note, overwrite=overwrite)
         video = next(iter(self.sources), "")

@@ -233,7 +233,7 @@ class Presence:
         tops = np.where(probability >= below, tops, len(self._labels))
         columns = dict(zip(both, values.T, strict=True))
         faces = self._faces.assign(**columns, probability=probability, emotion=names[tops])
-        return faces.astype({"emotion": "string"})
+        return faces.astype({"emotion": "string"}).copy()  # in one piece
 
     @cached_property
     def _states(self) -> IntArray:

@@ -25,6 +25,7 @@ def analyze(
     model: options.Model = "mien-mobilenet",
     min_score: options.MinScore = None,
     without: options.Without = None,
+    prior: options.Prior = None,
     fps: options.Fps = None,
     every: options.Every = 1,
     start: options.Start = None,
@@ -39,6 +40,7 @@ def analyze(
     embeddings: options.Embeddings = "",
     head: options.Heads = None,
     video_model: options.VideoModel = None,
+    baseline: options.Baseline = None,
     all_faces: options.AllFaces = False,
     json: options.Json = False,
     resume: options.Resume = True,
@@ -55,6 +57,7 @@ def analyze(
       mien analyze holiday/ -o faces.csv
       mien analyze film.mp4 -o film.parquet --annotate drawn.mp4
     """
+    from mien.cli.baselines import apply, calibrate_file, check_target, references
     from mien.cli.inputs import load_analyzer, video_options
     from mien.cli.output.images import show_faces
     from mien.cli.output.sinks import Outputs, Targets
@@ -86,7 +89,16 @@ def analyze(
         without=tuple(without or ()),
         extras=(*attribute_names, *saved, *predictions.extras, *wanted),
         heads=head or (),
+        prior=prior,
     )
+    if baseline and (json or annotate is not None):
+        shown = "--json" if json else "--annotate"
+        raise UsageError(f"{shown} shows each frame at once, before --baseline is known: use -o.")
+    if baseline and prior is not None:
+        raise UsageError("--baseline would undo --prior: give one of them.")
+    if baseline:
+        check_target(output, paths, overwrite=overwrite)
+    resting = references(baseline or (), lambda: analyzer)
     predictions.check(analyzer)
     frames = video_options(
         paths, fps=fps, every=every, start=start, end=end, width=width, stream=stream
@@ -119,11 +131,15 @@ def analyze(
                     pass
             elif is_video:
                 timeline = Timeline.from_results(group, keep_faces=False)
+                timeline = apply(timeline, resting) if resting else timeline
                 show_people(as_shown(timeline, all_faces=all_faces))
             else:
                 good = (result for result in group if result.error is None)
                 while rows := list(islice(good, _ROWS)):
                     show_faces(rows)
-    tally.show(list(outputs.wrote()))
+    written = list(outputs.wrote())
+    tally.show(written)
+    if resting and output is not None and output in written:
+        calibrate_file(output, resting)
     if tally.failed or outputs.failed:
         raise typer.Exit(SOME_FAILED)

@@ -95,8 +95,8 @@ def run(
 
     \b
     Examples:
-      mien batch photos/ 'videos/**/*.mp4' -o out/
-      mien batch list.txt -o s3://bucket/out --shard 3/100
+      mien batch run photos/ 'videos/**/*.mp4' -o out/
+      mien batch run list.txt -o s3://bucket/out --shard 3/100
     """
     from mien.batch.folder import BatchFolder
     from mien.batch.options import BatchOptions

@@ -25,6 +25,7 @@ def evaluate(
     ] = None,
     labels: options.Labels = None,
     photos: options.Photos = False,
+    prior: options.Prior = None,
     json: options.Json = False,
     overwrite: options.Overwrite = False,
 ) -> None:
@@ -40,10 +41,14 @@ def evaluate(
     from mien import evaluation
     from mien.cli.console import steps, wrote
     from mien.cli.output.evaluation import faces_to_measure, show_evaluation, show_figures
+    from mien.expressions.base_rates import ReweightedClassifier, load_prior
     from mien.plugins import load_classifier, load_detector
     from mien.reports.evaluation import write_evaluation
 
     classifier = load_classifier(model)
+    if prior is not None:
+        classifier = ReweightedClassifier(classifier, load_prior(prior, classifier))
+        model = f"{model} (prior {prior})"
     figures: list[Estimate] = []
     literature = data / "lists" / "literature_test.csv"
     if literature.is_file() and split is None:

@@ -29,10 +29,15 @@ def export(
     plane: Annotated[
         bool, options.flag("An .svg of valence and arousal instead of curves.", "--plane")
     ] = False,
+    actions: Annotated[
+        bool,
+        options.flag("Facial actions: their events as a table, tiers of .eaf, .svg.", "--actions"),
+    ] = False,
     min_segment: Annotated[
         float, options.option("SECONDS", "Shortest segment (.vtt and .eaf).")
     ] = 0.5,
     smooth: options.Smooth = None,
+    baseline: options.Baseline = None,
     all_faces: options.AllFaces = False,
     incomplete: Annotated[
         bool, options.flag("Also export a table that lacks faces.", "--incomplete")
@@ -43,14 +48,17 @@ def export(
 
     A table is the pair of faces and images, smoothed frame by frame; tables alone are not smoothed
     by default. A plot (.svg) shows everyone's curves, or with --plane everyone's path through
-    valence and arousal. With {video} in its name, such as '{video}.eaf', each video gets a file.
-    Without any face the file is empty, which standard error says; the exit code is 0.
+    valence and arousal. --actions is about facial actions: onset, apex and offset of each. With
+    {video} in its name, such as '{video}.eaf', each video gets a file. Without any face the file
+    is empty, which standard error says; the exit code is 0.
 
     \b
     Examples:
       mien export film.parquet -o film.vtt
+      mien export film.parquet -o actions.csv --actions
       mien export sessions.parquet -o '{video}.eaf'
     """
+    from mien.cli.baselines import calibrated
     from mien.cli.console import wrote
     from mien.cli.output.videos import as_shown, note_unfit
     from mien.files import check_output
@@ -60,13 +68,15 @@ def export(
     plot = output.suffix.lower() == ".svg"
     if plane and not plot:
         raise UsageError(f"--plane is a plot: end the name of {output} in .svg.")
+    if plane and actions:
+        raise UsageError("--plane and --actions are two plots: leave one out.")
     timeline = Timeline.load(table, incomplete=incomplete)
     if video is not None:
         timeline = timeline.source(_named(timeline.sources, video))
     is_table = output.suffix.lower() in SUFFIXES
     if smooth is None and is_table:
         smooth = timeline.settings.smooth_s
-    timeline = as_shown(timeline, smooth, all_faces)
+    timeline = as_shown(calibrated(timeline, baseline), smooth, all_faces)
     if not is_table or not len(timeline.faces):
         note_unfit(timeline)
     if affect:
@@ -78,9 +88,10 @@ def export(
             check_output(target, inputs=(table,), overwrite=overwrite)
     for part, target in parts:
         if plot:
-            (part.plane() if plane else part.plot()).save(target, overwrite=overwrite)
+            drawn = part.plane() if plane else part.plot(actions=actions)
+            drawn.save(target, overwrite=overwrite)
         else:
-            part.export(target, min_segment, overwrite=overwrite)
+            part.export(target, min_segment, actions=actions, overwrite=overwrite)
         wrote(target)
 
 

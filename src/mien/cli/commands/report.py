@@ -16,7 +16,14 @@ def report(
         options.option("PAGE", "Page to write.", "-o", "--output", default="TABLE.html"),
     ] = None,
     affect: options.Affect = False,
+    units: Annotated[
+        str,
+        options.option(
+            "NAMES", "Facial actions to draw, such as AU04,AU12.", default="those that move"
+        ),
+    ] = "",
     smooth: options.Smooth = None,
+    baseline: options.Baseline = None,
     all_faces: options.AllFaces = False,
     by: Annotated[
         str | None,
@@ -35,6 +42,7 @@ def report(
       mien report film.parquet
       mien report film.csv -o page.html --smooth 2
     """
+    from mien.cli.baselines import calibrated
     from mien.cli.console import wrote
     from mien.cli.output.videos import as_shown, note_unfit
     from mien.files import check_output
@@ -52,8 +60,8 @@ def report(
         raise UsageError("--by is for the folder of a batch; compare groups with mien compare.")
     page = output or table.with_suffix(".html")
     check_output(page, inputs=(table,), overwrite=overwrite)
-    timeline = as_shown(Timeline.load(table), smooth, all_faces)
+    timeline = as_shown(calibrated(Timeline.load(table), baseline), smooth, all_faces)
     if affect:
         timeline = timeline.derive_affect()
     note_unfit(timeline)
-    wrote(write_report(timeline, page, overwrite=overwrite))
+    wrote(write_report(timeline, page, actions=options.names(units), overwrite=overwrite))

@@ -36,6 +36,9 @@ def serve(
     videos: Annotated[
         Path | None, option("FOLDER", "Folder whose videos may be named by path.")
     ] = None,
+    webhook_host: Annotated[
+        list[str] | None, option("HOST", "Server to be told of ended jobs; repeatable.")
+    ] = None,
     redis: Redis = None,
     no_worker: Annotated[
         bool, flag("Only take jobs; `mien worker` runs elsewhere.", "--no-worker")
@@ -78,6 +81,7 @@ def serve(
         redis,
         keep,
         limits,
+        tuple(webhook_host or ()),
     )
     check_reach(settings, without_token)
     show_log(verbosity.verbose)

@@ -30,25 +30,30 @@ def summarize(
     model: options.Model = "mien-mobilenet",
     adaptive: options.Adaptive = False,
     affect: options.Affect = False,
+    actions: options.Actions = False,
     clips: Annotated[int, options.option("N", "Maximum number of clips.", min=0)] = 6,
     longest: Annotated[float, options.option("SECONDS", "Maximum length of a clip.", min=1)] = 10.0,
     gif: Annotated[bool, options.flag("Clips as small GIFs instead of MP4.", "--gif")] = False,
     smooth: options.Smooth = None,
+    baseline: options.Baseline = None,
     all_faces: options.AllFaces = False,
     overwrite: options.Overwrite = False,
 ) -> None:
     """Make a page about a video, with its highlights.
 
-    Who appears, everyone's curve, and the longest runs of an expression as clips.
+    Who appears, everyone's curve, and the longest runs of an expression as clips. With facial
+    actions (--actions, or a table with them) also their curves, and events as NAME.actions.csv.
 
     \b
     Examples:
       mien summarize film.mp4 -o summary
       mien summarize film.parquet -o summary --gif --clips 3
     """
+    from mien.cli.baselines import calibrated
     from mien.cli.inputs import load_analyzer
     from mien.cli.output.videos import as_shown, note_unfit
     from mien.files import check_output
+    from mien.labels import ACTIONS
     from mien.reports import write_report
     from mien.reports.highlights import highlights
     from mien.results.files import SUFFIXES
@@ -62,10 +67,11 @@ def summarize(
         timeline = Timeline.load(video)
         timeline = timeline.derive_affect() if affect else timeline
     else:
-        analyzer = load_analyzer(detector, model, extras=("affect",) * affect)
+        wanted = ("affect",) * affect + (ACTIONS,) * actions
+        analyzer = load_analyzer(detector, model, extras=wanted)
         table = output / f"{video.stem}.parquet"
         timeline = _analyzed(analyzer, video, table, adaptive=adaptive, overwrite=overwrite)
-    timeline = as_shown(timeline, smooth, all_faces)
+    timeline = as_shown(calibrated(timeline, baseline), smooth, all_faces)
     note_unfit(timeline)
     output.mkdir(parents=True, exist_ok=True)
     moments = highlights(timeline, clips) if clips and timeline.track_ids else []
@@ -74,6 +80,9 @@ def summarize(
     cutting = {"max_duration_s": longest, "overwrite": overwrite}
     made = list(_cut(timeline, moments, output, ".gif" if gif else ".mp4", cutting))
     wrote(write_report(timeline, output / _PAGE, made, overwrite=overwrite))
+    if timeline.has_actions:
+        events = output / f"{video.stem}.actions.csv"
+        wrote(timeline.export(events, actions=True, overwrite=overwrite))
     if len(made) < len(moments):
         raise typer.Exit(SOME_FAILED)
 

@@ -30,6 +30,15 @@ def train_head(
             "TASK", "expression, valence-arousal, action-units, regression or multilabel."
         ),
     ] = "expression",
+    inputs: Annotated[
+        str,
+        options.option(
+            "NAMES",
+            "Learn from features,actions,pose or some of them.",
+            "--features",
+            default="features",
+        ),
+    ] = "",
     columns: Annotated[
         str,
         options.option("NAMES", "Use only these label columns, such as AU06,AU12.", default=False),
@@ -53,7 +62,8 @@ def train_head(
 
     A small head on the features of a model; `mien analyze --head` uses it. Each part of the data
     needs some 30 faces, and action units both states in each. Accuracy is measured on videos or
-    people that were not trained on.
+    people that were not trained on. With --features a head also learns from the facial actions and
+    head pose of a table made with --actions.
 
     \b
     Examples:
@@ -67,11 +77,13 @@ def train_head(
     from mien.cli.console import note, steps
     from mien.cli.output.training import new_model, show_trained, training_progress
     from mien.expressions.onnx import OnnxClassifier
+    from mien.labels import FEATURES
     from mien.plugins import find_model
     from mien.training.heads.data import Selection, load_rows
 
     new_model(output, overwrite=overwrite)
-    selection = Selection(task, options.names(columns), model, shift, person)  # type: ignore[arg-type]
+    chosen = options.names(inputs) or (FEATURES,)
+    selection = Selection(task, options.names(columns), model, shift, person, chosen)  # type: ignore[arg-type]
     rows = load_rows(features, labels, selection, steps("computing features"))
     for line in rows.notes:
         note(line)

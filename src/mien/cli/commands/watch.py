@@ -27,6 +27,8 @@ def watch(
     detector: options.Detector = "yunet",
     model: options.Model = "mien-mobilenet",
     min_score: options.MinScore = None,
+    prior: options.Prior = None,
+    actions: options.Actions = False,
     seconds: Annotated[
         float | None, options.option("SECONDS", "Stop after this time.", min=0.1)
     ] = None,
@@ -36,7 +38,7 @@ def watch(
 
     In a window, else in the terminal. Keys: q quit, up and down or a number to select a face, r
     record, space pause, s snapshot. Late frames are dropped and counted; nothing is saved unless
-    -o, --record or r asks for it.
+    -o, --record or r asks for it. --actions adds facial actions, head pose and gaze.
 
     \b
     Examples:
@@ -47,11 +49,14 @@ def watch(
     from mien.cli.inputs import load_analyzer
     from mien.cli.viewer.live import Live
     from mien.files import check_output
+    from mien.labels import ACTIONS
 
     if record is not None:
         check_output(record, inputs=(source,), overwrite=overwrite)
     frames, is_file = _open(source)
-    analyzer = load_analyzer(detector, model, min_score=min_score)
+    analyzer = load_analyzer(
+        detector, model, min_score=min_score, extras=(ACTIONS,) * actions, prior=prior
+    )
     sinks: list[Any] = []
     if output is not None:
         from mien.sinks.tables import TableSink

@@ -17,7 +17,7 @@ from mien.files import numbered
 from mien.media.base import Timing
 from mien.media.frames import raising
 from mien.media.worker import Worker, awaited
-from mien.sinks.stabilizer import Stabilizer
+from mien.sinks.stabilizer import Stabilizer, reading_names
 from mien.sinks.video import VideoSink
 from mien.types import Frame
 
@@ -186,7 +186,7 @@ class Live:
             self._stabilizer = Stabilizer(result.labels)
         self._last_at = now
         self._newest = Screen(
-            result.image,
+            result.meshed_image,
             self._stabilizer.people(result),
             result.labels,
             self._headline(result),
@@ -195,6 +195,7 @@ class Live:
             time_s=result.time_s or 0.0,
             size=result.size or (640, 480),
             close_up=True,
+            readings=reading_names(result),
         )
         self._fresh = True
 

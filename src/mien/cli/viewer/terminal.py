@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +54,8 @@ def layout(screen: Screen, console: Console) -> RenderableType:
     width, height = console.size
     parts: list[RenderableType] = [Text(screen.headline, style="bold", no_wrap=True)]
     table = faces_table(screen, width)
-    rows = max(4, height - 5 - max(3, len(screen.people)) - (screen.strip is not None))
+    taken = 5 + (screen.strip is not None) + bool(screen.readings)
+    rows = max(4, height - taken - max(3, len(screen.people)))
     colors = console.color_system is not None
     shown = chosen(screen)
     middle = Table.grid(padding=(0, 3))
@@ -66,6 +68,8 @@ def layout(screen: Screen, console: Console) -> RenderableType:
     if cells:
         middle.add_row(*cells)
         parts.append(middle)
+    if shown is not None and shown.readings:
+        parts.append(Text(_numbers(shown), no_wrap=True))
     if screen.strip is not None and colors:
         parts.append(_strip(screen, width))
     parts += [table, Text(screen.message or screen.keys, style="dim", no_wrap=True)]
@@ -101,7 +105,7 @@ def faces_table(screen: Screen, width: int) -> Table:
 
 
 def bars(person: Person, screen: Screen) -> Table:
-    """Every probability of one person as a bar."""
+    """Every probability of one person as a bar, and below them the readings that have one."""
     from rich.table import Table
     from rich.text import Text
 
@@ -113,7 +117,18 @@ def bars(person: Person, screen: Screen) -> Table:
         color = color_of(label, screen.labels)
         cells = Text(_bar(float(share)).ljust(_BAR), style=_rgb(color))
         table.add_row(Text(label, style=style), cells, Text(figure.rjust(5), style=style))
+    for name, (share, figure) in person.readings.items():
+        if not math.isnan(share):
+            cells = Text(_bar(share), style="dim")
+            table.add_row(Text(name), cells, Text(figure.rjust(5)))
     return table
+
+
+def _numbers(person: Person) -> str:
+    """The readings that have no bar, such as angles, in a line."""
+    return "  ".join(
+        f"{name} {text}" for name, (share, text) in person.readings.items() if math.isnan(share)
+    )
 
 
 def _bar(share: float) -> str:
@@ -178,4 +193,8 @@ def lines(screen: Screen) -> list[str]:
     """A screen as plain lines, one per face, for where there is no terminal."""
     if not screen.people:
         return [f"{screen.time_s:8.2f} s  no face"]
-    return [f"{screen.time_s:8.2f} s  {p.wordings[0]}" for p in screen.people]
+    found = []
+    for person in screen.people:
+        more = [f"{name} {reading.text}" for name, reading in person.readings.items()]
+        found.append("  ".join([f"{screen.time_s:8.2f} s", person.wordings[0], *more]))
+    return found

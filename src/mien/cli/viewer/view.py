@@ -36,6 +36,7 @@ class Screen:
         size: width and height of the frame, also where there is no image of it.
         strip: ``(n, 3)`` uint8 RGB, a color for each frame of the table; or None.
         cursor: position of this frame in the strip, 0 to 1.
+        readings: names of the further numbers of people, see `Person.readings`.
         close_up: where there is little room, show a face instead of the whole frame.
     """
 
@@ -52,6 +53,7 @@ class Screen:
     strip: Image | None = None
     cursor: float = 0.0
     close_up: bool = False
+    readings: tuple[str, ...] = ()
 
     def background(self) -> Image:
         """The image, or a dark one of the same size."""
@@ -98,9 +100,9 @@ class Renderer:
         size = image.shape[1], image.shape[0]
         lines = [screen.message or screen.keys, screen.headline]
         below = len(lines) * line_height(_LETTERS) + (0 if screen.strip is None else _STRIP) + 8
-        made_for = (size, room, tuple(screen.labels), below)
+        made_for = (size, room, tuple(screen.labels), screen.readings, below)
         if self._scene is None or made_for != self._made_for:
-            self._scene = _fitting(screen.labels, size, (room[0], room[1] - below))
+            self._scene = _fitting(screen, size, (room[0], room[1] - below))
             self._made_for = made_for
         drawn = self._scene.draw(
             image, screen.people, time_s=screen.time_s, selected=screen.selected
@@ -122,12 +124,12 @@ class Renderer:
         return canvas
 
 
-def _fitting(labels: Sequence[str], size: tuple[int, int], room: tuple[int, int]) -> Overlay:
+def _fitting(screen: Screen, size: tuple[int, int], room: tuple[int, int]) -> Overlay:
     """A scene that fits the room with its margin, and is no larger than needed."""
     scale = min(max(1.0, 640 / size[0]), room[1] / size[1])
     for _ in range(4):
         fitted = max(16, round(size[0] * scale)), max(16, round(size[1] * scale))
-        scene = Overlay(labels, fitted)
+        scene = Overlay(screen.labels, fitted, readings=screen.readings)
         left = room[0] - (scene.full_size[0] - fitted[0])  # beside the margin
         if fitted[0] <= left:
             break
@@ -159,6 +161,6 @@ def save_snapshot(screen: Screen, folder: Path, name: str) -> str:
     image = screen.background()
     size = image.shape[1], image.shape[0]
     path = numbered(folder / f"{name}.png", ".png", Path.exists)
-    scene = Overlay(screen.labels, size)
+    scene = Overlay(screen.labels, size, readings=screen.readings)
     write_image(path, scene.draw(image, screen.people, selected=screen.selected))
     return f"wrote {path}"

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from mien.datasets.frames.labels import LARGEST, LEFT, RIGHT, FrameLabels
 from mien.datasets.frames.layouts import number_of, video_names
 from mien.errors import InputError
+from mien.labels import FEATURES
 from mien.training.heads.features import Features
 from mien.types import FloatArray, IntArray
 
@@ -35,6 +36,7 @@ class LabeledFeatures:
         videos, people, splits: ``(m,)`` text, see `FrameLabels`.
         times: ``(m,)`` seconds in the video; NaN for images.
         model, sha256: the model that the features are of.
+        inputs: what the features are, see `mien.expressions.heads.INPUTS`.
         notes: what was left out, a sentence each.
     """
 
@@ -47,6 +49,7 @@ class LabeledFeatures:
     times: npt.NDArray[np.float64]
     model: str
     sha256: str
+    inputs: tuple[str, ...] = (FEATURES,)
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -76,7 +79,7 @@ def match(features: Features, labels: FrameLabels, shift: int = 0) -> LabeledFea
     """
     labels = replace(labels, frames=np.where(labels.frames < 0, -1, labels.frames + shift))
     known = np.asarray((~np.isnan(labels.values)).any(axis=1), np.bool_)
-    notes = [_left_out(~known, "labels without a value", labels)]
+    notes = [features.note, _left_out(~known, "labels without a value", labels)]
     labels = labels.rows(known)
     videos, own = np.unique(labels.videos.astype(str), return_inverse=True)
     faces = _faces_of(features.faces, videos.tolist(), labels)
@@ -101,6 +104,7 @@ def match(features: Features, labels: FrameLabels, shift: int = 0) -> LabeledFea
         table["time_s"].to_numpy(np.float64),
         features.model,
         features.sha256,
+        features.inputs,
         tuple(line for line in notes if line),
     )
 

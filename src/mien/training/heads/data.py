@@ -11,10 +11,12 @@ from mien.datasets.frames.labels import labels_of
 from mien.datasets.frames.reading import read_frame_labels
 from mien.errors import InputNotFoundError, UsageError
 from mien.evaluation import Progress
-from mien.expressions.heads import TASKS, Task
+from mien.expressions.heads import INPUTS, TASKS, Task
 from mien.expressions.onnx import OnnxClassifier
 from mien.files import PARTIAL
+from mien.labels import FEATURES
 from mien.plugins import find_model
+from mien.results.files import SUFFIXES
 from mien.training.heads.alignment import LabeledFeatures, match
 from mien.training.heads.features import features_of, read_features, tables_in
 
@@ -32,9 +34,11 @@ class Selection:
         model: name or file of the model that computes features of images.
         shift: added to the labels' frames.
         person: the ``track_id`` of the one person, `EVERYBODY`, or None for a head for all.
+        inputs: what to learn from, see `mien.expressions.heads.INPUTS`.
 
     Raises:
-        UsageError: no such task, or a person with another task than expressions.
+        UsageError: no such task or input, or a person with another task than expressions, or with
+            other inputs than features.
     """
 
     task: Task
@@ -42,10 +46,19 @@ class Selection:
     model: str = "mien-mobilenet"
     shift: int = 0
     person: str | None = None
+    inputs: tuple[str, ...] = (FEATURES,)
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
             raise UsageError(f"the task is one of {', '.join(TASKS)}, got {self.task!r}.")
+        unknown = [name for name in self.inputs if name not in INPUTS]
+        if unknown or not self.inputs:
+            raise UsageError(
+                f"a head learns from {', '.join(INPUTS)} or several of them, got "
+                f"{', '.join(unknown) or 'nothing'}."
+            )
+        if self.person is not None and set(self.inputs) != {FEATURES}:
+            raise UsageError("--person adapts the model's last layer: leave out --features.")
         if self.person is not None and self.task != "expression":
             raise UsageError("--person adapts the model's expressions: leave out --task.")
 
@@ -69,11 +82,12 @@ def load_rows(
     """
     if not features.exists() and not _is_table(features):
         raise InputNotFoundError(f"there is no table or folder {features}.")
-    if _is_table(features):
+    without = FEATURES not in selection.inputs and labels is not None
+    if _is_table(features) or (without and features.suffix.lower() in SUFFIXES):
         if labels is None:
             raise UsageError("a table needs labels: name a CSV table or a folder after it.")
         frame_labels = read_frame_labels(labels, selection.task, selection.columns)
-        rows = read_features(features)
+        rows = read_features(features, selection.inputs)
         if selection.person not in (None, EVERYBODY):
             rows = rows.person(_number(str(selection.person)))
         return match(rows, frame_labels, selection.shift)
@@ -81,6 +95,11 @@ def load_rows(
         raise UsageError(
             f"{features} has no features beside it: analyze its images or videos first, with "
             "-o TABLE.parquet --embeddings features."
+        )
+    if set(selection.inputs) != {FEATURES}:
+        raise UsageError(
+            "images bring no facial actions: analyze them first, with -o TABLE.parquet --actions "
+            "--embeddings features, and give that table."
         )
     if selection.person not in (None, EVERYBODY):
         raise UsageError("images have no track_id: use --person all.")

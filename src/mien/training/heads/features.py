@@ -1,7 +1,8 @@
-"""`Features`: the inputs of a model's last layer for many faces, read from tables or computed."""
+"""`Features`: what heads learn from, for many faces, read from tables or computed from images."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import numpy as np
 from mien.datasets import LabelledFaces
 from mien.errors import InputError, InputNotFoundError, ModelError
 from mien.evaluation import Progress
+from mien.expressions.heads import input_columns, ordered_inputs
 from mien.expressions.onnx import OnnxClassifier
 from mien.files import PARTIAL
 from mien.labels import FEATURES
@@ -30,18 +32,22 @@ _HOW = "analyze with -o TABLE.parquet --embeddings features."
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """Features of n faces: the input of a model's last layer.
+    """Features of n faces: the input of a model's last layer, facial actions, head pose.
 
     Attributes:
         values: ``(n, d)`` float32.
         faces: n rows with source, frame, time_s, face, track_id and the box of each.
         model, sha256: name and SHA-256 of the model file; "" where unknown.
+        inputs: which of `mien.expressions.heads.INPUTS` they are.
+        note: what was left out, a sentence; or "".
     """
 
     values: FloatArray
     faces: pd.DataFrame
     model: str
     sha256: str
+    inputs: tuple[str, ...] = (FEATURES,)
+    note: str = ""
 
     def person(self, track_id: int) -> Features:
         """The faces of one person.
@@ -56,11 +62,16 @@ class Features:
         return replace(self, values=self.values[rows], faces=self.faces[rows])
 
 
-def read_features(path: str | Path) -> Features:
+def read_features(path: str | Path, inputs: Sequence[str] = (FEATURES,)) -> Features:
     """Read a table of ``mien analyze --embeddings features``, or a folder of such tables.
 
+    Args:
+        path: the table or folder.
+        inputs: some of `mien.expressions.heads.INPUTS`; for actions and pose the table must have
+            been made with ``--actions``, and faces without a trusted mesh are left out.
+
     Raises:
-        InputNotFoundError, InputError: there is none, or it has no features.
+        InputNotFoundError, InputError: there is none, or it has no features or actions.
         UsageError: the tables of a folder are of different models.
     """
     import pandas as pd
@@ -71,19 +82,32 @@ def read_features(path: str | Path) -> Features:
     tables = tables_in(place) if place.is_dir() else [place]
     if not tables:
         raise InputError(f"{place} has no table with features beside it: {_HOW}")
+    inputs = ordered_inputs(inputs)
+    columns = list(input_columns(inputs))
     parts, vectors, models = [], [], set()
     for table in tables:
         faces, _, _, settings = load_tables(table)
+        if not set(columns) <= set(faces.columns):
+            raise InputError(f"{table} has no facial actions: analyze again with --actions.")
+        parts.append(faces[list(dict.fromkeys([*_COLUMNS, *columns]))])
+        if FEATURES not in inputs:
+            continue
         embeddings = read_embeddings(table)
         if embeddings is None or FEATURES not in embeddings.names:
             raise InputError(f"{table} has no features beside it: {_HOW}")
-        parts.append(faces[_COLUMNS])
         vectors.append(embeddings)
         models.add(settings.classifier)
     rows = pd.concat(parts, ignore_index=True)
-    every = Embeddings.concat(vectors)
-    values = every.of(rows, FEATURES)
-    return Features(values, rows, ", ".join(sorted(models)), every.model)
+    values, sha256 = [rows[columns].to_numpy(np.float32)], ""
+    if vectors:
+        every = Embeddings.concat(vectors)
+        values.insert(0, every.of(rows, FEATURES))
+        sha256 = every.model
+    both, there = np.concatenate(values, axis=1), np.isfinite(values[-1]).all(axis=1)
+    lost = int((~there).sum())
+    note = f"{lost:,} faces without a trusted mesh left out." if lost else ""
+    known = rows[_COLUMNS][there].reset_index(drop=True)
+    return Features(both[there], known, ", ".join(sorted(models)), sha256, inputs, note)
 
 
 def tables_in(folder: Path) -> list[Path]:

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from mien.errors import InputError
 from mien.evaluation.intervals import refusal
 from mien.evaluation.metrics import best_threshold
-from mien.expressions.heads import HeadCard, Task
+from mien.expressions.heads import HeadCard, Task, input_columns
 from mien.training.heads.alignment import LabeledFeatures
 from mien.training.heads.export import Last, Layer, apply, write_head
 from mien.training.heads.metrics import Predictions, figures_of, is_distribution
@@ -92,6 +92,8 @@ def train_head(
         recipe.task,
         rows.columns,
         thresholds,
+        rows.inputs,
+        _filling(rows.rows(parts.train)),
         size=rows.features.shape[1],
         model=rows.model,
         model_sha256=rows.sha256,
@@ -106,6 +108,13 @@ def train_head(
     )
     write_head(path, card, layers, last)
     return Trained(path, card, figures, (*notes, refused) if refused else notes)
+
+
+def _filling(rows: LabeledFeatures) -> tuple[float, ...]:
+    """Means of the inputs that are columns of a table, see `HeadCard.filling`."""
+    count = len(input_columns(rows.inputs))
+    means = rows.features[:, rows.features.shape[1] - count :].mean(axis=0, dtype=np.float64)
+    return tuple(float(f"{mean:.6g}") for mean in means)
 
 
 #: What is chosen besides the round, by task.
