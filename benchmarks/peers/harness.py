@@ -3,8 +3,8 @@
     python benchmarks/comparison.py [PEER ...] [--environments FOLDER] [--install] [--phases ...]
 
 Each peer has an environment of its own under `--environments`; `--install` makes it from the pins
-in ``pins/``. Raw figures go to ``results/PEER.json``, those of the run before to ``results/earlier``, and
-``docs/comparison.md`` is made from both.
+in ``pins/``. Raw figures go to ``results/PEER.json``, those of the run before to
+``results/earlier``, and ``docs/comparison.md`` is made from both.
 The photos, videos and faces come from `--shared`, see CONTRIBUTING.md.
 """
 

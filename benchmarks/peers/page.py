@@ -88,7 +88,7 @@ def text(results: Mapping[str, Any]) -> str:
         _table(ran, VOTES, trained=True),
         _prose("votes"),
         "## Where mien loses",
-        _losses(ran),
+        _losses(ran, results),
         "## What could not be measured",
         _failures(failed),
         "## What a broken input brings",
@@ -162,7 +162,7 @@ def _installs(results: Mapping[str, Any]) -> str:
     return _markdown(["", "installed, MB", "import, s"], rows)
 
 
-def _losses(results: Mapping[str, Any]) -> str:
+def _losses(results: Mapping[str, Any], installed: Mapping[str, Any]) -> str:
     """Every figure in which a peer is better than mien."""
     if "mien" not in results:
         return ""
@@ -181,11 +181,14 @@ def _losses(results: Mapping[str, Any]) -> str:
         if better:
             cell = _cell(results["mien"]["figures"], column)
             lines.append(f"- **{head}**: mien {cell}; better: {', '.join(better)}.")
-    sizes = {name: result["install_mb"] for name, result in results.items()}
+    sizes = {name: result["install_mb"] for name, result in installed.items()}
     if smaller := [f"{n} ({s:.0f} MB)" for n, s in sizes.items() if s < sizes["mien"]]:
         lines.append(
             f"- **installed**: mien {sizes['mien']:.0f} MB; smaller: {', '.join(smaller)}."
         )
+    times = {n: r["import"].get("seconds", 99) for n, r in installed.items()}
+    if faster := [f"{n} ({t:.2f})" for n, t in times.items() if t < times["mien"]]:
+        lines.append(f"- **import, s**: mien {times['mien']:.2f}; faster: {', '.join(faster)}.")
     return "\n".join([*lines, (HERE / "losses.md").read_text().strip()])
 
 
