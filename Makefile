@@ -26,7 +26,7 @@ check: $(VENV)/.dev ## ruff, mypy, pyright, import-linter, documentation; after 
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/basedpyright --level error tests/typed_user.py
-	@$(BIN)/basedpyright --pythonpath $(BIN)/python --verifytypes mien --ignoreexternal > .types.log \
+	@PATH="$(CURDIR)/$(BIN):$$PATH" basedpyright --verifytypes mien --ignoreexternal > .types.log \
 	  || { grep -A2 -B1 error: .types.log; grep score .types.log; rm .types.log; exit 1; }; rm .types.log
 	$(BIN)/lint-imports
 	$(BIN)/mkdocs build --quiet --strict

@@ -152,7 +152,7 @@ class EmotionAnalyzer:
         given = [name for model in models for name in model.measures]
         every = (*described.measures, *derived, *given)
         self.measures: tuple[str, ...] = tuple(dict.fromkeys(every))  # a head's replaces another
-        self.settings = RunSettings(
+        self.settings: RunSettings = RunSettings(
             mien_version=metadata.version("mien"),
             detector=detector if isinstance(detector, str) else type(self.detector).__name__,
             detector_settings=plain_settings(describe_detector(self.detector).settings),

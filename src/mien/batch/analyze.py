@@ -44,7 +44,9 @@ class Analyze:
         threads: int | None = 1,
         **options: Any,
     ) -> None:
-        self.column, self.keep, self._threads = column, tuple(keep), threads
+        self.column: str = column
+        self.keep: tuple[str, ...] = tuple(keep)
+        self._threads = threads
         try:
             self._options = BatchOptions(**options)
         except TypeError as error:

@@ -23,8 +23,8 @@ class BatchFolder:
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         text = os.fspath(root)
-        self.stored = stores.is_stored(text)
-        self.root = text.rstrip("/") if self.stored else os.path.abspath(text)
+        self.stored: bool = stores.is_stored(text)
+        self.root: str = text.rstrip("/") if self.stored else os.path.abspath(text)
 
     def __str__(self) -> str:
         return self.root

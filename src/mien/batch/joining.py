@@ -25,7 +25,7 @@ class TrackJoiner:
     """
 
     def __init__(self) -> None:
-        self.source = ""
+        self.source: str = ""
         self._last: dict[int, pd.DataFrame] = {}  # rows of the last stretch by frame, with ids
         self._number = 0
 

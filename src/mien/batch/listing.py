@@ -47,7 +47,7 @@ class Listing:
         self, inputs: Iterable[str], column: str | None = None, fps: float | None = None
     ) -> None:
         self._inputs, self._column, self._fps = list(inputs), column, fps
-        self.left_out = ""
+        self.left_out: str = ""
 
     def __iter__(self) -> Iterator[Item]:
         for argument in self._inputs:

@@ -71,7 +71,7 @@ class Workers:
         threads: int | None = None,
     ) -> None:
         cores = processors()
-        self.count = count or cores
+        self.count: int = count or cores
         threads = threads or max(1, cores // self.count)
         self._start = (str(folder), options, threads, memory_of(self.count))
         self._tasks: deque[_Task] = deque()

@@ -95,7 +95,9 @@ class Overlay:
         most: int = 3,
         readings: Sequence[str] = (),
     ) -> None:
-        self.labels, self.size, self.readings = tuple(labels), size, tuple(readings)
+        self.labels: tuple[str, ...] = tuple(labels)
+        self.size: tuple[int, int] = size
+        self.readings: tuple[str, ...] = tuple(readings)
         self._annotator = Annotator(size)
         colors = [color_of(label, self.labels) for label in self.labels]
         colors += [QUIET] * len(self.readings)

@@ -16,7 +16,7 @@ from mien.service.problems import answered
 from mien.timeline.smoothing import SMOOTH_S
 from mien.timeline.timeline import Timeline
 
-router = APIRouter(prefix="/v1/jobs/{job_id}", responses=DONE_PROBLEMS)
+router: APIRouter = APIRouter(prefix="/v1/jobs/{job_id}", responses=DONE_PROBLEMS)
 _PEAK = 0.5  # probability of a moment that is shown
 _STRETCH_S = 120.0  # most seconds of boxes in one answer
 _ACTIONS = ("AU12", "AU04", "AU45", "pitch_deg", "yaw_deg", "mouth_openness")

@@ -33,7 +33,7 @@ from mien.service.worker import ANNOTATED
 from mien.timeline.smoothing import SMOOTH_S
 from mien.timeline.timeline import Timeline
 
-router = APIRouter(prefix="/v1/jobs/{job_id}", responses=DONE_PROBLEMS)
+router: APIRouter = APIRouter(prefix="/v1/jobs/{job_id}", responses=DONE_PROBLEMS)
 _BYTES, _ANY = "(bytes)", "application/octet-stream"
 _ROW = {
     "source": "interview.mp4",

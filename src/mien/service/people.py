@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,7 @@ from mien.service.done import DONE_PROBLEMS, done_job, raw_timeline
 from mien.service.problems import ProblemError, answered, described
 from mien.timeline.timeline import Timeline
 
-router = APIRouter(prefix="/v1/jobs/{job_id}/people", responses=DONE_PROBLEMS)
+router: APIRouter = APIRouter(prefix="/v1/jobs/{job_id}/people", responses=DONE_PROBLEMS)
 _EDITS, _MOST = "people.json", 10_000
 _NOBODY = -1
 _lock = Lock()  # of the one server: two changes at once must both be kept
@@ -34,7 +34,7 @@ _Name = Annotated[str, StringConstraints(strip_whitespace=True, max_length=80)]
 class Edit(BaseModel):
     """One change: a name, people that are one, one that is two, or one that is not to be shown."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True)
 
     change: Literal["name", "merge", "split", "hide", "show"]
     person: Annotated[int, Field(ge=0, description="Number of the person, its track_id.")]

@@ -28,11 +28,11 @@ class Service:
 
     def __init__(self, settings: ServiceSettings) -> None:
         self.settings = settings
-        self.store = JobStore(settings.data)
-        self.delivery = Delivery(settings)
-        self.webhooks = Webhooks(self.store, settings.data, settings.webhook_hosts)
-        self.analyzers = Analyzers()
-        self.batcher = Batcher(self.analyzers, waiting=settings.limits.waiting_images)
+        self.store: JobStore = JobStore(settings.data)
+        self.delivery: Delivery = Delivery(settings)
+        self.webhooks: Webhooks = Webhooks(self.store, settings.data, settings.webhook_hosts)
+        self.analyzers: Analyzers = Analyzers()
+        self.batcher: Batcher = Batcher(self.analyzers, waiting=settings.limits.waiting_images)
         self.streams = 0
         self.metrics: Metrics = Metrics(
             self.store, lambda: self.batcher.waiting, lambda: self.streams

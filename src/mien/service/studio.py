@@ -9,7 +9,7 @@ from fastapi.responses import FileResponse
 
 from mien.service.problems import ProblemError
 
-router = APIRouter()
+router: APIRouter = APIRouter()
 FOLDER = Path(__file__).parent / "studio"
 _TYPES = {
     ".html": "text/html",

@@ -77,7 +77,7 @@ def check_version(
         )
 
 
-router = APIRouter(tags=["uploads"])
+router: APIRouter = APIRouter(tags=["uploads"])
 _VERSIONED = [Depends(check_version)]
 _OFFSET = {"Upload-Offset": {"schema": {"type": "integer"}, "example": 8_388_608}}
 _UNTIL = {

@@ -36,7 +36,7 @@ from mien.service.problems import (
 )
 from mien.service.state import Service, service_of
 
-router = APIRouter()
+router: APIRouter = APIRouter()
 _CHUNK = 1 << 20
 _PATH_BYTES = 10_000  # of a request that names a path
 _EVENT_S, _HEARTBEAT_S = 0.5, 15.0

@@ -59,10 +59,10 @@ Examples:
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for group, commands in _GROUPS.items():
-    for command in commands:
-        name = command.__name__.replace("_", "-")
-        app.command(name, cls=Command, rich_help_panel=group)(with_exit_code(command))
+for _group, _commands in _GROUPS.items():
+    for _command in _commands:
+        _name = _command.__name__.replace("_", "-")
+        app.command(_name, cls=Command, rich_help_panel=_group)(with_exit_code(_command))
 app.add_typer(batch.app, name="batch", rich_help_panel="Analyze")
 app.add_typer(models.app, name="models", rich_help_panel="Models")
 

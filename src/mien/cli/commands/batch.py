@@ -12,7 +12,7 @@ from mien.cli.command_group import BatchGroup, Command
 from mien.cli.exit_codes import SOME_FAILED, extra, with_exit_code
 from mien.errors import UsageError
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     cls=BatchGroup,
     help="""Analyze very many files, on one machine or on many.
 
