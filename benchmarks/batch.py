@@ -1,6 +1,6 @@
 """Batches: speed a core, overhead of manifest and shards, memory, and cost of large numbers.
 
-    python benchmarks/batch.py [--photos 4000] [--videos 20] [--listing 1000000]
+    python benchmarks/batch.py [--photos 4000] [--videos 20] [--listing 1000000] [--ray]
 
 Every figure is a ratio of runs on the same machine, one after the other: `mien batch` with one
 worker and with one per processor against `EmotionAnalyzer.run` on one thread in one process;
@@ -82,6 +82,38 @@ assert len(Manifest(Path(sys.argv[1])).items(shards - 1)) <= 500
 """
 
 
+_STEADY = """
+import sys, time
+from mien.batch import BatchFolder, BatchOptions, Workers, begin
+from mien.batch.rays import on_ray
+folder = BatchFolder(sys.argv[2])
+plan, _ = begin(folder, [sys.argv[1]], BatchOptions())
+ends = []
+if sys.argv[3] == "ray":
+    import ray
+    from ray.cluster_utils import Cluster
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    cluster.add_node(num_cpus=1)
+    ray.init(address=cluster.address, log_to_driver=False)
+    events = on_ray(folder, plan.options, range(plan.shards))
+else:
+    events = Workers(folder, plan.options, 2).run(range(plan.shards))
+for event in events:
+    if event.record is not None:
+        ends.append((time.monotonic(), event.record.images + event.record.frames))
+# From the first shards of both processes to the last but one: without start and end.
+inner = ends[2:-1]
+rate = sum(n for _, n in inner) / (inner[-1][0] - ends[1][0])
+open(sys.argv[2] + ".rate", "w").write(str(rate))
+"""
+
+
+def steady(place: Path, out: Path, engine: str) -> float:
+    """Images a second of two processes once they run, here or on a Ray cluster of two nodes."""
+    timed(_STEADY, place, out, engine)
+    return float(out.with_suffix(".rate").read_text())
+
+
 def main() -> None:
     """Run everything and print a line for each."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -89,6 +121,7 @@ def main() -> None:
     parser.add_argument("--videos", type=int, default=20)
     parser.add_argument("--listing", type=int, default=1_000_000)
     parser.add_argument("--manifest", type=int, default=10_000_000)
+    parser.add_argument("--ray", action="store_true")
     options = parser.parse_args()
     cores = len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as temporary:
@@ -127,6 +160,9 @@ def main() -> None:
         share = (one[1] - less[1]) / (inputs - inputs // 10) / (less[1] / (inputs // 10))
         print(f"cost of a further input against one of the first tenth: {share:.2f}")
         print(f"listing, manifest and status: {again[0] / one[0]:.3f} of the run")
+        if options.ray:
+            here, on_ray = (steady(many, folder / name, name) for name in ("here", "ray"))
+            print(f"Ray, two nodes of one core: {on_ray:.0f} images/s, {on_ray / here:.2f} of here")
         if options.listing:
             place = folder / "million"
             for number in range(options.listing):

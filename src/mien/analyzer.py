@@ -136,12 +136,10 @@ class EmotionAnalyzer:
                 )
         labels = self.classifier.labels
         self.labels: tuple[str, ...] = tuple(name for name in labels if name not in self.without)
-        self.uncertain_below: float
-        self.min_score: float | None
-        self.uncertain_below, self.min_score = uncertain_below, min_score
-        self.batch_size: int
-        self.threads: int | None
-        self.batch_size, self.threads = batch_size, threads
+        self.uncertain_below: float = uncertain_below
+        self.min_score: float | None = min_score
+        self.batch_size: int = batch_size
+        self.threads: int | None = threads
         chosen = None if prior is None else load_prior(prior, self.classifier)
         # They run beside detector and classifier, and would only take threads from these.
         models = load_face_models(also, threads=threads or 1)

@@ -8,12 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mien.errors import UsageError
 from mien.plots.panels import (
     FOOT,
     GUTTER,
     PANEL,
-    RIGHT,
     SPACE,
     TITLE,
     UNFIT,
@@ -22,7 +20,7 @@ from mien.plots.panels import (
     shades,
     time_axis,
 )
-from mien.plots.svg import document, number, paint, path, text, time_bins, time_span, xml_text
+from mien.plots.svg import document, number, paint, path, text, time_bins, xml_text
 from mien.plots.values import ActionCurve, Plot
 from mien.types import Floats
 
@@ -69,11 +67,7 @@ def actions_plot(
     Raises:
         UsageError: the span ends before it begins, or the plot is too narrow.
     """
-    if width < 240:
-        raise UsageError(f"a plot of curves is at least 240 wide, got {width}.")
-    unfit = [np.reshape(person.unfit, -1) for person in people]
-    times = [*(person.times for person in people), *unfit]
-    axis = TimeAxis(*time_span(times, span), GUTTER, width - RIGHT)
+    axis = TimeAxis.of(people, span, width)
     actions = tuple(dict.fromkeys(name for person in people for name in person.actions))
     every = (*actions, *ANGLES)
     key, y = _legend(people, actions, names or {}, width, TITLE if title else 0)

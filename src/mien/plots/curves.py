@@ -10,12 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mien.errors import UsageError
 from mien.plots.panels import (
     FOOT,
     GUTTER,
     PANEL,
-    RIGHT,
     SPACE,
     TITLE,
     UNFIT,
@@ -34,7 +32,6 @@ from mien.plots.svg import (
     path,
     text,
     time_bins,
-    time_span,
     xml_text,
 )
 from mien.plots.values import PersonCurve, Plot
@@ -100,11 +97,7 @@ def timeline_plot(
     Raises:
         UsageError: the span ends before it begins, or the plot is too narrow.
     """
-    if width < 240:
-        raise UsageError(f"a plot of curves is at least 240 wide, got {width}.")
-    unfit = [np.reshape(person.unfit, -1) for person in people]
-    times = [*(person.times for person in people), *unfit]
-    axis = TimeAxis(*time_span(times, span), GUTTER, width - RIGHT)
+    axis = TimeAxis.of(people, span, width)
     curves = [_curve(person, axis) for person in people]
     head = text(GUTTER, 14, title, size=15, more='font-weight="600"') if title else ""
     key, y = _legend(people, curves, width, TITLE if title else 0)

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mien.plots.svg import label_width, number, text, time_ticks
+from mien.errors import UsageError
+from mien.plots.svg import label_width, number, text, time_span, time_ticks
+from mien.plots.values import ActionCurve, PersonCurve
 from mien.types import Floats
 
 #: Beside the panels: tick labels of values, half of a tick label of time.
@@ -28,6 +30,24 @@ class TimeAxis:
     end: float
     left: float
     right: float
+
+    @classmethod
+    def of(
+        cls,
+        people: Sequence[PersonCurve] | Sequence[ActionCurve],
+        span: tuple[float, float] | None,
+        width: int,
+    ) -> TimeAxis:
+        """The axis that all panels of a plot share.
+
+        Raises:
+            UsageError: the span ends before it begins, or the plot is too narrow.
+        """
+        if width < 240:
+            raise UsageError(f"a plot of curves is at least 240 wide, got {width}.")
+        unfit = [np.reshape(person.unfit, -1) for person in people]
+        times = [*(person.times for person in people), *unfit]
+        return cls(*time_span(times, span), GUTTER, width - RIGHT)
 
     def x(self, time_s: Floats | float) -> Floats:
         """Where these seconds are."""
