@@ -60,6 +60,8 @@ def on_ray(folder: BatchFolder, options: BatchOptions, shards: Iterable[int]) ->
                 actor = free.pop() if free else make.remote(str(folder), options)
                 shard = waiting.popleft()
                 busy[actor.do.remote(shard)] = actor, shard
+            while free and not waiting:  # its processor may be what a new actor waits for
+                ray.kill(free.pop())
             done, _ = ray.wait(list(busy), timeout=2.0)
             for reference in done:
                 actor, shard = busy.pop(reference)
