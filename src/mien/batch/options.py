@@ -23,6 +23,7 @@ class BatchOptions:
         also: further columns: affect, actions, age, gender.
         heads: files of ``mien train-head``.
         fps, every, width: which frames of videos, and how large, see `VideoOptions`.
+        max_pixels: of the largest image; None for the usual limit.
     """
 
     detector: str = DEFAULT_DETECTOR
@@ -34,6 +35,7 @@ class BatchOptions:
     fps: float | None = None
     every: int = 1
     width: int | None = None
+    max_pixels: int | None = None
 
     @classmethod
     def from_table(cls, table: dict[str, Any]) -> BatchOptions:
@@ -56,13 +58,16 @@ class BatchOptions:
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
     def analyzer(self, threads: int | None = None) -> EmotionAnalyzer:
-        """The analyzer that they ask for, with so many threads.
+        """The analyzer that they ask for, with so many threads, in a process with their limit.
 
         Raises:
             UsageError, ModelError: as of `mien.EmotionAnalyzer`.
         """
         from mien.analyzer import EmotionAnalyzer
+        from mien.media.limits import allow
 
+        if self.max_pixels is not None:
+            allow(self.max_pixels)
         return EmotionAnalyzer(
             self.detector,
             self.model,

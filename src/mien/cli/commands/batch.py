@@ -110,7 +110,7 @@ def run(
     also = (*options.names(attributes, ATTRIBUTES), *(n for n, asked in flags.items() if asked))
     chosen = BatchOptions(
         detector.lower(), model, min_score, tuple(without or ()), also,
-        tuple(str(path.absolute()) for path in head or ()), fps, every, width,
+        tuple(str(path.absolute()) for path in head or ()), fps, every, width, max_pixels,
     )  # fmt: skip
     task = _task(shard) or task_of_environment()
     folder = BatchFolder(output)
