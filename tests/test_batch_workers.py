@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +95,23 @@ def test_a_stuck_process_is_ended(
     monkeypatch.setenv("DEADLY", "sleep")
     with pytest.raises(MienError, match="did nothing for 0 minutes before it read an input"):
         do_one(folder, plan.options)
+
+
+def test_a_script_needs_no_guard(photo: Path, tmp_path: Path) -> None:
+    script = (
+        "from mien.batch import *\n"
+        f"folder = BatchFolder({str(tmp_path / 'out')!r})\n"
+        f"plan, _ = begin(folder, [{str(photo)!r}], BatchOptions())\n"
+        "with Workers(folder, plan.options, 1) as running:\n"
+        "    print([event.record.faces for event in running.run([0]) if event.record])\n"
+    )
+    (tmp_path / "script.py").write_text(script)
+    for call, text in (([str(tmp_path / "script.py")], ""), (["-"], script)):
+        ran = subprocess.run(
+            [sys.executable, *call], input=text, capture_output=True, text=True, check=False
+        )
+        assert ran.stdout.strip() == "[1]", ran.stderr
+        shutil.rmtree(tmp_path / "out")
 
 
 def test_a_command_with_a_broken_model_is_one_sentence(photo: Path, tmp_path: Path) -> None:

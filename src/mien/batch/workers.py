@@ -13,9 +13,10 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
+from types import ModuleType
 from typing import Any, NamedTuple, Self
 
 from mien.batch.folder import BatchFolder
@@ -161,7 +162,8 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.place, other = context.Pipe()
         self._process = context.Process(target=_work, args=(other, *self._arguments), daemon=True)
-        self._process.start()
+        with _no_main():
+            self._process.start()
         other.close()
         self.heard = time.monotonic()
 
@@ -215,6 +217,20 @@ class _Worker:
         self.place.close()
         self._process.kill()
         self._process.join(5)
+
+
+@contextmanager
+def _no_main() -> Iterator[None]:
+    """A process that starts now does not run the caller's script again, as `spawn` would.
+
+    Its script may have no ``if __name__ == "__main__"``, or be a notebook or standard input.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def processors() -> int:
