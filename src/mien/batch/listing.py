@@ -1,6 +1,6 @@
 """Lists the inputs of a batch: folders, patterns, stores, lists of paths, tables, and tar files.
 
-Kinds are told by the extensions of names, so that a million files need not be opened.
+The extension of a name decides the kind, so that a million files need not be opened.
 """
 
 from __future__ import annotations

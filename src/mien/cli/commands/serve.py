@@ -37,7 +37,7 @@ def serve(
         Path | None, option("FOLDER", "Folder whose videos may be named by path.")
     ] = None,
     webhook_host: Annotated[
-        list[str] | None, option("HOST", "Server to be told of ended jobs; repeatable.")
+        list[str] | None, option("HOST", "Server that webhooks may call; repeatable.")
     ] = None,
     redis: Redis = None,
     no_worker: Annotated[
