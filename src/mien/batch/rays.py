@@ -48,14 +48,14 @@ def on_ray(folder: BatchFolder, options: BatchOptions, shards: Iterable[int]) ->
 
     if not ray.is_initialized():
         ray.init(log_to_driver=False, logging_level=logging.ERROR)
+    resources: Any = ray.cluster_resources
     make: Any = ray.remote(num_cpus=1, max_restarts=0)(_Shards)
     waiting, lost = deque(shards), dict[int, int]()
     free: list[Any] = []
     busy: dict[Any, tuple[Any, int]] = {}
     try:
         while waiting or busy:
-            cluster: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-            actors = max(1, int(cluster.get("CPU", 1)))
+            actors = max(1, int(resources().get("CPU", 1)))
             while waiting and len(busy) < actors:
                 actor = free.pop() if free else make.remote(str(folder), options)
                 shard = waiting.popleft()
