@@ -66,6 +66,12 @@ def test_a_second_call_does_what_is_missing(inputs: Path, tmp_path: Path) -> Non
         merge(*read_batch(str(out)), tmp_path / "t.parquet")
     merge(*read_batch(str(out)), tmp_path / "t.parquet", partly=True)
     assert not run(out, inputs).missing
+    merge(*read_batch(str(out)), tmp_path / "t.parquet")  # that of fewer shards is replaced
+    shutil.copy(tmp_path / "t.parquet", tmp_path / "other.parquet")
+    other = pd.read_parquet(tmp_path / "other.parquet").assign(source="another.jpg")
+    other.to_parquet(tmp_path / "other.parquet")
+    with pytest.raises(UsageError, match=r"has rows of another\.jpg that would be lost"):
+        merge(*read_batch(str(out)), tmp_path / "other.parquet")
     assert {path: path.stat().st_mtime_ns for path in before} == before
     run(tmp_path / "whole", inputs)
     equal(merged(out, tmp_path / "a.parquet"), merged(tmp_path / "whole", tmp_path / "b.parquet"))

@@ -222,6 +222,11 @@ class Manifest:
         self._group = -1
         self._rows: Any = None
 
+    def names(self) -> Iterator[str]:
+        """The names of all inputs."""
+        for batch in self._file.iter_batches(_ROWS, columns=["name"]):
+            yield from batch.column(0).to_pylist()
+
     def items(self, shard: int) -> list[Item]:
         """The inputs of one shard."""
         import pyarrow.compute as pc

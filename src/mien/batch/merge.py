@@ -18,7 +18,7 @@ from mien.batch.shard import FACES, IMAGES, OVERLAPS, PLACES, file_name
 from mien.errors import InputError, UsageError
 from mien.files import check_output
 from mien.results.files import AnalysisFiles, writable_target
-from mien.results.writer import GrowingTable, check_table
+from mien.results.writer import GrowingTable, check_table, finish_together
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,13 +60,13 @@ def merge(
     files = AnalysisFiles(writable_target(target))
     shards = sorted(status.done)
     first = dict(_tables(folder, shards[0]))
-    for path, name in ((files.faces, FACES), (files.images, IMAGES)):
-        if not overwrite:
-            check_table(path, first[name].column_names, ())
-        else:
-            check_output(path, overwrite=True)
     with ExitStack() as stack:
         manifest = Manifest(stack.enter_context(folder.local(MANIFEST)))
+        for path, name in ((files.faces, FACES), (files.images, IMAGES)):
+            if overwrite:
+                check_output(path, overwrite=True)
+            else:  # an earlier table of this batch may be replaced, nothing else
+                check_table(path, first[name].column_names, manifest.names())
         joiner = TrackJoiner()
         growing: dict[str, GrowingTable] = {}
         for name, out in ((IMAGES, files.images), (FACES, files.faces)):
@@ -81,13 +81,7 @@ def merge(
                 growing[name].append(table)
         progress(len(shards), len(shards))
         tables = [growing[FACES], growing[IMAGES]]
-        for one in reversed(tables):
-            one.seal()
-        with ExitStack() as names:
-            for one in tables:
-                names.enter_context(one.publishing())
-        for one in tables:
-            one.discard()
+        finish_together(tables)
     return [files.faces, files.images]
 
 

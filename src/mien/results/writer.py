@@ -13,7 +13,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from csv import QUOTE_NONNUMERIC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -170,6 +170,20 @@ class GrowingTable:
             self.leave()
 
 
+def finish_together(files: Sequence[GrowingTable]) -> None:
+    """Give tables that belong together their names: all of them, or none.
+
+    The last one is marked as whole first, the first one takes its name last.
+    """
+    for file in reversed(files):
+        file.seal()
+    with ExitStack() as names:
+        for file in files:
+            names.enter_context(file.publishing())
+    for file in files:
+        file.discard()
+
+
 def check_table(
     target: Path, columns: Iterable[str], sources: Iterable[str], rows: int | None = None
 ) -> None:
@@ -190,11 +204,12 @@ def check_table(
         old_columns, old_sources, old_rows = _contents(target)
     except (OSError, ValueError, TypeError, KeyError, MienError) as error:
         raise UsageError(f"{target} exists and is no table of mien's: {advice}.") from error
-    further = [name for name in old_columns if name not in set(columns)]
+    kept, known = set(columns), set(sources)
+    further = [name for name in old_columns if name not in kept]
     if further:
         names = ", ".join(further[:5])
         raise UsageError(f"{target} has columns that would be lost ({names}): {advice}.")
-    lost = [name for name in old_sources if name not in set(sources)]
+    lost = [name for name in old_sources if name not in known]
     if lost:
         raise UsageError(f"{target} has rows of {lost[0]} that would be lost: {advice}.")
     if rows is not None and rows < old_rows:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -15,7 +15,7 @@ from mien.results.embeddings import KINDS, EmbeddingsWriter
 from mien.results.peaks import PeaksWriter
 from mien.results.result import Result
 from mien.results.tables import IMAGE_DTYPES, TableWriter, face_dtypes
-from mien.results.writer import GrowingTable
+from mien.results.writer import GrowingTable, finish_together
 from mien.sinks.base import Described
 from mien.sinks.checkpoint import Checkpoint, Rows
 
@@ -182,13 +182,7 @@ class _Tables:
         if self._peaks is not None:
             self._peaks.flush()
         files = self._all()
-        for file in reversed(files):
-            file.seal()
-        with ExitStack() as names:
-            for file in files:
-                names.enter_context(file.publishing())
-        for file in files:
-            file.discard()
+        finish_together(files)
         return [file.target for file in files]
 
     def leave(self) -> None:
