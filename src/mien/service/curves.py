@@ -140,16 +140,11 @@ def _thinned(
     step = max(end / points, 1e-3)
     places = (fit["time_s"] / step).astype(int)
     means = fit[names].astype("float64").groupby(places).mean()
-    grid = range(int(first / step), int(last / step) + 1)
+    known = means.index.to_numpy()
     # A gap is shown where a person is away for longer than between two frames.
-    if len(means) > 1:
-        gap = max(1.0, 2.5 * float(np.median(np.diff(means.index.to_numpy()))))
-        known = means.index.to_numpy()
-        breaks = known[1:][np.diff(known) > gap]
-        grid_used = sorted({*known.tolist(), *(int(at) - 1 for at in breaks)})
-    else:
-        grid_used = [*means.index, *grid[:1]][:1]
-    means = means.reindex(grid_used)
+    gap = max(1.0, 2.5 * float(np.median(np.diff(known)))) if len(known) > 1 else 1.0
+    breaks = known[1:][np.diff(known) > gap] - 1
+    means = means.reindex(np.union1d(known, breaks))
     return {
         "first_s": first,
         "last_s": last,
