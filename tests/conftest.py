@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -63,3 +64,17 @@ def plain_faces_are_fit() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mien.faces.quality.MIN_SHARPNESS", 0.0)
         yield
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Any, Any]]:
+    """An S3 server with a bucket ``faces``: its switch for failures, and a client."""
+    from helpers.s3 import s3_server
+
+    from mien import stores
+
+    stores.open_store.cache_clear()
+    with s3_server(monkeypatch) as (front, client):
+        client.create_bucket(Bucket="faces")
+        yield front, client
+    stores.open_store.cache_clear()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import json
 import tempfile
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -16,10 +15,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers.command import run_mien
-from helpers.s3 import Faulty, s3_server
+from helpers.s3 import Faulty
 from helpers.videos import outcome, write_video
 
-from mien import stores
 from mien.errors import InputError, InputNotFoundError
 from mien.media import remote
 from mien.media.frame_reader import FrameReader
@@ -31,16 +29,7 @@ FRAMES = 20
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[type[Faulty], Any]]:
-    stores.open_store.cache_clear()
-    with s3_server(monkeypatch) as (front, client):
-        client.create_bucket(Bucket="faces")
-        yield front, client
-    stores.open_store.cache_clear()
-
-
-@pytest.fixture
-def filled(server: tuple[type[Faulty], Any], tmp_path: Path) -> type[Faulty]:
+def filled(s3: tuple[type[Faulty], Any], tmp_path: Path) -> type[Faulty]:
     """A bucket with a video, two images, and what is left out."""
     write_image(tmp_path / "a.png", np.full((40, 60, 3), 90, np.uint8))
     video = write_video(tmp_path / "v.mp4", frames=FRAMES)
@@ -54,8 +43,8 @@ def filled(server: tuple[type[Faulty], Any], tmp_path: Path) -> type[Faulty]:
         "study/.hidden.png": image,
         "studies/x.png": image,
     }.items():
-        server[1].put_object(Bucket="faces", Key=key, Body=data)
-    return server[0]
+        s3[1].put_object(Bucket="faces", Key=key, Body=data)
+    return s3[0]
 
 
 def test_folders_and_patterns(filled: object) -> None:

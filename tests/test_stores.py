@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.s3 import Faulty, s3_server
+from helpers.s3 import Faulty
 
 from mien import stores
 from mien.errors import InputError, InputNotFoundError, UsageError
 
 
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[type[Faulty], Any]]:
-    stores.open_store.cache_clear()
-    with s3_server(monkeypatch) as (front, client):
-        client.create_bucket(Bucket="faces")
-        yield front, client
-    stores.open_store.cache_clear()
-
-
-def test_files_are_written_listed_read_and_deleted(server: object, tmp_path: Path) -> None:
+def test_files_are_written_listed_read_and_deleted(s3: object, tmp_path: Path) -> None:
     big = tmp_path / "big.bin"
     big.write_bytes(bytes(range(256)) * (9 << 12))  # 9 MB
     stores.write("s3://faces/a/big.bin", big)
@@ -58,17 +48,17 @@ def test_files_are_written_listed_read_and_deleted(server: object, tmp_path: Pat
         ("?/?/?.jpg", ["a/b/3.jpg"]),
     ],
 )
-def test_patterns(pattern: str, names: list[str], server: tuple[Any, Any]) -> None:
+def test_patterns(pattern: str, names: list[str], s3: tuple[Any, Any]) -> None:
     for name in ("1.jpg", "a/2.jpg", "a/b/3.jpg", "a/n.txt"):
-        server[1].put_object(Bucket="faces", Key=name, Body=b"1")
+        s3[1].put_object(Bucket="faces", Key=name, Body=b"1")
     found = [file.address for file in stores.listed(f"s3://faces/{pattern}")]
     assert found == [f"s3://faces/{name}" for name in names]
 
 
 def test_a_listing_is_read_page_by_page(
-    server: tuple[type[Faulty], Any], monkeypatch: pytest.MonkeyPatch
+    s3: tuple[type[Faulty], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    front, client = server
+    front, client = s3
     for number in range(1200):
         client.put_object(Bucket="faces", Key=f"{number:04}.jpg", Body=b"")
     pages: list[str] = []
@@ -86,8 +76,8 @@ def test_a_listing_is_read_page_by_page(
     assert len(pages) == 2
 
 
-def test_throttling_and_lost_connections_are_overcome(server: tuple[type[Faulty], Any]) -> None:
-    front, client = server
+def test_throttling_and_lost_connections_are_overcome(s3: tuple[type[Faulty], Any]) -> None:
+    front, client = s3
     content = {f"{n}.bin": bytes([n]) * 30_000 for n in range(60)}
     for name, data in content.items():
         client.put_object(Bucket="faces", Key=name, Body=data)
@@ -102,7 +92,7 @@ def test_throttling_and_lost_connections_are_overcome(server: tuple[type[Faulty]
 
 
 def test_failures_are_one_sentence(
-    server: tuple[type[Faulty], Any], monkeypatch: pytest.MonkeyPatch
+    s3: tuple[type[Faulty], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(InputNotFoundError, match=r"^There is no s3://faces/none\.jpg\.$"):
         stores.read("s3://faces/none.jpg")
@@ -114,7 +104,7 @@ def test_failures_are_one_sentence(
         stores.open_store("hf://datasets/a/b").write("c", b"")
     monkeypatch.setattr(stores, "RETRY_S", 1.0)
     stores.open_store.cache_clear()
-    server[0].share = 2.0
+    s3[0].share = 2.0
     with pytest.raises(InputError, match=r"^s3://faces/a cannot be reached: .*check the address"):
         stores.read("s3://faces/a")
 
