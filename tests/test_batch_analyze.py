@@ -28,12 +28,17 @@ def test_a_batch_of_anything(photo: Path, astronaut: np.ndarray, tmp_path: Path)
     assert np.isnan(rows["happiness"][4:]).all()
     assert "bad.jpg is a text file" in rows["error"][4]
     assert "valence" in rows
-    table = pickle.loads(pickle.dumps(analyze))(pd.DataFrame(batch))
+    assert rows["emotion"][5] == rows["error"][0] == ""
+    assert rows["fit"][5] is None
+    part = pd.DataFrame(batch, index=range(7, 13))  # as the partitions of a larger table
+    table = pickle.loads(pickle.dumps(analyze))(part)
+    assert table["id"].tolist() == list("abcdef")
+    assert table.dtypes.equals(analyze(part.head(0)).dtypes)
     assert isinstance(table, pd.DataFrame)
     assert list(table.columns) == list(rows)
     assert list(rows) == [*analyze.columns, "id"]
     empty = analyze({"image": [], "id": []})
-    assert list(empty)[:3] == ["source", "frame", "time_s"]
+    assert list(empty) == list(rows)
     assert len(empty["source"]) == 0
 
 

@@ -76,7 +76,7 @@ class Analyze:
         rows = self._rows(batch)
         if not isinstance(batch, Mapping):
             return rows
-        return {str(name): rows[name].to_numpy(_plain(rows[name])) for name in rows.columns}
+        return {str(name): _plain(rows[name]) for name in rows.columns}
 
     @property
     def columns(self) -> dict[str, str]:
@@ -98,6 +98,7 @@ class Analyze:
 
         analyzer = self._loaded()
         values = [_image(value) for value in batch[self.column]]
+        kept = {name: list(batch[name]) for name in self.keep}
         tables = []
         for number, result in enumerate(analyzer.analyze(_named(values))):
             faces = to_dataframe([result.face_columns()], analyzer.labels)
@@ -106,10 +107,12 @@ class Analyze:
                 faces["source"] = result.source
             faces["status"], faces["error"] = result.status, result.error
             for name in self.keep:
-                faces[name] = [batch[name][number]] * len(faces)
+                faces[name] = [kept[name][number]] * len(faces)
             tables.append(faces)
         kinds = self.columns
         empty = pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})
+        for name in self.keep:  # so that a batch of nothing has the same columns
+            empty[name] = pd.Series(batch[name])
         joined = pd.concat(tables, ignore_index=True) if tables else empty
         loose = {"int64": "Int64"}  # a row without a face has no number of one
         kinds = {name: loose.get(kind, kind) for name, kind in kinds.items()}
@@ -141,8 +144,15 @@ def _named(values: Sequence[Any]) -> Any:
 
 
 def _plain(column: pd.Series) -> Any:
-    """The NumPy type of a column for pipelines that know nothing of pandas."""
+    """A column as an array for pipelines that know nothing of pandas.
+
+    Missing texts are empty, since some pipelines take the type of a column from its first values.
+    """
+    import pandas as pd
+
     kind = str(column.dtype)
-    if kind in ("string", "boolean", "object"):
-        return object
-    return np.float64 if kind == "Int64" else kind
+    if kind == "string":
+        return column.fillna("").to_numpy(object)
+    if kind == "boolean":
+        return np.array([None if pd.isna(value) else bool(value) for value in column], object)
+    return column.to_numpy(np.float64 if kind == "Int64" else None)
