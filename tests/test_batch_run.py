@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from pathlib import Path
 
@@ -19,10 +20,12 @@ from helpers.command import run_mien
 from helpers.s3 import s3_server
 from helpers.videos import write_video
 
-from mien import TableSink, stores
+from mien import EmotionAnalyzer, TableSink, read_image, stores
 from mien.batch import BatchFolder, BatchOptions, Status, begin, manifest, merge, read_batch
 from mien.batch.run import share_of, task_of_environment
+from mien.batch.shard import ShardRun
 from mien.errors import InputError, UsageError
+from mien.media.inputs import Input
 
 
 @pytest.fixture
@@ -48,8 +51,6 @@ def test_the_rows_are_those_of_one_run(inputs: Path, tmp_path: Path) -> None:
     assert (status.total("images"), status.total("frames"), status.total("faces")) == (10, 25, 10)
     assert status.total("failed") == 1
     assert [name for name, _ in status.errors()] == [str(inputs / "broken.jpg")]
-    from mien import EmotionAnalyzer
-
     analyzer = EmotionAnalyzer()
     analyzer.run(str(inputs), TableSink(tmp_path / "t.parquet", analyzer))
     equal(merged(tmp_path / "out", tmp_path / "m.parquet"), tables(tmp_path / "t.parquet"))
@@ -113,6 +114,86 @@ def test_nothing_of_the_user_s_is_in_the_way(photo: Path, tmp_path: Path) -> Non
     with pytest.raises(UsageError, match="damaged or of another version"):
         read_batch(str(tmp_path / "out"))
     assert (tmp_path / "mine" / "notes.txt").read_text() == "mine"
+
+
+def test_only_an_unfinished_beginning_is_taken_over(photo: Path, tmp_path: Path) -> None:
+    """Records without a plan are of nobody knows which inputs; a folder "images" is the user's."""
+    photos(tmp_path / "in", photo, 1)
+    out = tmp_path / "out"
+    run(out, tmp_path / "in")
+    (out / "batch.json").unlink()
+    with pytest.raises(UsageError, match="files that are not of a batch"):
+        run(out, tmp_path / "in")
+    photos(tmp_path / "data" / "images", photo, 1)
+    with pytest.raises(UsageError, match="files that are not of a batch"):
+        run(tmp_path / "data", tmp_path / "data" / "images")
+    begun = tmp_path / "begun"  # as a run leaves it that is killed between its two files
+    begun.mkdir()
+    shutil.copy(out / "manifest.parquet", begun)
+    assert not run(begun, tmp_path / "in").missing
+
+
+def test_merging_destroys_no_other_analysis(photo: Path, tmp_path: Path) -> None:
+    write_video(tmp_path / "v.mp4", [read_image(photo)] * 10)
+    out, target = tmp_path / "out", tmp_path / "t.parquet"
+    run(out, tmp_path / "v.mp4", options=BatchOptions(fps=5))
+    partial = target.with_name("t.parquet.partial")
+    partial.write_bytes(b"hours of work")
+    with pytest.raises(UsageError, match="of a run that was stopped"):
+        merge(*read_batch(str(out)), target)
+    assert (partial.read_bytes(), target.exists()) == (b"hours of work", False)
+    partial.unlink()
+    analyzer = EmotionAnalyzer()
+    analyzer.run(str(tmp_path / "v.mp4"), TableSink(target, analyzer))  # every frame
+    with pytest.raises(UsageError, match="5 more rows, to be lost"):
+        merge(*read_batch(str(out)), target)
+    assert len(pd.read_parquet(target)) == 10
+    assert merge(*read_batch(str(out)), target, overwrite=True)
+    assert len(pd.read_parquet(target)) == 5
+
+
+def test_a_task_begins_with_the_same_inputs(inputs: Path, tmp_path: Path) -> None:
+    """Tasks do not list everything again, but their arguments must be those of the batch."""
+    run(tmp_path / "out", inputs, shards=[])
+    folder = BatchFolder(tmp_path / "out")
+    assert begin(folder, [os.path.relpath(inputs)], BatchOptions(), check=False)[0].count == 13
+    with pytest.raises(UsageError, match=r"was begun with .*in: give the same inputs"):
+        begin(folder, [str(tmp_path / "elsewhere")], BatchOptions(), check=False)
+
+
+def test_a_limit_that_was_too_low_is_raised(photo: Path, tmp_path: Path) -> None:
+    photos(tmp_path / "in", photo, 1)
+    command = ("batch", tmp_path / "in", "-o", tmp_path / "out", "--workers", "1")
+    assert run_mien(*command, "--max-pixels", "1000").returncode == 3
+    done = run_mien(*command, "--max-pixels", "10000000", "--retry-failed")
+    assert (done.returncode, done.stderr.decode()) == (0, done.stderr.decode())
+    assert Status.of(*read_batch(str(tmp_path / "out"))).total("failed") == 0
+
+
+def test_names_need_not_be_utf_8(photo: Path, tmp_path: Path) -> None:
+    photos(tmp_path / "in", photo, 1)
+    os.rename(tmp_path / "in" / "0.jpg", os.fsencode(tmp_path / "in") + b"/Jos\xe9.jpg")
+    with tarfile.open(tmp_path / "t.tar", "w", encoding="latin-1") as file:
+        file.add(photo, "Jos\xe9.jpg")
+    status = run(tmp_path / "out", tmp_path / "in", tmp_path / "t.tar")
+    assert (status.total("images"), status.total("failed")) == (2, 0)
+
+
+def test_a_stretch_that_cannot_be_read_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"STRETCH_S": 4.0, "OVERLAP_S": 2.0, "SECONDS": 2.0}.items():
+        monkeypatch.setattr(manifest, name, value)
+    write_video(tmp_path / "v.mp4", [np.full((64, 64, 3), 128, np.uint8)] * 120)
+    run(tmp_path / "out", tmp_path / "v.mp4", shards=[0])
+    (tmp_path / "v.mp4").rename(tmp_path / "away.mp4")
+    folder, plan = read_batch(str(tmp_path / "out"))
+    shard = ShardRun(folder, plan.options)
+    with folder.local("manifest.parquet") as path:
+        known = manifest.Manifest(path)
+    for number in (1, 2):
+        shard(number, known.items(number))
+    assert Status.of(folder, plan).total("failed") == 2
 
 
 def test_failed_inputs_are_tried_again(inputs: Path, photo: Path, tmp_path: Path) -> None:
@@ -216,6 +297,40 @@ def test_a_batch_in_a_store(photo: Path, tmp_path: Path, monkeypatch: pytest.Mon
     stores.open_store.cache_clear()
 
 
+def test_keys_that_look_like_patterns(
+    photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with s3_server(monkeypatch) as (_, client):
+        client.create_bucket(Bucket="odd")
+        for key in ("photo1.jpg", "photo[1].jpg", "photo*.jpg"):
+            client.upload_file(str(photo), "odd", f"in/{key}")
+        status = run(tmp_path / "out", "s3://odd/in/")
+        assert (status.total("images"), status.total("failed")) == (3, 0)
+        faces, _ = merged(tmp_path / "out", tmp_path / "m.parquet")
+        assert sorted(faces["source"].str.rsplit("/").str[-1]) == [
+            "photo*.jpg", "photo1.jpg", "photo[1].jpg",
+        ]  # fmt: skip
+
+
+def test_a_store_that_cannot_be_listed_begins_no_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of a folder would be taken for all of it."""
+    broken = Input("s3://b/p/", "image", "s3://b/p/", InputError("the store went away."))
+    whole = Input("s3://b/p/1.jpg", "image", "s3://b/p/1.jpg")
+    monkeypatch.setattr("mien.batch.listing.Inputs", lambda *a, **k: Listed([whole, broken]))
+    with pytest.raises(InputError, match="the store went away"):
+        run(tmp_path / "out", "s3://b/p/")
+    assert not (tmp_path / "out" / "batch.json").exists()
+
+
+class Listed(list[Input]):
+    """As `mien.media.inputs.Inputs`."""
+
+    def summary(self) -> str:
+        return ""
+
+
 def test_full_disks_and_lost_folders_are_one_sentence(inputs: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     run(out, inputs, shards=[0])
@@ -269,8 +384,6 @@ def test_long_videos_are_joined(
     write_video(tmp_path / "v.mp4", frames)
     status = run(tmp_path / "out", tmp_path / "v.mp4")
     assert status.shards == (3 if seconds < 4 else 1)
-    from mien import EmotionAnalyzer
-
     analyzer = EmotionAnalyzer(threads=1)
     analyzer.run(str(tmp_path / "v.mp4"), TableSink(tmp_path / "t.parquet", analyzer))
     faces, images = merged(tmp_path / "out", tmp_path / "m.parquet")

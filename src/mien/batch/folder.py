@@ -13,6 +13,8 @@ from mien import stores
 from mien.errors import InputError, InputNotFoundError, UsageError
 from mien.files import publish, writing
 
+_FIRST = "manifest.parquet"  # all that a run leaves that is stopped while it begins a batch
+
 
 class BatchFolder:
     """Reads and writes the files of a batch; several processes may write the same one at once.
@@ -94,7 +96,8 @@ class BatchFolder:
             UsageError: it is a file, or a folder with other files in it.
         """
         if self.stored:
-            others = any(True for _ in stores.listed(f"{self.root}/"))
+            top = f"{self.root}/"
+            others = any(f.address != self.path(_FIRST) for f in stores.listed(top))
         else:
             if os.path.lexists(self.root) and not os.path.isdir(self.root):
                 raise UsageError(f"{self.root} is a file: give a folder for the results.")
@@ -107,8 +110,7 @@ class BatchFolder:
             )
 
     def _unknown(self) -> Iterator[str]:
-        known = ("faces", "images", "overlaps", "done", "manifest.parquet")
-        return (n for n in os.listdir(self.root) if not n.startswith(".") and n not in known)
+        return (n for n in os.listdir(self.root) if not n.startswith(".") and n != _FIRST)
 
     @contextmanager
     def local(self, name: str) -> Iterator[Path | None]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien.batch.manifest import Item, in_stretches
-from mien.errors import InputError, UsageError
+from mien.errors import InputError, InputNotFoundError, UsageError
 from mien.media.formats import kind_by_name
 from mien.media.images import name_of
 from mien.media.inputs import Inputs, is_live
@@ -66,6 +66,8 @@ class Listing:
     def _files(self, paths: Iterable[str]) -> Iterator[Item]:
         inputs = Inputs(paths, once=False, by_name=True)
         for item in inputs:
+            if is_stored(item.place) and not isinstance(item.problem, InputNotFoundError | None):
+                raise item.problem  # of a part of a store nobody knows what is missing
             if item.kind == "stream" or (item.kind == "video" and is_live(item.place)):
                 raise UsageError(f"{item.name} is a live stream, which has no end: mien watch.")
             if item.kind == "image":
@@ -173,7 +175,7 @@ def _members(path: str) -> Iterator[Item]:
         with tarfile.open(path, "r:") as file:
             for member in file:
                 if member.isreg() and kind_by_name(member.name) == "image":
-                    name = f"{path}/{member.name}"
+                    name = name_of(f"{path}/{member.name}")
                     yield Item(name, path, "tar", member.offset_data, member.size)
     except (OSError, tarfile.TarError) as error:
         raise InputError(f"{path} cannot be read: {error}.") from error

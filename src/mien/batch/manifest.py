@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, fields, replace
 from itertools import pairwise
@@ -32,6 +33,7 @@ STRETCH_S = 600.0
 OVERLAP_S = 32.0
 _FORMAT = 1
 _ROWS = 65_536  # of the manifest that are in memory
+_PLACE = 1  # column of the paths
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ def schema() -> pa.Schema:
 
     kinds = {"str": pa.string(), "int": pa.int64(), "float": pa.float64()}
     columns = [pa.field(f.name, kinds[str(f.type)]) for f in fields(Item)]
+    columns[_PLACE] = pa.field("place", pa.binary())  # not every path is UTF-8
     return pa.schema([*columns, pa.field("shard", pa.int32())])
 
 
@@ -112,7 +115,7 @@ class Plan:
     """What a batch consists of.
 
     Attributes:
-        inputs: the arguments that it was begun with.
+        inputs: the arguments that it was begun with, paths absolute.
         options: how they are analyzed.
         settings: the same with the hashes of the models, as the tables have it.
         count: number of inputs and stretches.
@@ -169,7 +172,7 @@ def write_manifest(path: Path, items: Iterable[Item]) -> tuple[int, int, str]:
         for shard, item in numbered(items):
             row = (*astuple(item), shard)
             digest.update(repr(row).encode("utf-8", "surrogateescape"))
-            waiting.append(row)
+            waiting.append((*row[:_PLACE], os.fsencode(item.place), *row[_PLACE + 1 :]))
             count += 1
             if len(waiting) == _ROWS:
                 writer.write_table(_table(waiting))
@@ -239,5 +242,7 @@ class Manifest:
             if group != self._group:
                 self._group, self._rows = group, self._file.read_row_group(group)
             rows = self._rows.filter(pc.equal(self._rows["shard"], shard)).drop_columns(["shard"])
-            found += [Item(**row) for row in rows.to_pylist()]
+            found += [
+                Item(**{**row, "place": os.fsdecode(row["place"])}) for row in rows.to_pylist()
+            ]
         return found

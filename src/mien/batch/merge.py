@@ -16,7 +16,7 @@ from mien.batch.manifest import MANIFEST, OVERLAP_S, Item, Manifest, Plan
 from mien.batch.run import Status
 from mien.batch.shard import FACES, IMAGES, OVERLAPS, PLACES, file_name
 from mien.errors import InputError, UsageError
-from mien.files import check_output
+from mien.files import check_output, partial_path
 from mien.results.files import AnalysisFiles, writable_target
 from mien.results.writer import GrowingTable, check_table, finish_together
 
@@ -66,13 +66,15 @@ def merge(
             if overwrite:
                 check_output(path, overwrite=True)
             else:  # an earlier table of this batch may be replaced, nothing else
-                check_table(path, first[name].column_names, manifest.names())
+                rows = status.total("faces") if name == FACES else None
+                check_table(path, first[name].column_names, manifest.names(), rows)
+                _check_partial(path)
         joiner = TrackJoiner()
         growing: dict[str, GrowingTable] = {}
         for name, out in ((IMAGES, files.images), (FACES, files.faces)):
             like = first[name]
             growing[name] = GrowingTable(out, like[:0], _metadata(like))
-            stack.callback(growing[name].leave)
+            stack.callback(growing[name].discard)
         for count, shard in enumerate(shards):
             progress(count, len(shards))
             for name, table in _tables(folder, shard):
@@ -83,6 +85,15 @@ def merge(
         tables = [growing[FACES], growing[IMAGES]]
         finish_together(tables)
     return [files.faces, files.images]
+
+
+def _check_partial(target: Path) -> None:
+    partial = partial_path(target)
+    if partial.exists() and partial.stat().st_size:
+        raise UsageError(
+            f"{partial} is of a run that was stopped: choose another name, or replace it with "
+            "--overwrite (in Python: overwrite=True)."
+        )
 
 
 def _tables(folder: BatchFolder, shard: int) -> Iterator[tuple[str, pa.Table]]:

@@ -36,7 +36,8 @@ def begin(
         options: how they are analyzed.
         column: of tables with paths or images.
         counted: shows progress.
-        check: list the inputs of a batch that was begun again, to find out whether they changed.
+        check: list the inputs of a batch that was begun again, to find out whether they changed;
+            else only the arguments must be the same.
 
     Returns:
         the plan, and what was left out, in a sentence.
@@ -46,11 +47,12 @@ def begin(
         InputError: there is nothing among the inputs.
     """
     settings = {**options.analyzer(1).settings.to_metadata(), "frames": options.frames_setting}
-    listing = Listing([_absolute(item) for item in inputs], column, options.fps)
+    places = tuple(_absolute(item) for item in inputs)
+    listing = Listing(places, column, options.fps)
     known = Plan.read(folder)
     if known is None:
         folder.check_free()
-        known = _planned(folder, inputs, options, settings, counted(listing))
+        known = _planned(folder, places, options, settings, counted(listing))
         return known, listing.left_out
     for name in {**known.settings, **settings}:
         old, new = known.settings.get(name, "none"), settings.get(name, "none")
@@ -59,6 +61,11 @@ def begin(
             raise UsageError(
                 f"{folder} was begun with another {what} ({old}, now {new}): choose a new folder."
             )
+    if not check and places != known.inputs:
+        raise UsageError(
+            f"{folder} was begun with {', '.join(known.inputs)}: give the same inputs, or choose a "
+            "new folder."
+        )
     if check:
         count, digest = digest_of(counted(listing))
         if digest != known.digest:
@@ -71,7 +78,7 @@ def begin(
 
 def _planned(
     folder: BatchFolder,
-    inputs: Sequence[str],
+    inputs: tuple[str, ...],
     options: BatchOptions,
     settings: dict[str, str],
     items: Iterable[Item],
@@ -81,7 +88,7 @@ def _planned(
         count, shards, digest = write_manifest(path, items)
         if not count:
             raise InputError("there are no images or videos among the inputs.")
-        plan = Plan(tuple(inputs), options, settings, count, shards, digest)
+        plan = Plan(inputs, options, settings, count, shards, digest)
         # Whoever was quicker has written the same, or says now that it was something else.
         if (other := Plan.read(folder)) is not None:
             if other.digest != digest or other.settings != settings:

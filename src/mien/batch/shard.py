@@ -20,9 +20,10 @@ from mien.batch.manifest import Item, overlap_s
 from mien.batch.options import BatchOptions
 from mien.batch.reading import read_item
 from mien.errors import InputError, PluginError
-from mien.media.inputs import Inputs, failure
+from mien.media.inputs import Input, Inputs, failure
 from mien.results.result import Result
 from mien.sinks.tables import TableSink
+from mien.stores import is_stored
 from mien.types import Frame
 
 if TYPE_CHECKING:
@@ -148,7 +149,8 @@ class ShardRun:
                     if items[at].start_s >= 0 and at not in poisonous:
                         if result.time_s is None and result.index:  # the video is shorter than said
                             continue
-                        if (result.time_s or 0.0) < items[at].start_s - _SAME_S:
+                        early = items[at].start_s - _SAME_S
+                        if result.time_s is not None and result.time_s < early:
                             overlap.add(result)
                             continue
                     sink.write(result)
@@ -189,7 +191,10 @@ class ShardRun:
         """What the analyzer reads: a frame for an image, frames for a video."""
         if item.kind in ("tar", "parquet"):
             return Frame(item.name, partial(read_item, item))
-        (found,) = Inputs([item.place], once=False)
+        if is_stored(item.place):  # a key may look like a pattern, and was listed already
+            found = Input(item.name, "video" if item.kind == "video" else "image", item.place)
+        else:
+            (found,) = Inputs([item.place], once=False)
         if found.kind == "image" and not item.is_stretch:
             return found
         start = item.start_s - overlap_s(self._options.fps) if item.start_s >= 0 else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from typing import Annotated
 
@@ -123,14 +124,15 @@ def run(
     status = Status.of(folder, made)
     wanted = range(made.shards) if task is None else share_of(*task, made)
     again = set(status.failed) if retry_failed else set()
+    allowed = replace(made.options, max_pixels=max_pixels)  # the same images, or more of them
     todo = [number for number in wanted if number not in status.done or number in again]
     if todo and engine is Engine.ray:
         from mien.batch.rays import on_ray
 
         with extra("ray"):
-            batch_progress(on_ray(folder, made.options, todo), len(todo))
+            batch_progress(on_ray(folder, allowed, todo), len(todo))
     elif todo:
-        with Workers(folder, made.options, workers) as running:
+        with Workers(folder, allowed, workers) as running:
             batch_progress(running.run(todo), len(todo))
     failed = show_status(folder, made, Status.of(folder, made), wanted)
     if failed:
