@@ -136,8 +136,9 @@ def test_what_is_no_video_makes_no_job(service: RunningService, photo: Path, cli
     for body in (b"{", b"[]", b'{"path": 3}', b"[" * 9000, b'{"path": "' + b"x" * 20_000):
         json_kind = {"Content-Type": "application/json"}
         assert post("/v1/videos", content=body, headers=json_kind).status_code == 400
-    wrong = {"fps": 0}
-    assert post("/v1/videos", content=b"x", headers=kind, params=wrong).status_code == 400
+    for wrong in ({"fps": "0"}, {"end": "inf"}, {"start": "1e999"}):
+        real = clip.read_bytes()
+        assert post("/v1/videos", content=real, headers=kind, params=wrong).status_code == 400
     assert service.client.get("/v1/jobs").json()["total"] == before
     assert service.client.get("/readyz").status_code == 200
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
@@ -110,6 +111,17 @@ def test_asymmetry_over_time_is_missing_for_weak_smiles_and_turned_heads() -> No
     turned = acted({1: smile(left=0.9, right=0.3)}, yaw=-20)
     assert turned.asymmetry()["asymmetry"].isna().all()
     assert np.isnan(turned.actions()["asymmetry"].iloc[0])
+
+
+def test_asymmetry_is_that_of_the_face_also_relative_to_rest() -> None:
+    plain = acted({1: smile(left=0.9, right=0.3)})
+    faces = plain.faces.assign(
+        raw_mouthSmileLeft=plain.faces["mouthSmileLeft"],
+        raw_mouthSmileRight=plain.faces["mouthSmileRight"],
+        mouthSmileRight=plain.faces["mouthSmileRight"] - 0.4,  # this side sank
+    )
+    calibrated = replace(plain, faces=faces)
+    pd.testing.assert_frame_equal(calibrated.asymmetry(), plain.asymmetry())
 
 
 def test_actions_with_sides() -> None:

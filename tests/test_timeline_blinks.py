@@ -66,6 +66,12 @@ def test_slow_frames_have_no_number_of_blinks() -> None:
     assert rates["closed_share"].iloc[0] == pytest.approx(0.02)
 
 
+def test_ten_frames_per_second_are_enough_in_videos_of_any_length() -> None:
+    for frames in (50, 300, 600, 1501):
+        rates = timeline({1: signal(frames, (20, 22))}, fps=10).blink_rates()
+        assert rates["blinks"].iloc[0] == 1, frames
+
+
 def test_smoothing_does_not_hide_blinks() -> None:
     plain = timeline({1: signal(250, (50, 54))})
     assert plain.smooth(1.0).blinks().equals(plain.blinks())

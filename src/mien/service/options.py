@@ -81,8 +81,8 @@ class FrameOptions(AnalysisOptions):
         float | None, Field(gt=0, le=1000, description="At most this many frames a second.")
     ] = None
     every: Annotated[int, Field(ge=1, le=1_000_000, description="Only every N-th frame.")] = 1
-    start: Annotated[float | None, Field(ge=0, description="Start here, seconds.")] = None
-    end: Annotated[float | None, Field(gt=0, description="Stop here, seconds.")] = None
+    start: Annotated[float | None, Field(ge=0, le=1e6, description="Start here, seconds.")] = None
+    end: Annotated[float | None, Field(gt=0, le=1e6, description="Stop here, seconds.")] = None
     width: Annotated[
         int | None, Field(ge=16, le=65_535, description="Downscale wider frames to this.")
     ] = None

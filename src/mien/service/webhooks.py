@@ -93,7 +93,7 @@ class Webhooks:
         for job in self._store.jobs():
             if len(self._busy) >= _AT_ONCE:
                 return
-            if job.webhook and job.ended and job.id not in self._busy:
+            if job.webhook and job.ended_s is not None and job.id not in self._busy:
                 _, next_s = self._attempts(job.id)
                 if next_s is not None and next_s <= time.time():
                     yield job

@@ -14,6 +14,7 @@ import numpy as np
 
 from mien.errors import UsageError
 from mien.expressions.actions import ACTION_UNITS, BLENDSHAPES, USABLE_UNITS
+from mien.timeline.baseline import RAW
 from mien.timeline.smoothing import Run, runs
 from mien.timeline.tracks import Presence
 from mien.types import Floats
@@ -191,7 +192,7 @@ def asymmetry(presence: Presence, faces: pd.DataFrame, action: str) -> pd.DataFr
     parts = [pd.DataFrame(columns=list(_SIDES))]
     for (source, person), rows in presence.judged.items():
         own = faces.iloc[rows]
-        left, right = (own[side].to_numpy(np.float64) for side in sides)
+        left, right = (_as_it_is(own, side) for side in sides)
         columns = {"time_s": presence.spans[0][rows], "left": left, "right": right}
         columns["asymmetry"] = _asymmetries(own, action)
         parts.append(pd.DataFrame({"source": source, "track_id": person, **columns}))
@@ -204,10 +205,16 @@ def _asymmetries(faces: pd.DataFrame, action: str) -> Floats:
     sides = sides_of(action)
     if sides is None:
         return np.full(len(faces), np.nan)
-    left, right = (faces[side].to_numpy(np.float64) for side in sides)
+    left, right = (_as_it_is(faces, side) for side in sides)
     total, turn = left + right, np.abs(faces["yaw_deg"].to_numpy(np.float64))
     compared = (total >= 2 * LEAST_COMPARED) & (turn <= MAX_YAW_DEG)
     return np.where(compared, (left - right) / np.where(compared, total, 1.0), np.nan)
+
+
+def _as_it_is(faces: pd.DataFrame, side: str) -> Floats:
+    """``(n,)``, 0 to 1: a side's action, also where the table has differences from rest."""
+    raw = RAW + side
+    return faces[raw if raw in faces.columns else side].to_numpy(np.float64)
 
 
 def _mean(values: Floats) -> float:

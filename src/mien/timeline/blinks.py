@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 #: Seconds: eyes that are closed for longer are closed, and do not blink.
 LONGEST_BLINK_S = 0.5
-#: Seconds from frame to frame, beyond which blinks are missed.
-MAX_STEP_S = 0.1
+#: Seconds from frame to frame, beyond which blinks are missed: 10 frames per second, whose times
+#: may be rounded to milliseconds.
+MAX_STEP_S = 0.101
 #: Closed: less than this share of how far a person opens the eyes otherwise.
 _CLOSED = 0.5
 _OPEN_QUANTILE = 0.8  # robust for people whose eyes are closed for most of a video

@@ -41,7 +41,9 @@ export async function home(main, view) {
     document.removeEventListener("drop", dropped);
   });
 
+  let taken = 0; // files, in this view
   function take(chosen) {
+    taken += chosen.length;
     const videos = chosen.filter((file) => file.type.startsWith("video/") || VIDEOS.test(file.name));
     const images = chosen.filter((file) => !videos.includes(file));
     for (const file of videos) send(file);
@@ -51,8 +53,8 @@ export async function home(main, view) {
   async function send(file) {
     const bar = el("progress", { max: 1, value: 0, "aria-label": `Sending ${file.name}` });
     const text = el("span", { class: "quiet" }, "sending");
-    const line = el("li", {}, el("div", { class: "grow" }, el("b", {}, file.name), bar, text));
-    uploads.append(line);
+    const row = el("li", {}, el("div", { class: "grow" }, el("b", {}, file.name), bar, text));
+    uploads.append(row);
     const query = { affect: affect.checked, actions: actions.checked, annotate: annotate.checked };
     try {
       const job = await upload(file, query, (share) => {
@@ -60,7 +62,11 @@ export async function home(main, view) {
         text.textContent = `sending, ${percent(share)}`;
       }, view.signal);
       files.set(job.id, file);
-      location.hash = `#/job/${job.id}`;
+      if (taken === 1) location.hash = `#/job/${job.id}`;
+      else { // leaving this view would stop the others
+        row.remove();
+        jobs.prepend(line(job, view));
+      }
     } catch (error) {
       if (error.name === "AbortError") return;
       bar.remove();

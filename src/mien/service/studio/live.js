@@ -40,15 +40,25 @@ export async function live(main, view) {
   button.addEventListener("click", () => (stream ? stop() : start()));
 
   async function start() {
+    let opened;
+    button.disabled = true; // a second click must not open a second camera
     try {
-      stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: WIDTH } }, audio: false });
+      opened = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: WIDTH } }, audio: false });
     } catch (error) {
       text.textContent = error.name === "NotAllowedError"
         ? "The browser does not allow the camera: allow it beside the address." : "No camera was found.";
       return;
+    } finally {
+      button.disabled = false;
     }
+    if (view.signal.aborted) { // allowed after the view was left
+      opened.getTracks().forEach((track) => track.stop());
+      return;
+    }
+    stream = opened;
     moving.srcObject = stream;
     await moving.play();
+    if (stream !== opened) return; // stopped meanwhile
     const protocol = location.protocol === "https:" ? "wss:" : "ws:";
     const place = `${protocol}//${location.host}/v1/stream?affect=true`;
     socket = token() ? new WebSocket(place, ["bearer", token()]) : new WebSocket(place);
