@@ -178,6 +178,19 @@ def test_a_video(watched: Watched, film: Path, service: RunningService) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= 400")
 
 
+def test_of_several_videos_all_arrive(
+    watched: Watched, film: Path, service: RunningService, tmp_path: Path
+) -> None:
+    page = watched.page
+    before = service.client.get("/v1/jobs").json()["total"]
+    several = [shutil.copy(film, tmp_path / f"{name}.mp4") for name in "abc"]
+    page.set_input_files("input[type=file]", [str(path) for path in several])
+    for name in "abc":
+        page.get_by_role("link", name=f"{name}.mp4").wait_for()
+    assert "#/job/" not in page.url
+    assert service.client.get("/v1/jobs").json()["total"] == before + 3
+
+
 def test_live_and_comparison(watched: Watched, film: Path, service: RunningService) -> None:
     page = watched.page
     page.goto(f"{service.address}/#/live")
