@@ -18,11 +18,14 @@ from helpers.training import face_folder, voted_faces  # noqa: E402
 
 from mien.datasets import load_faces  # noqa: E402
 from mien.errors import InputError, UsageError  # noqa: E402
-from mien.evaluation import to_crops  # noqa: E402
+from mien.evaluation import predict, to_crops  # noqa: E402
 from mien.expressions.onnx import OnnxClassifier  # noqa: E402
+from mien.labels import EMOTIONS  # noqa: E402
+from mien.models.card import CropSpec  # noqa: E402
 from mien.plugins import model_path  # noqa: E402
 from mien.training.expressions import train as whole  # noqa: E402
 from mien.training.expressions.augment import Augmentation, augment, to_input  # noqa: E402
+from mien.training.expressions.export import write_card  # noqa: E402
 from mien.training.expressions.finetune import finetune  # noqa: E402
 from mien.training.expressions.loop import fit  # noqa: E402
 from mien.training.expressions.losses import (  # noqa: E402
@@ -139,6 +142,30 @@ def test_a_teacher_answers_with_probabilities(tmp_path: Path, narrow: str) -> No
     assert taught.dtype == torch.float32
     assert taught.sum(dim=1) == pytest.approx(torch.ones(32), abs=1e-4)
     assert taught.max() < 0.9  # a network that has learned nothing is sure of nothing
+
+
+def test_teachers_agree_on_the_mean(tmp_path: Path) -> None:
+    """Each is asked about image and mirror image, cut as its card says, in the recipe's order."""
+    images = np.random.default_rng(0).integers(0, 255, (3, 48, 48)).astype(np.uint8)
+    aligned = tmp_path / "aligned.onnx"
+    shutil.copy(model_path("mien-mobilenet"), aligned)
+    card = OnnxClassifier(aligned).card
+    template = card.crop.template
+    turned = tuple((x, y - 0.1) for x, y in template)
+    write_card(aligned, replace(card, name="aligned", crop=CropSpec(0.0, turned, template)))
+    names = ("mien-mobilenet", str(aligned))
+    labels = tuple(reversed(EMOTIONS))
+    opinions = [
+        whole.opinion(Recipe("r", labels=labels, teachers=teachers), images)
+        for teachers in ((names[0],), (names[1],), names)
+    ]
+    assert np.abs(opinions[0] - opinions[1]).max() > 0.01  # shifted by a tenth of the image
+    assert opinions[2] == pytest.approx((opinions[0] + opinions[1]) / 2, abs=1e-6)
+    one = predict(OnnxClassifier(aligned), images)
+    mirrored = predict(OnnxClassifier(aligned), np.ascontiguousarray(images[..., ::-1]))
+    assert opinions[1] == pytest.approx(((one + mirrored) / 2)[:, ::-1], abs=1e-6)
+    with pytest.raises(UsageError, match="mien-mobilenet does not teach the labels happiness"):
+        whole.opinion(Recipe("r", labels=("happiness",), teachers=names), images)
 
 
 def test_training_reports_its_data_and_keeps_its_colors(tmp_path: Path) -> None:

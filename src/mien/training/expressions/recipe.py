@@ -79,8 +79,8 @@ class Recipe:
         data_template: where the landmarks of the data's faces usually are, as `crop_template`. With
             it each face is aligned to `crop_template` before training, by its own landmarks where
             they are detected; without it the images are used as they are.
-        teacher: name or file of a model whose opinion of the unaligned images is the teacher of
-            the first stages, and half of it afterwards; "" for the network itself alone.
+        teachers: names or files of models whose mean opinion is the teacher of the first stages,
+            and half of it afterwards; without any the network teaches itself alone.
         augmentation: see `mien.training.expressions.augment.Augmentation`.
     """
 
@@ -110,7 +110,7 @@ class Recipe:
     crop_margin: float = 0.0
     crop_template: tuple[tuple[float, float], ...] = ()
     data_template: tuple[tuple[float, float], ...] = ()
-    teacher: str = ""
+    teachers: tuple[str, ...] = ()
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     @property

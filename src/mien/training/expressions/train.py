@@ -15,10 +15,12 @@ import torch
 from mien.datasets import duplicates, load_faces
 from mien.errors import MienError, ModelError, UsageError
 from mien.evaluation import divergence, to_crops
+from mien.evaluation import predict as predicted
 from mien.expressions.onnx import OnnxClassifier
 from mien.faces.alignment import Aligner
 from mien.faces.detectors.weights import weights
 from mien.hub import path_of
+from mien.labels import EMOTIONS
 from mien.models.card import CropSpec, ModelCard
 from mien.plugins import find_model
 from mien.training.expressions.augment import to_input
@@ -104,7 +106,7 @@ def read_data(
     side = min(recipe.size, max(max(image.shape[:2]) for image in images))
     color = any(np.ptp(image, axis=2).max() > GRAY for image in images)
     train, validation = (training_set(recipe, some.arrays(side, color=color)) for some in faces[:2])
-    if recipe.teacher:
+    if recipe.teachers:
         train = replace(train, taught=opinion(recipe, train.images))
     if recipe.data_template:
         train, validation = (_aligned(recipe, some, report) for some in (train, validation))
@@ -112,19 +114,22 @@ def read_data(
 
 
 def opinion(recipe: Recipe, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """``(n, k)``: probabilities by the recipe's teacher, the mean of each image and its mirror.
+    """``(n, k)``: probabilities by the recipe's teachers, their mean over images and mirror images.
+
+    Each teacher gets the unaligned images cut as its card says.
 
     Raises:
-        UsageError: the teacher has other labels.
+        UsageError: a teacher has other labels.
     """
-    model = OnnxClassifier(find_model(recipe.teacher))
-    if set(model.labels) != set(recipe.labels):
-        raise UsageError(f"{recipe.teacher} does not teach the labels {', '.join(recipe.labels)}.")
-    order = [model.labels.index(label) for label in recipe.labels]
     views = (images, np.ascontiguousarray(images[..., ::-1]))
-    crops = (to_crops(view, model.input_size) for view in views)
-    opinions = np.stack([model.classify(crop).values[:, order] for crop in crops])
-    return np.asarray(opinions.mean(axis=0), np.float32)
+    opinions: list[npt.NDArray[np.float32]] = []
+    for name in recipe.teachers:
+        model = OnnxClassifier(find_model(name))
+        if set(model.labels) != set(recipe.labels):
+            raise UsageError(f"{name} does not teach the labels {', '.join(recipe.labels)}.")
+        opinions += [predicted(model, view) for view in views]
+    order = [EMOTIONS.index(label) for label in recipe.labels]
+    return np.asarray(np.mean(opinions, axis=0)[:, order], np.float32)
 
 
 def _aligned(recipe: Recipe, data: TrainingSet, report: Report) -> TrainingSet:
