@@ -57,8 +57,8 @@ export async function live(main, view) {
     }
     stream = opened;
     moving.srcObject = stream;
-    await moving.play();
-    if (stream !== opened) return; // stopped meanwhile
+    await moving.play().catch(() => {}); // rejected where it was stopped meanwhile
+    if (stream !== opened) return;
     const protocol = location.protocol === "https:" ? "wss:" : "ws:";
     const place = `${protocol}//${location.host}/v1/stream?affect=true`;
     socket = token() ? new WebSocket(place, ["bearer", token()]) : new WebSocket(place);

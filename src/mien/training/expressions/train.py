@@ -20,7 +20,7 @@ from mien.expressions.onnx import OnnxClassifier
 from mien.faces.alignment import Aligner
 from mien.faces.detectors.weights import weights
 from mien.hub import path_of
-from mien.labels import EMOTIONS
+from mien.labels import EMOTIONS, canonical_labels
 from mien.models.card import CropSpec, ModelCard
 from mien.plugins import find_model
 from mien.training.expressions.augment import to_input
@@ -122,13 +122,14 @@ def opinion(recipe: Recipe, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.flo
         UsageError: a teacher has other labels.
     """
     views = (images, np.ascontiguousarray(images[..., ::-1]))
+    labels = canonical_labels(recipe.labels)
     opinions: list[npt.NDArray[np.float32]] = []
     for name in recipe.teachers:
         model = OnnxClassifier(find_model(name))
-        if set(model.labels) != set(recipe.labels):
+        if set(canonical_labels(model.labels)) != set(labels):
             raise UsageError(f"{name} does not teach the labels {', '.join(recipe.labels)}.")
         opinions += [predicted(model, view) for view in views]
-    order = [EMOTIONS.index(label) for label in recipe.labels]
+    order = [EMOTIONS.index(label) for label in labels]
     return np.asarray(np.mean(opinions, axis=0)[:, order], np.float32)
 
 
